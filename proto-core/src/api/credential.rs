@@ -1,0 +1,33 @@
+//! Renewing a credential (D8).
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{key::StaticKey, secret::SecretText};
+
+/// Body of the rotation request. The token that is renewed stands in `Authorization: DPoP …`, the proof in `DPoP: …`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RotateRequest {
+    /// The `gen` of the token that is renewed. Asking again for the same one gives the same successor generation, so a lost
+    /// answer is harmless.
+    pub generation: u64,
+}
+
+/// A renewed credential (HTTP 200).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The new JWT: `gen` is one more than asked with.
+    pub issue_token: SecretText,
+    /// The org's relay and its keys; a key that is new here is an announced successor (PIN-2).
+    pub relay: RelayEndpoint,
+}
+
+/// Where an org's relay is and which static keys it may answer with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RelayEndpoint {
+    /// `ws://` or `wss://`, path `/ws`.
+    pub url: String,
+    /// The current key first, then an announced successor. 1 or 2 keys.
+    pub static_keys: Vec<StaticKey>,
+}

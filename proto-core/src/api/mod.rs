@@ -1,0 +1,25 @@
+//! The platform's HTTP interface as data: what daemons, viewers and relays send it and what it answers, all JSON.
+//! `docs/WIRE.md` section 2 is the normative text; unknown members are ignored on both sides.
+
+mod credential;
+mod pairing;
+mod problem;
+mod relay;
+
+pub use credential::{RelayEndpoint, Renewed, RotateRequest};
+pub use pairing::{Approval, DeviceKind, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
+pub use problem::Problem;
+pub use relay::{Revocations, ValidateAnswer, ValidateRequest};
+
+/// Mint a pairing code: POST a [`MintRequest`], answer 201 with a [`MintAnswer`].
+pub const PAIRING_CODES_PATH: &str = "/api/pairing-codes";
+/// Renew a credential: POST a [`RotateRequest`] with DPoP (RFC 9449), answer 200 with a [`Renewed`].
+pub const ROTATE_PATH: &str = "/api/credentials/rotate";
+/// The platform's signing keys (RFC 7517).
+pub const JWKS_PATH: &str = "/api/.well-known/jwks.json";
+/// 200 while the platform serves.
+pub const HEALTH_PATH: &str = "/api/health";
+/// For relays: is this credential's machine alive? POST a [`ValidateRequest`].
+pub const VALIDATE_PATH: &str = "/api/relay/validate";
+/// For relays: which machines were revoked since? Answered with [`Revocations`], held open up to `Prefer: wait`.
+pub const REVOCATIONS_PATH: &str = "/api/relay/revocations";

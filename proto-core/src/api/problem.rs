@@ -1,0 +1,29 @@
+//! Errors over HTTP: RFC 9457 `application/problem+json` with our reason code.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Reason;
+
+/// The body of every answer of 400 and above.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Problem {
+    /// The HTTP status again.
+    pub status: u16,
+    /// What happened, for people.
+    pub title: String,
+    /// Why, for programs; absent for plain HTTP errors such as a wrong path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What exactly was wrong in this case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Problem {
+    /// The problem of `reason`, answered with `status`.
+    pub fn because(status: u16, reason: Reason) -> Self {
+        Self { status, title: reason.summary().into(), reason: Some(reason), detail: None }
+    }
+}

@@ -1,0 +1,207 @@
+//! What a machine asks an adapter to do, and what the adapter tells it: the small closed vocabulary of DESIGN section 5.
+//!
+//! `I` is whatever the machine wants to get back with the answer; an adapter only carries it. A parent machine wraps its
+//! children's `I` into its own with [`Effect::map_id`], so nobody keeps a table of who asked what.
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    Reason,
+    entropy::Entropy,
+    id::{OrgId, SessionId},
+    secret::{SecretBytes, SecretText},
+};
+
+/// Something for the adapter to do. Each names its request or link by `I`; answers carry the same `I`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect<I> {
+    /// Send an HTTP request. Answered by [`Happening::Answered`] or [`Happening::Unanswered`], exactly once.
+    Http(I, HttpRequest),
+    /// Open a WebSocket. Answered by [`Happening::Connected`] or [`Happening::Closed`].
+    Connect(I, Connect),
+    /// Send one binary message, after those before it. Answered by [`Happening::Sent`] once the socket took it.
+    Send(I, Bytes),
+    /// Send a close frame after what was sent before, then close. Answered by [`Happening::Closed`].
+    Close(I, Close),
+    /// Make the file's contents durable: temporary file, fsync, rename, fsync of the directory, mode 0600.
+    /// Answered by [`Happening::Stored`] or [`Happening::NotStored`]. Stores and removals are carried out in order.
+    Store(I, StateFile, SecretBytes),
+    /// Remove the file durably; one that is not there is removed already. Answered like [`Effect::Store`].
+    Remove(I, StateFile),
+}
+
+impl<I> Effect<I> {
+    /// The same effect under the parent's name for it.
+    pub fn map_id<J>(self, wrap: impl FnOnce(I) -> J) -> Effect<J> {
+        match self {
+            Self::Http(id, request) => Effect::Http(wrap(id), request),
+            Self::Connect(id, connect) => Effect::Connect(wrap(id), connect),
+            Self::Send(id, message) => Effect::Send(wrap(id), message),
+            Self::Close(id, close) => Effect::Close(wrap(id), close),
+            Self::Store(id, file, contents) => Effect::Store(wrap(id), file, contents),
+            Self::Remove(id, file) => Effect::Remove(wrap(id), file),
+        }
+    }
+}
+
+/// What came of an effect, or what a connection brought.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Happening<I> {
+    /// The whole answer to an HTTP request, whatever its status.
+    Answered(I, HttpAnswer),
+    /// There was no answer to an HTTP request.
+    Unanswered(I, NetFault),
+    /// The WebSocket is open. The entropy is fresh, for the handshake that follows.
+    Connected(I, Entropy),
+    /// One binary message arrived.
+    Received(I, Bytes),
+    /// The socket took that many of the messages handed over with [`Effect::Send`].
+    Sent(I, u32),
+    /// The WebSocket is closed, or was never open. Nothing follows under this name until another [`Effect::Connect`].
+    Closed(I, Closed),
+    /// The store or removal is durable.
+    Stored(I),
+    /// The store or removal failed; the old contents are intact.
+    NotStored(I),
+}
+
+impl<I> Happening<I> {
+    /// Splits off whose it is.
+    pub fn take_id(self) -> (I, Happening<()>) {
+        match self {
+            Self::Answered(id, answer) => (id, Happening::Answered((), answer)),
+            Self::Unanswered(id, fault) => (id, Happening::Unanswered((), fault)),
+            Self::Connected(id, entropy) => (id, Happening::Connected((), entropy)),
+            Self::Received(id, message) => (id, Happening::Received((), message)),
+            Self::Sent(id, messages) => (id, Happening::Sent((), messages)),
+            Self::Closed(id, closed) => (id, Happening::Closed((), closed)),
+            Self::Stored(id) => (id, Happening::Stored(())),
+            Self::NotStored(id) => (id, Happening::NotStored(())),
+        }
+    }
+}
+
+impl Happening<()> {
+    /// Puts another name on it.
+    pub fn with_id<J>(self, id: J) -> Happening<J> {
+        match self {
+            Self::Answered((), answer) => Happening::Answered(id, answer),
+            Self::Unanswered((), fault) => Happening::Unanswered(id, fault),
+            Self::Connected((), entropy) => Happening::Connected(id, entropy),
+            Self::Received((), message) => Happening::Received(id, message),
+            Self::Sent((), messages) => Happening::Sent(id, messages),
+            Self::Closed((), closed) => Happening::Closed(id, closed),
+            Self::Stored(()) => Happening::Stored(id),
+            Self::NotStored(()) => Happening::NotStored(id),
+        }
+    }
+}
+
+/// An HTTP/1.1 request. Redirects are not followed: an answer 3xx comes back as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HttpRequest {
+    /// GET or POST.
+    pub method: Method,
+    /// Absolute `http://` or `https://` URL.
+    pub url: String,
+    /// Header lines beside `Host`, `Content-Length` and `Accept`, which the adapter adds.
+    pub headers: Vec<(&'static str, SecretText)>,
+    /// JSON, sent as `application/json`; none for GET.
+    pub body: Option<SecretBytes>,
+    /// From now to the last byte of the answer.
+    pub timeout: Duration,
+    /// A longer answer body is a [`NetFault::TooLarge`].
+    pub max_answer: usize,
+}
+
+/// HTTP methods in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
+}
+
+/// The answer to an [`HttpRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HttpAnswer {
+    /// The status code.
+    pub status: u16,
+    /// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date form is left out.
+    pub retry_after: Option<u32>,
+    /// The whole body.
+    pub body: SecretBytes,
+}
+
+/// Why there was no answer, or no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NetFault {
+    /// The URL is none, or of an unknown scheme.
+    BadUrl,
+    /// The name did not resolve.
+    Dns,
+    /// Nobody listens there, or the network refused.
+    Refused,
+    /// The TLS handshake failed: unknown root, wrong name, expired.
+    Tls,
+    /// No end in time.
+    TimedOut,
+    /// The connection broke in the middle.
+    Broken,
+    /// The answer was not HTTP, or the upgrade was answered with something else than 101.
+    NotUnderstood,
+    /// The answer or message is larger than allowed.
+    TooLarge,
+}
+
+/// How to open a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Connect {
+    /// Absolute `ws://` or `wss://` URL.
+    pub url: String,
+    /// From now to the end of the upgrade.
+    pub timeout: Duration,
+    /// A longer incoming message closes the connection with [`NetFault::TooLarge`].
+    pub max_message: usize,
+}
+
+/// How this side closes a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Close {
+    /// Code 1000: all is well.
+    Normal,
+    /// Code 4000 and more with the reason's code as text.
+    Because(Reason),
+}
+
+/// How a WebSocket ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closed {
+    /// The other side sent a close frame, with a reason of the catalogue if it gave one. Not authenticated.
+    ByPeer(Option<Reason>),
+    /// This side asked for it.
+    ByUs,
+    /// It broke, or never came about.
+    Fault(NetFault),
+}
+
+/// A file below `VIEWPORT_HOME`. The adapter maps it to a path with [`StateFile::path`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateFile {
+    /// `config.json`: endpoints and the bindings.
+    Config,
+    /// `relay-identities/{org}.json`: the key of a binding; `{org}.{n}.json` from the second pairing with one org on.
+    Identity(OrgId, u32),
+    /// `pending-pairing.json`: a pairing that waits for its approval.
+    PendingPairing,
+    /// `grants.json`: the ledger of directories that `vpd bind` bound (D11).
+    Grants,
+    /// `declines.json`: hints that were answered with no.
+    Declines,
+    /// `state/sessions/{id}.json`: the pin and the secret of a streamed session.
+    Session(SessionId),
+}

@@ -1,0 +1,86 @@
+//! Randomness as data: single-use secret entropy, and a seeded generator for jitter.
+
+use core::time::Duration;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// 32 bytes from the operating system's generator, handed in with the input that starts an attempt.
+///
+/// It is consumed by that attempt (ISO-4): there is no `Clone`, deriving takes it apart by label, and it is wiped on drop.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Entropy(Secret);
+
+impl Entropy {
+    /// Takes over 32 fresh bytes. Using the same bytes twice breaks every promise made with them.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    /// Takes 32 bytes for the purpose `label`; different labels give independent bytes.
+    pub fn derive(&self, label: &str) -> Secret {
+        let mut out = Zeroizing::new([0; 32]);
+        // HKDF-SHA256 refuses only lengths over 8,160 bytes, so 32 always succeeds.
+        let _ =
+            Hkdf::<Sha256>::new(None, self.0.expose()).expand_multi_info(&[b"viewport/1 entropy ", label.as_bytes()], &mut *out);
+        Secret::new(*out)
+    }
+}
+
+/// A seeded generator for jitter and nothing else: SplitMix64, predictable from its seed by design.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Jitter(u64);
+
+impl Jitter {
+    /// A generator that always gives the same sequence for the same `seed`.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number, uniform over all of `u64`.
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A duration uniform over `0..=cap`, to the nanosecond ("full jitter").
+    pub fn up_to(&mut self, cap: Duration) -> Duration {
+        let cap = u64::try_from(cap.as_nanos()).unwrap_or(u64::MAX);
+        let scaled = (u128::from(self.next()) * (u128::from(cap) + 1)) >> 64;
+        Duration::from_nanos(u64::try_from(scaled).unwrap_or(cap))
+    }
+
+    /// A generator for a part of the whole, independent of how often this one is used afterwards (ISO-2).
+    #[must_use]
+    pub const fn split(&mut self) -> Self {
+        Self(self.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_give_independent_bytes() {
+        let entropy = Entropy::new([1; 32]);
+        assert_ne!(entropy.derive("a"), entropy.derive("b"));
+        assert_eq!(entropy.derive("a"), Entropy::new([1; 32]).derive("a"));
+    }
+
+    #[test]
+    fn jitter_stays_in_range_and_reaches_both_halves() {
+        let mut jitter = Jitter::new(1);
+        let cap = Duration::from_millis(100);
+        let draws: alloc::vec::Vec<_> = (0..200).map(|_| jitter.up_to(cap)).collect();
+        assert!(draws.iter().all(|d| *d <= cap));
+        assert!(draws.iter().any(|d| *d < cap / 4) && draws.iter().any(|d| *d > cap * 3 / 4));
+        assert_eq!(jitter.up_to(Duration::ZERO), Duration::ZERO);
+    }
+}

@@ -1,0 +1,41 @@
+//! Everything that decides in Viewport: pure, deterministic state machines of both ends, and the wire codecs between them.
+//!
+//! Nothing in here opens a socket, reads a clock, draws a random number or knows a runtime. A caller, the *driver*, hands in
+//! facts and time; the machines answer with effects to perform. The same trace gives the same bytes, always, which is why the
+//! whole system can be explored, simulated and fuzzed in memory. [`Machine`] is the contract; each machine's page draws its
+//! states and shows the driver's loop.
+
+#![no_std]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::disallowed_types
+    )
+)]
+
+extern crate alloc;
+
+pub mod api;
+pub mod backoff;
+pub mod effect;
+pub mod entropy;
+pub mod id;
+pub mod key;
+pub mod machine;
+pub mod outbox;
+pub mod reason;
+pub mod secret;
+pub mod time;
+pub mod wire;
+
+pub use entropy::{Entropy, Jitter};
+pub use id::{GivenId, OrgId, SessionId};
+pub use machine::{Deadline, Machine, Misuse, Status};
+pub use outbox::Outbox;
+pub use reason::Reason;
+pub use time::{Instant, UnixTime, WallClock};

@@ -1,0 +1,45 @@
+//! The bounded queue of outputs that every machine has.
+
+use alloc::collections::VecDeque;
+
+/// A machine's outputs, waiting for the driver. Bounded (L8): see [`Outbox::has_room`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Outbox<T> {
+    queue: VecDeque<T>,
+}
+
+impl<T> Outbox<T> {
+    /// The most that one `handle_*` call may leave behind undrained; a driver that drains never meets it.
+    pub const LIMIT: usize = 65_536;
+
+    /// An empty queue.
+    pub const fn new() -> Self {
+        Self { queue: VecDeque::new() }
+    }
+
+    /// Queues one output.
+    pub fn push(&mut self, output: T) {
+        self.queue.push_back(output);
+    }
+
+    /// Takes the oldest output.
+    pub fn pop(&mut self) -> Option<T> {
+        self.queue.pop_front()
+    }
+
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether the driver has been draining: a machine answers `Misuse::Full` when not.
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < Self::LIMIT
+    }
+}
+
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

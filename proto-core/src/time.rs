@@ -1,0 +1,106 @@
+//! Monotonic time as the driver counts it, and the wall clock as data.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment on a monotonic axis that the driver chooses: nanoseconds since its zero.
+///
+/// Comparable only with moments of the same driver. Arithmetic saturates: there is no moment before zero or after
+/// about 584 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The driver's zero.
+    pub const ZERO: Self = Self(0);
+    /// The end of time; a deadline here never fires.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after the driver's zero.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the driver's zero.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `by` later.
+    #[must_use]
+    pub const fn after(self, by: Duration) -> Self {
+        let nanos = by.as_secs().saturating_mul(1_000_000_000).saturating_add(by.subsec_nanos() as u64);
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Seconds since 1970-01-01T00:00:00Z: a stamp in a token or a file, never a clock to wait by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// The stamp `seconds` later.
+    #[must_use]
+    pub const fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds from `earlier` to this; zero when it is not after it.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// One reading of both clocks, from which stamps are mapped to moments and back.
+///
+/// The driver takes one at start and again after a suspend or a clock step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WallClock {
+    at: Instant,
+    unix: UnixTime,
+}
+
+impl WallClock {
+    /// At the moment `at` the wall clock showed `unix`.
+    pub const fn new(at: Instant, unix: UnixTime) -> Self {
+        Self { at, unix }
+    }
+
+    /// What the wall clock shows at `now`.
+    pub const fn unix_at(&self, now: Instant) -> UnixTime {
+        let ahead = now.since(self.at).as_secs();
+        let behind = self.at.since(now).as_secs();
+        UnixTime(self.unix.0.saturating_add(ahead).saturating_sub(behind))
+    }
+
+    /// The moment at which the wall clock will show `stamp`; [`Instant::ZERO`] when that lies before the driver's zero.
+    pub const fn moment_of(&self, stamp: UnixTime) -> Instant {
+        let ahead = Duration::from_secs(stamp.since(self.unix));
+        let behind = Duration::from_secs(self.unix.since(stamp));
+        let later = self.at.after(ahead);
+        Instant::from_nanos(later.as_nanos().saturating_sub(Instant::ZERO.after(behind).as_nanos()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_map_to_moments_and_back() {
+        let clock = WallClock::new(Instant::from_nanos(5_000_000_000), UnixTime(1_000));
+        assert_eq!(clock.unix_at(Instant::from_nanos(7_000_000_000)), UnixTime(1_002));
+        assert_eq!(clock.unix_at(Instant::from_nanos(3_000_000_000)), UnixTime(998));
+        assert_eq!(clock.moment_of(UnixTime(1_002)), Instant::from_nanos(7_000_000_000));
+        assert_eq!(clock.moment_of(UnixTime(998)), Instant::from_nanos(3_000_000_000));
+        assert_eq!(clock.moment_of(UnixTime(0)), Instant::ZERO);
+        assert_eq!(clock.moment_of(UnixTime(u64::MAX)), Instant::MAX);
+    }
+}

@@ -1,0 +1,36 @@
+//! What goes over a link, byte for byte. `docs/WIRE.md` sections 4 to 7 are the normative text.
+//!
+//! ```text
+//! WebSocket message 1   device → relay   preamble (3) ‖ Noise message 1, payload: Hello
+//! WebSocket message 2   relay → device   Noise message 2, payload: Answer
+//! all others            both ways        segment … [tail]: Noise transport messages, plaintext: one Frame
+//! ```
+
+mod frame;
+mod hello;
+mod preamble;
+mod record;
+mod segment;
+
+pub use frame::{Frame, Head, Outcome};
+pub use hello::{Answer, Hello, MAX_SOFTWARE_LEN, MAX_TOKEN_LEN, Refused, Welcome};
+pub use preamble::{Pattern, Preamble, Role, Suite};
+pub use record::{Content, Record, Title};
+pub use segment::{Pieces, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len};
+
+/// The WebSocket subprotocol of version 1.
+pub const SUBPROTOCOL: &str = "viewport.v1";
+
+/// The longest first message that a relay reads from a peer it does not know yet (ADM-1).
+pub const FIRST_MESSAGE_MAX: usize = 8 * 1024;
+
+/// The default of `RELAY_FRAME_MAX_BYTES`: the longest WebSocket message after the handshake (S204).
+pub const FRAME_MAX_DEFAULT: usize = 1024 * 1024;
+
+/// The longest content of one record, so that the record, its frame and its seals fit in one Noise segment.
+pub const RECORD_CONTENT_MAX: usize = 60_000;
+
+/// Bytes that are no message of this protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("malformed {0}")]
+pub struct Malformed(pub &'static str);

@@ -1,0 +1,3 @@
+//! The Viewport daemon and its command line.
+
+fn main() {}
