@@ -1,3 +1,5 @@
 //! The Viewport daemon and its command line.
 
+mod control;
+
 fn main() {}
