@@ -22,6 +22,7 @@ extern crate alloc;
 
 pub mod api;
 pub mod backoff;
+pub mod code;
 pub mod effect;
 pub mod entropy;
 pub mod id;

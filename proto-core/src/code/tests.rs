@@ -1,0 +1,179 @@
+use alloc::{collections::BTreeSet, string::ToString, vec, vec::Vec};
+
+use super::*;
+use crate::entropy::Entropy;
+
+const START: Instant = Instant::from_nanos(1_000);
+
+fn account(name: &str) -> GivenId {
+    name.parse().unwrap()
+}
+
+fn org() -> OrgId {
+    "org-a".parse().unwrap()
+}
+
+fn member() -> Standing {
+    Standing::Member { slug: "acme".into() }
+}
+
+fn drain(code: &mut PairingCode) -> Vec<Output> {
+    core::iter::from_fn(|| code.poll_output()).collect()
+}
+
+fn step(code: &mut PairingCode, now: Instant, input: Input) -> Vec<Output> {
+    code.handle_input(now, input).unwrap();
+    drain(code)
+}
+
+/// Presses Approve and answers the question with `standing`.
+fn approve(code: &mut PairingCode, now: Instant, by: &str, standing: Standing) -> Vec<Output> {
+    let outputs = step(code, now, Input::Approve { by: account(by), org: org() });
+    match outputs.as_slice() {
+        [Output::CheckStanding { check, .. }] => step(code, now, Input::Checked { check: *check, standing }),
+        _ => outputs,
+    }
+}
+
+fn polled(code: &mut PairingCode, now: Instant) -> Vec<Output> {
+    step(code, now, Input::Polled { token_fits: true })
+}
+
+/// PAIR-9, PAIR-12, S211: pressed twice, and by a second account, it issues once and every poll gets the same answer.
+#[test]
+fn an_approval_issues_exactly_once() {
+    let mut code = PairingCode::mint(START, None);
+    assert_eq!(polled(&mut code, START), [Output::Answer(Verdict::Pending)]);
+    assert_eq!(
+        approve(&mut code, START, "ann", member()),
+        [Output::Issue { by: account("ann"), org: org() }, Output::Decided(Verdict::Approved)]
+    );
+    for by in ["ann", "bob"] {
+        assert_eq!(approve(&mut code, START, by, member()), [Output::Refused(Refusal::AlreadyDecided)]);
+        assert_eq!(step(&mut code, START, Input::Deny { by: account(by) }), [Output::Refused(Refusal::AlreadyDecided)]);
+        assert_eq!(polled(&mut code, START), [Output::Answer(Verdict::Approved)]);
+    }
+    assert_eq!(code.decision(), Some(&Decision::Approved { by: account("ann"), org: org() }));
+}
+
+/// PAIR-12: only a member approves, and only for the organization that the device asked for; a refusal decides nothing.
+#[test]
+fn who_may_not_approve_changes_nothing() {
+    let mut code = PairingCode::mint(START, Some("acme".into()));
+    let fresh = code.record();
+    assert_eq!(approve(&mut code, START, "eve", Standing::NoMember), [Output::Refused(Refusal::NoMember)]);
+    let other = Standing::Member { slug: "other".into() };
+    assert_eq!(approve(&mut code, START, "ann", other), [Output::Refused(Refusal::OtherOrgAsked)]);
+    assert_eq!(code.record(), fresh);
+    assert_eq!(approve(&mut code, START, "ann", member()).len(), 2);
+
+    let mut by_id = PairingCode::mint(START, Some("org-a".into()));
+    assert_eq!(approve(&mut by_id, START, "ann", Standing::Member { slug: "renamed".into() }).len(), 2);
+}
+
+/// PAIR-12: never after expiry, not even when the question was asked before it.
+#[test]
+fn nothing_is_approved_at_or_after_expiry() {
+    let mut code = PairingCode::mint(START, None);
+    let check = match step(&mut code, START, Input::Approve { by: account("ann"), org: org() }).as_slice() {
+        [Output::CheckStanding { check, .. }] => *check,
+        other => panic!("{other:?}"),
+    };
+    let end = code.expires_at();
+    assert_eq!(step(&mut code, end, Input::Checked { check, standing: member() }), []);
+    assert_eq!(code.status(), Status::Failed(&Failure::Expired));
+    assert_eq!(code.poll_timeout(), None);
+    assert_eq!(polled(&mut code, end), []);
+}
+
+#[test]
+fn outcomes_last_until_expiry_and_no_longer() {
+    let mut approved = PairingCode::mint(START, None);
+    approve(&mut approved, START, "ann", member());
+    let mut denied = PairingCode::mint(START, None);
+    assert_eq!(step(&mut denied, START, Input::Deny { by: account("ann") }), [Output::Decided(Verdict::Denied)]);
+    assert_eq!(polled(&mut denied, START), [Output::Answer(Verdict::Denied)]);
+
+    let end = approved.expires_at();
+    assert_eq!(approved.poll_timeout(), Some(Deadline::new(end, "the code expires")));
+    for code in [&mut approved, &mut denied] {
+        code.handle_timeout(Instant::from_nanos(end.as_nanos() - 1));
+        assert!(matches!(code.status(), Status::Running { .. }));
+        code.handle_timeout(end);
+    }
+    assert_eq!(approved.status(), Status::Finished);
+    assert_eq!(denied.status(), Status::Failed(&Failure::Denied));
+}
+
+/// PAIR-12: guessing is bounded whatever the arrival times, and cannot take an approval away.
+#[test]
+fn guessing_ends_an_undecided_code() {
+    let mut code = PairingCode::mint(START, None);
+    for _ in 1..MAX_GUESSES {
+        assert_eq!(step(&mut code, START, Input::Polled { token_fits: false }), [Output::Unknown]);
+    }
+    let mut decided = code.clone();
+    assert_eq!(step(&mut code, START, Input::Polled { token_fits: false }), [Output::Unknown, Output::Voided]);
+    assert_eq!(code.status(), Status::Failed(&Failure::Guessed));
+    assert_eq!(PairingCode::restore(START, code.record()).status(), Status::Failed(&Failure::Guessed));
+
+    approve(&mut decided, START, "ann", member());
+    for _ in 0..2 * MAX_GUESSES {
+        assert_eq!(step(&mut decided, START, Input::Polled { token_fits: false }), [Output::Unknown]);
+    }
+    assert_eq!(polled(&mut decided, START), [Output::Answer(Verdict::Approved)]);
+    assert_eq!(polled(&mut PairingCode::restore(START, decided.record()), START), [Output::Answer(Verdict::Approved)]);
+}
+
+#[test]
+fn a_late_answer_is_counted_and_changes_nothing() {
+    let mut code = PairingCode::mint(START, None);
+    let stale = Input::Checked { check: CheckId(0), standing: member() };
+    assert_eq!(step(&mut code, START, stale.clone()), []);
+    code.handle_input(START, Input::Approve { by: account("ann"), org: org() }).unwrap();
+    drain(&mut code);
+    assert_eq!(step(&mut code, START, stale), []);
+    assert_eq!(code.stale_answers(), 2);
+    assert_eq!(
+        step(&mut code, START, Input::Approve { by: account("bob"), org: org() }),
+        [Output::Refused(Refusal::BeingDecided)]
+    );
+    assert_eq!(step(&mut code, START, Input::Deny { by: account("bob") }), [Output::Decided(Verdict::Denied)]);
+}
+
+/// Kept in a record and restored, a code behaves as if it had never been put away.
+#[test]
+fn records_restore_to_the_same_code() {
+    let mut code = PairingCode::mint(START, Some("acme".into()));
+    step(&mut code, START, Input::Polled { token_fits: false });
+    let mut restored = PairingCode::restore(START, code.record());
+    for now in [START, code.expires_at()] {
+        for input in [Input::Polled { token_fits: true }, Input::Deny { by: account("ann") }] {
+            assert_eq!(step(&mut code, now, input.clone()), step(&mut restored, now, input));
+        }
+    }
+    assert_eq!(code, restored);
+}
+
+/// RFC 8628 section 6.1: codes use their alphabet evenly and can be typed carelessly.
+#[test]
+fn codes_are_drawn_evenly_and_read_leniently() {
+    let codes: Vec<_> = (0..600_u16)
+        .map(|n| {
+            let mut seed = [0; 32];
+            seed[..2].copy_from_slice(&n.to_be_bytes());
+            CodeText::generate(&Entropy::new(seed))
+        })
+        .collect();
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+    for letter in CODE_ALPHABET {
+        let seen = codes.iter().flat_map(|c| c.as_str().bytes()).filter(|b| b == letter).count();
+        assert!((120..=280).contains(&seen), "{} is drawn {seen} times of 4800", char::from(*letter));
+    }
+    let code = codes[0];
+    let careless = vec![code.to_string(), code.grouped(), code.to_string().to_lowercase(), alloc::format!(" {code} ")];
+    assert!(careless.iter().all(|typed| typed.parse() == Ok(code)), "{careless:?}");
+    for bad in ["", "BCDFGHJ", "BCDFGHJKL", "ACDFGHJK", "BCDFGHJ\u{212a}", &"-".repeat(100)] {
+        assert_eq!(bad.parse::<CodeText>(), Err(InvalidCode));
+    }
+}
