@@ -27,6 +27,7 @@ pub mod effect;
 pub mod entropy;
 pub mod id;
 pub mod key;
+pub mod local;
 pub mod machine;
 pub mod outbox;
 pub mod reason;

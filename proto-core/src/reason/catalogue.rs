@@ -172,4 +172,10 @@ catalogue! {
         "It was not started, or it stopped.", "vpd start";
     StateNotWritten, "state_not_written", Local, "a state file could not be written",
         "The disk is full, read-only, or the directory belongs to somebody else.", "df -h ~/.viewport; ls -ld ~/.viewport";
+
+    // Later additions, of any family
+    RecordsLost, "records_lost", Network, "the relay no longer has the beginning of this session",
+        "Its record store was removed or restored from an old copy.", "start the session again; the relay's RELAY_DATA_DIR must be kept";
+    SessionTooLong, "session_too_long", Limit, "the session has used up all its keys",
+        "It streamed more than 2^32 GiB.", "start a new session";
 }

@@ -1,0 +1,135 @@
+//! What can be asked of the daemon.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use super::PendingPairing;
+use crate::{
+    Reason, SessionId,
+    api::{PairingMode, Workspace},
+    secret::Secret,
+    wire::Title,
+};
+
+/// `vpd pair`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairRequest {
+    /// What becomes of existing bindings.
+    pub mode: PairingMode,
+    /// Id or slug that was asked for.
+    pub org: Option<String>,
+}
+
+/// What a pairing tells whoever waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PairEvent {
+    /// Show this.
+    Code(PendingPairing),
+    /// The platform cannot be reached at the moment; the pairing goes on.
+    Trouble {
+        /// What.
+        reason: Reason,
+    },
+    /// The last line: done.
+    Paired {
+        /// With whom.
+        org: Workspace,
+        /// An existing binding was refreshed.
+        refreshed: bool,
+    },
+    /// The last line: it did not come about.
+    Failed {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// `vpd unpair`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnpairRequest {
+    /// Id or slug; may be left out while there is one binding only.
+    pub org: Option<String>,
+}
+
+/// The binding is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpaired {
+    /// With whom it was.
+    pub org: Workspace,
+}
+
+/// `vpd bind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindRequest {
+    /// Absolute path.
+    pub directory: String,
+    /// Id or slug; may be left out while there is one binding only, or the directory's hint names one.
+    pub org: Option<String>,
+    /// Nested repositories too.
+    pub recursive: bool,
+}
+
+/// The directory streams from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Canonical path.
+    pub directory: String,
+    /// To whom.
+    pub org: Workspace,
+}
+
+/// `vpd unbind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnbindRequest {
+    /// Absolute path.
+    pub directory: String,
+}
+
+/// The directory streams no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbound {
+    /// Canonical path.
+    pub directory: String,
+}
+
+/// The first message of a session's connection, from `vpd run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "attach", rename_all = "snake_case")]
+pub enum Attach {
+    /// A session starts.
+    Start {
+        /// Where, absolute.
+        directory: String,
+        /// What.
+        title: Title,
+    },
+    /// The daemon was restarted, or the connection broke: go on.
+    Again {
+        /// Which.
+        session: SessionId,
+    },
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "attached", rename_all = "snake_case")]
+pub enum Attached {
+    /// The session is pinned and may stream.
+    Streaming {
+        /// Its id.
+        session: SessionId,
+        /// To whom.
+        org: Workspace,
+        /// The secret of epoch 0.
+        secret: Secret,
+        /// How records are sealed: 1 AES-256-GCM, 2 ChaCha20-Poly1305.
+        cipher: u8,
+    },
+    /// Nothing leaves this machine.
+    LocalOnly {
+        /// Why, where there is more to say than that the directory is not bound.
+        reason: Option<Reason>,
+    },
+}
