@@ -1,0 +1,173 @@
+//! The key pair of a binding: who a device is towards one org, and to nobody else.
+
+use alloc::vec::Vec;
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use curve25519_dalek::MontgomeryPoint;
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+
+use super::kdf::hkdf;
+use crate::{
+    key::{IdentityKey, Signature, StaticKey},
+    secret::Secret,
+};
+
+/// What the signature over a static key begins with, so that it can be nothing else (WIRE section 2.1).
+const STATIC_KEY_CONTEXT: &[u8] = b"viewport/1 static key ";
+
+/// Both private keys of a binding, derived from its seed (WIRE section 1, "Keys of a binding").
+///
+/// ```text
+/// seed ─┬─ HKDF "viewport/1 identity"     ─► Ed25519: signs for the binding
+///       └─ HKDF "viewport/1 noise static" ─► X25519:  names the device in Noise
+/// ```
+///
+/// The public halves are worked out once, here. Two identities are equal when their seeds are.
+#[derive(Clone)]
+pub struct Identity {
+    seed: Secret,
+    signing: SigningKey,
+    static_secret: Secret,
+    static_key: StaticKey,
+}
+
+impl Identity {
+    /// The identity that grows from `seed`: 32 random bytes that serve this one binding and nothing else.
+    pub fn from_seed(seed: Secret) -> Self {
+        let signing = SigningKey::from_bytes(hkdf(b"", &seed, b"viewport/1 identity").expose());
+        let static_secret = hkdf(b"", &seed, b"viewport/1 noise static");
+        let static_key = StaticKey(MontgomeryPoint::mul_base_clamped(*static_secret.expose()).to_bytes());
+        Self { seed, signing, static_secret, static_key }
+    }
+
+    /// What must be kept to have this identity again.
+    pub const fn seed(&self) -> &Secret {
+        &self.seed
+    }
+
+    /// The Ed25519 public key.
+    pub fn identity_key(&self) -> IdentityKey {
+        IdentityKey(*AsRef::<VerifyingKey>::as_ref(&self.signing).as_bytes())
+    }
+
+    /// The X25519 public key.
+    pub const fn static_key(&self) -> StaticKey {
+        self.static_key
+    }
+
+    /// The X25519 private key (RFC 7748 section 5, unclamped), for a Noise handshake.
+    pub const fn static_secret(&self) -> &Secret {
+        &self.static_secret
+    }
+
+    /// Signs with the identity key (RFC 8032 section 5.1.6, deterministic).
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.signing.sign(message).to_bytes())
+    }
+
+    /// Vouches for the static key; goes with it when a code is minted (WIRE section 2.1).
+    pub fn static_key_signature(&self) -> Signature {
+        self.sign(&static_key_message(self.static_key))
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.seed == other.seed
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.seed.hash(state);
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.identity_key().to_base64url())
+    }
+}
+
+/// Whether `signature` over `message` was made with the private half of `key`.
+///
+/// Strict: canonical encodings only, and no key or commitment of small order (RFC 8032 section 5.1.7 and the checks of
+/// "Taming the many EdDSAs" on top), so that everybody agrees about every signature.
+pub fn verify(key: IdentityKey, message: &[u8], signature: &Signature) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+    VerifyingKey::from_bytes(&key.0).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+}
+
+/// Whether the holder of `identity` vouches for `static_key` (WIRE section 2.1).
+pub fn verify_static_key(identity: IdentityKey, static_key: StaticKey, signature: &Signature) -> bool {
+    verify(identity, &static_key_message(static_key), signature)
+}
+
+fn static_key_message(static_key: StaticKey) -> Vec<u8> {
+    [STATIC_KEY_CONTEXT, &static_key.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn identity(seed: u8) -> Identity {
+        Identity::from_seed(Secret::new([seed; 32]))
+    }
+
+    /// Everybody who reads WIRE section 1 arrives at these keys; worked out with another implementation.
+    #[test]
+    fn keys_grow_from_the_seed_as_written() {
+        let identity = identity(7);
+        assert_eq!(identity.identity_key().to_base64url(), "QrTpTeD5-ELc20uuupBeCnlCOlXXN5DaUWJm1LA-yCA");
+        assert_eq!(identity.static_key().to_base64url(), "jFR5HYPBumAjXe2fweusllNZ1pUy8fV9823-naCAKn8");
+    }
+
+    #[test]
+    fn signatures_hold_for_their_key_and_message_only() {
+        let (one, other) = (identity(1), identity(2));
+        let signature = one.sign(b"message");
+        assert!(verify(one.identity_key(), b"message", &signature));
+        assert!(!verify(one.identity_key(), b"massage", &signature));
+        assert!(!verify(other.identity_key(), b"message", &signature));
+        for bit in 0..512 {
+            let mut flipped = signature;
+            flipped.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(!verify(one.identity_key(), b"message", &flipped), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_static_key_is_vouched_for_by_its_own_identity() {
+        let (one, other) = (identity(1), identity(2));
+        let signature = one.static_key_signature();
+        assert!(verify_static_key(one.identity_key(), one.static_key(), &signature));
+        assert!(!verify_static_key(one.identity_key(), other.static_key(), &signature));
+        assert!(!verify_static_key(other.identity_key(), one.static_key(), &signature));
+        assert!(!verify(one.identity_key(), &one.static_key().0, &signature));
+    }
+
+    /// A key of small order "signs" anything under lax rules: R = A, S = 0.
+    #[test]
+    fn weak_keys_sign_nothing() {
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        assert!(!verify(IdentityKey(neutral), b"anything", &Signature(signature)));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", identity(1));
+        assert!(shown.contains(&identity(1).identity_key().to_base64url()));
+        assert!(!shown.contains('['));
+    }
+}
