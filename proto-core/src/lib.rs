@@ -34,6 +34,7 @@ pub mod machine;
 pub mod outbox;
 pub mod reason;
 pub mod secret;
+pub mod session;
 pub mod time;
 pub mod wire;
 

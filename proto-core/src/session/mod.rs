@@ -1,0 +1,266 @@
+//! One streamed session, where its bytes are made: numbers, seals, keeps and sends its records until they are durable.
+//!
+//! It runs in the process that owns the terminal (`vpd run`), so a daemon that restarts, updates or crashes loses nothing: the
+//! one copy that counts is here until the relay acknowledged it. Which organization it streams to was decided by the daemon,
+//! once, before this machine was made (S112, S113): it knows one org and never hears of another.
+//!
+//! ```text
+//!                     Attached                 Resume{next}
+//!        ┌──────────┐ ───────► ┌─────────┐ ────────────────► ┌─────────┐ ◄─┐ Acknowledge, Resume:
+//!   ───► │ Detached │   Open   │ Opening │   Data, Data, …   │ Flowing │ ──┘ forget, rewind, send on
+//!        └──────────┘ ◄─────── └─────────┘                   └─────────┘
+//!              ▲        Detached                                  │
+//!              └──────────────────────────────────────────────────┤ Detached
+//!                                                                 │
+//!        any ── Revoke ──► Failed(reason)       ended and all acknowledged ──► Finished
+//! ```
+//!
+//! Driver: push content as it comes while [`Session::has_room`]; hand frames from the daemon in; send what comes out. There
+//! is no deadline: everything this machine waits for comes from outside.
+
+mod event;
+mod retained;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+pub use event::{Input, Output};
+use retained::Retained;
+pub use state::Stats;
+use state::{Path, State, Stream};
+
+use crate::{
+    Deadline, Instant, Machine, Misuse, Outbox, Reason, SessionId, Status,
+    crypto::{
+        Cipher, Primitives, TAG_LEN,
+        seal::{EpochSecret, Scope, Sealer},
+    },
+    wire::{Content, Frame, Head, Outcome, RECORD_CONTENT_MAX, Record},
+};
+
+/// The most sealed bytes kept for the relay; from there on [`Session::has_room`] says no, and the terminal is slowed down
+/// rather than anything dropped (SES-3).
+pub const RETAINED_MAX: usize = 64 * 1024 * 1024;
+
+/// The most sealed bytes on their way, sent and not acknowledged.
+pub const IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Session {
+    id: SessionId,
+    cipher: Cipher,
+    started: Instant,
+    latest: Instant,
+    sealer: Sealer,
+    state: State,
+    retained: Retained,
+    outbox: Outbox<Output>,
+    stats: Stats,
+}
+
+impl Session {
+    /// A session that starts at `now`, pinned to `scope`, its records sealed from epoch 0's `secret` on.
+    pub fn new(primitives: &'static dyn Primitives, scope: Scope, secret: EpochSecret, now: Instant) -> Self {
+        Self {
+            id: scope.session,
+            cipher: scope.cipher,
+            started: now,
+            latest: now,
+            sealer: Sealer::new(primitives, scope, 0, secret, 0),
+            state: State::Live { path: Path::Detached, stream: Stream::Open },
+            retained: Retained::default(),
+            outbox: Outbox::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Whether [`Input::Push`] is taken at the moment. When not, wait for the relay: read nothing more from the terminal.
+    pub fn has_room(&self) -> bool {
+        self.retained.bytes() < RETAINED_MAX
+    }
+
+    /// Sealed bytes that are not durable at the relay yet.
+    pub fn pending_bytes(&self) -> usize {
+        self.retained.bytes()
+    }
+
+    /// What was ignored so far, and why.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn push(&mut self, content: Content) -> Result<(), Misuse> {
+        let State::Live { path, stream: Stream::Open } = &self.state else {
+            self.stats.pushed_after_end += 1;
+            return Ok(());
+        };
+        if !self.has_room() {
+            return Err(Misuse::Full("session buffer"));
+        }
+        let path = *path;
+        if pieces(content).all(|piece| self.retain(piece)) {
+            self.send_on(path);
+        } else {
+            self.fail(Reason::SessionTooLong);
+        }
+        Ok(())
+    }
+
+    /// Seals one record and keeps it. False when no record can be sealed any more, after 2^32 epochs.
+    fn retain(&mut self, content: Content) -> bool {
+        let plaintext = Record { at: self.latest.since(self.started), content }.encode();
+        if self.sealer.is_spent(plaintext.len()) && !self.sealer.advance() {
+            return false;
+        }
+        let mut sealed = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));
+        let done = self.sealer.seal(self.retained.next(), &plaintext, &mut sealed);
+        if done.is_ok() {
+            self.retained.push(self.sealer.epoch(), Bytes::from(sealed));
+        }
+        done.is_ok()
+    }
+
+    fn attached(&mut self) {
+        if let State::Live { path, .. } = &mut self.state {
+            *path = Path::Opening;
+            let open = Head::Open { session: self.id, cipher: self.cipher as u8 };
+            self.outbox.push(Output::Send(open.into()));
+        }
+    }
+
+    fn detached(&mut self) {
+        if let State::Live { path, .. } = &mut self.state {
+            *path = Path::Detached;
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        match &frame.head {
+            Head::Resume { session, next } if *session == self.id => self.resume(*next),
+            Head::Acknowledge { session, next } if *session == self.id => self.acknowledged(*next),
+            Head::Revoke { reason } => self.fail(*reason),
+            _ => self.stats.strange_frames += 1,
+        }
+    }
+
+    fn resume(&mut self, next: u64) {
+        if self.is_whole(next) {
+            self.state = State::Finished;
+        } else if self.retained.acknowledge(next) {
+            self.send_on(Path::Flowing { cursor: next, end_sent: false });
+        } else {
+            // The relay wants records that are durable already and gone here, or that never were: it lost its store.
+            self.fail(Reason::RecordsLost);
+        }
+    }
+
+    fn acknowledged(&mut self, next: u64) {
+        let State::Live { path: path @ Path::Flowing { cursor, end_sent }, .. } = self.state else {
+            self.stats.stale_acknowledgements += 1;
+            return;
+        };
+        if end_sent && self.is_whole(next) {
+            self.state = State::Finished;
+        } else if next > cursor {
+            self.fail(Reason::FrameMalformed);
+        } else if self.retained.acknowledge(next) {
+            self.send_on(path);
+        } else {
+            self.stats.stale_acknowledgements += 1;
+        }
+    }
+
+    /// Whether `next` says that all records and the end are durable: the end counts as one more record.
+    fn is_whole(&self, next: u64) -> bool {
+        matches!(self.state, State::Live { stream: Stream::Ended(_), .. }) && next == self.retained.next().saturating_add(1)
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let State::Live { path, stream: stream @ Stream::Open } = &mut self.state {
+            *stream = Stream::Ended(outcome);
+            let path = *path;
+            self.send_on(path);
+        }
+    }
+
+    /// Sends what the window allows, from the cursor on, and the end once all records are through.
+    fn send_on(&mut self, path: Path) {
+        let Path::Flowing { mut cursor, mut end_sent } = path else { return };
+        while let Some((epoch, body)) = self.retained.get(cursor, IN_FLIGHT_MAX) {
+            let head = Head::Data { session: self.id, epoch, sequence: cursor };
+            self.outbox.push(Output::Send(Frame { head, body }));
+            cursor += 1;
+        }
+        let State::Live { path, stream } = &mut self.state else { return };
+        if let (Stream::Ended(outcome), true, false) = (stream, self.retained.is_empty(), end_sent) {
+            end_sent = true;
+            let head = Head::End { session: self.id, next: cursor, outcome: *outcome };
+            self.outbox.push(Output::Send(head.into()));
+        }
+        *path = Path::Flowing { cursor, end_sent };
+    }
+
+    fn fail(&mut self, reason: Reason) {
+        self.retained = Retained::default();
+        self.state = State::Failed(reason);
+    }
+}
+
+impl Machine for Session {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        self.latest = self.latest.max(now);
+        match input {
+            Input::Push(content) => return self.push(content),
+            Input::Attached => self.attached(),
+            Input::Detached => self.detached(),
+            Input::Frame(frame) => self.frame(&frame),
+            Input::End(outcome) => self.end(outcome),
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        None
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        match &self.state {
+            State::Live { path: Path::Detached, .. } => Status::Running { waiting_for: "the daemon" },
+            State::Live { path: Path::Opening, .. } => Status::Running { waiting_for: "the relay's resume point" },
+            State::Live { stream: Stream::Open, .. } => Status::Running { waiting_for: "more content" },
+            State::Live { stream: Stream::Ended(_), .. } => Status::Running { waiting_for: "the relay's last acknowledgement" },
+            State::Finished => Status::Finished,
+            State::Failed(reason) => Status::Failed(reason),
+        }
+    }
+}
+
+/// Splits long content so that each piece fits in a record (S206); titles, resizes and exits are short as they are.
+fn pieces(content: Content) -> impl Iterator<Item = Content> {
+    let (short, mut rest, wrap): (_, _, fn(Bytes) -> Content) = match content {
+        Content::Output(bytes) => (None, bytes, Content::Output),
+        Content::Input(bytes) => (None, bytes, Content::Input),
+        Content::Event(bytes) => (None, bytes, Content::Event),
+        short => (Some(short), Bytes::new(), Content::Output),
+    };
+    let long = core::iter::from_fn(move || {
+        let piece = rest.split_to(rest.len().min(RECORD_CONTENT_MAX));
+        (!piece.is_empty()).then(|| wrap(piece))
+    });
+    short.into_iter().chain(long)
+}
