@@ -73,6 +73,22 @@ text_id! {
     GivenId
 }
 
+/// A binding: one pairing of this device with one organization, which gave it one runtime target there. A session is pinned to
+/// exactly this.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BindingId {
+    /// The organization.
+    pub org: OrgId,
+    /// The runtime target.
+    pub runtime_target: GivenId,
+}
+
+impl fmt::Display for BindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.org, self.runtime_target)
+    }
+}
+
 /// A streamed session: 16 bytes drawn by the device that runs it; 26 characters of lower-case base32 as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub [u8; 16]);

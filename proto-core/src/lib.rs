@@ -26,6 +26,7 @@ pub mod code;
 pub mod crypto;
 pub mod effect;
 pub mod entropy;
+pub mod files;
 pub mod id;
 pub mod jose;
 pub mod key;
@@ -39,7 +40,7 @@ pub mod time;
 pub mod wire;
 
 pub use entropy::{Entropy, Jitter};
-pub use id::{GivenId, OrgId, SessionId};
+pub use id::{BindingId, GivenId, OrgId, SessionId};
 pub use machine::{Deadline, Machine, Misuse, Status};
 pub use outbox::Outbox;
 pub use reason::Reason;

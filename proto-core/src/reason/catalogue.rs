@@ -178,4 +178,6 @@ catalogue! {
         "Its record store was removed or restored from an old copy.", "start the session again; the relay's RELAY_DATA_DIR must be kept";
     SessionTooLong, "session_too_long", Limit, "the session has used up all its keys",
         "It streamed more than 2^32 GiB.", "start a new session";
+    StateInvalid, "state_invalid", Local, "a state file cannot be read",
+        "It was damaged, or edited to something that makes no sense.", "move it away, then: vpd restart";
 }
