@@ -1,1 +1,38 @@
-//! See the README.
+//! What every adapter needs and no runtime owns: HTTP/1.1, WebSocket and TLS as byte transducers, and the rules of the state
+//! files.
+//!
+//! A [`Transducer`] turns bytes from the network into events, and requests into bytes for the network. It neither opens sockets
+//! nor waits: an adapter moves the bytes, on tokio, on async-std, on threads, or in memory. So an adapter holds sockets, timers
+//! and tasks, and nothing that would have to be tested twice.
+//!
+//! ```text
+//!  socket ──read──►  receive ─►┌────────────┐─► poll_event   Happening, HttpAnswer
+//!                              │ Connection │
+//!  socket ◄─write── transmit ◄─└────────────┘◄─ send, close
+//! ```
+//!
+//! The driver's loop, the same for each of them:
+//!
+//! 1. Drain [`Transducer::poll_event`]; a socket is done with its last event.
+//! 2. Write what [`Transducer::transmit`] shows, say with [`Transducer::transmitted`] how much the socket took, go to 1.
+//! 3. Read, hand it to [`Transducer::receive`] (or [`Transducer::receive_end`], or [`Transducer::fail`]), go to 1.
+
+mod clock;
+mod connection;
+mod entropy;
+mod files;
+mod http;
+mod target;
+mod tls;
+mod transducer;
+mod websocket;
+
+pub use clock::{SystemClock, wall_clock};
+pub use connection::Connection;
+pub use entropy::fresh_entropy;
+pub use files::{FileError, Home, HomeLock};
+pub use http::HttpCall;
+pub use target::Target;
+pub use tls::{ServerKey, Tls, TlsSetupError, Trust};
+pub use transducer::{MessageSocket, Transducer};
+pub use websocket::{LINGER, UpgradeRefused, WebSocket, WebSocketClient, answer_upgrade};
