@@ -3,12 +3,10 @@
 //! `I` is whatever the machine wants to get back with the answer; an adapter only carries it. A parent machine wraps its
 //! children's `I` into its own with [`Effect::map_id`], so nobody keeps a table of who asked what.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
-use core::{fmt::Write as _, time::Duration};
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
 
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 
 use crate::{
     Reason,
@@ -196,8 +194,8 @@ pub enum Closed {
 pub enum StateFile {
     /// `config.json`: endpoints and the bindings.
     Config,
-    /// `relay-identities/{org}.json`: the key of a binding; `{org}.{n}.json` from the second pairing with one org on. The
-    /// pairings with one org are counted from 1.
+    /// `relay-identities/{org}.json`: the key of a binding; `{org}+{n}.json` from the second pairing with one org on, which has
+    /// the number 1.
     Identity(OrgId, u32),
     /// `pending-pairing.json`: a pairing that waits for its approval.
     PendingPairing,
@@ -207,82 +205,4 @@ pub enum StateFile {
     Declines,
     /// `state/sessions/{id}.json`: the pin and the secret of a streamed session.
     Session(SessionId),
-}
-
-/// The longest escaped identifier that stands in a file name as it is, so that every name fits in the 255 bytes that file
-/// systems allow.
-const STEM_MAX: usize = 200;
-
-impl StateFile {
-    /// The path below `VIEWPORT_HOME`, with `/` between its parts. Different files never share a path, not even where the file
-    /// system folds case, and no path leaves the home (ISO-8).
-    pub fn path(&self) -> String {
-        match self {
-            Self::Config => "config.json".to_owned(),
-            Self::Identity(org, 1) => format!("relay-identities/{}.json", file_stem(org.as_str())),
-            Self::Identity(org, pairing) => format!("relay-identities/{}.{pairing}.json", file_stem(org.as_str())),
-            Self::PendingPairing => "pending-pairing.json".to_owned(),
-            Self::Grants => "grants.json".to_owned(),
-            Self::Declines => "declines.json".to_owned(),
-            Self::Session(id) => format!("state/sessions/{id}.json"),
-        }
-    }
-}
-
-/// An identifier as the stem of a file name: digits, upper-case letters and `-` stand as they are, which is all of a ULID;
-/// every other byte is `%` and two hex digits. What would become too long is `~` and its SHA-256 in hex.
-fn file_stem(id: &str) -> String {
-    let mut stem = String::new();
-    for byte in id.bytes() {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'-' => stem.push(char::from(byte)),
-            _ => {
-                let _ = write!(stem, "%{byte:02x}");
-            }
-        }
-    }
-    if stem.len() <= STEM_MAX { stem } else { format!("~{}", HEXLOWER.encode(&Sha256::digest(id.as_bytes()))) }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::collections::BTreeSet;
-
-    use super::*;
-
-    fn identity(org: &str, pairing: u32) -> String {
-        StateFile::Identity(org.parse().unwrap(), pairing).path()
-    }
-
-    /// S65: a workspace's key file carries its id when that is a ULID or a number.
-    #[test]
-    fn a_ulid_is_its_own_file_name() {
-        assert_eq!(identity("01J7M8N9P0Q1R2S3T4U5V6W7X8", 1), "relay-identities/01J7M8N9P0Q1R2S3T4U5V6W7X8.json");
-        assert_eq!(identity("01J7M8N9P0Q1R2S3T4U5V6W7X8", 2), "relay-identities/01J7M8N9P0Q1R2S3T4U5V6W7X8.2.json");
-        assert_eq!(identity("acme", 1), "relay-identities/%61%63%6d%65.json");
-    }
-
-    /// ISO-8: enumerated over every identifier of up to two characters, some traps, and two pairings each.
-    #[test]
-    fn no_two_orgs_share_a_file_even_when_case_is_folded() {
-        let alphabet: Vec<char> = ('!'..='~').filter(|c| c.is_ascii_alphanumeric() || "._:-".contains(*c)).collect();
-        let mut orgs: Vec<String> = alphabet.iter().map(|c| String::from(*c)).collect();
-        orgs.extend(alphabet.iter().flat_map(|a| alphabet.iter().map(move |b| format!("{a}{b}"))));
-        orgs.extend(["A.2", "A.2.json", "...", "CON", "con"].map(String::from));
-        orgs.extend(["a", "A", "-", "."].map(|c| c.repeat(128)));
-        orgs.extend([format!("{}b", "a".repeat(127)), format!("{}B", "a".repeat(127))]);
-        let names: Vec<String> = orgs.iter().flat_map(|org| [1, 2, 0, u32::MAX].map(|n| identity(org, n))).collect();
-        let folded: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
-        assert_eq!(folded.len(), orgs.len() * 4);
-        for name in names {
-            let file = name.strip_prefix("relay-identities/").unwrap();
-            assert!(file.len() <= 255 && !file.contains(['/', '\\']) && !file.starts_with('.'), "{file}");
-        }
-    }
-
-    #[test]
-    fn the_other_files_have_fixed_names() {
-        assert_eq!(StateFile::Config.path(), "config.json");
-        assert_eq!(StateFile::Session(SessionId([0; 16])).path(), "state/sessions/aaaaaaaaaaaaaaaaaaaaaaaaaa.json");
-    }
 }

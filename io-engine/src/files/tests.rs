@@ -15,7 +15,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn identity() -> StateFile {
-    StateFile::Identity("acme".parse().unwrap(), 1)
+    StateFile::Identity("ACME".parse().unwrap(), 0)
 }
 
 /// BIND-9: files 0600, folders 0700; and what is stored is what is read.
@@ -33,7 +33,7 @@ fn stored_files_come_back_and_are_private() {
     }
     let names: Vec<_> =
         fs::read_dir(home.root().join("relay-identities")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names, ["%61%63%6d%65.json"]);
+    assert_eq!(names, ["ACME.json"]);
 }
 
 #[test]
