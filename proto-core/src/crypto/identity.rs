@@ -18,7 +18,52 @@ use crate::{
 /// What the signature over a static key begins with, so that it can be nothing else (WIRE section 2.1).
 const STATIC_KEY_CONTEXT: &[u8] = b"viewport/1 static key ";
 
-/// Both private keys of a binding, derived from its seed (WIRE section 1, "Keys of a binding").
+/// An X25519 key pair: names an end of a Noise handshake. Two are equal when their private halves are.
+#[derive(Clone)]
+pub struct StaticKeys {
+    private: Secret,
+    public: StaticKey,
+}
+
+impl StaticKeys {
+    /// The pair of a private key (RFC 7748 section 5: any 32 bytes, clamped in use).
+    pub fn from_private(private: Secret) -> Self {
+        let public = StaticKey(MontgomeryPoint::mul_base_clamped(*private.expose()).to_bytes());
+        Self { private, public }
+    }
+
+    /// The private half, for a Noise handshake.
+    pub const fn private(&self) -> &Secret {
+        &self.private
+    }
+
+    /// The public half.
+    pub const fn public(&self) -> StaticKey {
+        self.public
+    }
+}
+
+impl PartialEq for StaticKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.private == other.private
+    }
+}
+
+impl Eq for StaticKeys {}
+
+impl Hash for StaticKeys {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.private.hash(state);
+    }
+}
+
+impl fmt::Debug for StaticKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StaticKeys({})", self.public.to_base64url())
+    }
+}
+
+/// Both key pairs of a binding, derived from its seed (WIRE section 1, "Keys of a binding").
 ///
 /// ```text
 /// seed ─┬─ HKDF "viewport/1 identity"     ─► Ed25519: signs for the binding
@@ -30,17 +75,15 @@ const STATIC_KEY_CONTEXT: &[u8] = b"viewport/1 static key ";
 pub struct Identity {
     seed: Secret,
     signing: SigningKey,
-    static_secret: Secret,
-    static_key: StaticKey,
+    static_keys: StaticKeys,
 }
 
 impl Identity {
     /// The identity that grows from `seed`: 32 random bytes that serve this one binding and nothing else.
     pub fn from_seed(seed: Secret) -> Self {
         let signing = SigningKey::from_bytes(hkdf(b"", &seed, b"viewport/1 identity").expose());
-        let static_secret = hkdf(b"", &seed, b"viewport/1 noise static");
-        let static_key = StaticKey(MontgomeryPoint::mul_base_clamped(*static_secret.expose()).to_bytes());
-        Self { seed, signing, static_secret, static_key }
+        let static_keys = StaticKeys::from_private(hkdf(b"", &seed, b"viewport/1 noise static"));
+        Self { seed, signing, static_keys }
     }
 
     /// What must be kept to have this identity again.
@@ -53,14 +96,14 @@ impl Identity {
         IdentityKey(*AsRef::<VerifyingKey>::as_ref(&self.signing).as_bytes())
     }
 
-    /// The X25519 public key.
-    pub const fn static_key(&self) -> StaticKey {
-        self.static_key
+    /// The X25519 key pair, for Noise.
+    pub const fn static_keys(&self) -> &StaticKeys {
+        &self.static_keys
     }
 
-    /// The X25519 private key (RFC 7748 section 5, unclamped), for a Noise handshake.
-    pub const fn static_secret(&self) -> &Secret {
-        &self.static_secret
+    /// The X25519 public key.
+    pub const fn static_key(&self) -> StaticKey {
+        self.static_keys.public
     }
 
     /// Signs with the identity key (RFC 8032 section 5.1.6, deterministic).
@@ -70,7 +113,7 @@ impl Identity {
 
     /// Vouches for the static key; goes with it when a code is minted (WIRE section 2.1).
     pub fn static_key_signature(&self) -> Signature {
-        self.sign(&static_key_message(self.static_key))
+        self.sign(&static_key_message(self.static_key()))
     }
 }
 

@@ -3,12 +3,14 @@
 //! Where the primitives come from is a choice of the caller, [`Primitives`]: [`PureRust`] runs everywhere, an adapter may
 //! bring an accelerated set. The bytes are the same with all of them.
 
+pub mod channel;
 mod identity;
 mod kdf;
+pub mod noise;
 mod primitives;
 mod pure;
 pub mod seal;
 
-pub use identity::{Identity, verify, verify_static_key};
+pub use identity::{Identity, StaticKeys, verify, verify_static_key};
 pub use primitives::{AeadKey, Cipher, Forged, NONCE_LEN, Nonce, Primitives, TAG_LEN, Tag};
 pub use pure::PureRust;

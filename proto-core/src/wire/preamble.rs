@@ -2,8 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::Malformed;
-
 /// Version, suite and role of a handshake: sent in the clear, and bound into it through the prologue, so that changing a bit
 /// of it fails the handshake (no downgrade).
 ///
@@ -32,14 +30,14 @@ impl Preamble {
     }
 
     /// Splits a first message into its preamble and Noise message 1.
-    pub fn split(message: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let (head, noise) = message.split_first_chunk::<{ Self::LEN }>().ok_or(Malformed("first message"))?;
+    pub fn split(message: &[u8]) -> Result<(Self, &[u8]), InvalidPreamble> {
+        let (head, noise) = message.split_first_chunk::<{ Self::LEN }>().ok_or(InvalidPreamble::Malformed)?;
         let [version, suite, role] = *head;
         if version != Self::VERSION {
-            return Err(Malformed("version"));
+            return Err(InvalidPreamble::Unsupported);
         }
-        let suite = Suite::from_byte(suite).ok_or(Malformed("suite"))?;
-        let role = Role::from_byte(role).ok_or(Malformed("role"))?;
+        let suite = Suite::from_byte(suite).ok_or(InvalidPreamble::Unsupported)?;
+        let role = Role::from_byte(role).ok_or(InvalidPreamble::Malformed)?;
         Ok((Self { suite, role }, noise))
     }
 
@@ -47,6 +45,17 @@ impl Preamble {
     pub fn prologue(self) -> Vec<u8> {
         [b"viewport".as_slice(), &self.to_bytes()].concat()
     }
+}
+
+/// Why a first message does not begin with a preamble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum InvalidPreamble {
+    /// A version or suite that this library does not have.
+    #[error("unsupported protocol version or suite")]
+    Unsupported,
+    /// Too short, or a role that does not exist.
+    #[error("malformed preamble")]
+    Malformed,
 }
 
 /// A Noise protocol name, as one byte.

@@ -1,0 +1,156 @@
+//! One Noise session as one value: from message 1 to the last transport message (Noise revision 34; WIRE sections 4 and 5).
+//!
+//! ```text
+//! initiator                                   responder
+//! initiate() ─────── preamble ‖ message 1 ──────► respond()        the peer's static key is known and proven from here on,
+//!                                                    │              and only now a PSK can be looked up by it
+//! read_answer() ◄─────────── message 2 ────────── answer(psk)
+//! seal(), open() ◄──────── transport ───────────► seal(), open()
+//! ```
+//!
+//! [`Snow`] is the real one. [`Symbolic`] can be cloned, compared and hashed, does no key exchange at all, and succeeds and
+//! fails exactly where the real one does: it is for exploration and simulation. Both make messages of the same length.
+
+mod resolver;
+mod snow;
+mod symbolic;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use self::{snow::Snow, symbolic::Symbolic};
+use super::StaticKeys;
+use crate::{
+    entropy::Entropy,
+    key::StaticKey,
+    secret::Secret,
+    wire::{InvalidPreamble, Preamble},
+};
+
+/// The longest Noise message (Noise section 3).
+pub const MESSAGE_MAX: usize = 65_535;
+/// What message 1 adds to its payload: ephemeral key, sealed static key, tag.
+pub const MESSAGE_1_OVERHEAD: usize = 32 + 48 + 16;
+/// What message 2 adds to its payload: ephemeral key, tag.
+pub const MESSAGE_2_OVERHEAD: usize = 32 + 16;
+
+/// A session of Noise IK or IKpsk2.
+///
+/// A call that fails changes nothing: the session stands where it stood, its nonces too (NOI-6).
+pub trait Noise: Sized + fmt::Debug {
+    /// Makes the first message: the preamble and Noise message 1 around `payload`. `entropy` makes the ephemeral key.
+    ///
+    /// # Errors
+    /// [`NoiseError::Failed`] when the responder's key is of low order, [`NoiseError::PskPolicy`], [`NoiseError::TooLong`].
+    fn initiate(keys: InitiatorKeys<'_>, entropy: Entropy, payload: &[u8]) -> Result<(Self, Vec<u8>), NoiseError>;
+
+    /// Reads message 2 and gives its payload. From then on transport messages go both ways. Another message may be tried
+    /// after one that does not open.
+    ///
+    /// # Errors
+    /// [`NoiseError::Failed`], [`NoiseError::OutOfTurn`].
+    fn read_answer(&mut self, message: &[u8]) -> Result<Vec<u8>, NoiseError>;
+
+    /// Reads a first message. `entropy` makes the ephemeral key of the answer.
+    ///
+    /// # Errors
+    /// [`NoiseError::Unsupported`], [`NoiseError::Malformed`], [`NoiseError::Failed`].
+    fn respond(local: &StaticKeys, entropy: Entropy, first_message: &[u8]) -> Result<(Self, FirstMessage), NoiseError>;
+
+    /// Makes message 2 around `payload`; with the PSK under IKpsk2, without one under IK. From then on transport messages go
+    /// both ways, although only the first one that opens proves that the initiator is there now.
+    ///
+    /// # Errors
+    /// [`NoiseError::PskPolicy`], [`NoiseError::TooLong`], [`NoiseError::OutOfTurn`].
+    fn answer(&mut self, psk: Option<&Secret>, payload: &[u8]) -> Result<Vec<u8>, NoiseError>;
+
+    /// Appends a transport message to `out`: `plaintext` and 16 bytes more.
+    ///
+    /// # Errors
+    /// [`NoiseError::TooLong`], [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
+    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError>;
+
+    /// Opens the next transport message and appends its plaintext to `out`.
+    ///
+    /// # Errors
+    /// [`NoiseError::Failed`], [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
+    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError>;
+
+    /// Messages sealed from now on use the next key (Noise section 11.3); the nonce goes on. Nothing before the transport phase.
+    fn rekey_sending(&mut self);
+
+    /// Messages opened from now on use the next key. Nothing before the transport phase.
+    fn rekey_receiving(&mut self);
+
+    /// The handshake hash (Noise section 11.2): the same on both ends, unique to the session; `None` before its end.
+    fn handshake_hash(&self) -> Option<[u8; 32]>;
+}
+
+/// What an initiator begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct InitiatorKeys<'a> {
+    /// Suite and role.
+    pub preamble: Preamble,
+    /// The initiator's own keys.
+    pub local: &'a StaticKeys,
+    /// The responder's key, known beforehand.
+    pub responder: StaticKey,
+    /// The PSK: there with IKpsk2 and only then.
+    pub psk: Option<&'a Secret>,
+}
+
+/// What a responder reads in a first message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstMessage {
+    /// Suite and role.
+    pub preamble: Preamble,
+    /// The initiator's static key. Whoever made the message holds its private half; when it was made nobody knows yet.
+    pub static_key: StaticKey,
+    /// The payload of Noise message 1.
+    pub payload: Vec<u8>,
+}
+
+/// Why a Noise session refused. Says nothing about keys, and none of it goes to the peer as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NoiseError {
+    /// The first message asks for a version or suite that is not known.
+    #[error("unsupported protocol version or suite")]
+    Unsupported,
+    /// The first message has no preamble.
+    #[error("malformed first message")]
+    Malformed,
+    /// It does not open: other keys, another order, changed bytes, or a key of low order.
+    #[error("does not open")]
+    Failed,
+    /// A payload that fits no Noise message.
+    #[error("longer than a Noise message")]
+    TooLong,
+    /// A PSK without IKpsk2, or IKpsk2 without a PSK.
+    #[error("the pattern and the presence of a PSK do not fit")]
+    PskPolicy,
+    /// The session is not there yet, or already further.
+    #[error("not now")]
+    OutOfTurn,
+    /// 2^64 - 1 messages in one direction.
+    #[error("out of nonces")]
+    Exhausted,
+}
+
+impl From<InvalidPreamble> for NoiseError {
+    fn from(invalid: InvalidPreamble) -> Self {
+        match invalid {
+            InvalidPreamble::Unsupported => Self::Unsupported,
+            InvalidPreamble::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// The ephemeral private key: all randomness that a handshake takes.
+fn ephemeral(entropy: &Entropy) -> Secret {
+    entropy.derive("noise ephemeral")
+}
+
+#[cfg(test)]
+pub(crate) mod pair;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Noise as the snow library does it, kept away from its sharp edges: keys are 32 bytes by type, low-order points are
+//! refused, the peer's static key is read only after a message opened, and all randomness is handed in.
+
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use core::{fmt, marker::PhantomData, mem};
+
+use ::snow::{Builder, HandshakeState, TransportState, error::StateProblem, params::NoiseParams};
+
+use super::{
+    FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, MESSAGE_MAX, Noise, NoiseError, ephemeral,
+    resolver::Resolver,
+};
+use crate::{
+    crypto::{Primitives, PureRust, StaticKeys, TAG_LEN},
+    entropy::Entropy,
+    key::StaticKey,
+    secret::Secret,
+    wire::{Pattern, Preamble, Suite},
+};
+
+/// Where IKpsk2 mixes its PSK in.
+const PSK_PLACE: u8 = 2;
+
+/// The real [`Noise`], with primitives `P`.
+pub struct Snow<P = PureRust> {
+    phase: Phase,
+    primitives: PhantomData<fn() -> P>,
+}
+
+enum Phase {
+    /// Message 1 is out.
+    Initiator(Box<HandshakeState>),
+    /// Message 1 is in.
+    Responder(Box<HandshakeState>, Pattern),
+    /// Both messages are through.
+    Transport { state: Box<TransportState>, hash: [u8; 32] },
+    /// Only while one phase becomes the next.
+    Between,
+}
+
+impl<P: Primitives + Default + 'static> Noise for Snow<P> {
+    fn initiate(keys: InitiatorKeys<'_>, entropy: Entropy, payload: &[u8]) -> Result<(Self, Vec<u8>), NoiseError> {
+        let prologue = keys.preamble.prologue();
+        let (session, message) = Self::start(keys, &prologue, ephemeral(&entropy), payload)?;
+        Ok((session, [&keys.preamble.to_bytes(), message.as_slice()].concat()))
+    }
+
+    fn read_answer(&mut self, message: &[u8]) -> Result<Vec<u8>, NoiseError> {
+        let Phase::Initiator(state) = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        let payload = read(state, message, MESSAGE_2_OVERHEAD)?;
+        self.finish()?;
+        Ok(payload)
+    }
+
+    fn respond(local: &StaticKeys, entropy: Entropy, first_message: &[u8]) -> Result<(Self, FirstMessage), NoiseError> {
+        let (preamble, message) = Preamble::split(first_message)?;
+        let (session, static_key, payload) =
+            Self::accept(local, preamble.suite, &preamble.prologue(), ephemeral(&entropy), message)?;
+        Ok((session, FirstMessage { preamble, static_key, payload }))
+    }
+
+    fn answer(&mut self, psk: Option<&Secret>, payload: &[u8]) -> Result<Vec<u8>, NoiseError> {
+        let Phase::Responder(state, pattern) = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        check_psk(*pattern, psk)?;
+        let len = message_len(payload, MESSAGE_2_OVERHEAD)?;
+        if let Some(psk) = psk {
+            state.set_psk(usize::from(PSK_PLACE), psk.expose())?;
+        }
+        let message = write(state, payload, len)?;
+        self.finish()?;
+        Ok(message)
+    }
+
+    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+        let Phase::Transport { state, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        let len = message_len(plaintext, TAG_LEN)?;
+        append(out, len, |buffer| state.write_message(plaintext, buffer))
+    }
+
+    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+        let Phase::Transport { state, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        let len = ciphertext.len().checked_sub(TAG_LEN).ok_or(NoiseError::Failed)?;
+        append(out, len, |buffer| state.read_message(ciphertext, buffer))
+    }
+
+    fn rekey_sending(&mut self) {
+        if let Phase::Transport { state, .. } = &mut self.phase {
+            state.rekey_outgoing();
+        }
+    }
+
+    fn rekey_receiving(&mut self) {
+        if let Phase::Transport { state, .. } = &mut self.phase {
+            state.rekey_incoming();
+        }
+    }
+
+    fn handshake_hash(&self) -> Option<[u8; 32]> {
+        match &self.phase {
+            Phase::Transport { hash, .. } => Some(*hash),
+            _ => None,
+        }
+    }
+}
+
+impl<P: Primitives + Default + 'static> Snow<P> {
+    /// Message 1 under any prologue and with a given ephemeral key.
+    pub(super) fn start(
+        keys: InitiatorKeys<'_>,
+        prologue: &[u8],
+        ephemeral: Secret,
+        payload: &[u8],
+    ) -> Result<(Self, Vec<u8>), NoiseError> {
+        check_psk(keys.preamble.suite.pattern(), keys.psk)?;
+        let len = message_len(payload, MESSAGE_1_OVERHEAD)?;
+        let mut builder = Self::builder(keys.preamble.suite, ephemeral)?
+            .prologue(prologue)?
+            .local_private_key(keys.local.private().expose())?
+            .remote_public_key(&keys.responder.0)?;
+        if let Some(psk) = keys.psk {
+            builder = builder.psk(PSK_PLACE, psk.expose())?;
+        }
+        let mut state = builder.build_initiator()?;
+        let message = write(&mut state, payload, len)?;
+        Ok((Self::in_phase(Phase::Initiator(Box::new(state))), message))
+    }
+
+    /// Reads message 1 under any prologue; the answer will have the given ephemeral key.
+    pub(super) fn accept(
+        local: &StaticKeys,
+        suite: Suite,
+        prologue: &[u8],
+        ephemeral: Secret,
+        message: &[u8],
+    ) -> Result<(Self, StaticKey, Vec<u8>), NoiseError> {
+        let builder = Self::builder(suite, ephemeral)?.prologue(prologue)?.local_private_key(local.private().expose())?;
+        let mut state = builder.build_responder()?;
+        let payload = read(&mut state, message, MESSAGE_1_OVERHEAD)?;
+        let static_key = state.get_remote_static().and_then(|key| key.try_into().ok()).ok_or(NoiseError::Failed)?;
+        let session = Self::in_phase(Phase::Responder(Box::new(state), suite.pattern()));
+        Ok((session, StaticKey(static_key), payload))
+    }
+
+    fn builder<'a>(suite: Suite, ephemeral: Secret) -> Result<Builder<'a>, NoiseError> {
+        let params: NoiseParams = suite.noise_name().parse()?;
+        let resolver = Resolver { primitives: Arc::new(P::default()), ephemeral };
+        Ok(Builder::with_resolver(params, Box::new(resolver)))
+    }
+
+    const fn in_phase(phase: Phase) -> Self {
+        Self { phase, primitives: PhantomData }
+    }
+
+    fn finish(&mut self) -> Result<(), NoiseError> {
+        let (Phase::Initiator(state) | Phase::Responder(state, _)) = mem::replace(&mut self.phase, Phase::Between) else {
+            return Err(NoiseError::OutOfTurn);
+        };
+        let hash = state.get_handshake_hash().try_into().map_err(|_| NoiseError::Failed)?;
+        let state = Box::new(state.into_transport_mode()?);
+        self.phase = Phase::Transport { state, hash };
+        Ok(())
+    }
+}
+
+impl<P> fmt::Debug for Snow<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.phase {
+            Phase::Initiator(_) => "Snow(initiator)",
+            Phase::Responder(..) => "Snow(responder)",
+            Phase::Transport { .. } => "Snow(transport)",
+            Phase::Between => "Snow(between)",
+        })
+    }
+}
+
+pub(super) const fn check_psk(pattern: Pattern, psk: Option<&Secret>) -> Result<(), NoiseError> {
+    match (pattern, psk) {
+        (Pattern::Ik, None) | (Pattern::IkPsk2, Some(_)) => Ok(()),
+        _ => Err(NoiseError::PskPolicy),
+    }
+}
+
+pub(super) fn message_len(payload: &[u8], overhead: usize) -> Result<usize, NoiseError> {
+    payload.len().checked_add(overhead).filter(|len| *len <= MESSAGE_MAX).ok_or(NoiseError::TooLong)
+}
+
+fn write(state: &mut HandshakeState, payload: &[u8], len: usize) -> Result<Vec<u8>, NoiseError> {
+    let mut message = vec![0; len];
+    state.write_message(payload, &mut message)?;
+    Ok(message)
+}
+
+fn read(state: &mut HandshakeState, message: &[u8], overhead: usize) -> Result<Vec<u8>, NoiseError> {
+    let mut payload = vec![0; message.len().checked_sub(overhead).ok_or(NoiseError::Failed)?];
+    state.read_message(message, &mut payload)?;
+    Ok(payload)
+}
+
+/// Lets `write` fill `len` more bytes of `out`; when it fails, `out` is as long as before.
+fn append(
+    out: &mut Vec<u8>,
+    len: usize,
+    write: impl FnOnce(&mut [u8]) -> Result<usize, ::snow::Error>,
+) -> Result<(), NoiseError> {
+    let start = out.len();
+    out.resize(start.saturating_add(len), 0);
+    let written = write(out.get_mut(start..).unwrap_or_default());
+    if written.is_err() {
+        out.truncate(start);
+    }
+    Ok(written.map(|_| ())?)
+}
+
+impl From<::snow::Error> for NoiseError {
+    fn from(error: ::snow::Error) -> Self {
+        match error {
+            ::snow::Error::State(StateProblem::Exhausted) => Self::Exhausted,
+            ::snow::Error::State(StateProblem::MissingPsk) => Self::PskPolicy,
+            ::snow::Error::State(_) => Self::OutOfTurn,
+            _ => Self::Failed,
+        }
+    }
+}

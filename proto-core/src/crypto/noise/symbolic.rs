@@ -1,0 +1,202 @@
+//! Noise without the key exchange: what two ends know is hashed, and a message opens when both hashed the same.
+//!
+//! Messages are as long as the real ones, payloads stand in them readable, and anybody who knows the public keys could forge
+//! them. What it shares with the real one is where it succeeds and where it fails, for every input that an honest or a
+//! clumsy network makes: keys, PSK, prologue, order, nonces, changed bytes.
+
+use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, Noise, NoiseError, ephemeral,
+    snow::{check_psk, message_len},
+};
+use crate::{
+    crypto::{StaticKeys, TAG_LEN, Tag},
+    entropy::Entropy,
+    key::StaticKey,
+    secret::Secret,
+    wire::{Pattern, Preamble},
+};
+
+/// The symbolic [`Noise`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Symbolic(Phase);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Initiator { transcript: Hash, psk: Option<Secret> },
+    Responder { transcript: Hash, pattern: Pattern, ephemeral: Hash },
+    Transport { sending: Direction, receiving: Direction, hash: Hash },
+}
+
+type Hash = [u8; 32];
+
+/// One direction of the transport phase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Direction {
+    key: Hash,
+    nonce: u64,
+}
+
+impl Direction {
+    fn tag(&self, plaintext: &[u8]) -> Tag {
+        tag(&hash(&[&self.key, &self.nonce.to_be_bytes()]), plaintext)
+    }
+
+    fn check_nonce(&self) -> Result<(), NoiseError> {
+        if self.nonce == u64::MAX { Err(NoiseError::Exhausted) } else { Ok(()) }
+    }
+
+    fn rekey(&mut self) {
+        self.key = hash(&[&self.key, b"rekey"]);
+    }
+}
+
+impl Noise for Symbolic {
+    fn initiate(keys: InitiatorKeys<'_>, entropy: Entropy, payload: &[u8]) -> Result<(Self, Vec<u8>), NoiseError> {
+        check_psk(keys.preamble.suite.pattern(), keys.psk)?;
+        message_len(payload, MESSAGE_1_OVERHEAD)?;
+        refuse_low_order(keys.responder)?;
+        let ephemeral = ephemeral_public(&entropy);
+        let (static_tag, transcript) = after_static(keys.preamble, keys.responder, &ephemeral, keys.local.public());
+        let payload_tag = tag(&transcript, payload);
+        let preamble = keys.preamble.to_bytes();
+        let parts: [&[u8]; 6] = [&preamble, &ephemeral, &keys.local.public().0, &static_tag, payload, &payload_tag];
+        let transcript = hash(&[&transcript, payload, &payload_tag]);
+        Ok((Self(Phase::Initiator { transcript, psk: keys.psk.cloned() }), parts.concat()))
+    }
+
+    fn read_answer(&mut self, message: &[u8]) -> Result<Vec<u8>, NoiseError> {
+        let Phase::Initiator { transcript, psk } = &self.0 else { return Err(NoiseError::OutOfTurn) };
+        let (ephemeral, rest) = fitting(message)?.split_first_chunk::<32>().ok_or(NoiseError::Failed)?;
+        let (payload, payload_tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(NoiseError::Failed)?;
+        refuse_low_order(StaticKey(*ephemeral))?;
+        let transcript = after_answer(transcript, ephemeral, psk.as_ref());
+        if tag(&transcript, payload) != *payload_tag {
+            return Err(NoiseError::Failed);
+        }
+        self.0 = transport(&transcript, payload, true);
+        Ok(payload.to_vec())
+    }
+
+    fn respond(local: &StaticKeys, entropy: Entropy, first_message: &[u8]) -> Result<(Self, FirstMessage), NoiseError> {
+        let (preamble, message) = Preamble::split(first_message)?;
+        let (ephemeral, rest) = fitting(message)?.split_first_chunk::<32>().ok_or(NoiseError::Failed)?;
+        let (key, rest) = rest.split_first_chunk::<32>().ok_or(NoiseError::Failed)?;
+        let (static_tag, rest) = rest.split_first_chunk::<TAG_LEN>().ok_or(NoiseError::Failed)?;
+        let (payload, payload_tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(NoiseError::Failed)?;
+        let static_key = StaticKey(*key);
+        refuse_low_order(static_key)?;
+        refuse_low_order(StaticKey(*ephemeral))?;
+        let (expected, transcript) = after_static(preamble, local.public(), ephemeral, static_key);
+        if expected != *static_tag || tag(&transcript, payload) != *payload_tag {
+            return Err(NoiseError::Failed);
+        }
+        let transcript = hash(&[&transcript, payload, payload_tag]);
+        let pattern = preamble.suite.pattern();
+        let session = Self(Phase::Responder { transcript, pattern, ephemeral: ephemeral_public(&entropy) });
+        Ok((session, FirstMessage { preamble, static_key, payload: payload.to_vec() }))
+    }
+
+    fn answer(&mut self, psk: Option<&Secret>, payload: &[u8]) -> Result<Vec<u8>, NoiseError> {
+        let Phase::Responder { transcript, pattern, ephemeral } = &self.0 else { return Err(NoiseError::OutOfTurn) };
+        check_psk(*pattern, psk)?;
+        message_len(payload, MESSAGE_2_OVERHEAD)?;
+        let transcript = after_answer(transcript, ephemeral, psk);
+        let message = [ephemeral.as_slice(), payload, &tag(&transcript, payload)].concat();
+        self.0 = transport(&transcript, payload, false);
+        Ok(message)
+    }
+
+    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+        let Phase::Transport { sending, .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
+        message_len(plaintext, TAG_LEN)?;
+        sending.check_nonce()?;
+        out.extend_from_slice(plaintext);
+        out.extend_from_slice(&sending.tag(plaintext));
+        sending.nonce = sending.nonce.saturating_add(1);
+        Ok(())
+    }
+
+    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+        let Phase::Transport { receiving, .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
+        let (plaintext, tag) = fitting(ciphertext)?.split_last_chunk::<TAG_LEN>().ok_or(NoiseError::Failed)?;
+        receiving.check_nonce()?;
+        if receiving.tag(plaintext) != *tag {
+            return Err(NoiseError::Failed);
+        }
+        out.extend_from_slice(plaintext);
+        receiving.nonce = receiving.nonce.saturating_add(1);
+        Ok(())
+    }
+
+    fn rekey_sending(&mut self) {
+        if let Phase::Transport { sending, .. } = &mut self.0 {
+            sending.rekey();
+        }
+    }
+
+    fn rekey_receiving(&mut self) {
+        if let Phase::Transport { receiving, .. } = &mut self.0 {
+            receiving.rekey();
+        }
+    }
+
+    fn handshake_hash(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Phase::Transport { hash, .. } => Some(*hash),
+            _ => None,
+        }
+    }
+}
+
+/// The tag over the initiator's static key, and what both know once it was checked.
+fn after_static(preamble: Preamble, responder: StaticKey, ephemeral: &Hash, initiator: StaticKey) -> (Tag, Hash) {
+    let transcript = hash(&[&preamble.prologue(), &responder.0, ephemeral]);
+    let static_tag = tag(&transcript, &initiator.0);
+    (static_tag, hash(&[&transcript, &initiator.0, &static_tag]))
+}
+
+fn after_answer(transcript: &Hash, ephemeral: &Hash, psk: Option<&Secret>) -> Hash {
+    let psk = psk.map_or(&[][..], |psk| psk.expose());
+    hash(&[transcript, ephemeral, psk])
+}
+
+fn transport(transcript: &Hash, payload: &[u8], initiator: bool) -> Phase {
+    let end = hash(&[transcript, payload, b"end"]);
+    let [first, second] = [b"first".as_slice(), b"second"].map(|way| Direction { key: hash(&[&end, way]), nonce: 0 });
+    let (sending, receiving) = if initiator { (first, second) } else { (second, first) };
+    Phase::Transport { sending, receiving, hash: end }
+}
+
+fn ephemeral_public(entropy: &Entropy) -> Hash {
+    hash(&[ephemeral(entropy).expose()])
+}
+
+fn fitting(message: &[u8]) -> Result<&[u8], NoiseError> {
+    message_len(message, 0).map(|_| message).map_err(|_| NoiseError::Failed)
+}
+
+/// The one point of low order that is worth telling apart here.
+fn refuse_low_order(key: StaticKey) -> Result<(), NoiseError> {
+    if key.0 == [0; 32] { Err(NoiseError::Failed) } else { Ok(()) }
+}
+
+fn tag(key: &Hash, plaintext: &[u8]) -> Tag {
+    let mut tag = [0; TAG_LEN];
+    for (to, from) in tag.iter_mut().zip(hash(&[key, plaintext])) {
+        *to = from;
+    }
+    tag
+}
+
+fn hash(parts: &[&[u8]]) -> Hash {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
