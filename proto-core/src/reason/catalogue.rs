@@ -180,4 +180,6 @@ catalogue! {
         "It streamed more than 2^32 GiB.", "start a new session";
     StateInvalid, "state_invalid", Local, "a state file cannot be read",
         "It was damaged, or edited to something that makes no sense.", "move it away, then: vpd restart";
+    RecordForged, "record_forged", Handshake, "a record of this session does not open",
+        "Something between its daemon and this viewer changed, left out or reordered records.", "vpd watch   (once more; then tell whoever runs the relay)";
 }

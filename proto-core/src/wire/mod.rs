@@ -8,12 +8,14 @@
 
 mod frame;
 mod hello;
+mod peer;
 mod preamble;
 mod record;
 mod segment;
 
 pub use frame::{Frame, Head, Outcome};
 pub use hello::{Answer, Hello, MAX_SOFTWARE_LEN, MAX_TOKEN_LEN, Refused, Welcome};
+pub use peer::{KeyAnswer, KeyRequest};
 pub use preamble::{InvalidPreamble, Pattern, Preamble, Role, Suite};
 pub use record::{Content, Record, Title};
 pub use segment::{Pieces, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len};
