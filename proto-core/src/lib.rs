@@ -33,6 +33,7 @@ pub mod key;
 pub mod local;
 pub mod machine;
 pub mod outbox;
+pub mod pairing;
 pub mod reason;
 pub mod secret;
 pub mod session;

@@ -33,6 +33,7 @@ pub use config::{Api, BindingRecord, BindingState, Config, DEFAULT_API_ENDPOINT,
 pub use declines::{Decline, Declines, MAX_DECLINES};
 pub use grants::{Grant, Grants, MAX_GRANTS};
 pub use identity::IdentityFile;
+pub(crate) use local::is_slug;
 pub use local::{IGNORED, LocalYaml, Streaming, WorkspaceYaml};
 pub use pending::PendingPairing;
 pub use session::SessionFile;

@@ -8,6 +8,7 @@ use super::{Document, Unknown, first_version};
 use crate::{
     Reason,
     api::{DeviceKind, PairingMode},
+    code::CodeText,
     secret::{Secret, SecretText},
     time::UnixTime,
 };
@@ -49,6 +50,7 @@ impl Document for PendingPairing {
     const INVALID: Reason = Reason::StateInvalid;
 
     fn check(&self) -> Result<(), Reason> {
-        Ok(())
+        // The code becomes part of a URL.
+        if self.code.parse::<CodeText>().is_ok_and(|code| code.as_str() == self.code) { Ok(()) } else { Err(Self::INVALID) }
     }
 }

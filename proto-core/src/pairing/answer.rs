@@ -1,0 +1,126 @@
+//! Reading what the platform says. Nothing of it is shown, sent or stored before it was found to be what WIRE section 2 says.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{
+    Reason,
+    api::{Approval, MintAnswer, PolicyMode, PollAnswer, Problem},
+    code::CodeText,
+    effect::{HttpAnswer, NetFault},
+    files::is_slug,
+    wire::MAX_TOKEN_LEN,
+};
+
+/// The longest URL that is shown or dialled.
+const MAX_URL_LEN: usize = 2_048;
+
+/// The longest status token.
+const MAX_STATUS_TOKEN_LEN: usize = 512;
+
+/// The longest display name, in characters.
+const MAX_NAME_LEN: usize = 200;
+
+/// What a poll brought.
+pub(super) enum Polled {
+    Pending,
+    Approved(alloc::boxed::Box<Approval>),
+    Denied,
+    /// 404: expired or unknown.
+    Gone,
+    /// Ask less often from now on.
+    SlowDown,
+    /// Not an answer to this question; the pairing goes on.
+    Trouble(Reason),
+}
+
+/// A code, or why there is none.
+pub(super) fn minted(answer: &HttpAnswer) -> Result<MintAnswer, Reason> {
+    if answer.status != 201 && answer.status != 200 {
+        return Err(refusal(answer));
+    }
+    let minted: MintAnswer = serde_json::from_slice(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)?;
+    let code: CodeText = minted.code.parse().map_err(|_| Reason::PlatformAnswerInvalid)?;
+    let is_sound = code.as_str() == minted.code
+        && is_url(&minted.url, &["https://", "http://"])
+        && is_header_text(minted.status_token.expose(), MAX_STATUS_TOKEN_LEN);
+    if is_sound { Ok(minted) } else { Err(Reason::PlatformAnswerInvalid) }
+}
+
+/// Whether asking for a code again can help: nobody answered, or the server is in trouble.
+pub(super) const fn may_mint_again(status: u16) -> bool {
+    status >= 500
+}
+
+pub(super) fn polled(answer: &HttpAnswer) -> Polled {
+    let body = answer.body.expose();
+    match answer.status {
+        200 => match serde_json::from_slice(body) {
+            Ok(PollAnswer::Pending) => Polled::Pending,
+            Ok(PollAnswer::Denied) => Polled::Denied,
+            Ok(PollAnswer::Approved(approval)) if is_sound(&approval) => Polled::Approved(approval),
+            Ok(PollAnswer::Approved(_)) | Err(_) => Polled::Trouble(Reason::PlatformAnswerInvalid),
+        },
+        // A proxy's page says 404 as well; only the platform's own answer ends a pairing.
+        404 if serde_json::from_slice::<Problem>(body).is_ok() => Polled::Gone,
+        429 => Polled::SlowDown,
+        400 if is_slow_down(body) => Polled::SlowDown,
+        _ => Polled::Trouble(refusal(answer)),
+    }
+}
+
+/// Why a request that was answered did not succeed.
+fn refusal(answer: &HttpAnswer) -> Reason {
+    let problem = serde_json::from_slice::<Problem>(answer.body.expose()).ok();
+    match (answer.status, problem.and_then(|problem| problem.reason)) {
+        (500.., _) => Reason::PlatformUnreachable,
+        (400.., Some(reason)) => reason,
+        (429, None) => Reason::RateLimited,
+        _ => Reason::PlatformAnswerInvalid,
+    }
+}
+
+/// Why a request was not answered.
+pub(super) const fn fault(fault: NetFault) -> Reason {
+    match fault {
+        NetFault::NotUnderstood | NetFault::TooLarge => Reason::PlatformAnswerInvalid,
+        _ => Reason::PlatformUnreachable,
+    }
+}
+
+/// How long `Retry-After` asks to wait; a server may not ask for more than `cap`.
+pub(super) fn retry_after(answer: &HttpAnswer, cap: Duration) -> Duration {
+    Duration::from_secs(answer.retry_after.unwrap_or(0).into()).min(cap)
+}
+
+/// RFC 8628 section 3.5, as servers of that flow spell it.
+fn is_slow_down(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct OAuthError {
+        error: String,
+    }
+    serde_json::from_slice::<OAuthError>(body).is_ok_and(|body| body.error == "slow_down")
+}
+
+fn is_sound(approval: &Approval) -> bool {
+    let name = &approval.workspace.name;
+    let is_name = (1..=MAX_NAME_LEN).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    is_name
+        && is_slug(&approval.workspace.slug)
+        && is_header_text(approval.issue_token.expose(), MAX_TOKEN_LEN)
+        && is_url(&approval.relay.url, &["wss://", "ws://"])
+        && matches!(approval.relay.static_keys.len(), 1 | 2)
+        && approval.psk.is_some() == (approval.policy_mode == PolicyMode::CryptoPairing)
+}
+
+fn is_url(text: &str, schemes: &[&str]) -> bool {
+    let is_of_scheme = schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    is_of_scheme && is_header_text(text, MAX_URL_LEN)
+}
+
+/// Visible ASCII only: it can neither end a header line nor move a terminal's cursor.
+fn is_header_text(text: &str, max_len: usize) -> bool {
+    (1..=max_len).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
