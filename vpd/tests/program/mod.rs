@@ -1,0 +1,66 @@
+//! The program under test, with a home of its own and nothing of ours in its environment.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// The binary.
+pub const VPD: &str = env!("CARGO_BIN_EXE_vpd");
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub struct End {
+    /// The exit code.
+    pub code: i32,
+    /// The standard output.
+    pub stdout: String,
+    /// The standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for End {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it was not killed"),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+/// An empty `VIEWPORT_HOME`.
+pub struct Home(tempfile::TempDir);
+
+impl Home {
+    /// A fresh one.
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A command line on this home.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(VPD);
+        command.args(arguments).env("VIEWPORT_HOME", self.path()).env("RUST_BACKTRACE", "0");
+        for name in ["VIEWPORT_API_URL", "VPD_LOG", "CLICOLOR_FORCE", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs a command line on this home to its end.
+    pub fn vpd(&self, arguments: &[&str]) -> End {
+        self.command(arguments).output().expect("vpd can be run").into()
+    }
+}
+
+/// Runs a command line on an empty home.
+pub fn vpd(arguments: &[&str]) -> End {
+    Home::new().vpd(arguments)
+}
