@@ -1,5 +1,63 @@
 //! The Viewport daemon and its command line.
+//!
+//! `cli` is what can be typed, `command` what the daemon is asked for, `run` a streamed command, `control` what is spoken over
+//! the daemon's socket, `failure` how errors look.
 
+mod cli;
+mod client;
+mod command;
 mod control;
+mod failure;
+mod home;
+mod log;
+mod run;
+mod settings;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::runtime;
+
+use cli::{Cli, Command};
+use command::{bind, explain, lifecycle, logs, pair, reasons_page, status};
+use home::Home;
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Pair(args) => at_home(async |home| pair::pair(&home, &args).await),
+        Command::Unpair(args) => at_home(async |home| bind::unpair(&home, &args).await),
+        Command::Bind(args) => at_home(async |home| bind::bind(&home, &args).await),
+        Command::Unbind(args) => at_home(async |home| bind::unbind(&home, &args).await),
+        Command::Run(args) => Ok(exit_like(many_threads()?.block_on(run::run(&args))?)),
+        Command::Status(args) => at_home(async |home| status::status(&home, &args).await),
+        Command::Start => at_home(async |home| lifecycle::start(&home).await),
+        Command::Stop => at_home(async |home| lifecycle::stop(&home).await),
+        Command::Restart => at_home(async |home| lifecycle::restart(&home).await),
+        Command::Logs(args) => at_home(async |home| logs::logs(&home, &args).await),
+        Command::Explain(args) => explain::explain(&args).map(|()| ExitCode::SUCCESS),
+        Command::ReasonsPage => reasons_page::write().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Runs a command of one home to its end.
+fn at_home(command: impl AsyncFnOnce(Home) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let home = Home::from_environment()?;
+    runtime::Builder::new_current_thread().enable_all().build()?.block_on(command(home))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn many_threads() -> std::io::Result<runtime::Runtime> {
+    runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// The exit code that says the same as a command's exit status.
+fn exit_like(status: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,211 @@
+//! The command line as clap sees it: names, arguments, help. What the commands do stands in [`crate::command`] and the other
+//! folders.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, builder::styling};
+
+use crate::command::explain::{self, Subject};
+
+const STYLES: styling::Styles = styling::Styles::styled()
+    .header(styling::AnsiColor::Green.on_default().bold())
+    .usage(styling::AnsiColor::Green.on_default().bold())
+    .literal(styling::AnsiColor::Cyan.on_default().bold())
+    .placeholder(styling::AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+First steps:
+  vpd pair                 trust an organization; opens nothing else
+  vpd bind ~/work/api      let this directory stream to it
+  vpd run -- COMMAND       run a command there; its terminal streams, end-to-end encrypted
+  vpd demo                 see all of it in a few seconds, with nothing set up
+
+Environment:
+  VIEWPORT_HOME            where vpd keeps its files (default ~/.viewport)
+  VIEWPORT_API_URL         the platform to pair with (default: daemon.api.endpoint of config.json)
+  NO_COLOR                 no colours, whatever the terminal can do
+
+Exit codes:
+  0 done, 1 something unforeseen, 2 wrong usage, 3 request, 4 pairing, 5 network, 6 credential,
+  7 handshake, 8 workspace, 9 limit, 10 this machine; `vpd explain` lists every reason.
+  `vpd run` ends with the exit status of its command.";
+
+/// Stream terminal sessions from this machine to your organizations, end-to-end encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "vpd", version, after_help = AFTER_HELP, styles = STYLES, max_term_width = 100)]
+#[command(arg_required_else_help = true, subcommand_required = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Everything `vpd` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Trust an organization: approve this machine in the browser
+    #[command(after_help = PAIR_HELP)]
+    Pair(PairArgs),
+    /// End a pairing: its sessions stop streaming at once and its keys are erased
+    #[command(after_help = UNPAIR_HELP)]
+    Unpair(UnpairArgs),
+    /// Let a directory's sessions stream to an organization
+    #[command(after_help = BIND_HELP)]
+    Bind(BindArgs),
+    /// Take a directory's binding back
+    #[command(after_help = "Examples:\n  vpd unbind\n  vpd unbind ~/work/api")]
+    Unbind(UnbindArgs),
+    /// Run a command; where the directory is bound, its terminal streams
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Show the daemon, its pairings and the bound directories
+    #[command(after_help = "Examples:\n  vpd status\n  vpd status --json | jq '.bindings[].link.state'")]
+    Status(StatusArgs),
+    /// Start the daemon in the background
+    #[command(after_help = "Example:\n  vpd start && vpd status")]
+    Start,
+    /// Stop the daemon; commands under `vpd run` go on
+    #[command(after_help = "Example:\n  vpd stop")]
+    Stop,
+    /// Stop the daemon and start it again
+    #[command(after_help = "Example:\n  vpd restart && vpd status")]
+    Restart,
+    /// Show the daemon's log
+    #[command(after_help = LOGS_HELP)]
+    Logs(LogsArgs),
+    /// Say what a reason code means and what to do about it
+    #[command(
+        after_help = "Examples:\n  vpd explain noise_psk_invalid\n  vpd explain 4001        a WebSocket close code\n  vpd explain             lists all of them"
+    )]
+    Explain(ExplainArgs),
+    /// Write docs/REASONS.md to the standard output
+    #[command(hide = true)]
+    ReasonsPage,
+}
+
+const PAIR_HELP: &str = "\
+Pairing alone streams nothing; `vpd bind` does. Ctrl-C cancels.
+
+Examples:
+  vpd pair                 the first organization
+  vpd pair --add           one more; the others stay
+  vpd pair --org acme      that one, and no other
+  vpd pair --replace       picked the wrong one? replaces the existing pairing
+  vpd pair --cancel        gives up on a pairing that waits in another terminal";
+
+/// `vpd pair`.
+#[derive(Args, Debug)]
+pub(crate) struct PairArgs {
+    /// Keep the existing pairings and add another; refreshes the pairing when it is for the same organization
+    #[arg(long, conflicts_with = "replace")]
+    pub add: bool,
+    /// Drop the existing pairings: they take no new session and go when their running ones end
+    #[arg(long)]
+    pub replace: bool,
+    /// Only this organization, by id or slug; one that is not paired yet is added
+    #[arg(long, value_name = "ID_OR_SLUG")]
+    pub org: Option<String>,
+    /// Cancel a pairing that waits for its approval
+    #[arg(long, conflicts_with_all = ["add", "replace", "org"])]
+    pub cancel: bool,
+    /// One JSON object per line: code, trouble, paired or failed
+    #[arg(long, conflicts_with = "cancel")]
+    pub json: bool,
+}
+
+const UNPAIR_HELP: &str = "\
+Works offline. Records that already reached the organization stay there.
+
+Examples:
+  vpd unpair               while there is only one pairing
+  vpd unpair --org acme";
+
+/// `vpd unpair`.
+#[derive(Args, Debug)]
+pub(crate) struct UnpairArgs {
+    /// Which organization, by id or slug; may be left out while there is one only
+    #[arg(long, value_name = "ID_OR_SLUG")]
+    pub org: Option<String>,
+}
+
+const BIND_HELP: &str = "\
+Writes PATH/.viewport/local.yaml, which git ignores. A file that came with a repository never counts.
+
+Examples:
+  vpd bind                              this directory
+  vpd bind ~/work/api --org acme
+  vpd bind ~/code --recursive           and every repository below it";
+
+/// `vpd bind`.
+#[derive(Args, Debug)]
+pub(crate) struct BindArgs {
+    /// The directory
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// To which organization, by id or slug; may be left out while there is one only
+    #[arg(long, value_name = "ID_OR_SLUG")]
+    pub org: Option<String>,
+    /// Repositories nested below it too
+    #[arg(long)]
+    pub recursive: bool,
+}
+
+/// `vpd unbind`.
+#[derive(Args, Debug)]
+pub(crate) struct UnbindArgs {
+    /// The directory
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+}
+
+const RUN_HELP: &str = "\
+The terminal stays exactly as it would be without vpd. What the command shows is streamed, what is typed is
+not. The exit status is the command's; 128 and the signal's number when a signal ended it. Nothing that
+happens to the daemon or the network ends the command.
+
+Examples:
+  vpd run -- claude
+  vpd run -- cargo test
+  vpd run -- bash -l";
+
+/// `vpd run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `vpd status`.
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The whole report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const LOGS_HELP: &str = "\
+Examples:
+  vpd logs --since 2m | grep -i pair
+  vpd logs --follow";
+
+/// `vpd logs`.
+#[derive(Args, Debug)]
+pub(crate) struct LogsArgs {
+    /// Only lines that are at most this old, such as 90s, 2m, 1h 30m, 7d
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub since: Option<Duration>,
+    /// Go on with what is written from now on; Ctrl-C ends it
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// `vpd explain`.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// A reason code, or the close code of a WebSocket; without it, all of them
+    #[arg(value_name = "CODE", value_parser = explain::parse_subject)]
+    pub code: Option<Subject>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}

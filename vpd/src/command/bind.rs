@@ -1,0 +1,64 @@
+//! `vpd bind`, `vpd unbind` and `vpd unpair`: one question to the daemon each.
+
+use std::{
+    io::Write as _,
+    path::{self, Path},
+};
+
+use owo_colors::OwoColorize as _;
+use proto_core::Reason;
+
+use super::lifecycle;
+use crate::{
+    cli::{BindArgs, UnbindArgs, UnpairArgs},
+    client::Client,
+    control::{BindRequest, UnbindRequest, UnpairRequest},
+    failure::Failure,
+    home::{self, Home},
+};
+
+/// Binds a directory.
+pub(crate) async fn bind(home: &Home, args: &BindArgs) -> anyhow::Result<()> {
+    let directory = existing(&args.path)?;
+    lifecycle::ensure_running(home).await?;
+    let request = BindRequest { directory, org: args.org.clone(), recursive: args.recursive };
+    let bound = Client::of(home).bind(&request).await?;
+    let below = if args.recursive { "/..." } else { "" };
+    let directory = home::shorten(Path::new(&bound.directory));
+    writeln!(anstream::stdout(), "{} {directory}{below} → {}", "✓".green(), bound.org.name.bold())?;
+    anstream::eprintln!("Sessions that start there under `vpd run -- COMMAND` stream from now on. Undo: vpd unbind");
+    Ok(())
+}
+
+/// Takes a binding back. The directory may be gone by now.
+pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()> {
+    let directory = text(&args.path, &path::absolute(&args.path)?)?;
+    let unbound = Client::of(home).unbind(&UnbindRequest { directory }).await?;
+    let directory = home::shorten(Path::new(&unbound.directory));
+    writeln!(anstream::stdout(), "{} {directory} streams no more.", "✓".green())?;
+    Ok(())
+}
+
+/// Ends a pairing.
+pub(crate) async fn unpair(home: &Home, args: &UnpairArgs) -> anyhow::Result<()> {
+    lifecycle::ensure_running(home).await?;
+    let unpaired = Client::of(home).unpair(&UnpairRequest { org: args.org.clone() }).await?;
+    writeln!(anstream::stdout(), "{} No longer paired with {}.", "✓".green(), unpaired.org.name.bold())?;
+    Ok(())
+}
+
+/// The absolute path of a directory that is there.
+fn existing(path: &Path) -> Result<String, Failure> {
+    let missing =
+        |what: &dyn std::fmt::Display| Failure::about(Reason::DirectoryMissing, format_args!("{}: {what}", path.display()));
+    let canonical = path.canonicalize().map_err(|error| missing(&error))?;
+    if !canonical.is_dir() {
+        return Err(missing(&"not a directory"));
+    }
+    text(path, &canonical)
+}
+
+fn text(given: &Path, path: &Path) -> Result<String, Failure> {
+    let no_text = || Failure::about(Reason::DirectoryMissing, format_args!("{}: the path is no UTF-8 text", given.display()));
+    path.to_str().map(str::to_owned).ok_or_else(no_text)
+}

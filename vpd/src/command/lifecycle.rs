@@ -1,0 +1,132 @@
+//! `vpd start`, `vpd stop`, `vpd restart`: the daemon as a process in the background.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    process::Stdio,
+    time::Duration,
+};
+
+use owo_colors::OwoColorize as _;
+use proto_core::{Reason, api::Problem};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+    time,
+};
+
+use crate::{client::Client, control::Report, failure::Failure, home::Home, settings::Settings};
+
+/// How often a socket is tried.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How long a daemon may take to answer for the first time, or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `vpd start`.
+pub(crate) async fn start(home: &Home) -> anyhow::Result<()> {
+    let (report, done) = match Client::of(home).status().await {
+        Ok(report) => (report, "already running"),
+        Err(_) => (launch(home).await?, "running"),
+    };
+    say(&report, done)
+}
+
+/// `vpd stop`.
+pub(crate) async fn stop(home: &Home) -> anyhow::Result<()> {
+    end(home).await?;
+    writeln!(anstream::stdout(), "{} Daemon stopped.", "✓".green())?;
+    Ok(())
+}
+
+/// `vpd restart`; a daemon that does not run is started.
+pub(crate) async fn restart(home: &Home) -> anyhow::Result<()> {
+    match end(home).await {
+        Ok(()) => {}
+        Err(failure) if failure.reason == Reason::DaemonNotRunning => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    say(&launch(home).await?, "running")
+}
+
+/// Starts the daemon where it does not run, and says so.
+pub(crate) async fn ensure_running(home: &Home) -> Result<(), Failure> {
+    match Client::of(home).connect().await {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            anstream::eprintln!("Starting the daemon.");
+            launch(home).await.map(drop)
+        }
+    }
+}
+
+fn say(report: &Report, done: &str) -> anyhow::Result<()> {
+    let Report { name, version, pid, .. } = report;
+    Ok(writeln!(anstream::stdout(), "{} Daemon: {name} · v{version} · {done} (pid {pid})", "✓".green())?)
+}
+
+/// Starts the daemon in a session of its own and waits until it answers.
+async fn launch(home: &Home) -> Result<Report, Failure> {
+    home.create()?;
+    // The daemon reads them too; asked here, the answer is there at once and on the right terminal.
+    Settings::load(home)?;
+    let mut child = spawn(home).map_err(|error| Failure::about(Reason::StateNotWritten, error))?;
+    let client = Client::of(home);
+    let answers = async {
+        loop {
+            if let Ok(report) = client.status().await {
+                return report;
+            }
+            time::sleep(GLANCE).await;
+        }
+    };
+    tokio::select! {
+        report = answers => Ok(report),
+        failure = failure_of(&mut child) => Err(failure),
+        () = time::sleep(PATIENCE) => Err(Failure::about(Reason::DaemonNotRunning, "it was started and does not answer; see: vpd logs --since 2m")),
+    }
+}
+
+fn spawn(home: &Home) -> io::Result<Child> {
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(home.logs().join("daemon.log"))?;
+    Command::new(env::current_exe()?)
+        .args(["daemon", "--detached"])
+        .env("VIEWPORT_HOME", home.path())
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+}
+
+/// Why the daemon ended before it answered: the problem that it leaves on its standard output.
+async fn failure_of(child: &mut Child) -> Failure {
+    let mut said = Vec::new();
+    if let Some(stdout) = &mut child.stdout {
+        // Whatever came until then is all there is.
+        let _ = stdout.read_to_end(&mut said).await;
+    }
+    let status = child.wait().await;
+    serde_json::from_slice::<Problem>(&said).map_or_else(
+        |_| {
+            let ended = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            Failure::about(Reason::DaemonNotRunning, format_args!("it ended at once ({ended}); see: vpd logs --since 2m"))
+        },
+        Failure::from_problem,
+    )
+}
+
+/// Asks the daemon to end and waits until it has.
+async fn end(home: &Home) -> Result<(), Failure> {
+    let client = Client::of(home);
+    client.stop().await?;
+    let gone = async {
+        while client.connect().await.is_ok() {
+            time::sleep(GLANCE).await;
+        }
+    };
+    time::timeout(PATIENCE, gone)
+        .await
+        .map_err(|_| Failure::about(Reason::HomeInUse, format_args!("it was asked to stop {} s ago", PATIENCE.as_secs())))
+}

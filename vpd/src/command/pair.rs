@@ -1,0 +1,128 @@
+//! `vpd pair`: shows the code, waits with the person for the approval, says what came of it.
+
+use std::io::{self, Write as _};
+
+use owo_colors::OwoColorize as _;
+use proto_core::{
+    Reason,
+    api::{PairingMode, Workspace},
+};
+use tokio::signal;
+
+use super::{lifecycle, status};
+use crate::{
+    cli::PairArgs,
+    client::{Client, PairEvents},
+    control::{PairEvent, PairRequest, PendingPairing},
+    failure::Failure,
+    home::Home,
+    settings,
+};
+
+/// Pairs, or cancels a pairing.
+pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
+    let client = Client::of(home);
+    if args.cancel {
+        client.cancel_pairing().await?;
+        anstream::eprintln!("Cancelled.");
+        return Ok(());
+    }
+    lifecycle::ensure_running(home).await?;
+    note_other_platform(&client).await?;
+    let request = PairRequest { mode: mode(args), org: args.org.clone() };
+    let events = match client.pair(&request).await {
+        Ok(events) => events,
+        Err(failure) => return Err(with_bindings(failure, &client).await.into()),
+    };
+    let show = if args.json { show_json } else { show_text };
+    let org = wait(&client, events, show).await?;
+    if !args.json {
+        finish(&org)?;
+    }
+    Ok(())
+}
+
+const fn mode(args: &PairArgs) -> PairingMode {
+    match (args.add, args.replace) {
+        (true, _) => PairingMode::Add,
+        (_, true) => PairingMode::Replace,
+        _ => PairingMode::New,
+    }
+}
+
+/// Follows the pairing to its end; Ctrl-C cancels it (S20).
+async fn wait(client: &Client, mut events: PairEvents, show: fn(&PairEvent) -> anyhow::Result<()>) -> anyhow::Result<Workspace> {
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event?,
+            interrupted = signal::ctrl_c() => {
+                interrupted?;
+                client.cancel_pairing().await?;
+                return Err(Reason::PairingCancelled.into());
+            }
+        };
+        show(&event)?;
+        match event {
+            PairEvent::Code(_) | PairEvent::Trouble { .. } => {}
+            PairEvent::Paired { org, .. } => return Ok(org),
+            PairEvent::Failed { reason } => return Err(with_bindings(reason.into(), client).await.into()),
+        }
+    }
+}
+
+fn show_json(event: &PairEvent) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(event)?)?;
+    Ok(out.flush()?)
+}
+
+fn show_text(event: &PairEvent) -> anyhow::Result<()> {
+    match event {
+        PairEvent::Code(pairing) => show_code(pairing)?,
+        PairEvent::Trouble { reason } => anstream::eprintln!("{reason} ({}); trying again...", reason.code()),
+        PairEvent::Paired { org, refreshed } => {
+            let done = if *refreshed { "Refreshed the pairing with" } else { "Paired with" };
+            writeln!(anstream::stdout(), "{} {done} {}.", "✓".green(), org.name.bold())?;
+        }
+        PairEvent::Failed { .. } => {}
+    }
+    Ok(())
+}
+
+fn show_code(pairing: &PendingPairing) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "Open this page, sign in, pick the workspace and approve this machine:\n")?;
+    writeln!(out, "    {}\n", pairing.url.cyan().underline())?;
+    writeln!(out, "Code: {}  (lives for {})", pairing.code.bold(), status::minutes(pairing.expires_in))?;
+    out.flush()?;
+    anstream::eprintln!("Waiting for confirmation... (Ctrl-C cancels)");
+    Ok(())
+}
+
+fn finish(org: &Workspace) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "Nothing streams yet: that takes a bound directory.")?;
+    writeln!(out, "  {} {}", "next:".bold(), format_args!("vpd bind <path> --org {}", org.slug).cyan())
+}
+
+/// What is paired already helps to choose between `--add` and `--replace` (D1).
+async fn with_bindings(failure: Failure, client: &Client) -> Failure {
+    if !matches!(failure.reason, Reason::AlreadyPaired | Reason::OrgAlreadyBound) {
+        return failure;
+    }
+    match client.status().await {
+        Ok(report) => failure.with_notes(status::binding_rows(&report.bindings)),
+        Err(_) => failure,
+    }
+}
+
+/// A daemon that was started for another platform goes on pairing there.
+async fn note_other_platform(client: &Client) -> Result<(), Failure> {
+    let Some(wanted) = settings::api_url_of_environment() else { return Ok(()) };
+    let wanted = settings::normalised(&wanted)?;
+    let paired_at = client.status().await?.api_endpoint;
+    if settings::normalised(&paired_at)? != wanted {
+        anstream::eprintln!("note: the daemon was started for {paired_at}; to pair at {wanted}: vpd restart");
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! `vpd status`: the daemon, one row per binding, one per bound directory.
+
+use std::{io::Write, path::Path};
+
+use owo_colors::{OwoColorize as _, Style};
+
+use crate::{
+    cli::StatusArgs,
+    client::Client,
+    control::{BindingRow, DirectoryRow, LinkState, Report},
+    home::{self, Home},
+};
+
+/// Asks the daemon and prints what it says.
+pub(crate) async fn status(home: &Home, args: &StatusArgs) -> anyhow::Result<()> {
+    let report = Client::of(home).status().await?;
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        out.write_all(render(&report).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The page, in the layout of the specification (S141 to S150).
+fn render(report: &Report) -> String {
+    let mut lines = vec![format!("Daemon: {} · v{} · {}", report.name.bold(), report.version, "running".green())];
+    lines.push(format!("Org bindings ({}):", report.bindings.len()));
+    lines.extend(binding_rows(&report.bindings));
+    lines.push(format!("Bound directories ({}):", report.directories.len()));
+    lines.extend(directory_rows(&report.directories));
+    if !report.sessions.is_empty() {
+        lines.push(format!("Streaming sessions ({}):", report.sessions.len()));
+        let rows = report.sessions.iter().map(|session| [session.command.clone(), format!("→ {}", session.org)]);
+        lines.extend(aligned(&rows.collect::<Vec<_>>()));
+    }
+    lines.extend(remarks(report));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// One line per binding, for `vpd pair` too when it refuses.
+pub(crate) fn binding_rows(bindings: &[BindingRow]) -> Vec<String> {
+    let row = |binding: &BindingRow| [binding.org.name.clone(), binding.relay.clone(), state(binding)];
+    aligned(&bindings.iter().map(row).collect::<Vec<_>>())
+}
+
+fn directory_rows(directories: &[DirectoryRow]) -> Vec<String> {
+    let row = |directory: &DirectoryRow| {
+        let path = home::shorten(Path::new(&directory.path));
+        let below = if directory.recursive { "/..." } else { "" };
+        [format!("{}{below}", path.trim_end_matches('/')), format!("→ {}", directory.org)]
+    };
+    aligned(&directories.iter().map(row).collect::<Vec<_>>())
+}
+
+fn state(binding: &BindingRow) -> String {
+    let (text, style) = match binding.link {
+        LinkState::Connecting => ("connecting".to_owned(), Style::new().yellow()),
+        LinkState::Connected => ("connected".to_owned(), Style::new().green()),
+        LinkState::Reconnecting { attempt, of } => (format!("reconnecting ({attempt}/{of})"), Style::new().yellow()),
+        LinkState::Disconnected => ("disconnected".to_owned(), Style::new().red()),
+    };
+    let draining = if binding.draining { ", draining: goes when its last session ends" } else { "" };
+    format!("{}{draining}", text.style(style))
+}
+
+/// Why a binding is not connected, and what to do about it (S222); what waits; what to do first.
+fn remarks(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for binding in &report.bindings {
+        if let (Some(reason), false) = (binding.reason, binding.link == LinkState::Connected) {
+            lines.push(format!("{}: {reason} ({})", binding.org.name, reason.code()));
+            lines.push(format!("  {} {}", "next:".bold(), reason.next().cyan()));
+        }
+    }
+    if let Some(pairing) = &report.pairing {
+        lines.push(format!("A pairing waits for its approval, for {} more:", minutes(pairing.expires_in)));
+        lines.push(format!("  {}", pairing.url.cyan()));
+    } else if report.bindings.is_empty() {
+        lines.push(format!("Not paired. {} {}", "next:".bold(), "vpd pair".cyan()));
+    }
+    lines
+}
+
+/// A span of time as people say it.
+pub(crate) fn minutes(seconds: u64) -> String {
+    match seconds.div_ceil(60) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// Rows with their columns one below the other, two spaces apart and in.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("  {cell:width$}"));
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto_core::{Reason, api::Workspace};
+
+    use super::*;
+    use crate::control::{PendingPairing, SessionRow};
+
+    fn binding(name: &str, relay: &str, link: LinkState) -> BindingRow {
+        let org = Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() };
+        BindingRow { org, relay: relay.into(), link, reason: None, draining: false, renewable_until: 0 }
+    }
+
+    fn directory(path: &str, recursive: bool, org: &str) -> DirectoryRow {
+        DirectoryRow { path: path.into(), recursive, org: org.into() }
+    }
+
+    fn report() -> Report {
+        let home = home::user_home().unwrap();
+        let below = |path: &str| home.join(path).display().to_string();
+        Report {
+            name: "mehr-mbp".into(),
+            version: "0.2.1".into(),
+            pid: 7,
+            api_endpoint: String::new(),
+            bindings: vec![
+                binding("Acme Engineering", "ws://relay.acme.example/ws", LinkState::Connected),
+                binding("Personal", "ws://relay.getviewport.com/ws", LinkState::Connected),
+                binding("OSS Maintainers", "ws://relay.getviewport.com/ws", LinkState::Reconnecting { attempt: 1, of: 5 }),
+            ],
+            directories: vec![
+                directory(&below("work/api"), false, "Acme Engineering"),
+                directory(&below("work/web"), false, "Acme Engineering"),
+                directory(&below("personal"), true, "Personal"),
+                directory(&below("oss/relay"), false, "OSS Maintainers"),
+            ],
+            sessions: Vec::new(),
+            pairing: None,
+        }
+    }
+
+    fn plain(report: &Report) -> String {
+        anstream::adapter::strip_str(&render(report)).to_string()
+    }
+
+    /// S139 to S150: the example of the specification, line by line.
+    #[test]
+    fn the_page_has_the_layout_of_the_specification() {
+        let expected = "\
+Daemon: mehr-mbp · v0.2.1 · running
+Org bindings (3):
+  Acme Engineering  ws://relay.acme.example/ws     connected
+  Personal          ws://relay.getviewport.com/ws  connected
+  OSS Maintainers   ws://relay.getviewport.com/ws  reconnecting (1/5)
+Bound directories (4):
+  ~/work/api      → Acme Engineering
+  ~/work/web      → Acme Engineering
+  ~/personal/...  → Personal
+  ~/oss/relay     → OSS Maintainers
+";
+        assert_eq!(plain(&report()), expected);
+    }
+
+    /// S222: the relay's own reason reaches the person, with what to do.
+    #[test]
+    fn a_binding_that_is_not_connected_says_why() {
+        let mut report = report();
+        report.bindings[2].link = LinkState::Disconnected;
+        report.bindings[2].reason = Some(Reason::NoisePskInvalid);
+        report.bindings[0].reason = Some(Reason::RelayClosed);
+        report.bindings[1].draining = true;
+        let text = plain(&report);
+        assert!(text.contains("OSS Maintainers: Noise handshake failed: invalid psk (noise_psk_invalid)"), "{text}");
+        assert!(text.contains(Reason::NoisePskInvalid.next()), "{text}");
+        assert!(!text.contains("relay_closed"), "what is over is not shown: {text}");
+        assert!(text.contains("connected, draining"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_daemon_says_what_to_do_first() {
+        let mut report = Report { bindings: Vec::new(), directories: Vec::new(), ..report() };
+        assert!(plain(&report).ends_with("Bound directories (0):\nNot paired. next: vpd pair\n"));
+        let pairing = PendingPairing { code: "BCDF2345".into(), url: "https://x/pair?code=BCDF2345".into(), expires_in: 61 };
+        report.pairing = Some(pairing);
+        assert!(plain(&report).ends_with("approval, for 2 minutes more:\n  https://x/pair?code=BCDF2345\n"));
+    }
+
+    #[test]
+    fn sessions_are_listed_while_they_stream() {
+        let session = SessionRow { id: "a".into(), org: "Personal".into(), command: "cargo test".into() };
+        let text = plain(&Report { sessions: vec![session], ..report() });
+        assert!(text.ends_with("Streaming sessions (1):\n  cargo test  → Personal\n"), "{text}");
+    }
+}
