@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod api;
 pub mod backoff;
 pub mod code;
+pub mod consent;
 pub mod crypto;
 pub mod effect;
 pub mod entropy;

@@ -182,4 +182,6 @@ catalogue! {
         "It was damaged, or edited to something that makes no sense.", "move it away, then: vpd restart";
     RecordForged, "record_forged", Handshake, "a record of this session does not open",
         "Something between its daemon and this viewer changed, left out or reordered records.", "vpd watch   (once more; then tell whoever runs the relay)";
+    NestedRepository, "nested_repository", Local, "the binding above does not reach into this repository",
+        "It was made without --recursive, and this directory is in a repository of its own.", "vpd bind <path>   (or the outer one again, with --recursive)";
 }
