@@ -28,6 +28,7 @@ pub mod crypto;
 pub mod effect;
 pub mod entropy;
 pub mod files;
+pub mod hub;
 pub mod id;
 pub mod jose;
 pub mod key;

@@ -1,0 +1,213 @@
+//! What daemons send, and what the store says about it.
+
+use bytes::Bytes;
+
+use super::{
+    Hub, PEER_WINDOW, SESSIONS_PER_ORG, UNSTORED_MAX, UNSTORED_PER_DAEMON,
+    event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
+    state::{Arrival, Life, LinkRole, Session},
+};
+use crate::{
+    Reason,
+    id::SessionId,
+    wire::{Frame, Head, Outcome},
+};
+
+impl Hub {
+    /// `Open`: the session is this daemon's, new or again.
+    pub(super) fn open(&mut self, from: ConnectionId, id: SessionId, cipher: u8) {
+        let number = match self.find_or_create(from, id, cipher) {
+            Ok(number) => number,
+            Err(reason) => return self.close(from, reason),
+        };
+        let (Some(session), Some(link)) = (self.sessions.get_mut(&number), self.links.get_mut(&from)) else { return };
+        let Some(daemon) = link.daemon_mut() else { return };
+        if session.writer.replace(from) != Some(from) {
+            daemon.opened.insert(id, number);
+            daemon.unstored = daemon.unstored.saturating_add(session.pending_bytes);
+        }
+        let (received, durable) = (session.received(), session.durable);
+        let ended = matches!(session.life, Life::Ended(_));
+        self.reply(from, Head::Resume { session: id, next: received });
+        if durable > 0 || ended {
+            self.reply(from, Head::Acknowledge { session: id, next: durable });
+        }
+    }
+
+    fn find_or_create(&mut self, from: ConnectionId, id: SessionId, cipher: u8) -> Result<SessionNumber, Reason> {
+        let link = self.links.get(&from).ok_or(Reason::PeerError)?;
+        let org = self.orgs.get(&link.org).ok_or(Reason::PeerError)?;
+        if !(1..=2).contains(&cipher) {
+            return Err(Reason::FrameMalformed);
+        }
+        let Some(number) = org.sessions.get(&id).copied() else {
+            return if org.sessions.len() < SESSIONS_PER_ORG {
+                Ok(self.create(from, id, cipher))
+            } else {
+                Err(Reason::RelayFull)
+            };
+        };
+        let session = self.sessions.get(&number).ok_or(Reason::SessionUnknown)?;
+        match (session.target == link.target, session.cipher == cipher) {
+            (false, _) => Err(Reason::SessionUnknown),
+            (true, false) => Err(Reason::FrameMalformed),
+            (true, true) => Ok(number),
+        }
+    }
+
+    fn create(&mut self, from: ConnectionId, id: SessionId, cipher: u8) -> SessionNumber {
+        let number = SessionNumber(self.next_number);
+        let Some(link) = self.links.get(&from) else { return number };
+        let Some(org) = self.orgs.get_mut(&link.org) else { return number };
+        self.next_number = self.next_number.saturating_add(1);
+        org.sessions.insert(id, number);
+        let (org_id, target) = (link.org.clone(), link.target.clone());
+        if let Some(daemon) = org.daemons.get_mut(&target) {
+            daemon.sessions = daemon.sessions.saturating_add(1);
+            if daemon.sessions == 1 {
+                let credential = daemon.credential.clone();
+                let write = Write::Credential { org: org_id.clone(), target: target.clone(), credential };
+                self.outbox.push(Output::Write(write));
+            }
+        }
+        let session = Session::new(org_id.clone(), id, target.clone(), cipher);
+        self.sessions.insert(number, session);
+        self.outbox.push(Output::Write(Write::Session { number, org: org_id, session: id, target, cipher }));
+        self.announce(number);
+        number
+    }
+
+    /// The session that this connection opened under that id.
+    fn opened(&self, from: ConnectionId, id: SessionId) -> Option<SessionNumber> {
+        match &self.links.get(&from)?.role {
+            LinkRole::Daemon(daemon) => daemon.opened.get(&id).copied(),
+            LinkRole::Viewer(_) => None,
+        }
+    }
+
+    /// `Data`: stored in order, delivered at once.
+    pub(super) fn data(&mut self, from: ConnectionId, id: SessionId, sequence: u64, record: SealedRecord) {
+        let Some(number) = self.opened(from, id) else { return self.close(from, Reason::FrameMalformed) };
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        match session.arrive(sequence, &record) {
+            Arrival::Duplicate => self.counters.duplicate_records += 1,
+            Arrival::OutOfPlace => self.close(from, Reason::FrameMalformed),
+            Arrival::New => {
+                self.counters.records += 1;
+                self.deliver_live(number, sequence, &record);
+                self.hold_back(from, record.body.len());
+                self.outbox.push(Output::Write(Write::Record { number, sequence, record }));
+            }
+        }
+    }
+
+    fn hold_back(&mut self, from: ConnectionId, bytes: usize) {
+        self.unstored = self.unstored.saturating_add(bytes);
+        let Some(daemon) = self.links.get_mut(&from).and_then(|link| link.daemon_mut()) else { return };
+        daemon.unstored = daemon.unstored.saturating_add(bytes);
+        let too_much = daemon.unstored >= UNSTORED_PER_DAEMON || self.unstored >= UNSTORED_MAX;
+        if too_much && self.held.insert(from) {
+            self.outbox.push(Output::Hold(from));
+        }
+    }
+
+    /// `End`: no more records; everything before it must have arrived.
+    pub(super) fn end(&mut self, from: ConnectionId, id: SessionId, next: u64, outcome: Outcome) {
+        let Some(number) = self.opened(from, id) else { return self.close(from, Reason::FrameMalformed) };
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        if session.received() != next {
+            return self.close(from, Reason::FrameMalformed);
+        }
+        match session.life {
+            Life::Running => {
+                session.life = Life::Ending(outcome);
+                self.outbox.push(Output::Write(Write::End { number, outcome }));
+                self.deliver_end_live(number);
+            }
+            Life::Ending(_) => {}
+            Life::Ended(_) => self.reply(from, Head::Acknowledge { session: id, next }),
+        }
+    }
+
+    /// `Peer` from a daemon: to the viewer it names, when that watches the same org.
+    pub(super) fn peer_to_viewer(&mut self, from: ConnectionId, id: SessionId, viewer: u64, body: Bytes) {
+        let to = ConnectionId(viewer);
+        let org = self.links.get(&from).map(|link| &link.org);
+        let receiver = self.links.get(&to).filter(|link| Some(&link.org) == org);
+        let reachable = receiver.is_some_and(|link| matches!(link.role, LinkRole::Viewer(_)));
+        if !reachable || self.opened(from, id).is_none() {
+            self.counters.peer_without_receiver += 1;
+            return;
+        }
+        self.pass_on(to, Frame { head: Head::Peer { session: id, viewer }, body }, Output::SendTail);
+    }
+
+    pub(super) fn pass_on(&mut self, to: ConnectionId, frame: Frame, send: impl FnOnce(ConnectionId, Frame) -> Output) {
+        let Some(link) = self.links.get_mut(&to) else { return };
+        if link.outstanding >= PEER_WINDOW {
+            self.counters.peer_without_room += 1;
+            return;
+        }
+        link.charge(&frame);
+        self.counters.peer_frames += 1;
+        self.outbox.push(send(to, frame));
+    }
+
+    /// A small answer of the relay's own.
+    pub(super) fn reply(&mut self, to: ConnectionId, head: Head) {
+        let Some(link) = self.links.get_mut(&to) else { return };
+        let frame = Frame::from(head);
+        link.charge(&frame);
+        self.outbox.push(Output::Send(to, frame));
+    }
+
+    /// The store has everything below `next`: acknowledge it, and let held daemons go on.
+    pub(super) fn appended(&mut self, number: SessionNumber, next: u64) {
+        let Some(session) = self.sessions.get_mut(&number).filter(|s| s.durable < next) else {
+            self.counters.stale_store_answers += 1;
+            return;
+        };
+        let bytes = session.settle(next);
+        let (id, durable, writer) = (session.id, session.durable, session.writer);
+        self.unstored = self.unstored.saturating_sub(bytes);
+        if let Some(writer) = writer {
+            if let Some(daemon) = self.links.get_mut(&writer).and_then(|link| link.daemon_mut()) {
+                daemon.unstored = daemon.unstored.saturating_sub(bytes);
+            }
+            self.reply(writer, Head::Acknowledge { session: id, next: durable });
+        }
+        self.release();
+    }
+
+    fn release(&mut self) {
+        if self.held.is_empty() || self.unstored > UNSTORED_MAX / 2 {
+            return;
+        }
+        let Self { held, links, outbox, .. } = self;
+        held.retain(|connection| {
+            let unstored = links.get_mut(connection).and_then(|link| link.daemon_mut()).map_or(0, |daemon| daemon.unstored);
+            let still = unstored > UNSTORED_PER_DAEMON / 2;
+            if !still {
+                outbox.push(Output::Release(*connection));
+            }
+            still
+        });
+    }
+
+    /// The end of a session is durable: acknowledge once more.
+    pub(super) fn ended(&mut self, number: SessionNumber) {
+        let Some(session) = self.sessions.get_mut(&number) else {
+            self.counters.stale_store_answers += 1;
+            return;
+        };
+        let Life::Ending(outcome) = session.life else {
+            self.counters.stale_store_answers += 1;
+            return;
+        };
+        session.life = Life::Ended(outcome);
+        let (id, next, writer) = (session.id, session.durable, session.writer);
+        if let Some(writer) = writer {
+            self.reply(writer, Head::Acknowledge { session: id, next });
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Connections come and go: confirmation, takeover, renewal, revocation, and what the store has at boot.
+
+use alloc::vec::Vec;
+
+use super::{
+    CONNECTIONS_MAX, Hub, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked,
+    event::{Confirmed, ConnectionId, Kind, Output, StoredSession, Write},
+    state::{Daemon, DaemonLink, Life, Link, LinkRole, Session, ViewerLink},
+};
+use crate::{
+    Reason,
+    id::{GivenId, OrgId},
+    secret::SecretText,
+    time::Instant,
+};
+
+impl Hub {
+    pub(super) fn confirmed(&mut self, now: Instant, connection: ConnectionId, confirmed: Confirmed) {
+        self.recall(now);
+        if self.links.contains_key(&connection) {
+            self.counters.confirmed_twice += 1;
+            return;
+        }
+        if let Some(reason) = self.refusal(&confirmed) {
+            self.outbox.push(Output::Close(connection, reason));
+            return;
+        }
+        let Confirmed { org, target, kind } = confirmed;
+        let older = self.orgs.get(&org).and_then(|o| o.links.get(&target)).copied();
+        if let Some(older) = older {
+            self.close(older, Reason::Superseded);
+        }
+        let role = match kind {
+            Kind::Daemon(credential) => {
+                self.keep_credential(&org, &target, credential);
+                LinkRole::Daemon(DaemonLink::default())
+            }
+            Kind::Viewer => LinkRole::Viewer(self.new_viewer(connection, &org)),
+        };
+        self.orgs.entry(org.clone()).or_default().links.insert(target.clone(), connection);
+        self.links.insert(connection, Link { org, target, outstanding: 0, role });
+        self.pump(connection);
+    }
+
+    fn refusal(&self, confirmed: &Confirmed) -> Option<Reason> {
+        if self.revoked.iter().any(|(_, r)| matches!(r, Revoked::Org(org) if *org == confirmed.org)) {
+            return Some(Reason::WorkspaceNotFound);
+        }
+        if self.revoked.iter().any(|(_, r)| matches!(r, Revoked::Target(target) if *target == confirmed.target)) {
+            return Some(Reason::MachineRevoked);
+        }
+        (self.links.len() >= CONNECTIONS_MAX).then_some(Reason::RelayFull)
+    }
+
+    fn new_viewer(&mut self, connection: ConnectionId, org: &OrgId) -> ViewerLink {
+        let org = self.orgs.entry(org.clone()).or_default();
+        org.viewers.insert(connection);
+        ViewerLink { unannounced: org.sessions.values().copied().collect(), ..ViewerLink::default() }
+    }
+
+    /// Keeps a daemon's latest credential, durably when viewers will need it after a restart.
+    fn keep_credential(&mut self, org: &OrgId, target: &GivenId, credential: SecretText) {
+        let daemons = &mut self.orgs.entry(org.clone()).or_default().daemons;
+        let Some(daemon) = daemons.get_mut(target) else {
+            daemons.insert(target.clone(), Daemon { credential, sessions: 0 });
+            return;
+        };
+        if daemon.credential == credential {
+            return;
+        }
+        daemon.credential = credential.clone();
+        if daemon.sessions > 0 {
+            self.outbox.push(Output::Write(Write::Credential { org: org.clone(), target: target.clone(), credential }));
+        }
+    }
+
+    pub(super) fn renewed(&mut self, connection: ConnectionId, credential: SecretText) {
+        let Some(link) = self.links.get(&connection) else {
+            self.counters.unknown_connection += 1;
+            return;
+        };
+        if matches!(link.role, LinkRole::Daemon(_)) {
+            let (org, target) = (link.org.clone(), link.target.clone());
+            self.keep_credential(&org, &target, credential);
+        }
+    }
+
+    pub(super) fn gone(&mut self, connection: ConnectionId) {
+        if self.links.contains_key(&connection) {
+            self.forget(connection);
+        } else {
+            self.counters.unknown_connection += 1;
+        }
+    }
+
+    /// Removes every trace of a connection; its sessions stay.
+    pub(super) fn forget(&mut self, connection: ConnectionId) {
+        let Some(link) = self.links.remove(&connection) else { return };
+        match link.role {
+            LinkRole::Daemon(daemon) => {
+                self.held.remove(&connection);
+                for number in daemon.opened.values() {
+                    if let Some(session) = self.sessions.get_mut(number) {
+                        session.writer = None;
+                    }
+                }
+            }
+            LinkRole::Viewer(viewer) => {
+                for number in &viewer.subscriptions {
+                    if let Some(session) = self.sessions.get_mut(number) {
+                        session.subscribers.remove(&connection);
+                    }
+                }
+            }
+        }
+        let Some(org) = self.orgs.get_mut(&link.org) else { return };
+        org.links.remove(&link.target);
+        org.viewers.remove(&connection);
+        if org.daemons.get(&link.target).is_some_and(|daemon| daemon.sessions == 0) {
+            org.daemons.remove(&link.target);
+        }
+        if org.is_unused() {
+            self.orgs.remove(&link.org);
+        }
+    }
+
+    /// Cuts what lives, and remembers, for what was validated before and confirms after.
+    pub(super) fn revoked(&mut self, now: Instant, targets: Vec<GivenId>, orgs: Vec<OrgId>) {
+        for org in orgs {
+            let links = self.orgs.get(&org).map(|o| o.links.values().copied().collect::<Vec<_>>());
+            for connection in links.unwrap_or_default() {
+                self.close(connection, Reason::WorkspaceNotFound);
+            }
+            self.remember(now, Revoked::Org(org));
+        }
+        for target in targets {
+            let links: Vec<_> = self.orgs.values().filter_map(|o| o.links.get(&target)).copied().collect();
+            for connection in links {
+                self.close(connection, Reason::MachineRevoked);
+            }
+            self.remember(now, Revoked::Target(target));
+        }
+    }
+
+    fn remember(&mut self, now: Instant, revoked: Revoked) {
+        self.recall(now);
+        if self.revoked.len() >= REVOCATIONS_REMEMBERED {
+            self.revoked.pop_front();
+        }
+        self.revoked.push_back((now, revoked));
+    }
+
+    /// Drops the revocations that nobody can have overtaken any more.
+    fn recall(&mut self, now: Instant) {
+        while self.revoked.front().is_some_and(|(at, _)| now.since(*at) > REVOCATION_MEMORY) {
+            self.revoked.pop_front();
+        }
+    }
+
+    pub(super) fn stored(&mut self, stored: StoredSession) {
+        let org = self.orgs.entry(stored.org.clone()).or_default();
+        if org.sessions.contains_key(&stored.session) || self.sessions.contains_key(&stored.number) {
+            self.counters.contradicting_sessions += 1;
+            return;
+        }
+        org.sessions.insert(stored.session, stored.number);
+        let fresh = Daemon { credential: stored.credential, sessions: 0 };
+        let daemon = org.daemons.entry(stored.target.clone()).or_insert(fresh);
+        daemon.sessions = daemon.sessions.saturating_add(1);
+        self.next_number = self.next_number.max(stored.number.0.saturating_add(1));
+        let life = stored.ended.map_or(Life::Running, Life::Ended);
+        let session = Session::new(stored.org, stored.session, stored.target, stored.cipher);
+        let session = Session { life, durable: stored.next, ..session };
+        self.sessions.insert(stored.number, session);
+    }
+}

@@ -1,0 +1,233 @@
+//! The hub's state: orgs, sessions, and the links that use them.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    VIEWER_WINDOW,
+    event::{ConnectionId, SealedRecord, SessionNumber, weight},
+};
+use crate::{
+    id::{GivenId, OrgId, SessionId},
+    secret::SecretText,
+    wire::{Frame, Head, Outcome},
+};
+
+/// One org's part of the relay. Nothing in here refers to another org.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Org {
+    /// Its sessions by their ids.
+    pub(super) sessions: BTreeMap<SessionId, SessionNumber>,
+    /// The link of each runtime target that has one.
+    pub(super) links: BTreeMap<GivenId, ConnectionId>,
+    /// Runtime targets that run sessions, connected or not.
+    pub(super) daemons: BTreeMap<GivenId, Daemon>,
+    /// Those of the links that watch.
+    pub(super) viewers: BTreeSet<ConnectionId>,
+}
+
+impl Org {
+    pub(super) fn is_unused(&self) -> bool {
+        self.sessions.is_empty() && self.links.is_empty() && self.daemons.is_empty()
+    }
+}
+
+/// A runtime target that is connected as a daemon or has sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Daemon {
+    /// Its latest credential.
+    pub(super) credential: SecretText,
+    /// How many sessions it opened first.
+    pub(super) sessions: u32,
+}
+
+/// One session's stream: durable up to `durable`, then what waits for the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Session {
+    pub(super) org: OrgId,
+    pub(super) id: SessionId,
+    pub(super) target: GivenId,
+    pub(super) cipher: u8,
+    pub(super) life: Life,
+    /// The records below this are durable.
+    pub(super) durable: u64,
+    /// The records from there on, given to the store already.
+    pub(super) pending: VecDeque<SealedRecord>,
+    /// What `pending` holds, in bytes.
+    pub(super) pending_bytes: usize,
+    /// The link over which it was opened and may be continued.
+    pub(super) writer: Option<ConnectionId>,
+    /// Who watches it, and how far each of them is.
+    pub(super) subscribers: BTreeMap<ConnectionId, Cursor>,
+}
+
+/// Whether more records may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Life {
+    /// Yes.
+    Running,
+    /// It ended, which is not durable yet.
+    Ending(Outcome),
+    /// It ended, durably.
+    Ended(Outcome),
+}
+
+impl Life {
+    pub(super) const fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Running => None,
+            Self::Ending(outcome) | Self::Ended(outcome) => Some(outcome),
+        }
+    }
+}
+
+/// What became of a record that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It is the next one.
+    New,
+    /// It was here before.
+    Duplicate,
+    /// Others are missing before it, or the session has ended.
+    OutOfPlace,
+}
+
+impl Session {
+    /// A running session without records.
+    pub(super) fn new(org: OrgId, id: SessionId, target: GivenId, cipher: u8) -> Self {
+        Self {
+            org,
+            id,
+            target,
+            cipher,
+            life: Life::Running,
+            durable: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            writer: None,
+            subscribers: BTreeMap::new(),
+        }
+    }
+
+    /// The sequence that is expected next.
+    pub(super) fn received(&self) -> u64 {
+        self.durable.saturating_add(self.pending.len() as u64)
+    }
+
+    /// Takes the record when it is the next one.
+    pub(super) fn arrive(&mut self, sequence: u64, record: &SealedRecord) -> Arrival {
+        let expected = self.received();
+        if sequence < expected {
+            return Arrival::Duplicate;
+        }
+        if sequence > expected || self.life != Life::Running {
+            return Arrival::OutOfPlace;
+        }
+        self.pending_bytes = self.pending_bytes.saturating_add(record.body.len());
+        self.pending.push_back(record.clone());
+        Arrival::New
+    }
+
+    /// Lets go of what became durable; says how many bytes that was.
+    pub(super) fn settle(&mut self, next: u64) -> usize {
+        let mut bytes = 0_usize;
+        while self.durable < next {
+            let Some(record) = self.pending.pop_front() else { break };
+            bytes = bytes.saturating_add(record.body.len());
+            self.durable = self.durable.saturating_add(1);
+        }
+        self.pending_bytes = self.pending_bytes.saturating_sub(bytes);
+        bytes
+    }
+
+    /// The record with this sequence, when it is still in memory.
+    pub(super) fn in_memory(&self, sequence: u64) -> Option<&SealedRecord> {
+        let place = sequence.checked_sub(self.durable)?;
+        self.pending.get(usize::try_from(place).ok()?)
+    }
+
+    /// A record as the frame that carries it.
+    pub(super) fn frame(&self, sequence: u64, record: &SealedRecord) -> Frame {
+        Frame { head: Head::Data { session: self.id, epoch: record.epoch, sequence }, body: record.body.clone() }
+    }
+}
+
+/// How far a viewer is in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Cursor {
+    /// The sequence it gets next. It may be ahead of the session: after a crash of the relay it can have seen records live that
+    /// had not become durable, and they come again from the daemon.
+    pub(super) next: u64,
+    pub(super) pace: Pace,
+}
+
+/// Where a viewer's next record of a session comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Pace {
+    /// It has all there is: the next record is sent as it arrives.
+    Live,
+    /// It is behind, and stands in its link's queue.
+    Queued,
+    /// It is behind, and the store was asked.
+    Reading,
+}
+
+/// A confirmed connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Link {
+    pub(super) org: OrgId,
+    pub(super) target: GivenId,
+    /// What was sent and not taken by the socket, and what was asked of the store for it, in [`weight`].
+    pub(super) outstanding: usize,
+    pub(super) role: LinkRole,
+}
+
+/// What a link is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LinkRole {
+    Daemon(DaemonLink),
+    Viewer(ViewerLink),
+}
+
+/// The daemon's side of the traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct DaemonLink {
+    /// The sessions opened over this link.
+    pub(super) opened: BTreeMap<SessionId, SessionNumber>,
+    /// Bytes of their records that are not durable.
+    pub(super) unstored: usize,
+}
+
+/// The viewer's side of the traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct ViewerLink {
+    /// The sessions it has not heard of yet.
+    pub(super) unannounced: BTreeSet<SessionNumber>,
+    /// The sessions it asked for and has not seen the end of.
+    pub(super) subscriptions: BTreeSet<SessionNumber>,
+    /// Those of them that are [`Pace::Queued`], served in turn.
+    pub(super) queue: VecDeque<SessionNumber>,
+}
+
+impl Link {
+    pub(super) fn has_room(&self) -> bool {
+        self.outstanding < VIEWER_WINDOW
+    }
+
+    pub(super) fn charge(&mut self, frame: &Frame) {
+        self.outstanding = self.outstanding.saturating_add(weight(frame));
+    }
+
+    pub(super) const fn daemon_mut(&mut self) -> Option<&mut DaemonLink> {
+        match &mut self.role {
+            LinkRole::Daemon(daemon) => Some(daemon),
+            LinkRole::Viewer(_) => None,
+        }
+    }
+
+    pub(super) const fn viewer_mut(&mut self) -> Option<&mut ViewerLink> {
+        match &mut self.role {
+            LinkRole::Viewer(viewer) => Some(viewer),
+            LinkRole::Daemon(_) => None,
+        }
+    }
+}
