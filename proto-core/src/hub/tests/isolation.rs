@@ -4,7 +4,6 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
     string::String,
-    vec,
     vec::Vec,
 };
 
@@ -69,8 +68,8 @@ fn content(org: usize, id: u8, sequence: u64, size: usize) -> String {
 }
 
 impl Model {
-    fn apply(&mut self, step: Step) {
-        match step {
+    fn apply(&mut self, step: &Step) {
+        match *step {
             Step::ConnectDaemon { org } => {
                 self.daemons.insert(org, self.world.daemon(ORGS[org], "same"));
                 self.opened.retain(|(o, _)| *o != org);
@@ -197,7 +196,7 @@ proptest! {
     fn nothing_crosses_between_orgs_and_nothing_is_lost(steps in proptest::collection::vec(step(), 1..200)) {
         let mut model = Model::default();
         for step in steps {
-            model.apply(step);
+            model.apply(&step);
         }
         model.check_complete();
         prop_assert!(model.world.inboxes.values().all(|inbox| !matches!(inbox.closed, Some(Reason::FrameMalformed))));
