@@ -1,0 +1,196 @@
+//! What a machine can do on tokio.
+
+use std::{collections::HashMap, fmt::Debug, hash::Hash};
+
+use io_engine::Home;
+use proto_core::effect::{Effect, Happening};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinError, JoinSet},
+};
+
+use crate::{
+    Roots, client,
+    files::{self, FileJob},
+    link::{self, Link, Order},
+};
+
+/// How many happenings wait for the machine. When it does not keep up, reading from sockets stops.
+const WAITING: usize = 32;
+
+/// Performs a machine's effects, each named by an `I`, and tells what came of them.
+///
+/// One task for each HTTP request and each WebSocket, one for all files. Dropping the adapter ends them all and closes their
+/// sockets; [`Adapter::shutdown`] does so in good order.
+#[derive(Debug)]
+pub struct Adapter<I> {
+    roots: Roots,
+    tasks: Tasks<I>,
+    links: HashMap<I, Owned>,
+    /// How many WebSockets were opened: tells the one that bears a name now from those that bore it before.
+    generation: u64,
+    happenings: mpsc::Receiver<Told<I>>,
+}
+
+#[derive(Debug)]
+struct Tasks<I> {
+    requests: JoinSet<()>,
+    /// The WebSockets and the files: what a shutdown waits for.
+    lasting: JoinSet<()>,
+    files: mpsc::UnboundedSender<(I, FileJob)>,
+    reports: Reports<I>,
+}
+
+/// A WebSocket that this side has not heard the end of.
+#[derive(Debug)]
+struct Owned {
+    generation: u64,
+    orders: mpsc::UnboundedSender<Order>,
+    task: AbortHandle,
+}
+
+/// What was told, and of which generation of WebSockets; 0 for everything else.
+type Told<I> = (u64, Happening<I>);
+
+/// The way from the tasks back to the machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports<I> {
+    generation: u64,
+    sender: mpsc::Sender<Told<I>>,
+}
+
+/// Room for one happening.
+pub(crate) struct Room<'a, I>(u64, mpsc::Permit<'a, Told<I>>);
+
+impl<I> Reports<I> {
+    /// Waits for room; `None` when nobody listens any more.
+    pub(crate) async fn room(&self) -> Option<Room<'_, I>> {
+        self.sender.reserve().await.ok().map(|permit| Room(self.generation, permit))
+    }
+
+    /// Tells what happened, once there is room. `None` when nobody listens any more.
+    pub(crate) async fn tell(&self, happening: Happening<I>) -> Option<()> {
+        self.room().await.map(|room| room.tell(happening))
+    }
+}
+
+impl<I> Room<'_, I> {
+    pub(crate) fn tell(self, happening: Happening<I>) {
+        self.1.send((self.0, happening));
+    }
+}
+
+impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
+    /// An adapter whose files live in `home` (none can be stored without one) and whose TLS clients trust `roots`.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(home: Option<Home>, roots: Roots) -> Self {
+        let (sender, happenings) = mpsc::channel(WAITING);
+        let (files, jobs) = mpsc::unbounded_channel();
+        let reports = Reports { generation: 0, sender };
+        let mut lasting = JoinSet::new();
+        lasting.spawn(files::work(home, jobs, reports.clone()));
+        let tasks = Tasks { requests: JoinSet::new(), lasting, files, reports };
+        Self { roots, tasks, links: HashMap::new(), generation: 0, happenings }
+    }
+
+    /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].
+    pub fn perform(&mut self, effect: Effect<I>) {
+        match effect {
+            Effect::Http(id, request) => {
+                let (roots, reports) = (self.roots.clone(), self.tasks.reports.clone());
+                self.tasks.requests.spawn(async move {
+                    let happening = match client::request(&request, &roots).await {
+                        Ok(answer) => Happening::Answered(id, answer),
+                        Err(fault) => Happening::Unanswered(id, fault),
+                    };
+                    let _ = reports.tell(happening).await;
+                });
+            }
+            Effect::Connect(id, connect) => {
+                let (orders, taken) = mpsc::unbounded_channel();
+                let link = Link { connect, roots: self.roots.clone(), orders: taken };
+                self.open(id, link, orders);
+            }
+            Effect::Send(id, message) => self.order(&id, Order::Send(message)),
+            Effect::Close(id, close) => self.order(&id, Order::Close(close)),
+            Effect::Store(id, file, contents) => self.file(id, FileJob::Store(file, contents)),
+            Effect::Remove(id, file) => self.file(id, FileJob::Remove(file)),
+        }
+    }
+
+    /// What happens next. Waits for ever when nothing is under way. Safe to cancel.
+    pub async fn next(&mut self) -> Happening<I> {
+        loop {
+            tokio::select! {
+                Some(told) = self.happenings.recv() => {
+                    if let Some(happening) = self.current(told) {
+                        return happening;
+                    }
+                }
+                Some(ended) = self.tasks.requests.join_next() => surface(ended),
+                Some(ended) = self.tasks.lasting.join_next() => surface(ended),
+            }
+        }
+    }
+
+    /// Finishes what was to be stored, closes the WebSockets normally, and drops HTTP requests.
+    pub async fn shutdown(mut self) {
+        self.links.clear();
+        self.happenings.close();
+        let Tasks { mut lasting, files, .. } = self.tasks;
+        drop(files);
+        while let Some(ended) = lasting.join_next().await {
+            surface(ended);
+        }
+    }
+
+    fn open(&mut self, id: I, link: Link, orders: mpsc::UnboundedSender<Order>) {
+        self.generation += 1;
+        let generation = self.generation;
+        let reports = Reports { generation, sender: self.tasks.reports.sender.clone() };
+        let task = self.tasks.lasting.spawn(link::serve(id.clone(), link, reports));
+        if let Some(old) = self.links.insert(id, Owned { generation, orders, task }) {
+            old.task.abort();
+        }
+    }
+
+    /// An order for a WebSocket whose end is known came too late, and is nobody's loss.
+    fn order(&self, id: &I, order: Order) {
+        if let Some(link) = self.links.get(id) {
+            // The task may have ended with its report still on its way.
+            let _ = link.orders.send(order);
+        } else {
+            tracing::debug!(?id, "no such WebSocket any more");
+        }
+    }
+
+    fn file(&self, id: I, job: FileJob) {
+        // The worker lives as long as this sender.
+        let _ = self.tasks.files.send((id, job));
+    }
+
+    /// The happening, unless it comes from a WebSocket whose name was given to another one since.
+    fn current(&mut self, (generation, happening): Told<I>) -> Option<Happening<I>> {
+        let (Happening::Connected(id, _) | Happening::Received(id, _) | Happening::Sent(id, _) | Happening::Closed(id, _)) =
+            &happening
+        else {
+            return Some(happening);
+        };
+        self.links.get(id).filter(|link| link.generation == generation)?;
+        if let Happening::Closed(id, _) = &happening {
+            self.links.remove(id);
+        }
+        Some(happening)
+    }
+}
+
+/// A task that panicked must not look like one that has nothing to tell.
+fn surface(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}

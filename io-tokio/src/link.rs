@@ -1,0 +1,90 @@
+//! The task behind one WebSocket of an adapter.
+
+use bytes::Bytes;
+use proto_core::effect::{Close, Closed, Connect, Happening};
+use tokio::{net::TcpStream, sync::mpsc};
+
+use crate::{ClientSocket, Roots, adapter::Reports, client};
+
+/// How many orders are taken before the socket gets its turn: what they send goes out in one write.
+const BATCH: usize = 64;
+
+#[derive(Debug)]
+pub(crate) enum Order {
+    Send(Bytes),
+    Close(Close),
+}
+
+/// What a task needs to know about its WebSocket.
+pub(crate) struct Link {
+    pub(crate) connect: Connect,
+    pub(crate) roots: Roots,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+}
+
+/// Opens the WebSocket and serves it until it is closed, and that was told. Without an owner (no more orders can come) it is
+/// closed normally.
+pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) {
+    let outcome = tokio::select! {
+        opened = client::connect(&link.connect, &link.roots) => opened.map_err(Closed::Fault),
+        () = given_up(&mut link.orders) => Err(Closed::ByUs),
+    };
+    match outcome {
+        Ok((socket, entropy)) => {
+            // Without anybody who listens the orders have ended too.
+            let _ = reports.tell(Happening::Connected(id.clone(), entropy)).await;
+            exchange(&id, socket, link.orders, &reports).await;
+        }
+        Err(closed) => {
+            let _ = reports.tell(Happening::Closed(id, closed)).await;
+        }
+    }
+}
+
+/// Waits until nobody wants the WebSocket any more. There is nobody yet to send to.
+async fn given_up(orders: &mut mpsc::UnboundedReceiver<Order>) {
+    while let Some(Order::Send(_)) = orders.recv().await {}
+}
+
+/// Moves orders in and happenings out. While a happening finds no room, nothing more is read, and writing goes on.
+async fn exchange<I: Clone>(
+    id: &I,
+    mut socket: ClientSocket<TcpStream>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    reports: &Reports<I>,
+) {
+    let mut batch = Vec::new();
+    let mut owned = true;
+    let mut untold = None;
+    loop {
+        tokio::select! {
+            taken = orders.recv_many(&mut batch, BATCH), if owned => {
+                owned = taken > 0;
+                carry_out(&mut socket, &mut batch, owned);
+            }
+            happening = socket.next_with(untold.is_none()) => untold = Some(happening),
+            room = reports.room(), if untold.is_some() => {
+                let Some(happening) = untold.take() else { continue };
+                let last = matches!(happening, Happening::Closed(..));
+                if let Some(room) = room {
+                    room.tell(happening.with_id(id.clone()));
+                }
+                if last {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn carry_out(socket: &mut ClientSocket<TcpStream>, batch: &mut Vec<Order>, owned: bool) {
+    for order in batch.drain(..) {
+        match order {
+            Order::Send(message) => socket.send(message),
+            Order::Close(close) => socket.close(close),
+        }
+    }
+    if !owned {
+        socket.close(Close::Normal);
+    }
+}
