@@ -24,6 +24,7 @@ pub mod api;
 pub mod backoff;
 pub mod code;
 pub mod consent;
+pub mod credential;
 pub mod crypto;
 pub mod effect;
 pub mod entropy;

@@ -4,6 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
+use super::is_url;
 use crate::{key::StaticKey, secret::SecretText};
 
 /// Body of the rotation request. The token that is renewed stands in `Authorization: DPoP …`, the proof in `DPoP: …`.
@@ -30,4 +31,11 @@ pub struct RelayEndpoint {
     pub url: String,
     /// The current key first, then an announced successor. 1 or 2 keys.
     pub static_keys: Vec<StaticKey>,
+}
+
+impl RelayEndpoint {
+    /// Whether it can be dialled: a WebSocket URL, and one or two keys.
+    pub fn is_sound(&self) -> bool {
+        is_url(&self.url, &["wss://", "ws://"]) && matches!(self.static_keys.len(), 1 | 2)
+    }
 }

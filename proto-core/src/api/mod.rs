@@ -5,11 +5,13 @@ mod credential;
 mod pairing;
 mod problem;
 mod relay;
+mod text;
 
 pub use credential::{RelayEndpoint, Renewed, RotateRequest};
 pub use pairing::{Approval, DeviceKind, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
-pub use problem::Problem;
+pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};
+pub(crate) use text::{is_url, is_visible};
 
 /// Mint a pairing code: POST a [`MintRequest`], answer 201 with a [`MintAnswer`].
 pub const PAIRING_CODES_PATH: &str = "/api/pairing-codes";

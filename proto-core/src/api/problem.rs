@@ -4,7 +4,10 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Reason;
+use crate::{
+    Reason,
+    effect::{HttpAnswer, NetFault},
+};
 
 /// The body of every answer of 400 and above.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,5 +28,24 @@ impl Problem {
     /// The problem of `reason`, answered with `status`.
     pub fn because(status: u16, reason: Reason) -> Self {
         Self { status, title: reason.summary().into(), reason: Some(reason), detail: None }
+    }
+}
+
+/// Why an answer that is not the one hoped for is not: the problem's reason where there is one.
+pub fn refusal(answer: &HttpAnswer) -> Reason {
+    let problem = serde_json::from_slice::<Problem>(answer.body.expose()).ok();
+    match (answer.status, problem.and_then(|problem| problem.reason)) {
+        (500.., _) => Reason::PlatformUnreachable,
+        (400.., Some(reason)) => reason,
+        (429, None) => Reason::RateLimited,
+        _ => Reason::PlatformAnswerInvalid,
+    }
+}
+
+/// Why there was no answer of the platform.
+pub const fn unanswered(fault: NetFault) -> Reason {
+    match fault {
+        NetFault::NotUnderstood | NetFault::TooLarge => Reason::PlatformAnswerInvalid,
+        _ => Reason::PlatformUnreachable,
     }
 }

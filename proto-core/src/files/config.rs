@@ -8,6 +8,7 @@ use super::{Document, Unknown, VERSION, first_version};
 use crate::{
     Reason,
     api::{PolicyMode, RelayEndpoint},
+    credential::Renewal,
     effect::StateFile,
     id::{BindingId, GivenId, OrgId},
     key::StaticKey,
@@ -151,7 +152,8 @@ impl RelayRecord {
     }
 
     /// Takes over what the platform announced with a renewed credential: new keys are pinned, dropped ones are retired for
-    /// good, and a retired one in the list is passed over. Nothing changes when no key would be left.
+    /// good, and a retired one in the list is passed over. Nothing changes when no key would
+    /// be left.
     pub fn follow(&mut self, announced: &RelayEndpoint) {
         let is_good = |key: &&StaticKey| !self.retired_keys.contains(key);
         let keys: Vec<_> = announced.static_keys.iter().filter(is_good).take(MAX_STATIC_KEYS).copied().collect();
@@ -177,6 +179,13 @@ impl BindingRecord {
     pub fn identity_file(&self) -> Option<StateFile> {
         let file = StateFile::identity_at(&self.identity)?;
         matches!(&file, StateFile::Identity(org, _) if *org == self.workspace_id).then_some(file)
+    }
+
+    /// Takes over a renewed credential and what came with it.
+    pub fn renew(&mut self, renewal: &Renewal) {
+        self.issue_token = renewal.answer.issue_token.clone();
+        self.generation = renewal.generation;
+        self.relay.follow(&renewal.answer.relay);
     }
 
     fn is_sound(&self) -> bool {

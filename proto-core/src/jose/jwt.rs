@@ -88,6 +88,11 @@ impl Unverified {
         self.kid
     }
 
+    /// What it says, to its holder, who got it from the platform and only wants to know until when it holds.
+    pub fn into_unproven(self) -> Claims {
+        self.claims
+    }
+
     /// Believes it, or says why not.
     ///
     /// # Errors

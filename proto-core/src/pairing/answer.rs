@@ -7,15 +7,12 @@ use serde::Deserialize;
 
 use crate::{
     Reason,
-    api::{Approval, MintAnswer, PolicyMode, PollAnswer, Problem},
+    api::{Approval, MintAnswer, PolicyMode, PollAnswer, Problem, is_url, is_visible, refusal},
     code::CodeText,
-    effect::{HttpAnswer, NetFault},
+    effect::HttpAnswer,
     files::is_slug,
     wire::MAX_TOKEN_LEN,
 };
-
-/// The longest URL that is shown or dialled.
-const MAX_URL_LEN: usize = 2_048;
 
 /// The longest status token.
 const MAX_STATUS_TOKEN_LEN: usize = 512;
@@ -45,7 +42,7 @@ pub(super) fn minted(answer: &HttpAnswer) -> Result<MintAnswer, Reason> {
     let code: CodeText = minted.code.parse().map_err(|_| Reason::PlatformAnswerInvalid)?;
     let is_sound = code.as_str() == minted.code
         && is_url(&minted.url, &["https://", "http://"])
-        && is_header_text(minted.status_token.expose(), MAX_STATUS_TOKEN_LEN);
+        && is_visible(minted.status_token.expose(), MAX_STATUS_TOKEN_LEN);
     if is_sound { Ok(minted) } else { Err(Reason::PlatformAnswerInvalid) }
 }
 
@@ -71,25 +68,6 @@ pub(super) fn polled(answer: &HttpAnswer) -> Polled {
     }
 }
 
-/// Why a request that was answered did not succeed.
-fn refusal(answer: &HttpAnswer) -> Reason {
-    let problem = serde_json::from_slice::<Problem>(answer.body.expose()).ok();
-    match (answer.status, problem.and_then(|problem| problem.reason)) {
-        (500.., _) => Reason::PlatformUnreachable,
-        (400.., Some(reason)) => reason,
-        (429, None) => Reason::RateLimited,
-        _ => Reason::PlatformAnswerInvalid,
-    }
-}
-
-/// Why a request was not answered.
-pub(super) const fn fault(fault: NetFault) -> Reason {
-    match fault {
-        NetFault::NotUnderstood | NetFault::TooLarge => Reason::PlatformAnswerInvalid,
-        _ => Reason::PlatformUnreachable,
-    }
-}
-
 /// How long `Retry-After` asks to wait; a server may not ask for more than `cap`.
 pub(super) fn retry_after(answer: &HttpAnswer, cap: Duration) -> Duration {
     Duration::from_secs(answer.retry_after.unwrap_or(0).into()).min(cap)
@@ -109,18 +87,7 @@ fn is_sound(approval: &Approval) -> bool {
     let is_name = (1..=MAX_NAME_LEN).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     is_name
         && is_slug(&approval.workspace.slug)
-        && is_header_text(approval.issue_token.expose(), MAX_TOKEN_LEN)
-        && is_url(&approval.relay.url, &["wss://", "ws://"])
-        && matches!(approval.relay.static_keys.len(), 1 | 2)
+        && is_visible(approval.issue_token.expose(), MAX_TOKEN_LEN)
+        && approval.relay.is_sound()
         && approval.psk.is_some() == (approval.policy_mode == PolicyMode::CryptoPairing)
-}
-
-fn is_url(text: &str, schemes: &[&str]) -> bool {
-    let is_of_scheme = schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
-    is_of_scheme && is_header_text(text, MAX_URL_LEN)
-}
-
-/// Visible ASCII only: it can neither end a header line nor move a terminal's cursor.
-fn is_header_text(text: &str, max_len: usize) -> bool {
-    (1..=max_len).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Entropy, Reason,
-    api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH},
+    api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, unanswered},
     crypto::Identity,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method, NetFault, StateFile},
     files::{Document, PendingPairing, VERSION},
@@ -42,7 +42,7 @@ impl Pairing {
             Happening::Answered(Ask::KeySet(n), answer) if self.is_asking(Ask::KeySet(n)) => self.keys_answered(&answer),
             Happening::Unanswered(ask @ (Ask::Poll(_) | Ask::KeySet(_)), fault) if self.is_asking(ask) => {
                 self.pause(Duration::ZERO);
-                self.say_trouble(answer::fault(fault));
+                self.say_trouble(unanswered(fault));
             }
             Happening::Stored(Ask::Save) => self.saved(true),
             Happening::NotStored(Ask::Save) => self.saved(false),
@@ -114,7 +114,7 @@ impl Pairing {
         if fault == NetFault::BadUrl {
             self.state = State::Failed(Reason::PlatformUnreachable);
         } else {
-            self.mint_again(answer::fault(fault));
+            self.mint_again(unanswered(fault));
         }
     }
 
