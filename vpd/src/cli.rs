@@ -94,6 +94,7 @@ Examples:
 
 /// `vpd pair`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag on the command line")]
 pub(crate) struct PairArgs {
     /// Keep the existing pairings and add another; refreshes the pairing when it is for the same organization
     #[arg(long, conflicts_with = "replace")]

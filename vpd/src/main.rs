@@ -35,7 +35,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Unpair(args) => at_home(async |home| bind::unpair(&home, &args).await),
         Command::Bind(args) => at_home(async |home| bind::bind(&home, &args).await),
         Command::Unbind(args) => at_home(async |home| bind::unbind(&home, &args).await),
-        Command::Run(args) => Ok(exit_like(many_threads()?.block_on(run::run(&args))?)),
+        Command::Run(args) => Ok(exit_like(many_threads()?.block_on(run::run(&Home::from_environment()?, &args))?)),
         Command::Status(args) => at_home(async |home| status::status(&home, &args).await),
         Command::Start => at_home(async |home| lifecycle::start(&home).await),
         Command::Stop => at_home(async |home| lifecycle::stop(&home).await),

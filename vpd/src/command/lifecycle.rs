@@ -52,13 +52,11 @@ pub(crate) async fn restart(home: &Home) -> anyhow::Result<()> {
 
 /// Starts the daemon where it does not run, and says so.
 pub(crate) async fn ensure_running(home: &Home) -> Result<(), Failure> {
-    match Client::of(home).connect().await {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            anstream::eprintln!("Starting the daemon.");
-            launch(home).await.map(drop)
-        }
+    if Client::of(home).connect().await.is_ok() {
+        return Ok(());
     }
+    anstream::eprintln!("Starting the daemon.");
+    launch(home).await.map(drop)
 }
 
 fn say(report: &Report, done: &str) -> anyhow::Result<()> {

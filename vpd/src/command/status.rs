@@ -7,7 +7,7 @@ use owo_colors::{OwoColorize as _, Style};
 use crate::{
     cli::StatusArgs,
     client::Client,
-    control::{BindingRow, DirectoryRow, LinkState, Report},
+    control::{BindingRow, DirectoryRow, LinkState, Report, SessionRow},
     home::{self, Home},
 };
 
@@ -32,8 +32,7 @@ fn render(report: &Report) -> String {
     lines.extend(directory_rows(&report.directories));
     if !report.sessions.is_empty() {
         lines.push(format!("Streaming sessions ({}):", report.sessions.len()));
-        let rows = report.sessions.iter().map(|session| [session.command.clone(), format!("→ {}", session.org)]);
-        lines.extend(aligned(&rows.collect::<Vec<_>>()));
+        lines.extend(session_rows(&report.sessions));
     }
     lines.extend(remarks(report));
     lines.push(String::new());
@@ -53,6 +52,11 @@ fn directory_rows(directories: &[DirectoryRow]) -> Vec<String> {
         [format!("{}{below}", path.trim_end_matches('/')), format!("→ {}", directory.org)]
     };
     aligned(&directories.iter().map(row).collect::<Vec<_>>())
+}
+
+fn session_rows(sessions: &[SessionRow]) -> Vec<String> {
+    let row = |session: &SessionRow| [session.command.clone(), format!("→ {}", session.org)];
+    aligned(&sessions.iter().map(row).collect::<Vec<_>>())
 }
 
 fn state(binding: &BindingRow) -> String {
@@ -108,7 +112,7 @@ mod tests {
     use proto_core::{Reason, api::Workspace};
 
     use super::*;
-    use crate::control::{PendingPairing, SessionRow};
+    use crate::control::PendingPairing;
 
     fn binding(name: &str, relay: &str, link: LinkState) -> BindingRow {
         let org = Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() };

@@ -9,37 +9,85 @@
 //!
 //! The wrapper owns the PTY and the session's records, so nothing that happens to the daemon reaches the command.
 
+mod attachment;
 mod child;
+mod consent;
 mod copy;
+mod farewell;
 mod recorder;
+mod streamer;
 mod terminal;
 
 use std::{ffi::OsString, io, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
+use proto_core::{crypto::PureRust, wire::Content};
 use pty_process::{OwnedWritePty, Size};
 use rustix::process::Signal;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncWrite, AsyncWriteExt as _},
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
     task::JoinSet,
 };
 
+use attachment::Attachment;
 use child::{Ends, Running};
-use proto_core::wire::Content;
+use consent::Consent;
 use recorder::Recorder;
+use streamer::{Ending, Streamer};
 use terminal::{Keyboard, RawMode, Terminals};
 
-use crate::cli::RunArgs;
+use crate::{cli::RunArgs, client::Client, control::Attached, failure::Failure, home::Home};
 
 /// The exit status of a command that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;
 /// The exit status of a command that cannot be run, as shells have it.
 const NOT_RUNNABLE: i32 = 126;
 
-/// Runs the command and gives its exit status.
-pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<i32> {
-    run_recorded(&args.command, Recorder::local_only()).await
+/// Runs the command and gives its exit status; where the directory is bound, streams what it shows.
+pub(crate) async fn run(home: &Home, args: &RunArgs) -> anyhow::Result<i32> {
+    let Some(directory) = consent::directory() else { return run_recorded(&args.command, Recorder::local_only()).await };
+    let title = consent::title(&args.command, &directory);
+    let stream = match consent::ask(home, &directory, &title).await {
+        Consent::Streams(attachment, attached) => Stream::start(home, attachment, attached),
+        Consent::LocalOnly(why) => {
+            why.iter().for_each(note_local_only);
+            None
+        }
+    };
+    let Some(Stream { recorder, ending, pending_bytes }) = stream else {
+        return run_recorded(&args.command, Recorder::local_only()).await;
+    };
+    recorder.record(Content::Title(title)).await;
+    let status = run_recorded(&args.command, recorder).await;
+    farewell::wait(ending, pending_bytes).await;
+    status
+}
+
+fn note_local_only(why: &Failure) {
+    farewell::note(&format!("nothing streams from here: {why} ({})", why.reason.code()));
+    farewell::note(&format!("next: {}", why.reason.next()));
+}
+
+/// A stream that runs beside the command.
+struct Stream {
+    recorder: Recorder,
+    ending: oneshot::Receiver<Ending>,
+    pending_bytes: watch::Receiver<usize>,
+}
+
+impl Stream {
+    fn start(home: &Home, attachment: Attachment, attached: Attached) -> Option<Self> {
+        let (recorder, content) = Recorder::streaming();
+        let streamer = Streamer::new(Client::of(home), &PureRust, attachment, attached, content)?;
+        let (tell_bytes, pending_bytes) = watch::channel(0);
+        let (tell_ending, ending) = oneshot::channel();
+        tokio::spawn(async move {
+            // Nobody asks any more when the person has left.
+            let _ = tell_ending.send(streamer.stream(tell_bytes).await);
+        });
+        Some(Self { recorder, ending, pending_bytes })
+    }
 }
 
 /// Runs the command on our terminal with a copy to the recorder.
@@ -76,15 +124,9 @@ async fn attend(
     let mut copies = JoinSet::new();
     let mut typing = JoinSet::new();
     if let Some((screen, typewriter)) = ends.pty {
-        let screen_is_stdout = terminals.stdout;
-        let (recorder_, on_end_) = (recorder.clone(), on_end.clone());
-        copies.spawn(async move {
-            if screen_is_stdout {
-                copy::copy(screen, tokio::io::stdout(), recorder_, on_end_).await
-            } else {
-                copy::copy(screen, tokio::io::stderr(), recorder_, on_end_).await
-            }
-        });
+        let to: Box<dyn AsyncWrite + Send + Unpin> =
+            if terminals.stdout { Box::new(tokio::io::stdout()) } else { Box::new(tokio::io::stderr()) };
+        copies.spawn(copy::copy(screen, to, recorder.clone(), on_end.clone()));
         typing.spawn(type_along(typewriter, terminals.stdin, recorder.clone()));
     }
     if let Some(output) = ends.stdout {
@@ -97,9 +139,9 @@ async fn attend(
         tokio::select! {
             status = running.wait() => break status?,
             signal = signals.next() => running.signal(signal),
-            Some(copied) = copies.join_next() => {
+            Some(end) = copies.join_next() => {
                 // Whoever read our output went away: to the command that is the same as if they had read its own.
-                if let Ok(Err(_)) = copied {
+                if let Ok(Err(_)) = end {
                     running.signal(Signal::PIPE);
                 }
             }

@@ -7,17 +7,17 @@ use std::{
 };
 
 /// The binary.
-pub const VPD: &str = env!("CARGO_BIN_EXE_vpd");
+pub(crate) const VPD: &str = env!("CARGO_BIN_EXE_vpd");
 
 /// How a command ended and what it said.
 #[derive(Debug)]
-pub struct End {
+pub(crate) struct End {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// The standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// The standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for End {
@@ -31,21 +31,21 @@ impl From<Output> for End {
 }
 
 /// An empty `VIEWPORT_HOME`.
-pub struct Home(tempfile::TempDir);
+pub(crate) struct Home(tempfile::TempDir);
 
 impl Home {
     /// A fresh one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// A command line on this home.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(VPD);
         command.args(arguments).env("VIEWPORT_HOME", self.path()).env("RUST_BACKTRACE", "0");
         for name in ["VIEWPORT_API_URL", "VPD_LOG", "CLICOLOR_FORCE", "NO_COLOR"] {
@@ -55,12 +55,12 @@ impl Home {
     }
 
     /// Runs a command line on this home to its end.
-    pub fn vpd(&self, arguments: &[&str]) -> End {
+    pub(crate) fn vpd(&self, arguments: &[&str]) -> End {
         self.command(arguments).output().expect("vpd can be run").into()
     }
 }
 
 /// Runs a command line on an empty home.
-pub fn vpd(arguments: &[&str]) -> End {
+pub(crate) fn vpd(arguments: &[&str]) -> End {
     Home::new().vpd(arguments)
 }

@@ -1,0 +1,221 @@
+//! Drives a session's machine: content in, frames to and from the daemon, for as long as it takes.
+//!
+//! It outlives every daemon: when one goes away, it waits for the next and goes on where the relay says. Only when the relay has
+//! taken nothing for [`STALL`] while the buffer is full, the stream is ended, so that the command can go on.
+
+use std::{future::pending, pin::Pin, time::Duration};
+
+use io_tokio::Clock;
+use proto_core::{
+    Machine as _, Reason, SessionId, Status,
+    backoff::Backoff,
+    crypto::{
+        Cipher, Primitives,
+        seal::{EpochSecret, Scope},
+    },
+    session::{Input, Output, Session},
+    wire::{Content, Outcome},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time,
+};
+
+use super::attachment::Attachment;
+use crate::{
+    client::Client,
+    control::{Attach, Attached},
+};
+
+/// How long a command is held up by a relay that takes nothing.
+const STALL: Duration = Duration::from_secs(10);
+/// The waits before the daemon's socket is tried again.
+const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// All of it is durable at the relay.
+    Delivered,
+    /// All of it up to the point where the relay took nothing for too long.
+    Stalled,
+    /// It was cut.
+    Cut(Reason),
+}
+
+/// One session's stream.
+pub(super) struct Streamer {
+    client: Client,
+    clock: Clock,
+    session: Session,
+    id: SessionId,
+    way: Way,
+    source: Source,
+}
+
+/// The way to the daemon.
+enum Way {
+    Open(Attachment),
+    /// The next one is being looked for.
+    Lost(Pin<Box<dyn Future<Output = Result<Attachment, Reason>> + Send>>),
+}
+
+/// What came along the way.
+enum Along {
+    Frame(proto_core::wire::Frame),
+    Lost,
+    Found(Attachment),
+    Over(Reason),
+}
+
+/// Where content comes from.
+enum Source {
+    Recorder(mpsc::Receiver<Content>),
+    /// The stream stalled; what still comes is let go.
+    LetGo(mpsc::Receiver<Content>),
+    /// The command ended.
+    Dry {
+        stalled: bool,
+    },
+}
+
+impl Streamer {
+    /// A stream over an attachment on which the daemon agreed to it; `None` if it named a cipher that this version does not know.
+    pub(super) fn new(
+        client: Client,
+        primitives: &'static dyn Primitives,
+        attachment: Attachment,
+        attached: Attached,
+        content: mpsc::Receiver<Content>,
+    ) -> Option<Self> {
+        let Attached::Streaming { session: id, org, secret, cipher } = attached else { return None };
+        let clock = Clock::start();
+        let scope = Scope { org: org.id, session: id, cipher: Cipher::from_byte(cipher)? };
+        let mut session = Session::new(primitives, scope, EpochSecret::new(secret), clock.now());
+        // A session that has just been made knows no misuse.
+        let _ = session.handle_input(clock.now(), Input::Attached);
+        Some(Self { client, clock, session, id, way: Way::Open(attachment), source: Source::Recorder(content) })
+    }
+
+    /// Streams until all is delivered or the stream is cut; `pending` always shows how many bytes are not durable yet.
+    pub(super) async fn stream(mut self, pending_bytes: watch::Sender<usize>) -> Ending {
+        loop {
+            self.send_outputs();
+            pending_bytes.send_replace(self.session.pending_bytes());
+            match self.session.status() {
+                Status::Running { .. } => {}
+                Status::Finished => return self.delivered(),
+                Status::Failed(reason) => return Ending::Cut(*reason),
+            }
+            if let Err(reason) = self.step().await {
+                return Ending::Cut(reason);
+            }
+        }
+    }
+
+    /// Waits for one thing to happen and tells the session.
+    async fn step(&mut self) -> Result<(), Reason> {
+        let has_room = self.session.has_room();
+        let is_held_up = !has_room && matches!(self.source, Source::Recorder(_));
+        tokio::select! {
+            content = self.source.next(has_room) => self.take(content),
+            () = time::sleep(STALL), if is_held_up => self.let_go(),
+            along = self.way.next() => match along {
+                Along::Frame(frame) => self.tell(Input::Frame(frame)),
+                Along::Lost => self.look_again(),
+                Along::Found(attachment) => {
+                    self.way = Way::Open(attachment);
+                    self.tell(Input::Attached);
+                }
+                Along::Over(reason) => return Err(reason),
+            },
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, content: Option<Content>) {
+        match content {
+            Some(content) => self.tell(Input::Push(content)),
+            None => {
+                let stalled = matches!(self.source, Source::LetGo(_));
+                self.source = Source::Dry { stalled };
+                self.tell(Input::End(Outcome::Exited));
+            }
+        }
+    }
+
+    /// Ends the stream where it is; the terminal goes on without it.
+    fn let_go(&mut self) {
+        self.tell(Input::End(Outcome::Cut));
+        let source = std::mem::replace(&mut self.source, Source::Dry { stalled: true });
+        if let Source::Recorder(content) = source {
+            self.source = Source::LetGo(content);
+        }
+    }
+
+    fn look_again(&mut self) {
+        self.tell(Input::Detached);
+        self.way = Way::Lost(Box::pin(find(self.client.clone(), self.id)));
+    }
+
+    fn tell(&mut self, input: Input) {
+        // Content is offered only while there is room; nothing else can be refused.
+        let _ = self.session.handle_input(self.clock.now(), input);
+    }
+
+    fn send_outputs(&mut self) {
+        while let Some(Output::Send(frame)) = self.session.poll_output() {
+            if let Way::Open(attachment) = &mut self.way {
+                attachment.send(&frame);
+            }
+        }
+    }
+
+    const fn delivered(&self) -> Ending {
+        match self.source {
+            Source::LetGo(_) | Source::Dry { stalled: true } => Ending::Stalled,
+            Source::Recorder(_) | Source::Dry { stalled: false } => Ending::Delivered,
+        }
+    }
+}
+
+impl Source {
+    /// The next content for the session, `None` at the end.
+    async fn next(&mut self, has_room: bool) -> Option<Content> {
+        match self {
+            Self::Recorder(content) if has_room => content.recv().await,
+            Self::LetGo(content) => {
+                while content.recv().await.is_some() {}
+                None
+            }
+            Self::Recorder(_) | Self::Dry { .. } => pending().await,
+        }
+    }
+}
+
+impl Way {
+    async fn next(&mut self) -> Along {
+        match self {
+            Self::Open(attachment) => attachment.next().await.map_or(Along::Lost, Along::Frame),
+            Self::Lost(search) => match search.await {
+                Ok(attachment) => Along::Found(attachment),
+                Err(reason) => Along::Over(reason),
+            },
+        }
+    }
+}
+
+/// Looks for the daemon until there is one that goes on with the session.
+///
+/// # Errors
+/// Why it does not.
+async fn find(client: Client, session: SessionId) -> Result<Attachment, Reason> {
+    for attempt in 1.. {
+        match Attachment::ask(&client, &Attach::Again { session }).await {
+            Ok((attachment, Attached::Streaming { .. })) => return Ok(attachment),
+            Ok((_, Attached::LocalOnly { reason })) => return Err(reason.unwrap_or(Reason::SessionCut)),
+            Err(_) => time::sleep(AGAIN.ceiling(attempt)).await,
+        }
+    }
+    pending().await
+}
