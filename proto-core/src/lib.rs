@@ -29,6 +29,7 @@ pub mod crypto;
 pub mod effect;
 pub mod entropy;
 pub mod files;
+pub mod handshake;
 pub mod hub;
 pub mod id;
 pub mod jose;

@@ -47,6 +47,18 @@ impl<N: Noise> Channel<N> {
         Self { noise, tails, sealed: 0, plaintext: Vec::new() }
     }
 
+    /// The responder's channel, and the frame in the message that confirmed the handshake
+    /// ([`Output::Confirmed`](crate::handshake::responder::Output::Confirmed)).
+    ///
+    /// # Errors
+    /// [`Reason::FrameMalformed`]: it was no frame.
+    pub fn confirmed(noise: N, plaintext: &Bytes) -> Result<(Self, Frame), Reason> {
+        let frame = Frame::decode(plaintext).map_err(|_| Reason::FrameMalformed)?;
+        let mut channel = Self::new(noise, Tails::Refused);
+        channel.follow(&frame);
+        Ok((channel, frame))
+    }
+
     /// Whether the next frame must be a [`Head::Rekey`]. The hour is for the caller to watch.
     pub const fn must_rekey(&self) -> bool {
         self.sealed >= REKEY_AFTER
@@ -94,10 +106,14 @@ impl<N: Noise> Channel<N> {
     /// [`Reason::FrameMalformed`]: whatever was wrong with it. The link ends with that.
     pub fn open(&mut self, message: &Bytes) -> Result<Frame, Reason> {
         let frame = self.try_open(message).ok_or(Reason::FrameMalformed)?;
+        self.follow(&frame);
+        Ok(frame)
+    }
+
+    fn follow(&mut self, frame: &Frame) {
         if frame.head == Head::Rekey {
             self.noise.rekey_receiving();
         }
-        Ok(frame)
     }
 
     fn try_open(&mut self, message: &Bytes) -> Option<Frame> {
