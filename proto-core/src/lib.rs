@@ -34,6 +34,7 @@ pub mod hub;
 pub mod id;
 pub mod jose;
 pub mod key;
+pub mod keyset;
 pub mod local;
 pub mod machine;
 pub mod outbox;

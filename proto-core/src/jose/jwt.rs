@@ -17,7 +17,7 @@ use super::{
     jws::{Algorithm, Compact, SigningKey, compact},
     strict,
 };
-use crate::{Reason, secret::SecretText, time::UnixTime, wire::MAX_TOKEN_LEN};
+use crate::{Reason, key::IdentityKey, secret::SecretText, time::UnixTime, wire::MAX_TOKEN_LEN};
 
 /// How far the clocks of two machines may disagree, in seconds.
 pub const SKEW: u64 = 60;
@@ -100,7 +100,15 @@ impl Unverified {
     /// [`Reason::TokenWrongAudience`], [`Reason::TokenNotYetValid`], [`Reason::TokenExpired`].
     pub fn verify(self, keys: &JwkSet, now: UnixTime, expected: &Expectation) -> Result<Claims, Reason> {
         let key = keys.get(self.kid).ok_or(Reason::SignatureMismatch)?;
-        if !self.jws.holds_under(key) {
+        self.verify_under(key, now, expected)
+    }
+
+    /// The same with the key that was looked up by [`kid`](Self::kid).
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_under(self, key: IdentityKey, now: UnixTime, expected: &Expectation) -> Result<Claims, Reason> {
+        if Thumbprint::of_identity_key(key) != self.kid || !self.jws.holds_under(key) {
             return Err(Reason::SignatureMismatch);
         }
         let claims = self.claims;

@@ -1,0 +1,67 @@
+//! What a key set is told and what it says.
+
+use crate::{
+    Reason,
+    effect::{Effect, Happening},
+    jose::Thumbprint,
+    key::IdentityKey,
+    time::Instant,
+};
+
+/// Names one fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchId(pub u64);
+
+/// Names one lookup; the caller chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupId(pub u64);
+
+/// A question, or what came of a fetch.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Which key has this name? Answered by [`Output::Found`], [`Output::Unknown`] or [`Output::Unreachable`], exactly once.
+    Look {
+        /// Comes back with the answer.
+        lookup: LookupId,
+        /// The name.
+        kid: Thumbprint,
+    },
+    /// What came of an [`Output::Effect`].
+    Happened(Happening<FetchId>),
+}
+
+/// What to do, what happened, and answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Fetch the key set.
+    Effect(Effect<FetchId>),
+    /// The key of that name.
+    Found {
+        /// The question.
+        lookup: LookupId,
+        /// The key.
+        key: IdentityKey,
+    },
+    /// The endpoint has no key of that name: `signature_mismatch`.
+    Unknown {
+        /// The question.
+        lookup: LookupId,
+    },
+    /// The endpoint does not answer, and the key is not among those held: `jwks_unreachable`.
+    Unreachable {
+        /// The question.
+        lookup: LookupId,
+    },
+    /// The endpoint gave a key set.
+    Refreshed {
+        /// How many keys are in it.
+        keys: usize,
+    },
+    /// A fetch failed.
+    Stale {
+        /// When the keys that go on being used were fetched; `None` when there are none.
+        since: Option<Instant>,
+        /// `jwks_unreachable` or `platform_answer_invalid`.
+        reason: Reason,
+    },
+}
