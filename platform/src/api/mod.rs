@@ -1,0 +1,88 @@
+//! What devices and relays ask, in JSON (WIRE sections 2 and 3).
+
+mod credentials;
+mod keys;
+mod pairing;
+mod problem;
+mod relay;
+
+use axum::{
+    Router,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use proto_core::{
+    api::{HEALTH_PATH, JWKS_PATH, PAIRING_CODES_PATH, REVOCATIONS_PATH, ROTATE_PATH, VALIDATE_PATH},
+    secret::SecretText,
+};
+use serde::de::DeserializeOwned;
+
+use crate::{app::Shared, error::Error};
+use problem::ApiError;
+
+/// The routes below `/api`.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route(PAIRING_CODES_PATH, post(pairing::mint))
+        .route(&format!("{PAIRING_CODES_PATH}/{{code}}"), get(pairing::poll))
+        .route(ROTATE_PATH, post(credentials::rotate))
+        .route(JWKS_PATH, get(keys::jwks))
+        .route(HEALTH_PATH, get(health))
+        .route(VALIDATE_PATH, post(relay::validate))
+        .route(REVOCATIONS_PATH, get(relay::revocations))
+        .route("/api/{*rest}", axum::routing::any(async || ApiError(Error::NotFound)))
+}
+
+async fn health() -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// A body of JSON; whatever is wrong with it is told as a problem.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, ApiError> {
+        let bytes = Bytes::from_request(request, app).await.map_err(|error| Error::invalid(error.body_text()))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError(Error::invalid(error.to_string())))
+    }
+}
+
+/// What follows `scheme` in the `Authorization` header.
+fn authorization(headers: &HeaderMap, scheme: &str) -> Option<SecretText> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (given, credentials) = value.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| SecretText::new(credentials.trim()))
+}
+
+/// The seconds of `Prefer: wait=N` (RFC 7240), 0 where nothing is said.
+fn preferred_wait(headers: &HeaderMap) -> u64 {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';'])).filter_map(|preference| preference.split_once('='));
+    let wait = preferences.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"));
+    wait.and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_are_read_as_rfc_7240_writes_them() {
+        for (value, expected) in [
+            ("wait=25", 25),
+            ("respond-async, wait=10", 10),
+            ("handling=lenient; wait=7", 7),
+            ("Wait=\"3\"", 3),
+            ("wait", 0),
+            ("wait=soon", 0),
+        ] {
+            let headers = [("prefer".parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+            assert_eq!(preferred_wait(&headers), expected, "{value}");
+        }
+        assert_eq!(preferred_wait(&HeaderMap::new()), 0);
+    }
+}

@@ -1,0 +1,50 @@
+//! Errors as problem documents (RFC 9457).
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use proto_core::api::Problem;
+
+use crate::error::Error;
+
+/// An [`Error`] as devices and relays are told it.
+#[derive(Debug)]
+pub(crate) struct ApiError(pub(crate) Error);
+
+impl<E: Into<Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl ApiError {
+    fn problem(&self) -> Problem {
+        let status = self.0.status();
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        let plain = Problem { status: status.as_u16(), title, reason: None, detail: None };
+        match &self.0 {
+            Error::Refused { reason, .. } => Problem::because(status.as_u16(), *reason),
+            Error::Invalid(detail) => Problem { detail: Some(detail.clone()), ..plain },
+            Error::Forbidden(detail) => Problem { detail: Some((*detail).to_owned()), ..plain },
+            Error::Limited(_) | Error::NotFound | Error::Database(_) | Error::Random(_) | Error::Internal(_) => plain,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.0.log();
+        let status = self.0.status();
+        let body = serde_json::to_string(&self.problem()).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let headers = response.headers_mut();
+        if let Error::Limited(seconds) = self.0 {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, DPoP algs=\"EdDSA\""));
+        }
+        response
+    }
+}

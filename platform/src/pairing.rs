@@ -1,0 +1,281 @@
+//! Drives [`PairingCode`]: one request, one transaction (WIRE sections 2.1 and 2.2).
+
+use proto_core::{
+    Entropy, Machine as _, OrgId, UnixTime,
+    api::{Approval, MintAnswer, MintRequest, PollAnswer},
+    code::{CodeText, Decision, Input, LIFETIME, Output, PairingCode, Refusal, Standing, Verdict},
+    crypto,
+    secret::SecretText,
+};
+use sqlx::SqliteConnection;
+use subtle::ConstantTimeEq;
+
+use crate::{
+    app::App,
+    clock::moment,
+    credentials,
+    error::Error,
+    keys::{self, KeyRing},
+    random,
+    store::{
+        AccountId, OrganizationId,
+        audit::{self, Action, Actor},
+        member, organization,
+        pairing::{self, NewCode, StoredCode},
+    },
+};
+
+/// Seconds between polls.
+const INTERVAL: u64 = 2;
+/// The longest that a poll is held open, in seconds.
+pub(crate) const MAX_WAIT: u64 = 25;
+/// The longest name of a device or its software, in characters.
+const MAX_NAME: usize = 64;
+/// The most codes that are kept, live and lately expired: what strangers can make the platform store.
+const MAX_CODES: i64 = 100_000;
+
+/// Mints a code for a device that proved both its keys.
+pub(crate) async fn mint(app: &App, request: &MintRequest, address: &str) -> Result<MintAnswer, Error> {
+    let now = app.clock.now();
+    app.limits.mints.act(address, now)?;
+    check(request)?;
+    let status_token = random::token()?;
+    let record = PairingCode::mint(moment(now), request.org.clone()).record();
+    let token_hash = random::token_hash(status_token.expose());
+    let mut tx = app.store.write().await?;
+    pairing::sweep(&mut tx, now).await?;
+    if pairing::count(&mut tx).await? >= MAX_CODES {
+        return Err(Error::Limited(60));
+    }
+    let code = loop {
+        let code = CodeText::generate(&Entropy::new(*random::secret()?.expose()));
+        let new = NewCode { code, token_hash, request, record: record.clone() };
+        if pairing::insert(&mut tx, &new, now).await? {
+            break code;
+        }
+    };
+    tx.commit().await?;
+    Ok(MintAnswer {
+        code: code.to_string(),
+        status_token,
+        url: app.url(&format!("/pair?code={code}")),
+        expires_in: LIFETIME.as_secs(),
+        interval: Some(INTERVAL),
+    })
+}
+
+fn check(request: &MintRequest) -> Result<(), Error> {
+    check_name("name", &request.name)?;
+    check_name("software", &request.software)?;
+    if let Some(org) = &request.org {
+        org.parse::<OrgId>().map_err(|_| Error::invalid("org: not an id or slug"))?;
+    }
+    if !crypto::verify_static_key(request.identity_key, request.static_key, &request.static_key_signature) {
+        return Err(Error::invalid("static_key_signature: not by identity_key over static_key"));
+    }
+    Ok(())
+}
+
+/// People decide by what they read, so a name must show as what it is: no line breaks, nothing that turns text around.
+fn check_name(member: &str, name: &str) -> Result<(), Error> {
+    let hides =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+    let fits = (1..=MAX_NAME).contains(&name.chars().count());
+    if !fits || name.trim().is_empty() || name.contains(hides) {
+        return Err(Error::invalid(format!("{member}: 1 to {MAX_NAME} visible characters")));
+    }
+    Ok(())
+}
+
+/// Answers a poll, at the latest after `wait` seconds, at once when the code is decided meanwhile.
+pub(crate) async fn poll(app: &App, code: CodeText, token: &SecretText, wait: u64) -> Result<PollAnswer, Error> {
+    app.limits.polls.act(&code.to_string(), app.clock.now())?;
+    let mut decision = app.news.decisions_about(code);
+    let answer = look(app, code, token).await?;
+    let Some(_seat) = app.news.seat().filter(|_| answer == PollAnswer::Pending && wait > 0) else {
+        return Ok(answer);
+    };
+    tokio::select! {
+        () = decision.made() => {}
+        () = app.clock.sleep(wait.min(MAX_WAIT)) => {}
+        () = app.news.closing() => {}
+    }
+    look(app, code, token).await
+}
+
+async fn look(app: &App, code: CodeText, token: &SecretText) -> Result<PollAnswer, Error> {
+    let stored = pairing::find(&mut *app.store.read().await?, code).await?.ok_or(Error::NotFound)?;
+    let token_fits: bool = random::token_hash(token.expose()).ct_eq(stored.token_hash()).into();
+    if !token_fits {
+        count_guess(app, code).await?;
+        return Err(Error::NotFound);
+    }
+    let now = moment(app.clock.now());
+    let mut machine = PairingCode::restore(now, stored.record());
+    hand_in(&mut machine, app.clock.now(), Input::Polled { token_fits })?;
+    match machine.poll_output() {
+        Some(Output::Answer(Verdict::Pending)) => Ok(PollAnswer::Pending),
+        Some(Output::Answer(Verdict::Denied)) => Ok(PollAnswer::Denied),
+        Some(Output::Answer(Verdict::Approved)) => Ok(PollAnswer::Approved(Box::new(answer(&stored)?))),
+        _ => Err(Error::NotFound),
+    }
+}
+
+fn answer(stored: &StoredCode) -> Result<Approval, Error> {
+    let json = stored.answer().ok_or_else(|| Error::Internal("an approved code without its answer".into()))?;
+    serde_json::from_str(json).map_err(|error| Error::Internal(error.to_string()))
+}
+
+async fn count_guess(app: &App, code: CodeText) -> Result<(), Error> {
+    let mut tx = app.store.write().await?;
+    let Some(stored) = pairing::find(&mut tx, code).await? else { return Ok(()) };
+    let mut machine = PairingCode::restore(moment(app.clock.now()), stored.record());
+    hand_in(&mut machine, app.clock.now(), Input::Polled { token_fits: false })?;
+    if machine.poll_output().is_some() {
+        pairing::update(&mut tx, code, &machine.record(), None).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+fn hand_in(machine: &mut PairingCode, now: UnixTime, input: Input) -> Result<(), Error> {
+    machine.handle_input(moment(now), input).map_err(|misuse| Error::Internal(misuse.to_string()))
+}
+
+/// What somebody pressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    Approve(OrganizationId),
+    Deny,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Decided,
+    Refused(Refusal),
+    /// The code ended before.
+    TooLate,
+}
+
+/// Carries out what `account` pressed. Whatever happens between, the code is decided as a whole or not at all.
+pub(crate) async fn decide(app: &App, account: &AccountId, code: CodeText, choice: Choice) -> Result<Outcome, Error> {
+    let ring = keys::ring(app).await?;
+    let mut tx = app.store.write().await?;
+    let stored = pairing::find(&mut tx, code).await?.ok_or(Error::NotFound)?;
+    let mut machine = PairingCode::restore(moment(app.clock.now()), stored.record());
+    let by = account.wire().clone();
+    let input = match choice {
+        Choice::Approve(id) => Input::Approve { by, org: id.wire().clone() },
+        Choice::Deny => Input::Deny { by },
+    };
+    hand_in(&mut machine, app.clock.now(), input)?;
+    let mut step = Step { app, ring: &ring, stored: &stored, answer: None, outcome: Outcome::TooLate };
+    while let Some(output) = machine.poll_output() {
+        step.perform(&mut tx, &mut machine, output).await?;
+    }
+    let Step { answer, outcome, .. } = step;
+    if outcome == Outcome::Decided {
+        pairing::update(&mut tx, code, &machine.record(), answer.as_deref()).await?;
+        write_down(&mut tx, app.clock.now(), &stored, machine.decision()).await?;
+        tx.commit().await?;
+        app.news.code_decided(code);
+    }
+    Ok(outcome)
+}
+
+/// The outputs of one decision, carried out in its transaction.
+struct Step<'a> {
+    app: &'a App,
+    ring: &'a KeyRing,
+    stored: &'a StoredCode,
+    answer: Option<String>,
+    outcome: Outcome,
+}
+
+impl Step<'_> {
+    async fn perform(&mut self, db: &mut SqliteConnection, machine: &mut PairingCode, output: Output) -> Result<(), Error> {
+        match output {
+            Output::CheckStanding { check, by, org } => {
+                let standing = standing(db, &by.into(), &org.into()).await?;
+                hand_in(machine, self.app.clock.now(), Input::Checked { check, standing })?;
+            }
+            Output::Issue { by, org } => {
+                let organization = organization::living(&mut *db, &org.into()).await?.ok_or(Error::NotFound)?;
+                let approval = credentials::issue(self.app, db, self.ring, self.stored, &by.into(), &organization).await?;
+                let json = serde_json::to_string(&approval).map_err(|error| Error::Internal(error.to_string()))?;
+                self.answer = Some(json);
+            }
+            Output::Decided(_) => self.outcome = Outcome::Decided,
+            Output::Refused(refusal) => self.outcome = Outcome::Refused(refusal),
+            Output::Answer(_) | Output::Unknown | Output::Voided => {}
+        }
+        Ok(())
+    }
+}
+
+async fn standing(db: &mut SqliteConnection, account: &AccountId, id: &OrganizationId) -> Result<Standing, Error> {
+    let Some(organization) = organization::living(&mut *db, id).await? else { return Ok(Standing::NoMember) };
+    let role = member::role(db, id, account).await?;
+    Ok(role.map_or(Standing::NoMember, |_| Standing::Member { slug: organization.slug }))
+}
+
+async fn write_down(
+    db: &mut SqliteConnection,
+    now: UnixTime,
+    stored: &StoredCode,
+    decision: Option<&Decision>,
+) -> Result<(), Error> {
+    let (by, org, action) = match decision {
+        Some(Decision::Approved { by, org }) => (by, Some(org.clone().into()), Action::PairingApproved),
+        Some(Decision::Denied { by }) => (by, asked_for(&mut *db, stored, by).await?, Action::PairingDenied),
+        None => return Ok(()),
+    };
+    let account = by.clone().into();
+    let actor = Actor { organization: org.as_ref(), account: &account, now };
+    Ok(audit::record(db, actor, action, &stored.name).await?)
+}
+
+/// The workspace that a denied device named, where the account belongs to it.
+async fn asked_for(
+    db: &mut SqliteConnection,
+    stored: &StoredCode,
+    by: &proto_core::GivenId,
+) -> Result<Option<OrganizationId>, Error> {
+    let Some(asked) = &stored.asked else { return Ok(None) };
+    let joined = organization::joined(db, &by.clone().into()).await?;
+    Ok(joined.into_iter().map(|j| j.organization).find(|org| is_named(org, asked)).map(|org| org.id))
+}
+
+/// Whether a device that asked for `asked`, an id or a slug, meant this workspace.
+pub(crate) fn is_named(organization: &organization::Organization, asked: &str) -> bool {
+    organization.id.wire().as_str() == asked || organization.slug == asked
+}
+
+/// How a code stands, for the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Pending,
+    Decided(Decision),
+    Expired,
+}
+
+/// The device behind a code and how the code stands. A decided code keeps saying so for a day (S25, S211).
+///
+/// # Errors
+/// [`Error::NotFound`]: there is no such code; looking for codes that do not exist is limited per account (PAIR-12).
+pub(crate) async fn view(app: &App, account: &AccountId, code: CodeText) -> Result<(StoredCode, Stage), Error> {
+    let now = app.clock.now();
+    let key = account.to_string();
+    app.limits.code_guesses.check(&key, now)?;
+    let Some(stored) = pairing::find(&mut *app.store.read().await?, code).await? else {
+        app.limits.code_guesses.act(&key, now)?;
+        return Err(Error::NotFound);
+    };
+    let stage = match stored.record().decision {
+        Some(decision) => Stage::Decided(decision),
+        None if PairingCode::restore(moment(now), stored.record()).poll_timeout().is_none() => Stage::Expired,
+        None => Stage::Pending,
+    };
+    Ok((stored, stage))
+}
