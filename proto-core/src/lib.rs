@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod admission;
 pub mod api;
 pub mod backoff;
 pub mod code;
