@@ -30,6 +30,27 @@ impl Entropy {
     }
 }
 
+/// A row of entropy blocks grown from one: for a machine that starts attempts by itself while its driver is not asked.
+///
+/// Each step wipes what came before it, so a block that was handed out cannot be made again. Copies give the same blocks:
+/// `Clone` is for exploring a machine, where nothing is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EntropyChain(Secret);
+
+impl EntropyChain {
+    /// A chain that grows from `entropy`.
+    pub fn new(entropy: &Entropy) -> Self {
+        Self(entropy.derive("chain"))
+    }
+
+    /// The next block.
+    pub fn draw(&mut self) -> Entropy {
+        let link = Entropy(self.0.clone());
+        self.0 = link.derive("next link");
+        Entropy(link.derive("block"))
+    }
+}
+
 /// A seeded generator for jitter and nothing else: SplitMix64, predictable from its seed by design.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Jitter(u64);
@@ -72,6 +93,14 @@ mod tests {
         let entropy = Entropy::new([1; 32]);
         assert_ne!(entropy.derive("a"), entropy.derive("b"));
         assert_eq!(entropy.derive("a"), Entropy::new([1; 32]).derive("a"));
+    }
+
+    /// ISO-4: no two blocks of a chain are equal.
+    #[test]
+    fn a_chain_never_repeats_a_block() {
+        let mut chain = EntropyChain::new(&Entropy::new([1; 32]));
+        let blocks: alloc::vec::Vec<_> = (0..100).map(|_| chain.draw().derive("x")).collect();
+        assert!(blocks.iter().enumerate().all(|(i, block)| !blocks.iter().skip(i + 1).any(|other| other == block)));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod id;
 pub mod jose;
 pub mod key;
 pub mod keyset;
+pub mod link;
 pub mod local;
 pub mod machine;
 pub mod outbox;
@@ -46,7 +47,7 @@ pub mod session;
 pub mod time;
 pub mod wire;
 
-pub use entropy::{Entropy, Jitter};
+pub use entropy::{Entropy, EntropyChain, Jitter};
 pub use id::{BindingId, GivenId, OrgId, SessionId};
 pub use machine::{Deadline, Machine, Misuse, Status};
 pub use outbox::Outbox;
