@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod admission;
 pub mod api;
 pub mod backoff;
+pub mod binding;
 pub mod code;
 pub mod consent;
 pub mod credential;
