@@ -24,6 +24,7 @@ pub mod admission;
 pub mod api;
 pub mod backoff;
 pub mod binding;
+pub mod bridge;
 pub mod code;
 pub mod consent;
 pub mod credential;
@@ -46,6 +47,8 @@ pub mod reason;
 pub mod secret;
 pub mod session;
 pub mod time;
+pub mod uplink;
+pub mod viewer;
 pub mod wire;
 
 pub use entropy::{Entropy, EntropyChain, Jitter};

@@ -115,6 +115,19 @@ pub enum Outcome {
 }
 
 impl Head {
+    /// The session it is about, if it is about one.
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Open { session, .. }
+            | Self::Data { session, .. }
+            | Self::Acknowledge { session, .. }
+            | Self::End { session, .. }
+            | Self::Resume { session, .. }
+            | Self::Peer { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+
     /// Whether a body follows this head.
     pub const fn carries_body(&self) -> bool {
         matches!(self, Self::Open { .. } | Self::Data { .. } | Self::Peer { .. })

@@ -1,0 +1,84 @@
+//! One session as the daemon sees it: where its frames come from, and whether they continue what the relay has.
+
+use super::SourceId;
+use crate::{
+    SessionId,
+    crypto::{Cipher, seal::EpochSecret},
+    wire::{Frame, Head},
+};
+
+/// A session that was pinned to this binding. Its records live with whoever makes them; nothing of them is kept here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stream {
+    cipher: Cipher,
+    secret: EpochSecret,
+    flow: Flow,
+}
+
+/// Whether frames pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Flow {
+    /// Nobody makes records at the moment: the session ended, or its maker is away.
+    Idle,
+    /// The relay has not said yet where to go on; what comes is dropped, for it will come again.
+    Waiting(SourceId),
+    /// The frame that continues what was passed on is number `next`; others are dropped.
+    Flowing { source: SourceId, next: u64 },
+}
+
+impl Stream {
+    pub(super) const fn new(cipher: Cipher, secret: EpochSecret) -> Self {
+        Self { cipher, secret, flow: Flow::Idle }
+    }
+
+    /// For viewers: the secret of epoch 0.
+    pub(super) const fn secret(&self) -> &EpochSecret {
+        &self.secret
+    }
+
+    pub(super) const fn source(&self) -> Option<SourceId> {
+        match self.flow {
+            Flow::Idle => None,
+            Flow::Waiting(source) | Flow::Flowing { source, .. } => Some(source),
+        }
+    }
+
+    /// Somebody makes records now; whoever did before is forgotten.
+    pub(super) const fn attach(&mut self, source: SourceId) {
+        self.flow = Flow::Waiting(source);
+    }
+
+    pub(super) const fn detach(&mut self) {
+        self.flow = Flow::Idle;
+    }
+
+    /// The link came up or the maker asked: what to tell the relay, if anybody makes records.
+    pub(super) fn open(&mut self, session: SessionId) -> Option<Frame> {
+        let source = self.source()?;
+        self.flow = Flow::Waiting(source);
+        Some(Head::Open { session, cipher: self.cipher as u8 }.into())
+    }
+
+    /// The relay said where to go on.
+    pub(super) const fn resume(&mut self, next: u64) {
+        if let Some(source) = self.source() {
+            self.flow = Flow::Flowing { source, next };
+        }
+    }
+
+    /// Whether this record continues what was passed on.
+    pub(super) fn passes_data(&mut self, sequence: u64) -> bool {
+        match &mut self.flow {
+            Flow::Flowing { next, .. } if *next == sequence => {
+                *next = next.saturating_add(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this end continues what was passed on.
+    pub(super) const fn passes_end(&self, end: u64) -> bool {
+        matches!(self.flow, Flow::Flowing { next, .. } if next == end)
+    }
+}

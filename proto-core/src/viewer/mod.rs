@@ -1,0 +1,271 @@
+//! A device that watches: one link to the relay of one org, and the sessions it wants to see.
+//!
+//! ```text
+//!   relay ──Open(session, daemon's credential)──► Listed ── looked up and verified: the daemon's key is known
+//!                                                   │ Watch
+//!                                                   ▼
+//!   daemon ◄── a handshake of its own, through the relay ── key of the session ──► Reading ──► Record, Record, …, Ended
+//! ```
+//!
+//! The relay is not trusted with anything but bytes: whose daemon it is, the platform's signature says; what a record says, the
+//! session's key; that none is missing, their numbers. After a loss of the link each session goes on where it stood.
+
+mod event;
+mod watched;
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::str;
+
+use bytes::Bytes;
+
+pub use event::{Input, Output};
+use watched::{Me, Step, Watched};
+
+use crate::{
+    Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
+    api::DeviceKind,
+    crypto::{Cipher, Identity, Primitives, noise::Noise},
+    files::BindingRecord,
+    id::OrgId,
+    jose::{Expectation, Expiry, Unverified},
+    key::StaticKey,
+    keyset::LookupId,
+    local::LinkState,
+    secret::SecretText,
+    uplink::{self, Settings, Uplink},
+    wire::{Frame, Head, Hello, Role},
+};
+
+/// The most sessions that are kept in mind; further ones are counted and ignored.
+pub const SESSIONS_MAX: usize = 16_384;
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug)]
+pub struct Viewer<N> {
+    org: OrgId,
+    identity: Identity,
+    software: String,
+    aes_in_hardware: bool,
+    primitives: &'static dyn Primitives,
+    latest: Instant,
+    uplink: Uplink<N>,
+    sessions: BTreeMap<SessionId, Watched<N>>,
+    vouchers: BTreeMap<u64, Voucher>,
+    lookups: u64,
+    ignored: u64,
+    outbox: Outbox<Output>,
+}
+
+/// A daemon's credential that came with a session and is being verified.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Voucher {
+    session: SessionId,
+    token: Unverified,
+}
+
+impl<N: Noise> Viewer<N> {
+    /// A viewer that connects at once.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] when the record holds no credential.
+    pub fn new(
+        now: Instant,
+        clock: WallClock,
+        record: &BindingRecord,
+        identity: Identity,
+        settings: &Settings,
+        primitives: &'static dyn Primitives,
+        jitter: Jitter,
+    ) -> Result<Self, Reason> {
+        let mut viewer = Self {
+            org: record.workspace_id.clone(),
+            software: settings.software.clone(),
+            aes_in_hardware: settings.aes_in_hardware,
+            primitives,
+            latest: now,
+            uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, settings, jitter)?,
+            identity,
+            sessions: BTreeMap::new(),
+            vouchers: BTreeMap::new(),
+            lookups: 0,
+            ignored: 0,
+            outbox: Outbox::new(),
+        };
+        viewer.drain();
+        Ok(viewer)
+    }
+
+    /// How the link stands.
+    pub const fn link_state(&self) -> LinkState {
+        self.uplink.link_state()
+    }
+
+    /// Frames that made no sense or came for nobody.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn watch(&mut self, session: SessionId) {
+        if self.sessions.entry(session).or_insert_with(Watched::awaited).want() {
+            self.knock(session);
+        }
+    }
+
+    /// The relay says something.
+    fn relay_said(&mut self, frame: &Frame) {
+        let now = self.latest;
+        match frame.head {
+            Head::Open { session, cipher } => self.opened(session, cipher, &frame.body),
+            Head::Data { session, epoch, sequence } => self.step(session, |w, _| w.record(epoch, sequence, &frame.body)),
+            Head::End { session, next, outcome } => self.step(session, |w, _| w.end(next, outcome)),
+            Head::Peer { session, .. } => self.step(session, |w, me| w.answered(session, me, &frame.body, now)),
+            _ => self.ignored += 1,
+        }
+    }
+
+    /// There is a session: new, or again after a reconnect, or its daemon has another credential.
+    fn opened(&mut self, session: SessionId, cipher: u8, voucher: &Bytes) {
+        let Some(cipher) = Cipher::from_byte(cipher) else { return self.ignored += 1 };
+        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
+            return self.ignored += 1;
+        }
+        let watched = self.sessions.entry(session).or_insert_with(Watched::listed);
+        if watched.opened(cipher) {
+            self.outbox.push(Output::Listed(session));
+        }
+        if let Some(resume) = watched.resume(session) {
+            self.send(resume);
+        }
+        self.look_up(session, voucher);
+    }
+
+    fn look_up(&mut self, session: SessionId, voucher: &[u8]) {
+        let token = str::from_utf8(voucher).ok().and_then(|text| Unverified::parse(&SecretText::new(text)).ok());
+        let Some(token) = token else { return self.ignored += 1 };
+        self.lookups = self.lookups.wrapping_add(1);
+        let (lookup, kid) = (LookupId(self.lookups), token.kid());
+        self.vouchers.insert(self.lookups, Voucher { session, token });
+        self.drive(uplink::Input::Look(lookup, kid));
+    }
+
+    /// The key that signed a daemon's credential was looked up, found or not.
+    fn looked_up(&mut self, lookup: LookupId) {
+        let Some(Voucher { session, token }) = self.vouchers.remove(&lookup.0) else { return };
+        let daemon = self.verified(token);
+        if let (Ok(daemon), Some(watched)) = (daemon, self.sessions.get_mut(&session)) {
+            watched.vouch(daemon);
+            self.knock(session);
+        } else {
+            self.ignored += 1;
+        }
+    }
+
+    fn verified(&self, token: Unverified) -> Result<StaticKey, Reason> {
+        let keys = self.uplink.keys().ok_or(Reason::JwksUnreachable)?;
+        let expected = Expectation { issuer: None, expiry: Expiry::Ignored };
+        let claims = token.verify(keys, self.uplink.unix(), &expected)?;
+        let fits = claims.role == DeviceKind::Daemon && claims.org == self.org;
+        fits.then_some(claims.confirmation.static_key).ok_or(Reason::TokenWrongAudience)
+    }
+
+    fn knock(&mut self, session: SessionId) {
+        if !self.uplink.is_up() {
+            return;
+        }
+        let Some(entropy) = self.uplink.draw() else { return };
+        let now = self.latest;
+        self.step(session, |watched, me| watched.knock(session, me, entropy, now));
+    }
+
+    /// Lets a session's own machine take a step and does what comes of it.
+    fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>) -> Step) {
+        let Some(watched) = self.sessions.get_mut(&session) else { return self.ignored += 1 };
+        let me = Me {
+            org: &self.org,
+            keys: self.identity.static_keys(),
+            hello: &Hello { token: self.uplink.credential().clone(), software: self.software.clone() },
+            aes_in_hardware: self.aes_in_hardware,
+            primitives: self.primitives,
+        };
+        match step(watched, &me) {
+            Step::Nothing => {}
+            Step::Send(frame) => self.send(frame),
+            Step::Show(record) => self.outbox.push(Output::Record(session, record)),
+            Step::Over(outcome) => self.outbox.push(Output::Ended(session, outcome)),
+            Step::Failed(reason) => self.outbox.push(Output::Failed(session, reason)),
+        }
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.drive(uplink::Input::Send(frame));
+    }
+
+    fn drive(&mut self, input: uplink::Input) {
+        // An uplink takes every input at any time.
+        let _ = self.uplink.handle_input(self.latest, input);
+    }
+
+    fn ask_again(&mut self) {
+        let due: Vec<_> = self.sessions.iter_mut().filter_map(|(s, w)| w.give_up(self.latest).then_some(*s)).collect();
+        for session in due {
+            self.knock(session);
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.uplink.poll_output() {
+            match output {
+                uplink::Output::Effect(effect) => self.outbox.push(Output::Effect(effect)),
+                uplink::Output::Renewed(renewal) => self.outbox.push(Output::Renewed(renewal)),
+                uplink::Output::Up => self.outbox.push(Output::Up),
+                uplink::Output::Down(reason) | uplink::Output::NotRenewed(reason) => self.outbox.push(Output::Down(reason)),
+                uplink::Output::Lapsed => self.outbox.push(Output::Down(Reason::TokenExpired)),
+                uplink::Output::Ended(reason) => self.outbox.push(Output::Revoked(reason)),
+                uplink::Output::Received(frame) => self.relay_said(&frame),
+                uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
+            }
+        }
+    }
+}
+
+impl<N: Noise> Machine for Viewer<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        self.latest = self.latest.max(now);
+        match input {
+            _ if !matches!(self.status(), Status::Running { .. }) => {}
+            Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
+            Input::Clock(clock) => self.drive(uplink::Input::Clock(clock)),
+            Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
+            Input::Watch(session) => self.watch(session),
+            Input::Hurry => self.drive(uplink::Input::Hurry),
+            Input::Stop => self.drive(uplink::Input::Stop),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        self.uplink.handle_timeout(self.latest);
+        self.drain();
+        self.ask_again();
+        self.drain();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        let answers = self.sessions.values().filter_map(Watched::deadline).min();
+        Deadline::earliest(Some(self.uplink.poll_timeout()?), answers)
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        self.uplink.status()
+    }
+}

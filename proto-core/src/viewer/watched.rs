@@ -1,0 +1,235 @@
+//! One session as a viewer sees it: first its key, then its records.
+//!
+//! ```text
+//!            Watch            entropy           message 2         KeyAnswer
+//!   Listed ────────► Wanted ─────────► Knocked ───────────► Asked ─────────► Reading ──► Ended
+//!                      ▲                  │ no answer         │
+//!                      └──────────────────┴───────────────────┘
+//! ```
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    Deadline, Entropy, Instant, Reason, SessionId,
+    crypto::{
+        Cipher, Primitives, StaticKeys,
+        noise::{InitiatorKeys, Noise},
+        seal::{EpochSecret, Opener, Scope},
+    },
+    id::OrgId,
+    key::StaticKey,
+    wire::{Answer, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Role, Suite},
+};
+
+/// How long the daemon may take to answer before it is asked again.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A session of the org.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Watched<N> {
+    /// How its records are sealed; `None` before the relay said that there is such a session.
+    cipher: Option<Cipher>,
+    /// The key of the daemon that runs it, once the platform's signature vouched for it.
+    daemon: Option<StaticKey>,
+    phase: Phase<N>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase<N> {
+    /// Nobody wants to see it.
+    Listed,
+    /// Somebody wants to see it.
+    Wanted,
+    /// The daemon was asked to shake hands.
+    Knocked { noise: N, until: Instant },
+    /// The handshake is through; the key was asked for.
+    Asked { noise: N, until: Instant },
+    /// Records are read; `next` is the first that is missing.
+    Reading { opener: Opener, next: u64 },
+    /// All of it was read, or it cannot be read.
+    Over,
+}
+
+/// What became of a frame.
+pub(super) enum Step {
+    /// Nothing to do.
+    Nothing,
+    /// Send this.
+    Send(Frame),
+    /// Show this.
+    Show(Record),
+    /// It is over.
+    Over(Outcome),
+    /// It cannot be read.
+    Failed(Reason),
+}
+
+/// What a viewer is, as far as a handshake with a daemon goes.
+pub(super) struct Me<'a> {
+    pub(super) org: &'a OrgId,
+    pub(super) keys: &'a StaticKeys,
+    pub(super) hello: &'a Hello,
+    pub(super) aes_in_hardware: bool,
+    pub(super) primitives: &'static dyn Primitives,
+}
+
+impl<N: Noise> Watched<N> {
+    /// The relay names it first.
+    pub(super) const fn listed() -> Self {
+        Self { cipher: None, daemon: None, phase: Phase::Listed }
+    }
+
+    /// Somebody wants to see it first.
+    pub(super) const fn awaited() -> Self {
+        Self { cipher: None, daemon: None, phase: Phase::Wanted }
+    }
+
+    /// Somebody wants to see it. Whether that is news.
+    pub(super) fn want(&mut self) -> bool {
+        let news = matches!(self.phase, Phase::Listed);
+        if news {
+            self.phase = Phase::Wanted;
+        }
+        news
+    }
+
+    /// The relay says that there is such a session. Whether that is news.
+    pub(super) const fn opened(&mut self, cipher: Cipher) -> bool {
+        self.cipher.replace(cipher).is_none()
+    }
+
+    /// The daemon's key is this.
+    pub(super) fn vouch(&mut self, daemon: StaticKey) {
+        let changed = self.daemon.replace(daemon) != Some(daemon);
+        if changed && matches!(self.phase, Phase::Knocked { .. } | Phase::Asked { .. }) {
+            self.phase = Phase::Wanted;
+        }
+    }
+
+    /// After a reconnect: where to go on, if records are being read.
+    pub(super) fn resume(&self, session: SessionId) -> Option<Frame> {
+        match self.phase {
+            Phase::Reading { next, .. } => Some(Head::Resume { session, next }.into()),
+            _ => None,
+        }
+    }
+
+    /// Knocks at the daemon's door.
+    pub(super) fn knock(&mut self, session: SessionId, me: &Me<'_>, entropy: Entropy, now: Instant) -> Step {
+        let (Phase::Wanted, Some(responder)) = (&self.phase, self.daemon) else { return Step::Nothing };
+        let suite = Suite::choose(Pattern::Ik, me.aes_in_hardware);
+        let preamble = Preamble { suite, role: Role::Peer };
+        let keys = InitiatorKeys { preamble, local: me.keys, responder, psk: None };
+        match N::initiate(keys, entropy, &me.hello.encode()) {
+            Ok((noise, message)) => {
+                self.phase = Phase::Knocked { noise, until: now.after(ANSWER_TIMEOUT) };
+                Step::Send(peer(session, message))
+            }
+            Err(_) => self.fail(Reason::NoiseHandshakeFailed),
+        }
+    }
+
+    /// The daemon said something.
+    pub(super) fn answered(&mut self, session: SessionId, me: &Me<'_>, body: &[u8], now: Instant) -> Step {
+        match core::mem::replace(&mut self.phase, Phase::Wanted) {
+            Phase::Knocked { noise, until } => self.welcomed(session, noise, until, body, now),
+            Phase::Asked { noise, until } => self.keyed(session, me, noise, until, body),
+            other => {
+                self.phase = other;
+                Step::Nothing
+            }
+        }
+    }
+
+    fn welcomed(&mut self, session: SessionId, mut noise: N, until: Instant, body: &[u8], now: Instant) -> Step {
+        let answer = noise.read_answer(body).ok().and_then(|payload| Answer::decode(&payload).ok());
+        match answer {
+            // Anybody can send garbage through the relay: it changes nothing.
+            None => {
+                self.phase = Phase::Knocked { noise, until };
+                Step::Nothing
+            }
+            Some(Answer::Refused(refused)) => self.fail(refused.reason),
+            Some(Answer::Welcome(_)) => {
+                let mut message = Vec::new();
+                if noise.seal(&KeyRequest { session }.encode(), &mut message).is_err() {
+                    return self.fail(Reason::NoiseHandshakeFailed);
+                }
+                self.phase = Phase::Asked { noise, until: now.after(ANSWER_TIMEOUT) };
+                Step::Send(peer(session, message))
+            }
+        }
+    }
+
+    fn keyed(&mut self, session: SessionId, me: &Me<'_>, mut noise: N, until: Instant, body: &[u8]) -> Step {
+        let mut plaintext = Vec::new();
+        let answer = noise.open(body, &mut plaintext).ok().and_then(|()| KeyAnswer::decode(&plaintext).ok());
+        let Some(KeyAnswer { epoch, secret }) = answer else {
+            self.phase = Phase::Asked { noise, until };
+            return Step::Nothing;
+        };
+        let Some(cipher) = self.cipher else { return Step::Nothing };
+        let scope = Scope { org: me.org.clone(), session, cipher };
+        let opener = Opener::new(me.primitives, scope, epoch, EpochSecret::new(secret));
+        self.phase = Phase::Reading { opener, next: 0 };
+        Step::Send(Head::Resume { session, next: 0 }.into())
+    }
+
+    /// A record came.
+    pub(super) fn record(&mut self, epoch: u32, sequence: u64, sealed: &[u8]) -> Step {
+        let Phase::Reading { opener, next } = &mut self.phase else { return Step::Nothing };
+        if sequence < *next {
+            return Step::Nothing;
+        }
+        let mut plaintext = Vec::new();
+        let opened = sequence == *next && opener.open(epoch, sequence, sealed, &mut plaintext).is_ok();
+        match Record::decode(&Bytes::from(plaintext)) {
+            Ok(record) if opened => {
+                *next = next.saturating_add(1);
+                Step::Show(record)
+            }
+            _ => self.fail(Reason::RecordForged),
+        }
+    }
+
+    /// The end came.
+    pub(super) fn end(&mut self, all: u64, outcome: Outcome) -> Step {
+        match self.phase {
+            Phase::Reading { next, .. } if next == all => {
+                self.phase = Phase::Over;
+                Step::Over(outcome)
+            }
+            Phase::Reading { .. } => self.fail(Reason::RecordForged),
+            _ => Step::Nothing,
+        }
+    }
+
+    /// The daemon did not answer in time: ask again.
+    pub(super) fn give_up(&mut self, now: Instant) -> bool {
+        let due = matches!(&self.phase, Phase::Knocked { until, .. } | Phase::Asked { until, .. } if *until <= now);
+        if due {
+            self.phase = Phase::Wanted;
+        }
+        due
+    }
+
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        match &self.phase {
+            Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, "the daemon's answer")),
+            _ => None,
+        }
+    }
+
+    fn fail(&mut self, reason: Reason) -> Step {
+        self.phase = Phase::Over;
+        Step::Failed(reason)
+    }
+}
+
+fn peer(session: SessionId, body: Vec<u8>) -> Frame {
+    Frame { head: Head::Peer { session, viewer: 0 }, body: body.into() }
+}
