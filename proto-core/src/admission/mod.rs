@@ -74,6 +74,7 @@ pub struct Applicant {
 pub struct Admission {
     gate: Arc<Gate>,
     clock: WallClock,
+    latest: Instant,
     applicant: Applicant,
     state: State,
     stale_answers: u64,
@@ -81,11 +82,11 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Begins to decide. `clock` is what the relay knows of the time.
-    pub fn begin(gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
+    /// Begins to decide at `now`. `clock` is what the relay knows of the time.
+    pub fn begin(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
         let parsed = Unverified::parse(&applicant.token);
         let state = State::Refused(Reason::TokenMalformed);
-        let mut machine = Self { gate, clock, applicant, state, stale_answers: 0, outbox: Outbox::new() };
+        let mut machine = Self { gate, clock, latest: now, applicant, state, stale_answers: 0, outbox: Outbox::new() };
         match parsed {
             Ok(token) => {
                 machine.outbox.push(Output::LookUp { kid: token.kid() });
@@ -101,23 +102,23 @@ impl Admission {
         self.stale_answers
     }
 
-    fn take_key(&mut self, now: Instant, answer: KeyAnswer) {
+    fn take_key(&mut self, answer: KeyAnswer) {
         let State::LookingUp(token) = &self.state else { return self.count_stale_answer() };
-        match self.check(now, (**token).clone(), answer) {
+        match self.check((**token).clone(), answer) {
             Ok(claims) => self.ask_platform(claims),
             Err(reason) => self.refuse(reason, None),
         }
     }
 
     /// Steps 4 and 5.
-    fn check(&self, now: Instant, token: Unverified, answer: KeyAnswer) -> Result<Claims, Reason> {
+    fn check(&self, token: Unverified, answer: KeyAnswer) -> Result<Claims, Reason> {
         let key = match answer {
             KeyAnswer::Found(key) => key,
             KeyAnswer::Unknown => return Err(Reason::SignatureMismatch),
             KeyAnswer::Unreachable => return Err(Reason::JwksUnreachable),
         };
         let expected = Expectation { issuer: self.gate.issuer.clone(), expiry: Expiry::Connect };
-        let claims = token.verify_under(key, self.clock.unix_at(now), &expected)?;
+        let claims = token.verify_under(key, self.clock.unix_at(self.latest), &expected)?;
         let role_fits =
             matches!((claims.role, self.applicant.role), (DeviceKind::Daemon, Role::Daemon) | (DeviceKind::Viewer, Role::Viewer));
         if !role_fits {
@@ -205,8 +206,9 @@ impl Machine for Admission {
         if !self.outbox.has_room() {
             return Err(Misuse::Full("outputs"));
         }
+        self.latest = self.latest.max(now);
         match input {
-            Input::Key(answer) => self.take_key(now, answer),
+            Input::Key(answer) => self.take_key(answer),
             Input::Happened(happening) => self.take_answer(happening),
         }
         Ok(())

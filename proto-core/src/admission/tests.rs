@@ -55,7 +55,7 @@ fn applicant(claims: &Claims) -> Applicant {
 }
 
 fn begin(applicant: Applicant) -> Admission {
-    Admission::begin(Arc::new(gate()), WallClock::new(START, NOW), applicant)
+    Admission::begin(START, Arc::new(gate()), WallClock::new(START, NOW), applicant)
 }
 
 fn drain(machine: &mut Admission) -> Vec<Output> {
@@ -260,7 +260,7 @@ fn time_passes_while_the_key_is_looked_up() {
 fn an_issuer_that_was_told_is_checked() {
     for (issuer, admitted) in [("https://viewport.example", true), ("https://other.example", false)] {
         let gate = Gate { issuer: Some(issuer.into()), ..gate() };
-        let mut machine = with_key(Admission::begin(Arc::new(gate), WallClock::new(START, NOW), applicant(&claims())));
+        let mut machine = with_key(Admission::begin(START, Arc::new(gate), WallClock::new(START, NOW), applicant(&claims())));
         assert_eq!(matches!(drain(&mut machine)[..], [Output::Effect(_)]), admitted);
     }
 }

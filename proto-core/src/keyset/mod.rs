@@ -57,6 +57,7 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_secs(10), cap: Duration:
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeySet {
     url: String,
+    latest: Instant,
     held: Option<Held>,
     fetch: Fetch,
     fetches: u64,
@@ -71,6 +72,7 @@ impl KeySet {
     pub fn new(now: Instant, url: String, jitter: Jitter) -> Self {
         let mut machine = Self {
             url,
+            latest: now,
             held: None,
             fetch: Fetch::Idle { next: now, allowed: now, failures: 0 },
             fetches: 0,
@@ -208,6 +210,8 @@ impl Machine for KeySet {
         if !self.outbox.has_room() {
             return Err(Misuse::Full("outputs"));
         }
+        let now = now.max(self.latest);
+        self.latest = now;
         self.fetch_if_due(now);
         match input {
             Input::Look { lookup, kid } => self.look(now, lookup, kid),

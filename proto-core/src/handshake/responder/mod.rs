@@ -45,6 +45,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder<N> {
     door: Door,
+    latest: Instant,
     state: State<N>,
     stale_verdicts: u64,
     early_messages: u64,
@@ -55,7 +56,7 @@ impl<N: Noise> Responder<N> {
     /// Waits for message 1 at `door` from `now` on, as the holder of `local`. `entropy` makes the answer's ephemeral key.
     pub fn new(now: Instant, door: Door, local: StaticKeys, entropy: &Entropy) -> Self {
         let state = State::Waiting { local, seed: entropy.derive("handshake"), until: now.after(HANDSHAKE_TIMEOUT) };
-        Self { door, state, stale_verdicts: 0, early_messages: 0, outbox: Outbox::new() }
+        Self { door, latest: now, state, stale_verdicts: 0, early_messages: 0, outbox: Outbox::new() }
     }
 
     /// How many verdicts came that nobody waited for.
@@ -170,6 +171,8 @@ impl<N: Noise> Machine for Responder<N> {
         if !self.outbox.has_room() {
             return Err(Misuse::Full("outputs"));
         }
+        let now = now.max(self.latest);
+        self.latest = now;
         self.expire_if_due(now);
         match input {
             Input::Received(message) => self.receive(now, &message),
