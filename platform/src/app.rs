@@ -31,13 +31,15 @@ pub(crate) struct App {
 pub(crate) struct Limits {
     /// Codes minted, per address.
     pub(crate) mints: Limiter,
-    /// Polls, per code.
+    /// Polls by a code's own device, per code.
     pub(crate) polls: Limiter,
+    /// Polls of no code or with another token, per address.
+    pub(crate) poll_guesses: Limiter,
     /// Codes typed on the page that do not exist, per account.
     pub(crate) code_guesses: Limiter,
     /// Failed sign-ins, per address and e-mail.
     pub(crate) sign_ins: Limiter,
-    /// Failed sign-ins, per address.
+    /// Sign-ins, per address.
     pub(crate) sign_ins_by_address: Limiter,
 }
 
@@ -49,9 +51,10 @@ impl App {
         let limits = Limits {
             mints: Limiter::new(config.mints_per_address, 15 * MINUTE),
             polls: Limiter::new(30, 30),
+            poll_guesses: Limiter::new(100, MINUTE),
             code_guesses: Limiter::new(20, 15 * MINUTE),
             sign_ins: Limiter::new(10, 15 * MINUTE),
-            sign_ins_by_address: Limiter::new(60, 15 * MINUTE),
+            sign_ins_by_address: Limiter::new(200, 15 * MINUTE),
         };
         Ok(Self { config, clock, store, news: News::new(), passwords: Passwords::new(), limits })
     }

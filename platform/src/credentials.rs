@@ -165,15 +165,17 @@ pub(crate) async fn rotate(app: &App, renewal: &Renewal) -> Result<Renewed, Erro
     Ok(Renewed { issue_token: sign(app, &ring, &(&target).into(), successor)?, relay: app.config.relay.clone() })
 }
 
-/// The paths under which a device may have reached [`ROTATE_PATH`]: the public URL, and a loopback address, where no one else
-/// can be listening in between.
+/// The URLs under which a device may have reached [`ROTATE_PATH`]: the public one, and one of this machine's own names, which
+/// no other machine can have forwarded from.
 pub(crate) fn rotate_urls(app: &App, host: Option<&str>) -> Vec<String> {
-    let loopback = host.filter(|host| {
-        let name = host.rsplit_once(':').map_or(*host, |(name, port)| if port.ends_with(']') { host } else { name });
-        matches!(name, "localhost" | "127.0.0.1" | "[::1]")
-    });
-    let local = loopback.map(|host| format!("http://{host}{ROTATE_PATH}"));
+    let local = host.filter(|host| is_loopback(host)).map(|host| format!("http://{host}{ROTATE_PATH}"));
     [app.url(ROTATE_PATH)].into_iter().chain(local).collect()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let port = |c: char| c.is_ascii_digit();
+    let name = host.trim_end_matches(port).strip_suffix(':').unwrap_or(host);
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 fn prove_possession(renewal: &Renewal, claims: &Claims, now: proto_core::UnixTime) -> Result<(), Reason> {
@@ -239,4 +241,19 @@ async fn holder(db: &mut SqliteConnection, claims: &Claims) -> Result<Result<(Ta
         }
         _ => Err(Reason::MachineRevoked),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_its_own() {
+        for own in ["localhost", "localhost:8787", "127.0.0.1:80", "[::1]", "[::1]:8787"] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for other in ["evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "", ":80", "10.0.0.1:8787"] {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
 }

@@ -88,10 +88,13 @@ fn check_name(member: &str, name: &str) -> Result<(), Error> {
 }
 
 /// Answers a poll, at the latest after `wait` seconds, at once when the code is decided meanwhile.
+///
+/// # Errors
+/// [`Error::NotFound`] for a code that is none, ended, or not that token's: which of them is not said.
 pub(crate) async fn poll(app: &App, code: CodeText, token: &SecretText, wait: u64) -> Result<PollAnswer, Error> {
-    app.limits.polls.act(&code.to_string(), app.clock.now())?;
     let mut decision = app.news.decisions_about(code);
     let answer = look(app, code, token).await?;
+    app.limits.polls.act(&code.to_string(), app.clock.now())?;
     let Some(_seat) = app.news.seat().filter(|_| answer == PollAnswer::Pending && wait > 0) else {
         return Ok(answer);
     };

@@ -24,10 +24,17 @@ pub(super) async fn mint(
 /// A code that is none, one without its token, an expired one: all the same 404.
 pub(super) async fn poll(
     State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
     Path(code): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<PollAnswer>, ApiError> {
-    let code: CodeText = code.parse().map_err(|_| Error::NotFound)?;
-    let token = authorization(&headers, "bearer").ok_or(Error::NotFound)?;
-    Ok(Json(pairing::poll(&app, code, &token, preferred_wait(&headers)).await?))
+    let known = code.parse::<CodeText>().ok().zip(authorization(&headers, "bearer"));
+    let answer = match known {
+        Some((code, token)) => pairing::poll(&app, code, &token, preferred_wait(&headers)).await,
+        None => Err(Error::NotFound),
+    };
+    if matches!(answer, Err(Error::NotFound)) {
+        app.limits.poll_guesses.act(&address, app.clock.now())?;
+    }
+    Ok(Json(answer?))
 }

@@ -46,7 +46,7 @@ fn form(visitor: &Visitor, signed_in: &SignedIn, outcome: &Markup) -> Markup {
             (outcome)
             form.stack method="post" action="/account" {
                 (layout::form_token(visitor))
-                input type="hidden" name="username" value=(signed_in.account.email) autocomplete="username";
+                input.hidden value=(signed_in.account.email) autocomplete="username" readonly tabindex="-1" aria-hidden="true";
                 label { "Current password"
                     input type="password" name="old_password" autocomplete="current-password" required;
                 }

@@ -95,7 +95,7 @@ fn document(title: &str, body: &Markup) -> Markup {
 }
 
 fn brand() -> Markup {
-    html! { a.brand href="/" { span.mark aria-hidden="true" { "›_" } "Viewport" } }
+    html! { a.brand href="/" { span.mark aria-hidden="true" { "›_" } span.word { "Viewport" } } }
 }
 
 fn top(visitor: &Visitor, slug: Option<&str>) -> Markup {

@@ -122,7 +122,7 @@ fn device(app: &App, stored: &StoredCode) -> Markup {
         dl.facts {
             dt { "Device" } dd { strong { (stored.name) } }
             dt { "Kind" } dd { (kind(stored.kind)) " · " (stored.software) }
-            dt { "Existing pairings" } dd { (mode(stored.mode)) }
+            @if let Some(effect) = effect(stored.mode) { dt { "Its other pairings" } dd { (effect) } }
             dt { "Requested" } dd { (ago(stored.created_at, app.clock.now())) }
         }
         p.notice { "Approve only if you started this pairing yourself and the code above is the one that your terminal shows." }
@@ -137,11 +137,12 @@ pub(super) const fn kind(kind: DeviceKind) -> &'static str {
     }
 }
 
-const fn mode(mode: PairingMode) -> &'static str {
+/// What becomes of the pairings that the device has already (D1, D2).
+const fn effect(mode: PairingMode) -> Option<&'static str> {
     match mode {
-        PairingMode::New => "None on this device",
-        PairingMode::Add => "Stay as they are",
-        PairingMode::Replace => "End, replaced by this one",
+        PairingMode::New => None,
+        PairingMode::Add => Some("stay as they are"),
+        PairingMode::Replace => Some("end: this one replaces them"),
     }
 }
 
@@ -250,7 +251,7 @@ fn expired(visitor: &Visitor) -> Markup {
         visitor,
         "Code expired",
         &html! {
-            p.seal aria-hidden="true" { "⧗" }
+            p.seal aria-hidden="true" { "!" }
             h1 { "This code is not valid" }
             p.lead { "Pairing codes live for 15 minutes and work once. Run " code { "vpd pair" } " again for a fresh one." }
             (code_form())

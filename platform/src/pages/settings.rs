@@ -89,7 +89,7 @@ fn delete_form(admin: &Member, message: Option<&str>) -> Markup {
             (layout::complaint(message))
             form.stack method="post" action={ "/w/" (slug) "/settings/delete" } {
                 (layout::form_token(&admin.visitor))
-                label { "Type " (slug) " to confirm" input name="slug" autocomplete="off" spellcheck="false" required; }
+                label { "Type " code { (slug) } " to confirm" input name="slug" autocomplete="off" spellcheck="false" required; }
                 div.actions {
                     button.danger { "Delete workspace" }
                     a.button href={ "/w/" (slug) "/settings/security" } { "Cancel" }

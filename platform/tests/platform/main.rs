@@ -5,5 +5,6 @@ mod credentials;
 mod isolation;
 mod pairing;
 mod relay;
+mod serving;
 mod support;
 mod workspace;

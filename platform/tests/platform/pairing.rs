@@ -75,13 +75,21 @@ async fn who_did_not_mint_a_code_learns_nothing() {
 async fn guessing_is_bounded() {
     let world = World::empty().await;
     let minted = Device::new(1).mint(&world).await;
-    for _ in 0..2 {
-        for _ in 0..16 {
-            world.call(poll_request(&minted.code, "guess", 0)).await;
-        }
-        world.clock.advance(31);
+    let guess = async || world.call(poll_request(&minted.code, "guess", 0)).await.status;
+    for _ in 0..31 {
+        assert_eq!(guess().await, StatusCode::NOT_FOUND);
     }
+    assert_eq!(poll(&world, &minted).await.status, StatusCode::OK);
+    guess().await;
     assert_eq!(poll(&world, &minted).await.status, StatusCode::NOT_FOUND);
+
+    let mut last = StatusCode::OK;
+    for _ in 0..100 {
+        last = guess().await;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS, "and an address guesses only so often");
+    let other = Device::new(2).mint(&world).await;
+    assert_eq!(poll(&world, &other).await.status, StatusCode::OK, "who has its token polls on");
 }
 
 /// Polling without a pause is slowed down (RFC 8628 section 3.5), and goes on afterwards.

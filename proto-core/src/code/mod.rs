@@ -11,7 +11,7 @@
 //!   MAX_GUESSES    │   │  └── Decide(deny) ──► Denied ───────────┐             │ Standing: member: Issue
 //!   wrong tokens ◄─┘   │                                        │             ▼
 //!        │             └── expiry ──► failed: Expired           │          Approved
-//!        ▼                                                      ▼             │
+//!        ▼                                                      ▼             ▼
 //!  failed: Guessed                                     expiry: failed      expiry: finished
 //! ```
 //!
@@ -101,8 +101,8 @@ impl PairingCode {
     /// What to store after every step that was drained.
     pub fn record(&self) -> Record {
         let decision = match &self.state {
-            State::Decided(decision) => Some(decision.clone()),
-            _ => None,
+            State::Decided(decision) | State::Over(decision) => Some(decision.clone()),
+            State::Pending | State::Checking { .. } | State::Failed(_) => None,
         };
         Record { expires_at: self.expires_at, asked: self.asked.clone(), guesses: self.guesses, decision }
     }
@@ -131,14 +131,13 @@ impl PairingCode {
             return;
         }
         self.state = match &self.state {
-            State::Decided(Decision::Approved { .. }) => State::Finished,
-            State::Decided(Decision::Denied { .. }) => State::Failed(Failure::Denied),
+            State::Decided(decision) => State::Over(decision.clone()),
             _ => State::Failed(Failure::Expired),
         };
     }
 
     const fn has_ended(&self) -> bool {
-        matches!(self.state, State::Finished | State::Failed(_))
+        matches!(self.state, State::Over(_) | State::Failed(_))
     }
 
     fn poll(&mut self, token_fits: bool) {
@@ -240,7 +239,8 @@ impl Machine for PairingCode {
             State::Pending => Status::Running { waiting_for: "a decision in the browser" },
             State::Checking { .. } => Status::Running { waiting_for: "whether the account is a member" },
             State::Decided(_) => Status::Running { waiting_for: "polls, until the code expires" },
-            State::Finished => Status::Finished,
+            State::Over(Decision::Approved { .. }) => Status::Finished,
+            State::Over(Decision::Denied { .. }) => Status::Failed(&Failure::Denied),
             State::Failed(failure) => Status::Failed(failure),
         }
     }

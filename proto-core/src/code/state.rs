@@ -38,8 +38,8 @@ pub(super) enum State {
     Checking { check: CheckId, by: GivenId, org: OrgId },
     /// Somebody decided; polls get that until the code expires.
     Decided(Decision),
-    /// Approved, and past its expiry.
-    Finished,
-    /// Ended without an approval.
+    /// Somebody decided, and the code has expired since.
+    Over(Decision),
+    /// Ended without a decision.
     Failed(Failure),
 }

@@ -177,3 +177,83 @@ fn codes_are_drawn_evenly_and_read_leniently() {
         assert_eq!(bad.parse::<CodeText>(), Err(InvalidCode));
     }
 }
+
+/// What must hold of a code, told by its outputs alone.
+#[derive(Default)]
+struct Ledger {
+    issued: Option<(GivenId, OrgId)>,
+    denied: bool,
+    guesses: u32,
+}
+
+impl Ledger {
+    fn note(&mut self, output: &Output, members: &BTreeSet<GivenId>, ended: bool) {
+        assert!(!ended, "{output:?} after the end");
+        match output {
+            Output::Issue { by, org } => {
+                assert!(members.contains(by) && !self.denied && self.issued.is_none());
+                self.issued = Some((by.clone(), org.clone()));
+            }
+            Output::Decided(Verdict::Denied) => {
+                assert!(self.issued.is_none() && !self.denied);
+                self.denied = true;
+            }
+            Output::Answer(verdict) => {
+                let expected = match (&self.issued, self.denied) {
+                    (Some(_), _) => Verdict::Approved,
+                    (None, true) => Verdict::Denied,
+                    (None, false) => Verdict::Pending,
+                };
+                assert_eq!(*verdict, expected);
+            }
+            Output::Unknown => self.guesses += 1,
+            Output::Voided => assert!(self.guesses == MAX_GUESSES && self.issued.is_none() && !self.denied),
+            Output::CheckStanding { .. } | Output::Decided(_) | Output::Refused(_) => {}
+        }
+    }
+}
+
+/// PAIR-9, PAIR-12: whatever comes in whatever order, with answers that are late, doubled or for other questions, and with the
+/// machine stored and restored in between.
+#[test]
+fn random_traces_keep_the_invariants() {
+    let mut random = crate::Jitter::new(7);
+    let names = ["ann", "bob", "eve"];
+    let members: BTreeSet<_> = ["ann", "bob"].map(account).into();
+    let mut outcomes = BTreeSet::new();
+    for _ in 0..3_000 {
+        let mut now = START;
+        let mut code = PairingCode::mint(now, None);
+        let end = code.expires_at();
+        let (mut ledger, mut asked) = (Ledger::default(), Vec::new());
+        for _ in 0..60 {
+            now = now.after(random.up_to(Duration::from_secs(30)));
+            let by = account(names[usize::try_from(random.next() % 3).unwrap()]);
+            let input = match random.next() % 6 {
+                0 => Input::Approve { by, org: org() },
+                1 if random.next().is_multiple_of(4) => Input::Deny { by },
+                2 | 3 => match asked.get(usize::try_from(random.next() % 4).unwrap()) {
+                    Some((check, by)) if members.contains(by) => Input::Checked { check: *check, standing: member() },
+                    Some((check, _)) => Input::Checked { check: *check, standing: Standing::NoMember },
+                    None => Input::Checked { check: CheckId(random.next()), standing: member() },
+                },
+                4 => Input::Polled { token_fits: false },
+                _ => Input::Polled { token_fits: true },
+            };
+            for output in step(&mut code, now, input) {
+                ledger.note(&output, &members, now >= end);
+                if let Output::CheckStanding { check, by, .. } = output {
+                    asked.insert(0, (check, by));
+                }
+            }
+            if random.next().is_multiple_of(8) && !matches!(code.state, State::Checking { .. }) {
+                asked.clear();
+                code = PairingCode::restore(now, code.record());
+            }
+        }
+        let status = alloc::format!("{:?}", code.status());
+        assert_eq!(status == "Finished", ledger.issued.is_some() && now >= end);
+        outcomes.insert(status);
+    }
+    assert!(outcomes.len() >= 4, "the traces reach too little: {outcomes:?}");
+}
