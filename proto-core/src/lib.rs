@@ -29,6 +29,7 @@ pub mod code;
 pub mod consent;
 pub mod credential;
 pub mod crypto;
+pub mod daemon;
 pub mod effect;
 pub mod entropy;
 pub mod files;

@@ -53,6 +53,8 @@ pub enum Output {
     Effect(Effect<Ask>),
     /// Hand this to the process that makes records.
     ToSource(SourceId, Frame),
+    /// The relay has all of this session, its end too.
+    SessionOver(SessionId),
     /// Make this credential durable, then answer with [`Input::Stored`].
     Renewed(Box<Renewal>),
     /// The credential was not renewed, and why; it tries again by itself.

@@ -156,7 +156,12 @@ impl<N: Noise> Bridge<N> {
                 }
                 self.tell_source(session, frame);
             }
-            Head::Acknowledge { session, .. } => self.tell_source(session, frame),
+            Head::Acknowledge { session, next } => {
+                self.tell_source(session, frame);
+                if self.streams.get(&session).is_some_and(|stream| stream.is_whole(next)) {
+                    self.outbox.push(Output::SessionOver(session));
+                }
+            }
             _ => {}
         }
     }

@@ -24,6 +24,8 @@ enum Flow {
     Waiting(SourceId),
     /// The frame that continues what was passed on is number `next`; others are dropped.
     Flowing { source: SourceId, next: u64 },
+    /// The end was passed on, after `records` records.
+    Ended { source: SourceId, records: u64 },
 }
 
 impl Stream {
@@ -39,7 +41,7 @@ impl Stream {
     pub(super) const fn source(&self) -> Option<SourceId> {
         match self.flow {
             Flow::Idle => None,
-            Flow::Waiting(source) | Flow::Flowing { source, .. } => Some(source),
+            Flow::Waiting(source) | Flow::Flowing { source, .. } | Flow::Ended { source, .. } => Some(source),
         }
     }
 
@@ -78,7 +80,18 @@ impl Stream {
     }
 
     /// Whether this end continues what was passed on.
-    pub(super) const fn passes_end(&self, end: u64) -> bool {
-        matches!(self.flow, Flow::Flowing { next, .. } if next == end)
+    pub(super) const fn passes_end(&mut self, records: u64) -> bool {
+        match self.flow {
+            Flow::Flowing { source, next } if next == records => {
+                self.flow = Flow::Ended { source, records };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the relay, which has everything below `next`, has all of it: the end counts as one more record.
+    pub(super) const fn is_whole(&self, next: u64) -> bool {
+        matches!(self.flow, Flow::Ended { records, .. } if next > records)
     }
 }

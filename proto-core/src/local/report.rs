@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Reason, api::Workspace};
 
 /// What `vpd status` shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Report {
     /// The machine's name.
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Report {
 }
 
 /// One binding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BindingRow {
     /// The organization.
     pub org: Workspace,
@@ -45,7 +45,7 @@ pub struct BindingRow {
 }
 
 /// How a binding's link stands (D7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum LinkState {
     /// The first attempt is under way.
@@ -64,7 +64,7 @@ pub enum LinkState {
 }
 
 /// One bound directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DirectoryRow {
     /// Absolute path.
     pub path: String,
@@ -75,7 +75,7 @@ pub struct DirectoryRow {
 }
 
 /// One session that streams.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionRow {
     /// Its id.
     pub id: String,
@@ -86,7 +86,7 @@ pub struct SessionRow {
 }
 
 /// A pairing that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PendingPairing {
     /// The code a person sees.
     pub code: String,

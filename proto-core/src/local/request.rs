@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// `vpd pair`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PairRequest {
     /// What becomes of existing bindings.
     pub mode: PairingMode,
@@ -22,7 +22,7 @@ pub struct PairRequest {
 }
 
 /// What a pairing tells whoever waits for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum PairEvent {
     /// Show this.
@@ -47,21 +47,21 @@ pub enum PairEvent {
 }
 
 /// `vpd unpair`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UnpairRequest {
     /// Id or slug; may be left out while there is one binding only.
     pub org: Option<String>,
 }
 
 /// The binding is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unpaired {
     /// With whom it was.
     pub org: Workspace,
 }
 
 /// `vpd bind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BindRequest {
     /// Absolute path.
     pub directory: String,
@@ -72,7 +72,7 @@ pub struct BindRequest {
 }
 
 /// The directory streams from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bound {
     /// Canonical path.
     pub directory: String,
@@ -81,21 +81,21 @@ pub struct Bound {
 }
 
 /// `vpd unbind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UnbindRequest {
     /// Absolute path.
     pub directory: String,
 }
 
 /// The directory streams no more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unbound {
     /// Canonical path.
     pub directory: String,
 }
 
 /// The first message of a session's connection, from `vpd run`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "attach", rename_all = "snake_case")]
 pub enum Attach {
     /// A session starts.
@@ -113,7 +113,7 @@ pub enum Attach {
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "attached", rename_all = "snake_case")]
 pub enum Attached {
     /// The session is pinned and may stream.

@@ -221,11 +221,19 @@ impl<N: Noise> Uplink<N> {
         let output = match output {
             credential::Output::Effect(effect) => Output::Effect(effect.map_id(Ask::Rotation)),
             credential::Output::Renewed(renewal) => Output::Renewed(renewal),
-            credential::Output::Announce(token) => return self.drive_link(link::Input::Renew(token)),
+            credential::Output::Announce(token) => return self.announce(token),
             credential::Output::Trouble(reason) => Output::NotRenewed(reason),
             credential::Output::Lapsed => Output::Lapsed,
         };
         self.outbox.push(output);
+    }
+
+    /// A live link shows the renewed credential to the relay; one that waits may have waited for just that.
+    fn announce(&mut self, token: SecretText) {
+        self.drive_link(link::Input::Renew(token));
+        if self.link.trouble() == Some(Reason::TokenExpired) {
+            self.drive_link(link::Input::Hurry);
+        }
     }
 
     fn keys_said(&mut self, output: keyset::Output) {

@@ -1,0 +1,218 @@
+//! Sessions: where they are pinned to, who makes their records, and when they are over.
+
+use alloc::vec::Vec;
+
+use super::{
+    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN,
+    state::{Presence, Running, Start, Task},
+};
+use crate::{
+    BindingId, Deadline, Entropy, Machine, Reason, SessionId,
+    api::Workspace,
+    binding,
+    bridge::{self, SourceId},
+    consent::{self, Decision, Directory, Looked, Resolver},
+    crypto::{Cipher, noise::Noise, seal::EpochSecret},
+    effect::{Effect, StateFile},
+    files::{Document, SessionFile, Unknown, VERSION},
+    local::{Attach, Attached},
+    wire::{Frame, Title},
+};
+
+impl<N: Noise> Daemon<N> {
+    /// A process that makes records came.
+    pub(super) fn attach(&mut self, source: SourceId, attach: Attach, entropy: &Entropy) {
+        match attach {
+            Attach::Start { directory, title } => self.begin(source, &directory, title, entropy),
+            Attach::Again { session } => self.again(source, session),
+        }
+    }
+
+    fn begin(&mut self, source: SourceId, directory: &str, title: Title, entropy: &Entropy) {
+        if self.bindings.workspaces().is_empty() {
+            return self.local_only(source, None);
+        }
+        let Ok(directory) = Directory::parse(directory) else {
+            return self.local_only(source, Some(Reason::DirectoryMissing));
+        };
+        let start = Start { session: SessionId::generate(entropy), secret: EpochSecret::generate(entropy), title };
+        let resolver = Resolver::new(directory, &self.ledger);
+        self.tasks.insert(Errand::Source(source), Task::Resolving { resolver, start });
+        self.look_on(Errand::Source(source));
+    }
+
+    /// The daemon was restarted, or the connection broke: the pin is as it was (S113).
+    fn again(&mut self, source: SourceId, session: SessionId) {
+        let Some(running) = self.sessions.get_mut(&session) else {
+            return self.local_only(source, Some(Reason::SessionCut));
+        };
+        running.presence = Presence::Here(source);
+        let (pin, file) = (running.pin(), running.file.clone());
+        match self.bindings.get(&pin).map(binding::Binding::workspace) {
+            Some(org) => self.stream(source, &file, org),
+            None => self.local_only(source, Some(Reason::SessionCut)),
+        }
+    }
+
+    /// What stands in a directory is known: the resolver goes on.
+    pub(super) fn looked(&mut self, errand: Errand, looked: Looked) {
+        match self.tasks.get_mut(&errand) {
+            Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) => {
+                let _ = resolver.handle_input(self.latest, looked);
+                self.look_on(errand);
+            }
+            _ => self.stats.stale_answers += 1,
+        }
+    }
+
+    /// Asks for what a resolver wants to know, or takes what it came to.
+    pub(super) fn look_on(&mut self, errand: Errand) {
+        let Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) = self.tasks.get_mut(&errand) else { return };
+        match resolver.poll_output() {
+            Some(consent::Output::Look(directory)) => self.outbox.push(Output::Look(errand, directory)),
+            Some(consent::Output::Resolved(place)) => match (errand, self.tasks.remove(&errand)) {
+                (Errand::Source(source), Some(Task::Resolving { start, .. })) => self.resolved(source, start, place.decision),
+                (Errand::Request(id), Some(Task::Looking { org, recursive, .. })) => {
+                    self.plan(id, &place, org.as_deref(), recursive);
+                }
+                _ => self.stats.stale_answers += 1,
+            },
+            None => {}
+        }
+    }
+
+    /// It is decided to whom a session streams: once, for its whole life (S112).
+    fn resolved(&mut self, source: SourceId, start: Start, decision: Decision) {
+        let org = match decision {
+            Decision::Stream { org, .. } => org,
+            Decision::LocalOnly { why } => return self.local_only(source, why),
+        };
+        let Some((pin, binding)) = self.bindings.active(&org) else {
+            return self.local_only(source, Some(Reason::OrgUnknown));
+        };
+        let (pin, org) = (pin.clone(), binding.workspace());
+        let file = SessionFile {
+            version: VERSION,
+            session: start.session,
+            workspace_id: pin.org,
+            runtime_target_id: pin.runtime_target,
+            cipher: Cipher::choose(self.settings.aes_in_hardware) as u8,
+            secret: start.secret.secret().clone(),
+            started: self.clock.unix_at(self.latest),
+            title: start.title,
+            unknown: Unknown::new(),
+        };
+        match file.write() {
+            Ok(contents) => {
+                let effect = Effect::Store(Ask::Pin(source), StateFile::Session(file.session), contents);
+                self.outbox.push(Output::Effect(effect));
+                self.tasks.insert(Errand::Source(source), Task::Pinning { file, org });
+            }
+            Err(reason) => self.local_only(source, Some(reason)),
+        }
+    }
+
+    /// The pin is durable, or could not be made so: nothing streams that a restart would not know.
+    pub(super) fn pinned(&mut self, source: SourceId, is_durable: bool) {
+        let Some(Task::Pinning { file, org }) = self.tasks.remove(&Errand::Source(source)) else {
+            self.stats.stale_answers += 1;
+            return;
+        };
+        if !is_durable {
+            return self.local_only(source, Some(Reason::StateNotWritten));
+        }
+        let (pin, session) = (file.pin(), file.session);
+        let is_active = self.bindings.active(&pin.org).is_some_and(|(id, _)| *id == pin);
+        if !is_active {
+            self.unpin(session);
+            return self.local_only(source, Some(Reason::SessionCut));
+        }
+        self.drive_bindings(binding::Input::SessionStarted { binding: pin.clone(), session });
+        self.log(Event::SessionStarted(session, pin.clone()));
+        if let Some(cipher) = Cipher::from_byte(file.cipher) {
+            let secret = EpochSecret::new(file.secret.clone());
+            self.drive_bridge(&pin, bridge::Input::Know { session, cipher, secret });
+        }
+        self.sessions.insert(session, Running { file: file.clone(), presence: Presence::Here(source) });
+        self.stream(source, &file, org);
+    }
+
+    fn stream(&mut self, source: SourceId, file: &SessionFile, org: Workspace) {
+        let SessionFile { session, cipher, ref secret, .. } = *file;
+        self.drive_bridge(&file.pin(), bridge::Input::Attach(source, session));
+        let attached = Attached::Streaming { session, org, secret: secret.clone(), cipher };
+        self.outbox.push(Output::Attached(source, attached));
+    }
+
+    fn local_only(&mut self, source: SourceId, reason: Option<Reason>) {
+        self.outbox.push(Output::Attached(source, Attached::LocalOnly { reason }));
+    }
+
+    pub(super) fn source_said(&mut self, source: SourceId, frame: Frame) {
+        let session = frame.head.session().and_then(|session| self.sessions.get(&session));
+        match session.filter(|running| running.presence == Presence::Here(source)).map(Running::pin) {
+            Some(pin) => self.drive_bridge(&pin, bridge::Input::Frame(source, frame)),
+            None => self.stats.unattached += 1,
+        }
+    }
+
+    /// A process that makes records went: for good, or it comes back soon.
+    pub(super) fn detach(&mut self, source: SourceId) {
+        self.tasks.remove(&Errand::Source(source));
+        let until = self.latest.after(RETURN_WITHIN);
+        let its: Vec<_> = self.sessions.values_mut().filter(|running| running.presence == Presence::Here(source)).collect();
+        let pins: Vec<_> = its
+            .into_iter()
+            .map(|running| {
+                running.presence = Presence::Away { until };
+                running.pin()
+            })
+            .collect();
+        for pin in pins {
+            self.drive_bridge(&pin, bridge::Input::Detach(source));
+        }
+    }
+
+    /// The relay has all of a session.
+    pub(super) fn session_over(&mut self, session: SessionId) {
+        let Some(running) = self.sessions.get_mut(&session).filter(|running| running.presence != Presence::Over) else { return };
+        running.presence = Presence::Over;
+        let binding = running.pin();
+        self.log(Event::SessionEnded(session, binding.clone()));
+        self.drive_bindings(binding::Input::SessionEnded { binding, session });
+    }
+
+    /// When the next session that is away counts as over.
+    pub(super) fn next_farewell(&self) -> Option<Deadline> {
+        let ends = self.sessions.values().filter_map(|running| match running.presence {
+            Presence::Away { until } => Some(until),
+            Presence::Here(_) | Presence::Over => None,
+        });
+        ends.min().map(|at| Deadline::new(at, "a session that stays away is over"))
+    }
+
+    pub(super) fn say_farewells(&mut self) {
+        let is_due = |running: &Running| matches!(running.presence, Presence::Away { until } if until <= self.latest);
+        let over: Vec<_> = self.sessions.iter().filter(|(_, running)| is_due(running)).map(|(session, _)| *session).collect();
+        for session in over {
+            self.session_over(session);
+        }
+    }
+
+    /// The binding ends: its sessions stream no more, and their keys go (S118, S129).
+    pub(super) fn cut_sessions(&mut self, id: &BindingId) {
+        let cut: Vec<_> = self.sessions.iter().filter(|(_, running)| running.pin() == *id).map(|(session, _)| *session).collect();
+        for session in cut {
+            self.forget(session);
+        }
+    }
+
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+        self.unpin(session);
+    }
+
+    fn unpin(&mut self, session: SessionId) {
+        self.outbox.push(Output::Effect(Effect::Remove(Ask::Unpin(session), StateFile::Session(session))));
+    }
+}

@@ -1,0 +1,67 @@
+//! What the daemon keeps beside its children.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    BindingId, Instant, SessionId,
+    api::Workspace,
+    bridge::SourceId,
+    consent::{Change, Directory, Plan, Resolver},
+    files::{Grants, SessionFile},
+    wire::Title,
+};
+
+/// A request or a session's start that waits for the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Task {
+    /// A session's start: which org does its directory stream to?
+    Resolving { resolver: Resolver, start: Start },
+    /// A session's start: its pin is being made durable.
+    Pinning { file: SessionFile, org: Workspace },
+    /// `vpd bind`: what stands there?
+    Looking { resolver: Resolver, org: Option<String>, recursive: bool },
+    /// `vpd bind`: the files are being written.
+    Planting { plan: Plan, directory: Directory, org: Workspace },
+    /// `vpd bind`: the ledger with the grant is being made durable.
+    Granting { ledger: Grants, directory: Directory, org: Workspace },
+    /// `vpd unbind`: the ledger without the grant is being made durable.
+    Ungranting { ledger: Grants, directory: Directory, files: Vec<Change> },
+    /// `vpd unbind`: the files are being removed.
+    Uprooting { directory: Directory },
+    /// `vpd unpair`: nothing of the org's bindings is to be left.
+    Unpairing { org: Workspace },
+}
+
+/// What a session starts with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Start {
+    /// Drawn for it.
+    pub(super) session: SessionId,
+    /// Epoch 0's secret, drawn for it.
+    pub(super) secret: crate::crypto::seal::EpochSecret,
+    pub(super) title: Title,
+}
+
+/// A session that may still make records.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Running {
+    pub(super) file: SessionFile,
+    pub(super) presence: Presence,
+}
+
+impl Running {
+    pub(super) fn pin(&self) -> BindingId {
+        self.file.pin()
+    }
+}
+
+/// Whether somebody makes records of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Presence {
+    /// This process does.
+    Here(SourceId),
+    /// Whoever did is away, and counts as gone for good from then on.
+    Away { until: Instant },
+    /// It ended. Its key is still given to viewers.
+    Over,
+}
