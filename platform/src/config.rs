@@ -277,6 +277,14 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_documented() {
+        let page = include_str!("../../docs/PLATFORM.md");
+        for name in NAMES.into_iter().chain([INTERNAL_KEY]) {
+            assert!(page.contains(&format!("\n| `{name}` |")), "{name} is not in docs/PLATFORM.md");
+        }
+    }
+
+    #[test]
     fn bad_values_are_refused_and_secrets_not_shown() {
         for (name, value) in [
             ("PLATFORM_LISTEN", "8787"),

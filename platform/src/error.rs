@@ -18,6 +18,9 @@ pub enum Error {
     /// There is no such thing, or it is none of the asker's business.
     #[error("not found")]
     NotFound,
+    /// There is such a thing, but not to do that with.
+    #[error("method not allowed")]
+    WrongMethod,
     /// The account may not do that.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -51,6 +54,7 @@ impl Error {
         match self {
             Self::Database(_) | Self::Random(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,

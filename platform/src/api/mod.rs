@@ -10,6 +10,7 @@ use axum::{
     Router,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
+    response::IntoResponse,
     routing::{get, post},
 };
 use bytes::Bytes;
@@ -30,13 +31,19 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(ROTATE_PATH, post(credentials::rotate))
         .route(JWKS_PATH, get(keys::jwks))
         .route(HEALTH_PATH, get(health))
+        .route("/api/openapi.json", get(openapi))
         .route(VALIDATE_PATH, post(relay::validate))
         .route(REVOCATIONS_PATH, get(relay::revocations))
         .route("/api/{*rest}", axum::routing::any(async || ApiError(Error::NotFound)))
+        .method_not_allowed_fallback(async || ApiError(Error::WrongMethod))
 }
 
 async fn health() -> axum::Json<serde_json::Value> {
     axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
 }
 
 /// A body of JSON; whatever is wrong with it is told as a problem.

@@ -27,7 +27,12 @@ impl ApiError {
             Error::Refused { reason, .. } => Problem::because(status.as_u16(), *reason),
             Error::Invalid(detail) => Problem { detail: Some(detail.clone()), ..plain },
             Error::Forbidden(detail) => Problem { detail: Some((*detail).to_owned()), ..plain },
-            Error::Limited(_) | Error::NotFound | Error::Database(_) | Error::Random(_) | Error::Internal(_) => plain,
+            Error::Limited(_)
+            | Error::NotFound
+            | Error::WrongMethod
+            | Error::Database(_)
+            | Error::Random(_)
+            | Error::Internal(_) => plain,
         }
     }
 }

@@ -22,7 +22,9 @@ impl<E: Into<Error>> From<E> for PageError {
 impl PageError {
     fn explanation(&self) -> (&'static str, String) {
         match &self.0 {
-            Error::NotFound => ("Not found", "There is no such page, or your account has no access to it.".into()),
+            Error::NotFound | Error::WrongMethod => {
+                ("Not found", "There is no such page, or your account has no access to it.".into())
+            }
             Error::Forbidden(why) => ("That is not possible", (*why).into()),
             Error::Invalid(why) => ("That is not possible", why.clone()),
             Error::Refused { reason, .. } => ("That is not possible", reason.summary().into()),

@@ -49,6 +49,7 @@ pub(crate) fn routes(app: &Shared) -> Router<Shared> {
         .route("/workspaces/new", get(workspaces::show).post(workspaces::submit))
         .nest("/w/{slug}", workspace_routes())
         .fallback(async || PageError::from(Error::NotFound))
+        .method_not_allowed_fallback(async || PageError::from(Error::WrongMethod))
         .layer(from_fn_with_state(app.clone(), gate::gate))
         .route("/style.css", get(style))
 }

@@ -1,6 +1,6 @@
 //! What relays are told (WIRE section 3).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,7 +8,9 @@ use axum::{
 };
 use proto_core::{
     Reason,
-    api::{REVOCATIONS_PATH, Revocations, VALIDATE_PATH, ValidateRequest},
+    api::{
+        HEALTH_PATH, JWKS_PATH, PAIRING_CODES_PATH, REVOCATIONS_PATH, ROTATE_PATH, Revocations, VALIDATE_PATH, ValidateRequest,
+    },
 };
 use tokio::time::timeout;
 
@@ -100,6 +102,31 @@ async fn revocations_are_told_at_once_and_in_order() {
     assert_eq!(world.revocations(Some(all.last)).await.organizations, [machines[0].workspace.id.clone()]);
 }
 
+/// The published description has exactly the endpoints there are: each one that it names answers something else than 404 or
+/// 405, and each path of the API is named.
+#[tokio::test]
+async fn the_api_describes_itself() {
+    let world = World::empty().await;
+    let document = world.call(Request::get("/api/openapi.json").body(Body::empty()).unwrap()).await;
+    let document: serde_json::Value = document.json();
+    let mut named = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        named.insert(path.as_str());
+        for method in operations.as_object().unwrap().keys() {
+            let request = Request::builder().method(method.to_uppercase().as_str()).uri(path.replace("{code}", "x"));
+            let answer = world.call(request.body(Body::empty()).unwrap()).await;
+            let is_there = answer.status != StatusCode::METHOD_NOT_ALLOWED
+                && (answer.status != StatusCode::NOT_FOUND || path.ends_with("{code}"));
+            assert!(is_there, "{method} {path}: {}", answer.status);
+            let documented = &operations[method]["responses"][answer.status.as_str()];
+            assert!(documented.is_object(), "{method} {path} answers {}, which is not described", answer.status);
+        }
+    }
+    let poll = format!("{PAIRING_CODES_PATH}/{{code}}");
+    let ours = [PAIRING_CODES_PATH, &poll, ROTATE_PATH, JWKS_PATH, HEALTH_PATH, VALIDATE_PATH, REVOCATIONS_PATH];
+    assert_eq!(named, ours.into_iter().chain(["/api/openapi.json"]).collect());
+}
+
 #[tokio::test]
 async fn the_rest_of_the_api_answers_in_problems() {
     let world = World::empty().await;
@@ -107,6 +134,9 @@ async fn the_rest_of_the_api_answers_in_problems() {
     assert_eq!(health.status, StatusCode::OK);
     let unknown = world.call(Request::get("/api/coffee").body(Body::empty()).unwrap()).await;
     assert_eq!(unknown.problem(), (StatusCode::NOT_FOUND, None));
+    let wrong = world.call(Request::delete(VALIDATE_PATH).body(Body::empty()).unwrap()).await;
+    assert_eq!(wrong.problem(), (StatusCode::METHOD_NOT_ALLOWED, None));
+    assert!(world.browser().get("/pair/approve").await.body.contains("Not found"), "a page, when a form's address is opened");
     let huge = "x".repeat(100_000);
     let answer = world.call(post_json("/api/pairing-codes", &huge, &[])).await;
     assert_eq!(answer.problem().0, StatusCode::BAD_REQUEST);
