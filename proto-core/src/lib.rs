@@ -44,6 +44,7 @@ pub mod local;
 pub mod machine;
 pub mod outbox;
 pub mod pairing;
+pub mod peer;
 pub mod reason;
 pub mod secret;
 pub mod session;

@@ -11,12 +11,11 @@ use crate::{
     Reason,
     id::{GivenId, OrgId},
     secret::SecretText,
-    time::Instant,
 };
 
 impl Hub {
-    pub(super) fn confirmed(&mut self, now: Instant, connection: ConnectionId, confirmed: Confirmed) {
-        self.recall(now);
+    pub(super) fn confirmed(&mut self, connection: ConnectionId, confirmed: Confirmed) {
+        self.recall();
         if self.links.contains_key(&connection) {
             self.counters.confirmed_twice += 1;
             return;
@@ -125,34 +124,34 @@ impl Hub {
     }
 
     /// Cuts what lives, and remembers, for what was validated before and confirms after.
-    pub(super) fn revoked(&mut self, now: Instant, targets: Vec<GivenId>, orgs: Vec<OrgId>) {
+    pub(super) fn revoked(&mut self, targets: Vec<GivenId>, orgs: Vec<OrgId>) {
         for org in orgs {
             let links = self.orgs.get(&org).map(|o| o.links.values().copied().collect::<Vec<_>>());
             for connection in links.unwrap_or_default() {
                 self.close(connection, Reason::WorkspaceNotFound);
             }
-            self.remember(now, Revoked::Org(org));
+            self.remember(Revoked::Org(org));
         }
         for target in targets {
             let links: Vec<_> = self.orgs.values().filter_map(|o| o.links.get(&target)).copied().collect();
             for connection in links {
                 self.close(connection, Reason::MachineRevoked);
             }
-            self.remember(now, Revoked::Target(target));
+            self.remember(Revoked::Target(target));
         }
     }
 
-    fn remember(&mut self, now: Instant, revoked: Revoked) {
-        self.recall(now);
+    fn remember(&mut self, revoked: Revoked) {
+        self.recall();
         if self.revoked.len() >= REVOCATIONS_REMEMBERED {
             self.revoked.pop_front();
         }
-        self.revoked.push_back((now, revoked));
+        self.revoked.push_back((self.latest, revoked));
     }
 
     /// Drops the revocations that nobody can have overtaken any more.
-    fn recall(&mut self, now: Instant) {
-        while self.revoked.front().is_some_and(|(at, _)| now.since(*at) > REVOCATION_MEMORY) {
+    fn recall(&mut self) {
+        while self.revoked.front().is_some_and(|(at, _)| self.latest.since(*at) > REVOCATION_MEMORY) {
             self.revoked.pop_front();
         }
     }

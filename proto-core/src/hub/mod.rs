@@ -84,6 +84,7 @@ pub struct Hub {
     /// The latest revocations, oldest first.
     revoked: VecDeque<(Instant, Revoked)>,
     next_number: u64,
+    latest: Instant,
     counters: Counters,
     outbox: Outbox<Output>,
 }
@@ -205,6 +206,7 @@ impl Machine for Hub {
         if !self.outbox.has_room() {
             return Err(Misuse::Full("outputs"));
         }
+        self.latest = self.latest.max(now);
         match input {
             Input::Received(from, frame) => self.received(from, frame),
             Input::Taken(connection, weight) => self.taken(connection, weight),
@@ -212,10 +214,10 @@ impl Machine for Hub {
             Input::Ended(session) => self.ended(session),
             Input::Records(records) => self.records(records),
             Input::Unreadable(viewer, session) => self.unreadable(viewer, session),
-            Input::Confirmed(connection, confirmed) => self.confirmed(now, connection, confirmed),
+            Input::Confirmed(connection, confirmed) => self.confirmed(connection, confirmed),
             Input::Renewed(connection, credential) => self.renewed(connection, credential),
             Input::Gone(connection) => self.gone(connection),
-            Input::Revoked { targets, orgs } => self.revoked(now, targets, orgs),
+            Input::Revoked { targets, orgs } => self.revoked(targets, orgs),
             Input::Stored(session) => self.stored(session),
         }
         Ok(())

@@ -1,0 +1,348 @@
+//! One daemon's or viewer's connection at the relay: from the upgrade to its end.
+//!
+//! ```text
+//!  Knocking ── message 1: LookUp, Validate ──► Deciding ── yes: message 2 ──► Unconfirmed ── opens ──► Admitted
+//!     │                                           │                               │       Confirmed      │
+//!     │ malformed, does not open, 10 s            │ any refusal, 10 s             │ 10 s, psk            │ see below
+//!     └───────────────────────────────────────────┴───────────────────────────────┴──────────────────────┴──► Ended(why)
+//! ```
+//!
+//! Before the device is admitted it can make the relay hold one message of 8 KiB and one decision, and nothing it sends has
+//! any effect on others (ADM-1, NOI-4). After that the machine seals and opens frames, lets through what WIRE section 6 allows
+//! in this direction, pings, rekeys, and decides about renewed credentials; all the rest is the hub's. An admitted connection
+//! ends when the hub says so, when the device closes, sends what it may not, or is silent for 45 s.
+//!
+//! The driver's loop is the one of [`Machine`]. It reads from the socket only while [`Connection::is_reading`].
+
+mod admitted;
+mod event;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc};
+
+use bytes::Bytes;
+
+pub use self::event::{Device, Ended, Errand, Input, Output, Stage};
+use self::{
+    admitted::Admitted,
+    state::{Confirming, Deciding, Entering, Progress, State},
+};
+use crate::{
+    Reason,
+    admission::{self, Admission, Applicant, Gate},
+    crypto::{StaticKeys, channel::Channel, noise::Noise},
+    effect::{Close, Closed, Effect, Happening, NetFault},
+    entropy::Entropy,
+    handshake::{
+        Responder,
+        responder::{self, Door, Verdict},
+    },
+    key::StaticKey,
+    machine::{Deadline, Machine, Misuse, Status},
+    outbox::Outbox,
+    time::{Instant, WallClock},
+    wire::{Hello, Preamble, Welcome},
+};
+
+/// Nothing is read while this many messages wait for the socket: a device that asks must also listen.
+pub const UNSENT_MAX: usize = 32_768;
+
+/// What all connections of a relay share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// What it knows of its platform.
+    pub gate: Arc<Gate>,
+    /// Its static keys.
+    pub keys: StaticKeys,
+    /// `RELAY_FRAME_MAX_BYTES`.
+    pub frame_max: u32,
+    /// Its software and version, told to devices.
+    pub software: String,
+}
+
+/// One connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Connection<N> {
+    settings: Arc<Settings>,
+    clock: WallClock,
+    latest: Instant,
+    state: State<N>,
+    /// What the messages that wait for the socket weigh for the hub; 0 for those it did not send.
+    unsent: VecDeque<usize>,
+    ignored: u64,
+    outbox: Outbox<Output>,
+}
+
+impl<N: Noise> Connection<N> {
+    /// A connection that was upgraded at `now`. `clock` maps the stamps of credentials.
+    pub fn new(now: Instant, settings: Arc<Settings>, clock: WallClock, entropy: &Entropy) -> Self {
+        let responder = Responder::new(now, Door::Devices, settings.keys.clone(), entropy);
+        let state = State::Entering(Box::new(Entering { responder, progress: Progress::Knocking }));
+        Self { settings, clock, latest: now, state, unsent: VecDeque::new(), ignored: 0, outbox: Outbox::new() }
+    }
+
+    /// How far it has come; the last stage once ended is told by [`Output::Ended`].
+    pub fn stage(&self) -> Option<Stage> {
+        match &self.state {
+            State::Entering(entering) => Some(entering.progress.stage()),
+            State::Admitted(_) => Some(Stage::Admitted),
+            State::Ended(_) => None,
+        }
+    }
+
+    /// Whether the driver is to read from the socket: not while the hub is behind, or the device does not read itself.
+    pub fn is_reading(&self) -> bool {
+        let held = matches!(&self.state, State::Admitted(admitted) if admitted.is_held());
+        !held && self.unsent.len() < UNSENT_MAX
+    }
+
+    /// How many inputs came that nobody waited for.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn happen(&mut self, now: Instant, happening: Happening<Errand>) {
+        let (errand, happening) = happening.take_id();
+        match (errand, happening) {
+            (Errand::Decide(_), happening) => self.decided(now, errand, admission::Input::Happened(happening)),
+            (Errand::Socket, Happening::Received((), message)) => self.receive(now, message),
+            (Errand::Socket, Happening::Sent((), messages)) => self.sent(messages),
+            (Errand::Socket, Happening::Closed((), closed)) => self.closed(now, closed),
+            (Errand::Socket, _) => self.ignore(),
+        }
+    }
+
+    fn clamp(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    fn ignore(&mut self) {
+        self.ignored = self.ignored.saturating_add(1);
+    }
+
+    fn receive(&mut self, now: Instant, message: Bytes) {
+        match &mut self.state {
+            State::Entering(_) => self.respond(now, responder::Input::Received(message)),
+            State::Admitted(_) => self.open(now, &message),
+            State::Ended(_) => self.ignore(),
+        }
+    }
+
+    fn sent(&mut self, messages: u32) {
+        let taken: usize = (0..messages).filter_map(|_| self.unsent.pop_front()).sum();
+        if self.unsent.is_empty() {
+            // An idle connection holds nothing.
+            self.unsent = VecDeque::new();
+        }
+        if taken > 0 && matches!(self.state, State::Admitted(_)) {
+            self.outbox.push(Output::Taken(taken));
+        }
+    }
+
+    fn closed(&mut self, now: Instant, closed: Closed) {
+        let reason = match closed {
+            Closed::ByPeer(reason) => reason,
+            Closed::Fault(NetFault::TooLarge) => Some(Reason::FrameTooLarge),
+            Closed::Fault(NetFault::NotUnderstood) => Some(Reason::FrameMalformed),
+            Closed::ByUs | Closed::Fault(_) => None,
+        };
+        match &self.state {
+            State::Entering(_) => self.respond(now, responder::Input::Closed(reason)),
+            State::Admitted(_) => self.end(reason),
+            State::Ended(_) => self.ignore(),
+        }
+    }
+
+    /// Moves the handshake on and does what it says.
+    fn respond(&mut self, now: Instant, input: responder::Input) {
+        let State::Entering(entering) = &mut self.state else { return };
+        // The responder is drained every time, so it is never full; and nothing else is a misuse of it.
+        let _ = entering.responder.handle_input(now, input);
+        self.drain_responder(now);
+    }
+
+    fn drain_responder(&mut self, now: Instant) {
+        while let State::Entering(entering) = &mut self.state {
+            match entering.responder.poll_output() {
+                Some(responder::Output::Hello { preamble, static_key, hello }) => self.consider(now, preamble, static_key, hello),
+                Some(responder::Output::Send(message)) => self.transmit(message, 0),
+                Some(responder::Output::Confirmed { noise, plaintext }) => self.confirm(now, noise, &plaintext),
+                Some(responder::Output::Failed(reason)) => self.fail(reason),
+                None => return,
+            }
+        }
+    }
+
+    /// Message 1 is authentic: decide about who made it, though it may be a replay.
+    fn consider(&mut self, now: Instant, preamble: Preamble, static_key: StaticKey, hello: Hello) {
+        let Hello { token, software } = hello;
+        let applicant = Applicant { role: preamble.role, pattern: preamble.suite.pattern(), static_key, token: token.clone() };
+        let admission = Admission::begin(now, Arc::clone(&self.settings.gate), self.clock, applicant);
+        if let State::Entering(entering) = &mut self.state {
+            entering.progress = Progress::Deciding(Box::new(Deciding { admission, preamble, static_key, software, token }));
+        }
+        self.drain_first_decision(now);
+    }
+
+    fn drain_first_decision(&mut self, now: Instant) {
+        loop {
+            let State::Entering(entering) = &mut self.state else { return };
+            let Progress::Deciding(deciding) = &mut entering.progress else { return };
+            let verdict = match deciding.admission.poll_output() {
+                Some(admission::Output::LookUp { kid }) => {
+                    self.outbox.push(Output::LookUp(Errand::Decide(0), kid));
+                    continue;
+                }
+                Some(admission::Output::Effect(effect)) => {
+                    self.outbox.push(Output::Effect(effect.map_id(|()| Errand::Decide(0))));
+                    continue;
+                }
+                Some(admission::Output::Admitted(admitted)) => {
+                    let Deciding { preamble, static_key, software, token, .. } = deciding.as_ref().clone();
+                    let (org, target) = (admitted.claims.org, admitted.claims.runtime_target);
+                    let device = Device { org, target, role: preamble.role, token, software };
+                    entering.progress = Progress::Unconfirmed(Box::new(Confirming { device, preamble, static_key }));
+                    Verdict::Admit { psk: admitted.psk, welcome: self.welcome(now) }
+                }
+                Some(admission::Output::Refused(refused)) => Verdict::Refuse(refused),
+                None => return,
+            };
+            return self.respond(now, responder::Input::Verdict(verdict));
+        }
+    }
+
+    fn welcome(&self, now: Instant) -> Welcome {
+        let Settings { frame_max, software, .. } = self.settings.as_ref();
+        Welcome { frame_max: *frame_max, time: self.clock.unix_at(now).0, software: software.clone() }
+    }
+
+    /// The device is there. From here on it counts (NOI-4).
+    fn confirm(&mut self, now: Instant, noise: N, plaintext: &Bytes) {
+        let confirming = match &self.state {
+            State::Entering(entering) => match &entering.progress {
+                Progress::Unconfirmed(confirming) => confirming.as_ref().clone(),
+                Progress::Knocking | Progress::Deciding(_) => return,
+            },
+            State::Admitted(_) | State::Ended(_) => return,
+        };
+        let (channel, first) = match Channel::confirmed(noise, plaintext) {
+            Ok(confirmed) => confirmed,
+            Err(reason) => return self.fail(reason),
+        };
+        let Confirming { device, preamble, static_key } = confirming;
+        let admitted = Admitted::new(now, channel, &device, preamble, static_key);
+        self.state = State::Admitted(Box::new(admitted));
+        self.outbox.push(Output::Confirmed(Box::new(device)));
+        self.take_frame(now, first);
+    }
+
+    fn decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) {
+        match &mut self.state {
+            State::Entering(entering) => match &mut entering.progress {
+                Progress::Deciding(deciding) if errand == Errand::Decide(0) => {
+                    // Drained every time, so never full.
+                    let _ = deciding.admission.handle_input(now, answer);
+                    self.drain_first_decision(now);
+                }
+                _ => self.ignore(),
+            },
+            State::Admitted(_) => self.renewal_decided(now, errand, answer),
+            State::Ended(_) => self.ignore(),
+        }
+    }
+
+    fn transmit(&mut self, message: Bytes, weight: usize) {
+        self.unsent.push_back(weight);
+        self.outbox.push(Output::Effect(Effect::Send(Errand::Socket, message)));
+    }
+
+    /// Ends it with a reason that the close frame carries.
+    fn fail(&mut self, reason: Reason) {
+        self.end(Some(reason));
+        self.outbox.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
+    }
+
+    fn end(&mut self, reason: Option<Reason>) {
+        let Some(stage) = self.stage() else { return };
+        self.outbox.push(Output::Ended(Ended { reason, stage }));
+        self.state = State::Ended(reason);
+        self.unsent = VecDeque::new();
+    }
+
+    fn fire_due(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Entering(entering) => {
+                entering.responder.handle_timeout(now);
+                self.drain_responder(now);
+            }
+            State::Admitted(_) => self.fire_admitted(now),
+            State::Ended(_) => {}
+        }
+    }
+}
+
+impl Progress {
+    const fn stage(&self) -> Stage {
+        match self {
+            Self::Knocking => Stage::Unauthenticated,
+            Self::Deciding(_) => Stage::Deciding,
+            Self::Unconfirmed(_) => Stage::Unconfirmed,
+        }
+    }
+}
+
+impl<N: Noise> Machine for Connection<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        let now = self.clamp(now);
+        self.fire_due(now);
+        match input {
+            Input::Happened(happening) => self.happen(now, happening),
+            Input::Send(frame) => self.send(now, &frame, admitted::Seal::Whole),
+            Input::SendTail(frame) => self.send(now, &frame, admitted::Seal::Tail),
+            Input::Close(reason) => self.close(now, reason),
+            Input::Key(errand, answer) => self.decided(now, errand, admission::Input::Key(answer)),
+            Input::Hold => self.hold(),
+            Input::Release => self.release(now),
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clamp(now);
+        self.fire_due(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        match &self.state {
+            State::Entering(entering) => entering.responder.poll_timeout(),
+            State::Admitted(admitted) => Some(admitted.deadline()),
+            State::Ended(_) => None,
+        }
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        match &self.state {
+            State::Entering(entering) => match entering.responder.status() {
+                Status::Running { waiting_for } => Status::Running { waiting_for },
+                Status::Finished | Status::Failed(_) => Status::Running { waiting_for: "the hub" },
+            },
+            State::Admitted(_) => Status::Running { waiting_for: "frames of the device or the hub" },
+            State::Ended(None) => Status::Finished,
+            State::Ended(Some(reason)) => Status::Failed(reason),
+        }
+    }
+}
