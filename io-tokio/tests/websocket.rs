@@ -108,7 +108,7 @@ async fn in_memory(capacity: usize) -> (ClientSocket<DuplexStream>, Socket<Duple
         far
     };
     let (client, far) = tokio::join!(connect_over(near, &wanted), answer);
-    let mut server = Socket::accept(far, &[], LIMIT);
+    let mut server = Socket::accept(far, Bytes::new(), LIMIT);
     assert!(matches!(server.next().await, Happening::Connected((), _)));
     (client.unwrap().0, server)
 }

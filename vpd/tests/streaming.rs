@@ -74,7 +74,7 @@ impl FakeDaemon {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let stream = TokioIo::new(upgrade.await.unwrap());
-            self.attend(Socket::accept(stream, &[], FRAME_MAX_DEFAULT)).await;
+            self.attend(Socket::accept(stream, Bytes::new(), FRAME_MAX_DEFAULT)).await;
         });
         response.map(|()| Body::empty())
     }

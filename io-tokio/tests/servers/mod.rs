@@ -62,7 +62,7 @@ fn upgrade(request: Request, accepted: mpsc::UnboundedSender<Accepted>) -> Respo
         Ok(answer) => {
             tokio::spawn(async move {
                 let stream = hyper::upgrade::on(request).await.unwrap();
-                let _ = accepted.send(Socket::accept(TokioIo::new(stream), &[], LIMIT));
+                let _ = accepted.send(Socket::accept(TokioIo::new(stream), Bytes::new(), LIMIT));
             });
             answer
         }
