@@ -194,6 +194,9 @@ const fn unauthorized(reason: Reason) -> Error {
     Error::refused(StatusCode::UNAUTHORIZED, reason)
 }
 
+/// How exactly "last seen" is kept, in seconds: when many machines reconnect at once, they do not all wait for the disk.
+const SEEN_PRECISION: u64 = 60;
+
 /// Judges a credential for a relay, from the beginning: the relay's word for it is not taken.
 pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<ValidateAnswer, Error> {
     let now = app.clock.now();
@@ -205,8 +208,7 @@ pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<Val
     if claims.confirmation.static_key != request.static_key {
         return Ok(refusal(Reason::TokenKeyMismatch));
     }
-    let mut tx = app.store.write().await?;
-    let (target, organization) = match holder(&mut tx, &claims).await? {
+    let (target, organization) = match holder(&mut *app.store.read().await?, &claims).await? {
         Ok(found) => found,
         Err(reason) => return Ok(refusal(reason)),
     };
@@ -214,8 +216,11 @@ pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<Val
     if claims.generation.saturating_add(1) < target.generation() {
         return Ok(refusal(Reason::TokenSuperseded));
     }
-    machine::seen(&mut tx, &target.id, now).await?;
-    tx.commit().await?;
+    if target.last_seen_at.is_none_or(|seen| now.since(seen.0) >= SEEN_PRECISION) {
+        let mut tx = app.store.write().await?;
+        machine::seen(&mut tx, &target.id, now).await?;
+        tx.commit().await?;
+    }
     Ok(ValidateAnswer { active: true, reason: None, policy_mode: Some(organization.policy_mode), psk: target.psk() })
 }
 

@@ -58,6 +58,7 @@ pub(crate) struct Target {
     pub(crate) static_key: StaticKey,
     psk: Option<Blob32>,
     generation: i64,
+    pub(crate) last_seen_at: Option<Stamp>,
     pub(crate) revoked_at: Option<Stamp>,
 }
 
@@ -146,7 +147,7 @@ pub(crate) async fn find(
 pub(crate) async fn target(db: &mut SqliteConnection, id: &RuntimeTargetId) -> sqlx::Result<Option<Target>> {
     query_as(
         "SELECT runtime_target.id, runtime_target.organization_id, runtime_target.install_id, machine_id, kind,
-                identity_key, static_key, psk, generation, revoked_at
+                identity_key, static_key, psk, generation, last_seen_at, revoked_at
          FROM runtime_target JOIN machine ON machine.id = machine_id WHERE runtime_target.id = $1",
     )
     .bind(id)
