@@ -33,7 +33,7 @@ pub use connection::Connection;
 pub use entropy::fresh_entropy;
 pub use files::{FileError, Home, HomeLock};
 pub use http::HttpCall;
-pub use primitives::AwsLc;
+pub use primitives::{AwsLc, aes_in_hardware};
 pub use target::Target;
 pub use tls::{ServerKey, Tls, TlsSetupError, Trust};
 pub use transducer::{MessageSocket, Transducer};

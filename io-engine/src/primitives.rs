@@ -69,6 +69,17 @@ impl AeadKey for Key {
     }
 }
 
+/// Whether this CPU has instructions for AES: then AES-256-GCM is the faster cipher, else ChaCha20-Poly1305.
+pub fn aes_in_hardware() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    let has = std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let has = false;
+    has
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -77,9 +77,20 @@ pub(crate) enum Command {
         after_help = "Examples:\n  vpd explain noise_psk_invalid\n  vpd explain 4001        a WebSocket close code\n  vpd explain             lists all of them"
     )]
     Explain(ExplainArgs),
+    /// Run the daemon in the foreground
+    #[command(hide = true)]
+    Daemon(DaemonArgs),
     /// Write docs/REASONS.md to the standard output
     #[command(hide = true)]
     ReasonsPage,
+}
+
+/// `vpd daemon`
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DaemonArgs {
+    /// Leave the terminal; log to files
+    #[arg(long)]
+    pub detached: bool,
 }
 
 const PAIR_HELP: &str = "\

@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod command;
 mod control;
+mod daemon;
 mod failure;
 mod home;
 mod log;
@@ -42,6 +43,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Restart => at_home(async |home| lifecycle::restart(&home).await),
         Command::Logs(args) => at_home(async |home| logs::logs(&home, &args).await),
         Command::Explain(args) => explain::explain(&args).map(|()| ExitCode::SUCCESS),
+        Command::Daemon(args) => at_home(async |home| daemon::run(&home, args.detached).await),
         Command::ReasonsPage => reasons_page::write().map(|()| ExitCode::SUCCESS),
     }
 }

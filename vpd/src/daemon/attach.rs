@@ -1,0 +1,87 @@
+//! One process that makes records: its WebSocket on the control socket. The first message each way is JSON, all others are
+//! frames.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use io_engine::answer_upgrade;
+use io_tokio::Socket;
+use proto_core::{
+    effect::{Close, Happening},
+    local::Attach,
+    wire::{FRAME_MAX_DEFAULT, Frame},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::question::{Question, Questions, ToSource};
+
+type Wire = Socket<TokioIo<Upgraded>>;
+
+/// `GET /v1/attach`.
+pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Request) -> Response {
+    let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else { return StatusCode::BAD_REQUEST.into_response() };
+    match answer_upgrade(&request) {
+        Ok(answer) => {
+            tokio::spawn(async move {
+                if let Ok(stream) = upgrade.await {
+                    let socket = Socket::accept(TokioIo::new(stream), Bytes::new(), FRAME_MAX_DEFAULT);
+                    serve(socket, &questions).await;
+                }
+            });
+            answer
+        }
+        Err(refused) => (StatusCode::BAD_REQUEST, refused.to_string()).into_response(),
+    }
+}
+
+async fn serve(mut socket: Wire, questions: &Questions) {
+    let Some(attach) = first_message(&mut socket).await else { return };
+    let (to_source, told) = mpsc::unbounded_channel();
+    let (number, numbered) = oneshot::channel();
+    let _ = questions.send(Question::Attach(attach, to_source, number));
+    let Ok(source) = numbered.await else { return };
+    carry(&mut socket, source, told, questions).await;
+    let _ = questions.send(Question::Detach(source));
+}
+
+/// Carries frames both ways until one side ends.
+async fn carry(socket: &mut Wire, source: u64, mut told: mpsc::UnboundedReceiver<ToSource>, questions: &Questions) {
+    loop {
+        tokio::select! {
+            happening = socket.next() => match happening {
+                Happening::Received((), message) => match Frame::decode(&message) {
+                    Ok(frame) => drop(questions.send(Question::Frame(source, frame))),
+                    Err(_) => return,
+                },
+                Happening::Closed(..) => return,
+                _ => {}
+            },
+            word = told.recv() => match word {
+                Some(word) => socket.send(encode(word)),
+                None => return socket.close(Close::Normal),
+            },
+        }
+    }
+}
+
+fn encode(word: ToSource) -> Bytes {
+    match word {
+        ToSource::Attached(attached) => serde_json::to_vec(&attached).unwrap_or_default().into(),
+        ToSource::Frame(frame) => frame.encode().into(),
+    }
+}
+
+async fn first_message(socket: &mut Wire) -> Option<Attach> {
+    loop {
+        match socket.next().await {
+            Happening::Received((), message) => return serde_json::from_slice(&message).ok(),
+            Happening::Closed(..) => return None,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `vpd daemon`: the process that owns a home. It listens on the control socket and runs `proto_core::daemon::Daemon` on tokio.
+
+mod attach;
+mod control;
+mod disk;
+mod found;
+mod narrate;
+mod process;
+mod question;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process as system,
+};
+
+use io_engine::{HomeLock, aes_in_hardware, fresh_entropy};
+use io_tokio::{Adapter, Clock, Roots};
+use proto_core::{
+    Jitter, Reason,
+    daemon::{Daemon, Settings},
+};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use self::process::Process;
+use crate::{failure::Failure, home::Home, log, settings};
+
+/// Runs the daemon of `home` until it is asked to stop. A `detached` one leaves its terminal, writes its log to files, and,
+/// when it cannot start, a problem document to its standard output.
+pub(crate) async fn run(home: &Home, detached: bool) -> anyhow::Result<()> {
+    if detached {
+        // Fails only for the leader of a process group, which has no terminal to leave.
+        let _ = rustix::process::setsid();
+    }
+    match start(home, detached) {
+        Ok(running) => running.finish().await,
+        Err(failure) => {
+            if detached {
+                serde_json::to_writer(io::stdout(), &failure.to_problem())?;
+                io::stdout().flush()?;
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// A daemon that has started.
+struct Running {
+    process: Process,
+    socket: PathBuf,
+    /// Held as long as this process owns the home.
+    _lock: HomeLock,
+}
+
+/// Everything that can fail happens in here, before anything goes out.
+fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
+    home.create()?;
+    if detached { log::to_files(home) } else { log::to_stderr() }.map_err(|error| not_started(&error))?;
+    let files = io_engine::Home::at(home.path());
+    let lock = files.lock().map_err(|error| Failure::about(error.reason(), error))?;
+    let found = found::read(&files).map_err(|error| Failure::about(error.reason(), error))?;
+    let clock = Clock::start();
+    let wall = clock.wall();
+    let machine = Daemon::boot(clock.now(), wall, &found, of_this_process()?, jitter())?;
+
+    let (questions, asked) = mpsc::unbounded_channel();
+    let socket = home.socket();
+    let listener = listen(&socket).map_err(|error| Failure::about(Reason::StateNotWritten, error))?;
+    tokio::spawn(axum::serve(listener, control::router(questions)).into_future());
+    let process = Process::new(machine, clock, wall, Adapter::new(Some(files), Roots::default()), asked);
+    Ok(Running { process, socket, _lock: lock })
+}
+
+impl Running {
+    async fn finish(self) -> anyhow::Result<()> {
+        let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = system::id(), "daemon: started");
+        let stop = async {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+        };
+        self.process.run(stop).await;
+        tracing::info!("daemon: stopped");
+        Ok(fs::remove_file(&self.socket)?)
+    }
+}
+
+/// The socket, for this user alone. The home is locked: a socket that is there belongs to nobody any more.
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn of_this_process() -> Result<Settings, Failure> {
+    let api_endpoint = settings::api_url_of_environment().map(|url| settings::normalised(&url)).transpose()?;
+    Ok(Settings {
+        name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: system::id(),
+        api_endpoint,
+        aes_in_hardware: aes_in_hardware(),
+    })
+}
+
+fn jitter() -> Jitter {
+    let seed = fresh_entropy().derive("jitter");
+    Jitter::new(seed.expose().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte)))
+}
+
+fn not_started(error: &anyhow::Error) -> Failure {
+    Failure::about(Reason::StateNotWritten, error)
+}

@@ -1,0 +1,46 @@
+//! What the control socket hands to the daemon's loop. Every question carries the way back for its answer.
+
+use std::path::PathBuf;
+
+use proto_core::{
+    Reason,
+    local::{Attach, Attached, Bound, PairEvent, PairRequest, Report, Unbound, UnpairRequest, Unpaired},
+    wire::Frame,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// The way back of one answer.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Reason>>;
+
+/// The way to the daemon's loop.
+pub(super) type Questions = mpsc::UnboundedSender<Question>;
+
+/// One question.
+#[derive(Debug)]
+pub(super) enum Question {
+    Status(oneshot::Sender<Report>),
+    /// The events follow the answer.
+    Pair(PairRequest, mpsc::UnboundedSender<PairEvent>, Reply<()>),
+    CancelPairing(Reply<()>),
+    Unpair(UnpairRequest, Reply<Unpaired>),
+    Bind {
+        directory: PathBuf,
+        org: Option<String>,
+        recursive: bool,
+        reply: Reply<Bound>,
+    },
+    Unbind(PathBuf, Reply<Unbound>),
+    Reconnect(Reply<()>),
+    /// A process that makes records came; what it is told comes through the channel, its number through the other.
+    Attach(Attach, mpsc::UnboundedSender<ToSource>, oneshot::Sender<u64>),
+    Frame(u64, Frame),
+    Detach(u64),
+    Stop,
+}
+
+/// What a process that makes records is told.
+#[derive(Debug)]
+pub(super) enum ToSource {
+    Attached(Attached),
+    Frame(Frame),
+}
