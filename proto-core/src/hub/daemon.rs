@@ -26,10 +26,9 @@ impl Hub {
             daemon.opened.insert(id, number);
             daemon.unstored = daemon.unstored.saturating_add(session.pending_bytes);
         }
-        let (received, durable) = (session.received(), session.durable);
-        let ended = matches!(session.life, Life::Ended(_));
-        self.reply(from, Head::Resume { session: id, next: received });
-        if durable > 0 || ended {
+        let (next, durable) = (session.expected(), session.acknowledged());
+        self.reply(from, Head::Resume { session: id, next });
+        if durable > 0 {
             self.reply(from, Head::Acknowledge { session: id, next: durable });
         }
     }
@@ -125,7 +124,10 @@ impl Hub {
                 self.deliver_end_live(number);
             }
             Life::Ending(_) => {}
-            Life::Ended(_) => self.reply(from, Head::Acknowledge { session: id, next }),
+            Life::Ended(_) => {
+                let next = session.acknowledged();
+                self.reply(from, Head::Acknowledge { session: id, next });
+            }
         }
     }
 
@@ -205,7 +207,7 @@ impl Hub {
             return;
         };
         session.life = Life::Ended(outcome);
-        let (id, next, writer) = (session.id, session.durable, session.writer);
+        let (id, next, writer) = (session.id, session.acknowledged(), session.writer);
         if let Some(writer) = writer {
             self.reply(writer, Head::Acknowledge { session: id, next });
         }

@@ -113,6 +113,20 @@ impl Session {
         self.durable.saturating_add(self.pending.len() as u64)
     }
 
+    /// What the daemon is to send next: an end that is durable counts as one more record (WIRE section 6).
+    pub(super) fn expected(&self) -> u64 {
+        self.received().saturating_add(u64::from(self.has_ended()))
+    }
+
+    /// What is acknowledged: the records that are durable, and the end once it is.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.durable.saturating_add(u64::from(self.has_ended()))
+    }
+
+    const fn has_ended(&self) -> bool {
+        matches!(self.life, Life::Ended(_))
+    }
+
     /// Takes the record when it is the next one.
     pub(super) fn arrive(&mut self, sequence: u64, record: &SealedRecord) -> Arrival {
         let expected = self.received();

@@ -110,12 +110,12 @@ fn an_end_comes_last_and_is_acknowledged_again_after_a_reconnect() {
     world.send(daemon, end.clone());
     assert_eq!(world.heads(viewer).last(), Some(&end));
     world.commit_all();
-    assert_eq!(world.heads(daemon), [resume(0), ack(1), ack(1)]);
+    assert_eq!(world.heads(daemon), [resume(0), ack(1), ack(2)]);
     world.crash();
     let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("a", "v"));
     world.open(daemon, S);
     world.send(daemon, end.clone());
-    assert_eq!(world.heads(daemon), [resume(1), ack(1), ack(1)]);
+    assert_eq!(world.heads(daemon), [resume(2), ack(2), ack(2)]);
     world.resume(viewer, S, 0);
     world.settle();
     assert_eq!(world.heads(viewer).last(), Some(&end));

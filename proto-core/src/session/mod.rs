@@ -151,7 +151,8 @@ impl Session {
     fn resume(&mut self, next: u64) {
         if self.is_whole(next) {
             self.state = State::Finished;
-        } else if self.retained.acknowledge(next) {
+        } else if self.retained.reaches(next) {
+            // Nothing is forgotten: what the relay has received need not be durable there.
             self.send_on(Path::Flowing { cursor: next, end_sent: false });
         } else {
             // The relay wants records that are durable already and gone here, or that never were: it lost its store.

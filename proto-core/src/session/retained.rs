@@ -50,9 +50,14 @@ impl Retained {
         (ahead < window as u64).then(|| (record.epoch, record.body.clone()))
     }
 
+    /// Whether one can go on at `next`: it is among what is kept, or just behind it.
+    pub(super) fn reaches(&self, next: u64) -> bool {
+        (self.first..=self.next()).contains(&next)
+    }
+
     /// Forgets every record below `next`. False, and nothing happens, when `next` is not among what is kept.
     pub(super) fn acknowledge(&mut self, next: u64) -> bool {
-        if next < self.first || next > self.next() {
+        if !self.reaches(next) {
             return false;
         }
         while self.first < next {

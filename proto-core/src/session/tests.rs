@@ -94,6 +94,22 @@ fn it_finishes_only_when_the_end_itself_is_durable() {
     assert_eq!(s.stats().pushed_after_end, 1);
 }
 
+/// SES-2: where the relay wants to go on says what it received, not what is durable there. When it then loses that, the records
+/// are still here.
+#[test]
+fn a_resume_forgets_nothing() {
+    let mut s = session();
+    feed(&mut s, Input::Attached);
+    feed(&mut s, resume(0));
+    let first: Vec<_> = ["a", "b"].into_iter().flat_map(|t| feed(&mut s, output(t))).collect();
+    feed(&mut s, Input::Attached);
+    assert_eq!(feed(&mut s, resume(2)), []);
+    feed(&mut s, Input::Attached);
+    assert_eq!(feed(&mut s, resume(0)), first);
+    feed(&mut s, acknowledge(2));
+    assert_eq!(s.pending_bytes(), 0);
+}
+
 /// S118: a cut ends the streaming, for good, and keeps nothing.
 #[test]
 fn a_cut_ends_it() {
