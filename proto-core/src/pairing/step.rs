@@ -164,9 +164,10 @@ impl Pairing {
     fn saved(&mut self, durable: bool) {
         match mem::replace(&mut self.state, State::Finished) {
             State::Saving { pending, expires_at } if durable => {
-                let until = self.latest.after(Duration::from_secs(pending.interval));
-                self.state = State::Polling { pending, expires_at, turn: Turn::Pausing { until } };
+                self.state = State::Polling { pending, expires_at, turn: Turn::Pausing { until: self.latest } };
                 self.outbox.extend(self.shown().map(Output::ShowCode));
+                // At once: a platform that holds polls then answers the moment somebody approves.
+                self.advance();
             }
             State::Saving { .. } => self.state = State::Failed(Reason::StateNotWritten),
             other => {

@@ -34,7 +34,7 @@ fn an_approved_pairing_hands_over_a_complete_binding() {
     desk.answer(201, mint_answer());
     desk.stored();
     assert!(matches!(&desk.said[..], [Output::ShowCode(shown)] if shown.code == "BCDF2345"));
-    assert_eq!(desk.wait(), Duration::from_secs(2));
+    assert_eq!(desk.wait(), Duration::ZERO);
     let (_, poll) = &desk.http[0];
     assert_eq!(poll.url, "https://api.example/api/pairing-codes/BCDF2345");
     assert_eq!(poll.headers[0].1.expose(), "Bearer s3cret-status-token");
@@ -281,6 +281,7 @@ fn a_poll_under_way_at_the_expiry_comes_to_its_end() {
     for approved in [true, false] {
         let mut desk = Desk::shown();
         let expires_at = desk.machine.shown().unwrap().expires_at;
+        desk.answer(200, pending());
         desk.pass(899);
         assert_eq!(desk.http[0].1.headers[1].1.expose(), "wait=1");
         if approved {
@@ -289,7 +290,7 @@ fn a_poll_under_way_at_the_expiry_comes_to_its_end() {
             desk.answer(200, key_set());
             assert!(matches!(desk.said[..], [_, Output::Approved(_)]));
         } else {
-            desk.wait();
+            desk.fire();
             assert_eq!(desk.now, expires_at.after(REQUEST_TIMEOUT));
             desk.http.clear();
             assert_eq!(desk.end(), Status::Failed(&CodeExpired));
@@ -301,6 +302,7 @@ fn a_poll_under_way_at_the_expiry_comes_to_its_end() {
 #[test]
 fn a_suspend_causes_one_poll_or_the_end() {
     let mut desk = Desk::shown();
+    desk.answer(200, pending());
     desk.pass(600);
     assert_eq!(desk.http.len(), 1);
     desk.answer(200, pending());
@@ -416,6 +418,7 @@ fn cancelling_cleans_up() {
     assert_eq!(desk.machine.status(), Status::Failed(&PairingCancelled));
     let mut desk = Desk::shown();
     desk.input(Input::Cancel);
+    desk.http.clear();
     assert_eq!(desk.end(), Status::Failed(&PairingCancelled));
     let mut desk = Desk::shown();
     desk.approve();

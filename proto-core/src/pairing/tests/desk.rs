@@ -101,8 +101,13 @@ impl Desk {
         bytes
     }
 
-    /// Time passes up to the next deadline, and how long that took.
+    /// Time passes up to the next request, and how long that took.
     pub(super) fn wait(&mut self) -> Duration {
+        if self.http.is_empty() { self.fire() } else { Duration::ZERO }
+    }
+
+    /// Time passes up to the next deadline, and how long that took.
+    pub(super) fn fire(&mut self) -> Duration {
         let at = self.machine.poll_timeout().unwrap().at;
         let waited = at.since(self.now);
         self.now = self.now.max(at);
