@@ -1,1 +1,5 @@
-//! See the README.
+//! Suites that need more than one crate, and suites that are the same for many.
+//!
+//! [`laws`] checks the laws of the machine contract for any machine.
+
+pub mod laws;

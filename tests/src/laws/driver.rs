@@ -1,0 +1,303 @@
+//! Runs a trace and writes down what a driver sees; runs it again, a little differently, and compares.
+
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use proto_core::{Deadline, Instant, Machine, Misuse, Status};
+
+use super::{InputOf, Law, OutputOf, REMEMBERED, START, Step, Subject, Trace, Violation};
+
+/// The most deadlines that one step visits.
+const MAX_WAKES: usize = 256;
+
+/// What a driver sees of one step.
+#[derive(Debug, PartialEq)]
+pub struct Observation<O> {
+    /// What came out, drained, and when.
+    pub outputs: Vec<(Instant, O)>,
+    /// The deadline afterwards.
+    pub deadline: Option<Deadline>,
+    /// The status afterwards, as text.
+    pub status: String,
+    /// What [`Machine::handle_input`] complained about.
+    pub misuse: Option<Misuse>,
+}
+
+/// What a driver sees of a whole trace: of the start, then of each step that was not left out.
+type Log<S> = Vec<Option<Observation<OutputOf<S>>>>;
+
+/// How a trace is run.
+#[derive(Clone, Default)]
+struct Manner {
+    /// Fire each deadline at its time, not only when the step is over.
+    punctual: bool,
+    /// Call `handle_timeout` where none is due.
+    ticking: bool,
+    /// What [`Step::Back`] means.
+    clock: Clock,
+    /// Steps whose fact is left out, counted from 1. The time that they take is not.
+    without: BTreeSet<usize>,
+}
+
+/// What becomes of a clock that goes back.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Clock {
+    /// It does go back.
+    #[default]
+    GoesBack,
+    /// It stands still at the latest call.
+    Stands,
+    /// It runs on. For runs that call at other moments: there "the latest call" is not the same.
+    Runs,
+}
+
+/// Checks one of the laws that show in what a driver sees.
+pub(super) fn check<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>) -> Result<(), Violation> {
+    let plain = Manner::default();
+    let forward = Manner { clock: Clock::Runs, ..plain.clone() };
+    let punctual = Manner { punctual: true, ..forward.clone() };
+    let (one, other, reported) = match law {
+        Law::L3 => (forward.clone(), Manner { ticking: true, ..forward }, law),
+        Law::L6 => (forward.clone(), Manner { without: misused(subject, trace, &forward)?, ..forward }, law),
+        Law::L10 => (punctual.clone(), Manner { ticking: true, ..punctual }, law),
+        Law::Clamp => (plain.clone(), Manner { clock: Clock::Stands, ..plain }, law),
+        _ => (plain.clone(), plain, Law::L5),
+    };
+    let (one, other) = (run(subject, reported, trace, &one)?, run(subject, reported, trace, &other)?);
+    for (step, pair) in one.iter().zip(&other).enumerate() {
+        if let (Some(a), Some(b)) = pair
+            && a != b
+        {
+            return Err(Violation { law: reported, step, what: format!("{a:#?}\nbecame\n{b:#?}") });
+        }
+    }
+    Ok(())
+}
+
+/// The steps at which the machine complained.
+fn misused<S: Subject>(subject: &S, trace: &Trace<S::Fact>, manner: &Manner) -> Result<BTreeSet<usize>, Violation> {
+    let log = run(subject, Law::L6, trace, manner)?;
+    let complaints = log.iter().enumerate().filter(|(_, seen)| seen.as_ref().is_some_and(|seen| seen.misuse.is_some()));
+    Ok(complaints.map(|(step, _)| step).collect())
+}
+
+fn run<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>, manner: &Manner) -> Result<Log<S>, Violation> {
+    catching(|| {
+        let mut run = Run::new(subject, law, trace.seed, manner);
+        let mut log = vec![Some(run.observe(None, |_| Ok(()))?)];
+        for what in &trace.steps {
+            run.step += 1;
+            let seen = run.perform(what)?;
+            log.push((!manner.without.contains(&run.step)).then_some(seen));
+        }
+        Ok(log)
+    })
+}
+
+/// A panic is a violation of L7.
+pub(super) fn catching<T>(work: impl FnOnce() -> Result<T, Violation>) -> Result<T, Violation> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let what = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Violation { law: Law::L7, step: 0, what })
+    })
+}
+
+/// One run of a machine.
+struct Run<'a, S: Subject> {
+    subject: &'a S,
+    /// The law that is broken when a spurious timeout changes something.
+    law: Law,
+    manner: &'a Manner,
+    machine: S::Machine,
+    said: Vec<OutputOf<S>>,
+    /// What came out since the step began.
+    outputs: Vec<(Instant, OutputOf<S>)>,
+    /// The driver's clock.
+    now: Instant,
+    /// The latest call that was neither spurious nor misused. What a machine takes from the `now` of such calls is its own
+    /// business: only one that runs a second time without them shows whether they left a trace.
+    latest: Instant,
+    /// The status in which it ended.
+    ended: Option<String>,
+    step: usize,
+}
+
+impl<'a, S: Subject> Run<'a, S> {
+    fn new(subject: &'a S, law: Law, seed: u64, manner: &'a Manner) -> Self {
+        let machine = subject.start(seed);
+        let (said, outputs) = (Vec::new(), Vec::new());
+        Self { subject, law, manner, machine, said, outputs, now: START, latest: START, ended: None, step: 0 }
+    }
+
+    fn perform(&mut self, step: &Step<S::Fact>) -> Result<Observation<OutputOf<S>>, Violation> {
+        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at).filter(|at| *at != Instant::MAX);
+        match step {
+            Step::Fact(fact) => self.hear(fact, self.now),
+            Step::Back(fact, by) => match self.manner.clock {
+                Clock::GoesBack => self.hear(fact, earlier(self.latest, *by)),
+                Clock::Stands => self.hear(fact, self.latest),
+                Clock::Runs => self.hear(fact, self.now),
+            },
+            Step::Advance(by) => self.observe(None, |run| run.sleep_until(run.now.after(*by))),
+            Step::Deadline => self.observe(None, |run| run.sleep_until(deadline.unwrap_or(run.now).max(run.now))),
+            Step::JustBefore(fact) => {
+                let before = deadline.map(|at| earlier(at, Duration::from_nanos(1)));
+                self.sleep_until(before.unwrap_or(self.now).max(self.now))?;
+                self.hear(fact, self.now)
+            }
+        }
+    }
+
+    fn hear(&mut self, fact: &S::Fact, now: Instant) -> Result<Observation<OutputOf<S>>, Violation> {
+        let is_left_out = self.manner.without.contains(&self.step);
+        let input = (!is_left_out).then(|| (now, self.subject.input(fact, &self.said)));
+        self.observe(input, |_| Ok(()))
+    }
+
+    /// Hands in the input or does the work; drains, checks what must hold after each call, and writes down what was seen.
+    fn observe(
+        &mut self,
+        input: Option<(Instant, InputOf<S>)>,
+        work: impl FnOnce(&mut Self) -> Result<(), Violation>,
+    ) -> Result<Observation<OutputOf<S>>, Violation> {
+        let misuse = match input {
+            Some((now, input)) => self.hand_in(now, input)?,
+            None => None,
+        };
+        self.drain()?;
+        work(self)?;
+        let outputs = core::mem::take(&mut self.outputs);
+        Ok(Observation { outputs, deadline: self.machine.poll_timeout(), status: self.status(), misuse })
+    }
+
+    fn hand_in(&mut self, now: Instant, input: InputOf<S>) -> Result<Option<Misuse>, Violation> {
+        let before = (self.machine.poll_timeout(), self.status());
+        let Err(misuse) = self.machine.handle_input(now, input) else {
+            self.latest = self.latest.max(now);
+            return Ok(None);
+        };
+        let after = (self.machine.poll_timeout(), self.status());
+        if before != after {
+            self.broken(Law::L6, format!("{misuse:?} made {after:?} of {before:?}"))?;
+        }
+        if let Some(output) = self.machine.poll_output() {
+            self.broken(Law::L6, format!("{misuse:?} brought {output:?}"))?;
+        }
+        Ok(Some(misuse))
+    }
+
+    /// Lets time pass. A driver that is not punctual wakes once, late.
+    fn sleep_until(&mut self, until: Instant) -> Result<(), Violation> {
+        for _ in 0..MAX_WAKES {
+            let due = self.machine.poll_timeout().map(|deadline| deadline.at).filter(|at| *at <= until);
+            self.tick_until(due.unwrap_or(until))?;
+            let Some(due) = due else { break };
+            self.now = if self.manner.punctual { due.max(self.now) } else { until };
+            self.fire()?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    fn fire(&mut self) -> Result<(), Violation> {
+        self.latest = self.latest.max(self.now);
+        self.machine.handle_timeout(self.now);
+        self.drain()?;
+        match self.machine.poll_timeout() {
+            Some(deadline) if deadline.at <= self.now && self.now != Instant::MAX => {
+                self.broken(Law::L2, format!("{deadline:?} is due after a timeout at {:?}", self.now))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Timeouts that are not due: every millisecond for a while, then now and then.
+    fn tick_until(&mut self, until: Instant) -> Result<(), Violation> {
+        if !self.manner.ticking {
+            return Ok(());
+        }
+        let gap = until.since(self.now);
+        let dense = (0..16).map(Duration::from_millis);
+        let sparse = (1..8).map(|part| gap / 8 * part);
+        let last = gap.saturating_sub(Duration::from_nanos(1));
+        for after in dense.chain(sparse).chain([last]).filter(|after| *after < gap).collect::<BTreeSet<_>>() {
+            let before = (self.machine.poll_timeout(), self.status());
+            self.machine.handle_timeout(self.now.after(after));
+            if let Some(output) = self.machine.poll_output() {
+                return self.broken(self.law, format!("a spurious timeout brought {output:?}"));
+            }
+            let now = (self.machine.poll_timeout(), self.status());
+            if before != now {
+                return self.broken(self.law, format!("a spurious timeout made {now:?} of {before:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), Violation> {
+        let was_ended = self.ended.is_some();
+        let mut count = 0;
+        while let Some(output) = self.machine.poll_output() {
+            count += 1;
+            if was_ended {
+                return self.broken(Law::L4, format!("said after its end: {output:?}"));
+            }
+            if count > S::MAX_OUTPUTS {
+                return self.broken(Law::L8, format!("more than {} outputs from one call", S::MAX_OUTPUTS));
+            }
+            self.said.push(output.clone());
+            self.outputs.push((self.now, output));
+        }
+        let forgotten = self.said.len().saturating_sub(REMEMBERED);
+        self.said.drain(..forgotten);
+        self.check_rest()
+    }
+
+    /// What must hold whenever the machine is drained.
+    fn check_rest(&mut self) -> Result<(), Violation> {
+        let (deadline, status) = (self.machine.poll_timeout(), self.status());
+        if let Some(output) = self.machine.poll_output() {
+            return self.broken(Law::L1, format!("drained, and then {output:?}"));
+        }
+        if let Status::Running { waiting_for } = self.machine.status() {
+            if deadline.is_none() && waiting_for.trim().is_empty() {
+                return self.broken(Law::L9, "waits without saying what for".into());
+            }
+            if let Some(ended) = &self.ended {
+                return self.broken(Law::L4, format!("{ended} became {status}"));
+            }
+            return Ok(());
+        }
+        if let Some(deadline) = deadline {
+            return self.broken(Law::L4, format!("ended with a deadline: {deadline:?}"));
+        }
+        match &self.ended {
+            Some(ended) if *ended != status => self.broken(Law::L4, format!("{ended} became {status}")),
+            _ => {
+                self.ended = Some(status);
+                Ok(())
+            }
+        }
+    }
+
+    fn status(&self) -> String {
+        match self.machine.status() {
+            Status::Running { waiting_for } => format!("waiting for {waiting_for}"),
+            Status::Finished => "finished".into(),
+            Status::Failed(why) => format!("failed: {why:?}"),
+        }
+    }
+
+    fn broken(&self, law: Law, what: String) -> Result<(), Violation> {
+        Err(Violation { law, step: self.step, what })
+    }
+}
+
+fn earlier(than: Instant, by: Duration) -> Instant {
+    let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+    Instant::from_nanos(than.as_nanos().saturating_sub(by))
+}

@@ -1,0 +1,46 @@
+//! Traces: what happens to a machine, and when.
+
+use std::{fmt::Debug, time::Duration};
+
+use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
+
+/// What happens to a machine, from its start on.
+#[derive(Clone, Debug)]
+pub struct Trace<F> {
+    /// For [`Subject::start`](super::Subject::start).
+    pub seed: u64,
+    /// In order.
+    pub steps: Vec<Step<F>>,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub enum Step<F> {
+    /// A fact arrives now.
+    Fact(F),
+    /// A fact arrives, and the clock says that it is this much earlier than at the latest call.
+    Back(F, Duration),
+    /// The driver is busy or suspended this long; then it fires what is due.
+    Advance(Duration),
+    /// The driver sleeps until exactly the deadline.
+    Deadline,
+    /// A fact arrives one nanosecond before the deadline.
+    JustBefore(F),
+}
+
+/// Traces of up to 48 steps.
+pub(super) fn traces<F: Clone + Debug + 'static>(facts: BoxedStrategy<F>) -> impl Strategy<Value = Trace<F>> {
+    let step = prop_oneof![
+        8 => facts.clone().prop_map(Step::Fact),
+        1 => (facts.clone(), durations()).prop_map(|(fact, by)| Step::Back(fact, by)),
+        2 => durations().prop_map(Step::Advance),
+        3 => Just(Step::Deadline),
+        1 => facts.prop_map(Step::JustBefore),
+    ];
+    (any::<u64>(), vec(step, 0..48)).prop_map(|(seed, steps)| Trace { seed, steps })
+}
+
+/// From nothing to about three days, each order of magnitude as likely as the next.
+fn durations() -> impl Strategy<Value = Duration> {
+    (0_u32..=48, any::<u64>()).prop_map(|(bits, random)| Duration::from_nanos(random & ((1 << bits) - 1)))
+}

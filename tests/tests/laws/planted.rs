@@ -1,0 +1,271 @@
+//! META-1: a machine that breaks exactly one law at a time, and the suite that notices.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{Deadline, Instant, Machine, Misuse, Outbox, Status};
+use tests::laws::{self, Law, Subject};
+
+/// An egg timer: set it, and it rings. With a bug, or none.
+#[derive(Clone, Debug)]
+struct EggTimer {
+    bug: Option<Bug>,
+    state: State,
+    latest: Instant,
+    latest_call: Instant,
+    settings: VecDeque<u16>,
+    outbox: Outbox<Said>,
+    echoes: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Bug {
+    SpeaksAfterDrained,
+    RearmsAtOnce,
+    DelaysOnSpuriousTimeout,
+    RingsOnSpuriousTimeout,
+    KeepsDeadlineAfterEnd,
+    ListensAfterEnd,
+    Random,
+    StopsBeforeComplaining,
+    ComplainsAloud,
+    Panics,
+    QueueGrows,
+    HistoryGrows,
+    TalksTooMuch,
+    WaitsForNothing,
+    TakesGapsForSuspends,
+    BelievesTheClock,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    Idle,
+    Set(Instant),
+    Finished,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Said {
+    Armed(u64),
+    Rang,
+}
+
+#[derive(Clone, Debug)]
+enum Heard {
+    /// In milliseconds, not 0.
+    Set(u16),
+    Stop,
+}
+
+const HISTORY: usize = 4;
+
+impl EggTimer {
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn set(&mut self, now: Instant, millis: u16) -> Result<(), Misuse> {
+        if millis == 0 {
+            if self.has(Bug::StopsBeforeComplaining) {
+                self.settings.clear();
+            }
+            if self.has(Bug::ComplainsAloud) {
+                self.outbox.push(Said::Rang);
+            }
+            return Err(Misuse::OutOfRange("0"));
+        }
+        assert!(!(self.has(Bug::Panics) && millis % 8 == 7), "seven");
+        self.settings.push_back(millis);
+        if self.settings.len() > HISTORY && !self.has(Bug::HistoryGrows) {
+            self.settings.pop_front();
+        }
+        let oldest = self.settings.front().copied().map_or(0, u64::from);
+        let noise = if self.has(Bug::Random) { RandomState::new().hash_one(0) } else { 0 };
+        let copies = if self.has(Bug::TalksTooMuch) { millis.into() } else { 1 };
+        for _ in 0..copies {
+            self.outbox.push(Said::Armed(oldest ^ noise));
+        }
+        self.state = State::Set(now.after(Duration::from_millis(millis.into())));
+        Ok(())
+    }
+}
+
+impl Machine for EggTimer {
+    type Input = Heard;
+    type Output = Said;
+    type Failure = core::convert::Infallible;
+
+    fn handle_input(&mut self, now: Instant, input: Heard) -> Result<(), Misuse> {
+        if !self.outbox.has_room() && !self.has(Bug::QueueGrows) {
+            return Err(Misuse::Full("outbox"));
+        }
+        self.latest = if self.has(Bug::BelievesTheClock) { now } else { self.latest.max(now) };
+        self.latest_call = self.latest;
+        match input {
+            Heard::Set(millis) if self.state != State::Finished || self.has(Bug::ListensAfterEnd) => {
+                let state = self.state.clone();
+                self.set(self.latest, millis)?;
+                if state == State::Finished {
+                    self.state = state;
+                }
+            }
+            Heard::Stop => self.state = State::Finished,
+            Heard::Set(_) => {}
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let is_suspend = self.has(Bug::TakesGapsForSuspends) && now.since(self.latest_call) > Duration::from_millis(500);
+        self.latest_call = self.latest_call.max(now);
+        match self.state {
+            State::Set(at) if at <= now => {
+                self.latest = self.latest.max(now);
+                self.state = if self.has(Bug::RearmsAtOnce) { State::Set(now) } else { State::Idle };
+                if !is_suspend {
+                    self.outbox.push(Said::Rang);
+                }
+            }
+            State::Set(at) if self.has(Bug::DelaysOnSpuriousTimeout) => {
+                self.state = State::Set(at.max(now.after(Duration::from_millis(9))));
+            }
+            State::Idle if self.has(Bug::RingsOnSpuriousTimeout) => self.outbox.push(Said::Rang),
+            _ => {}
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Said> {
+        let output = self.outbox.pop();
+        if output.is_none() && self.has(Bug::SpeaksAfterDrained) {
+            self.echoes = (self.echoes + 1) % 2;
+            return (self.echoes == 0).then_some(Said::Rang);
+        }
+        output
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        match self.state {
+            State::Set(at) => Some(Deadline::new(at, "the egg is done")),
+            State::Finished if self.has(Bug::KeepsDeadlineAfterEnd) => Some(Deadline::new(Instant::MAX, "never")),
+            State::Idle | State::Finished => None,
+        }
+    }
+
+    fn status(&self) -> Status<'_, core::convert::Infallible> {
+        match self.state {
+            State::Finished => Status::Finished,
+            _ if self.has(Bug::WaitsForNothing) => Status::Running { waiting_for: "" },
+            _ => Status::Running { waiting_for: "somebody to set it" },
+        }
+    }
+}
+
+/// The timer with this bug.
+struct With(Option<Bug>);
+
+impl Subject for With {
+    type Machine = EggTimer;
+    type Fact = Heard;
+    const MAX_DEBUG: usize = 1024;
+
+    fn start(&self, _seed: u64) -> EggTimer {
+        EggTimer {
+            bug: self.0,
+            state: State::Idle,
+            latest: laws::START,
+            latest_call: laws::START,
+            settings: VecDeque::new(),
+            outbox: Outbox::new(),
+            echoes: 0,
+        }
+    }
+
+    fn facts(&self) -> BoxedStrategy<Heard> {
+        prop_oneof![20 => (0_u16..2_000).prop_map(Heard::Set), 2 => Just(Heard::Set(0)), 1 => Just(Heard::Stop)].boxed()
+    }
+
+    fn flood(&self) -> BoxedStrategy<Heard> {
+        (0_u16..2_000).prop_map(Heard::Set).boxed()
+    }
+
+    fn input(&self, fact: &Heard, _said: &[Said]) -> Heard {
+        fact.clone()
+    }
+}
+
+/// A machine without a bug passes, so that what follows says something.
+#[test]
+fn a_sound_machine_keeps_every_law() {
+    laws::check(&With(None), 64);
+}
+
+fn caught(bug: Bug, law: Law) {
+    let report = laws::search(&With(Some(bug)), law, 256).expect_err("the planted bug goes unnoticed");
+    let headline = report.lines().next().unwrap_or_default();
+    assert!(headline.contains(&format!("{law:?} does not hold")), "{bug:?} was reported as: {headline}");
+}
+
+#[test]
+fn l1_catches_a_queue_that_fills_by_itself() {
+    caught(Bug::SpeaksAfterDrained, Law::L1);
+}
+
+#[test]
+fn l2_catches_a_deadline_that_stays_due() {
+    caught(Bug::RearmsAtOnce, Law::L2);
+}
+
+#[test]
+fn l3_catches_what_a_spurious_timeout_changes() {
+    caught(Bug::DelaysOnSpuriousTimeout, Law::L3);
+    caught(Bug::RingsOnSpuriousTimeout, Law::L3);
+}
+
+#[test]
+fn l4_catches_an_end_that_is_none() {
+    caught(Bug::KeepsDeadlineAfterEnd, Law::L4);
+    caught(Bug::ListensAfterEnd, Law::L4);
+}
+
+#[test]
+fn l5_catches_chance() {
+    caught(Bug::Random, Law::L5);
+}
+
+#[test]
+fn l6_catches_misuse_that_leaves_a_trace() {
+    caught(Bug::StopsBeforeComplaining, Law::L6);
+    caught(Bug::ComplainsAloud, Law::L6);
+}
+
+#[test]
+fn l7_catches_panics() {
+    caught(Bug::Panics, Law::L7);
+}
+
+#[test]
+fn l8_catches_what_grows() {
+    caught(Bug::QueueGrows, Law::L8);
+    caught(Bug::HistoryGrows, Law::L8);
+    caught(Bug::TalksTooMuch, Law::L8);
+}
+
+#[test]
+fn l9_catches_waiting_for_nothing() {
+    caught(Bug::WaitsForNothing, Law::L9);
+}
+
+#[test]
+fn l10_catches_a_machine_that_needs_ticks() {
+    caught(Bug::TakesGapsForSuspends, Law::L10);
+}
+
+#[test]
+fn a_clock_that_goes_back_must_stand() {
+    caught(Bug::BelievesTheClock, Law::Clamp);
+}
