@@ -221,7 +221,8 @@ impl Machine for KeySet {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.fetch_if_due(now);
+        self.latest = now.max(self.latest);
+        self.fetch_if_due(self.latest);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -386,6 +386,9 @@ impl<N: Noise> Machine for Link<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
         self.latest = self.latest.max(now);
         match input {
             Input::Happening(Happening::Connected((), entropy)) if matches!(self.state, State::Connecting) => {

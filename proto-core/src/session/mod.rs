@@ -94,21 +94,20 @@ impl Session {
         &self.stats
     }
 
-    fn push(&mut self, content: Content) -> Result<(), Misuse> {
-        let State::Live { path, stream: Stream::Open } = &self.state else {
+    const fn is_open(&self) -> bool {
+        matches!(self.state, State::Live { stream: Stream::Open, .. })
+    }
+
+    fn push(&mut self, content: Content) {
+        let State::Live { path, stream: Stream::Open } = self.state else {
             self.stats.pushed_after_end += 1;
-            return Ok(());
+            return;
         };
-        if !self.has_room() {
-            return Err(Misuse::Full("session buffer"));
-        }
-        let path = *path;
         if pieces(content).all(|piece| self.retain(piece)) {
             self.send_on(path);
         } else {
             self.fail(Reason::SessionTooLong);
         }
-        Ok(())
     }
 
     /// Seals one record and keeps it. False when no record can be sealed any more, after 2^32 epochs.
@@ -141,6 +140,7 @@ impl Session {
 
     fn frame(&mut self, frame: &Frame) {
         match &frame.head {
+            _ if !matches!(self.state, State::Live { .. }) => self.stats.strange_frames += 1,
             Head::Resume { session, next } if *session == self.id => self.resume(*next),
             Head::Acknowledge { session, next } if *session == self.id => self.acknowledged(*next),
             Head::Revoke { reason } => self.fail(*reason),
@@ -218,9 +218,15 @@ impl Machine for Session {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
+        if matches!(input, Input::Push(_)) && self.is_open() && !self.has_room() {
+            return Err(Misuse::Full("session buffer"));
+        }
         self.latest = self.latest.max(now);
         match input {
-            Input::Push(content) => return self.push(content),
+            Input::Push(content) => self.push(content),
             Input::Attached => self.attached(),
             Input::Detached => self.detached(),
             Input::Frame(frame) => self.frame(&frame),

@@ -36,7 +36,7 @@ pub(super) enum Stream {
 pub struct Stats {
     /// Content pushed after the end or after a cut.
     pub pushed_after_end: u64,
-    /// Frames that are not for a session, or for another one.
+    /// Frames that are not for a session, for another one, or came after its end.
     pub strange_frames: u64,
     /// Acknowledgements from before a reconnect.
     pub stale_acknowledgements: u64,
