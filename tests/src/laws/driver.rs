@@ -77,6 +77,12 @@ pub(super) fn check<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>) -
     Ok(())
 }
 
+/// The statuses along a trace.
+pub(super) fn statuses<S: Subject>(subject: &S, trace: &Trace<S::Fact>) -> Result<Vec<String>, Violation> {
+    let log = run(subject, Law::L5, trace, &Manner::default())?;
+    Ok(log.into_iter().flatten().map(|seen| seen.status).collect())
+}
+
 /// The steps at which the machine complained.
 fn misused<S: Subject>(subject: &S, trace: &Trace<S::Fact>, manner: &Manner) -> Result<BTreeSet<usize>, Violation> {
     let log = run(subject, Law::L6, trace, manner)?;
@@ -120,7 +126,8 @@ struct Run<'a, S: Subject> {
     now: Instant,
     /// The latest call that was neither spurious nor misused. What a machine takes from the `now` of such calls is its own
     /// business: only one that runs a second time without them shows whether they left a trace.
-    latest: Instant,
+    /// A machine may be made without a clock, so before the first call there is none to go back from.
+    latest: Option<Instant>,
     /// The status in which it ended.
     ended: Option<String>,
     step: usize,
@@ -130,7 +137,7 @@ impl<'a, S: Subject> Run<'a, S> {
     fn new(subject: &'a S, law: Law, seed: u64, manner: &'a Manner) -> Self {
         let machine = subject.start(seed);
         let (said, outputs) = (Vec::new(), Vec::new());
-        Self { subject, law, manner, machine, said, outputs, now: START, latest: START, ended: None, step: 0 }
+        Self { subject, law, manner, machine, said, outputs, now: START, latest: None, ended: None, step: 0 }
     }
 
     fn perform(&mut self, step: &Step<S::Fact>) -> Result<Observation<OutputOf<S>>, Violation> {
@@ -138,8 +145,8 @@ impl<'a, S: Subject> Run<'a, S> {
         match step {
             Step::Fact(fact) => self.hear(fact, self.now),
             Step::Back(fact, by) => match self.manner.clock {
-                Clock::GoesBack => self.hear(fact, earlier(self.latest, *by)),
-                Clock::Stands => self.hear(fact, self.latest),
+                Clock::GoesBack => self.hear(fact, self.latest.map_or(self.now, |latest| earlier(latest, *by))),
+                Clock::Stands => self.hear(fact, self.latest.unwrap_or(self.now)),
                 Clock::Runs => self.hear(fact, self.now),
             },
             Step::Advance(by) => self.observe(None, |run| run.sleep_until(run.now.after(*by))),
@@ -177,7 +184,7 @@ impl<'a, S: Subject> Run<'a, S> {
     fn hand_in(&mut self, now: Instant, input: InputOf<S>) -> Result<Option<Misuse>, Violation> {
         let before = (self.machine.poll_timeout(), self.status());
         let Err(misuse) = self.machine.handle_input(now, input) else {
-            self.latest = self.latest.max(now);
+            self.latest = self.latest.max(Some(now));
             return Ok(None);
         };
         let after = (self.machine.poll_timeout(), self.status());
@@ -204,7 +211,7 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     fn fire(&mut self) -> Result<(), Violation> {
-        self.latest = self.latest.max(self.now);
+        self.latest = self.latest.max(Some(self.now));
         self.machine.handle_timeout(self.now);
         self.drain()?;
         match self.machine.poll_timeout() {

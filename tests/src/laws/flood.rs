@@ -1,6 +1,6 @@
 //! L8: whatever comes, and however long, what a machine holds stays in bounds.
 
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 
 use proptest::{
     strategy::{BoxedStrategy, Strategy, ValueTree},
@@ -19,74 +19,88 @@ pub(super) fn check<S: Subject>(subject: &S, trace: &Trace<S::Fact>) -> Result<(
 }
 
 fn undrained<S: Subject>(subject: &S, seed: u64) -> Result<(), Violation> {
-    let mut machine = subject.start(seed);
-    let mut facts = Facts::new(subject, seed);
-    for step in 0..S::FLOOD {
-        let input = subject.input(&facts.next(), &[]);
-        if let Err(Misuse::Full(_)) = machine.handle_input(START, input) {
+    let mut flood = Flood::new(subject, seed);
+    for _ in 0..S::FLOOD {
+        if let Err(Misuse::Full(_)) = flood.step() {
             break;
-        }
-        if step % 64 == 0 {
-            machine.handle_timeout(START);
         }
     }
     let most = Outbox::<()>::LIMIT + S::MAX_OUTPUTS;
-    let queued = core::iter::from_fn(|| machine.poll_output()).take(most + 1).count();
+    let queued = core::iter::from_fn(|| flood.machine.poll_output()).take(most + 1).count();
     if queued > most {
-        return broken(S::FLOOD, format!("more than {most} outputs queued"));
+        return broken(flood.steps, format!("more than {most} outputs queued"));
     }
-    check_size::<S>(&machine, S::FLOOD)
+    flood.check_size()
 }
 
 fn drained<S: Subject>(subject: &S, seed: u64) -> Result<(), Violation> {
-    let (mut machine, mut now) = (subject.start(seed), START);
-    let mut facts = Facts::new(subject, seed);
-    let mut said: Vec<OutputOf<S>> = Vec::new();
-    for step in 0..S::FLOOD / 8 {
-        said.extend(core::iter::from_fn(|| machine.poll_output()).take(S::MAX_OUTPUTS));
-        said.drain(..said.len().saturating_sub(REMEMBERED));
-        if step % 256 == 0 {
-            check_size::<S>(&machine, step)?;
-        }
-        now = now.after(Duration::from_micros(100));
-        if machine.poll_timeout().is_some_and(|deadline| deadline.at <= now && now != Instant::MAX) {
-            machine.handle_timeout(now);
+    let mut flood = Flood::new(subject, seed);
+    for _ in 0..S::FLOOD / 8 {
+        flood.drain();
+        if flood.steps.is_multiple_of(256) {
+            flood.check_size()?;
         }
         // A machine that complains is not broken by it, and goes on.
-        let _ = machine.handle_input(now, subject.input(&facts.next(), &said));
+        let _ = flood.step();
     }
-    while machine.poll_output().is_some() {}
-    check_size::<S>(&machine, S::FLOOD / 8)
+    flood.drain();
+    flood.check_size()
 }
 
-/// What a machine holds shows in its `Debug` text.
-fn check_size<S: Subject>(machine: &S::Machine, step: usize) -> Result<(), Violation> {
-    let size = format!("{machine:?}").len();
-    if size <= S::MAX_DEBUG {
-        return Ok(());
+/// A machine under facts without end, ten thousand a second.
+struct Flood<'a, S: Subject> {
+    subject: &'a S,
+    machine: S::Machine,
+    facts: BoxedStrategy<S::Fact>,
+    chance: TestRunner,
+    said: Vec<OutputOf<S>>,
+    now: Instant,
+    steps: usize,
+}
+
+impl<'a, S: Subject> Flood<'a, S> {
+    fn new(subject: &'a S, seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let chance = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+        let (machine, facts) = (subject.start(seed), subject.flood());
+        let mut flood = Self { subject, machine, facts, chance, said: Vec::new(), now: START, steps: 0 };
+        for fact in subject.before_flood() {
+            flood.drain();
+            let _ = flood.hear(&fact);
+        }
+        flood
     }
-    broken(step, format!("its Debug text is {size} bytes long, more than {}", S::MAX_DEBUG))
+
+    fn step(&mut self) -> Result<(), Misuse> {
+        let fact = self.facts.new_tree(&mut self.chance).expect("the strategy rejects nothing").current();
+        self.hear(&fact)
+    }
+
+    fn hear(&mut self, fact: &S::Fact) -> Result<(), Misuse> {
+        self.steps += 1;
+        self.now = self.now.after(Duration::from_micros(100));
+        if self.machine.poll_timeout().is_some_and(|deadline| deadline.at <= self.now) {
+            self.machine.handle_timeout(self.now);
+        }
+        self.machine.handle_input(self.now, self.subject.input(fact, &self.said))
+    }
+
+    fn drain(&mut self) {
+        self.said.extend(core::iter::from_fn(|| self.machine.poll_output()).take(S::MAX_OUTPUTS));
+        self.said.drain(..self.said.len().saturating_sub(REMEMBERED));
+    }
+
+    /// What a machine holds shows in its `Debug` text.
+    fn check_size(&self) -> Result<(), Violation> {
+        let size = format!("{:?}", self.machine).len();
+        if size <= S::MAX_DEBUG {
+            return Ok(());
+        }
+        broken(self.steps, format!("its Debug text is {size} bytes long, more than {}", S::MAX_DEBUG))
+    }
 }
 
 fn broken(step: usize, what: String) -> Result<(), Violation> {
     Err(Violation { law: Law::L8, step, what })
-}
-
-/// An endless supply of facts.
-struct Facts<F> {
-    strategy: BoxedStrategy<F>,
-    runner: TestRunner,
-}
-
-impl<F: Debug> Facts<F> {
-    fn new<S: Subject<Fact = F>>(subject: &S, seed: u64) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        Self { strategy: subject.flood(), runner: TestRunner::new_with_rng(Config::default(), rng) }
-    }
-
-    fn next(&mut self) -> F {
-        self.strategy.new_tree(&mut self.runner).expect("the strategy rejects nothing").current()
-    }
 }

@@ -22,10 +22,13 @@ mod driver;
 mod flood;
 mod step;
 
-use std::fmt::{self, Debug};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Debug},
+};
 
 use proptest::{
-    strategy::BoxedStrategy,
+    strategy::{BoxedStrategy, Strategy, ValueTree},
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 use proto_core::{Instant, Machine, Outbox};
@@ -47,13 +50,18 @@ pub trait Subject {
     const MAX_DEBUG: usize = 65_536;
 
     /// How many inputs a flood has (L8): more than fit into the queue, unless each is slow.
-    const FLOOD: usize = Outbox::<()>::LIMIT + 4_096;
+    const FLOOD: usize = Outbox::<()>::LIMIT * 2;
 
     /// A fresh machine at [`START`]; the same one for the same seed.
     fn start(&self, seed: u64) -> Self::Machine;
 
     /// Recipes for facts, in and out of order.
     fn facts(&self) -> BoxedStrategy<Self::Fact>;
+
+    /// What leads to where a flood does most (L8).
+    fn before_flood(&self) -> Vec<Self::Fact> {
+        Vec::new()
+    }
 
     /// Recipes for a flood (L8): such as do not end the machine, where that can be helped.
     fn flood(&self) -> BoxedStrategy<Self::Fact> {
@@ -136,17 +144,30 @@ pub fn hold<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>) -> Result
     }
 }
 
-/// Checks all laws, each on `cases` random traces; L8 on two, which are long.
+/// Checks all laws, each on `cases` random traces; L8 on two, which are long. `reached` are the beginnings of statuses
+/// ("waiting for …", "finished", "failed: …") to which such traces must lead, for the laws to have been checked there.
 ///
 /// # Panics
-/// When a law does not hold, with the smallest trace found.
-pub fn check<S: Subject>(subject: &S, cases: u32) {
+/// When a law does not hold, with the smallest trace found, or when a status is not reached.
+pub fn check<S: Subject>(subject: &S, cases: u32, reached: &[&str]) {
     for law in Law::ALL {
         let cases = if law == Law::L8 { 2 } else { cases };
         if let Err(report) = search(subject, law, cases) {
             panic!("{report}");
         }
     }
+    let statuses = statuses(subject, cases);
+    for status in reached {
+        assert!(statuses.iter().any(|seen| seen.starts_with(status)), "no trace reached {status:?}: {statuses:#?}");
+    }
+}
+
+/// The statuses that random traces lead to.
+fn statuses<S: Subject>(subject: &S, cases: u32) -> BTreeSet<String> {
+    let mut runner = TestRunner::deterministic();
+    let traces = step::traces(subject.facts());
+    let trace = |_| traces.new_tree(&mut runner).expect("the strategy rejects nothing").current();
+    (0..cases).map(trace).flat_map(|trace| driver::statuses(subject, &trace).unwrap_or_default()).collect()
 }
 
 /// Looks for a trace that breaks `law`.

@@ -198,10 +198,17 @@ impl Subject for With {
     }
 }
 
+/// A check that never gets where the laws matter is none.
+#[test]
+#[should_panic(expected = "no trace reached \"failed\"")]
+fn traces_that_lead_nowhere_are_reported() {
+    laws::check(&With(None), 8, &["failed"]);
+}
+
 /// A machine without a bug passes, so that what follows says something.
 #[test]
 fn a_sound_machine_keeps_every_law() {
-    laws::check(&With(None), 64);
+    laws::check(&With(None), 64, &["waiting for somebody", "finished"]);
 }
 
 fn caught(bug: Bug, law: Law) {

@@ -1,1 +1,0 @@
-//! One subject per machine.

@@ -1,0 +1,80 @@
+use std::sync::Arc;
+
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
+    secret::SecretText,
+    wire::{Pattern, Role},
+};
+use tests::laws::{self, START, Subject};
+
+use super::world::{Fate, ISSUER, clock, fates, identity, platform_key, secret, token};
+
+struct Entering;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Key(KeyAnswer),
+    Happened(Fate<&'static str>),
+}
+
+impl Subject for Entering {
+    type Machine = Admission;
+    type Fact = Fact;
+    const MAX_OUTPUTS: usize = 1;
+    const MAX_DEBUG: usize = 8_192;
+
+    fn start(&self, seed: u64) -> Admission {
+        let gate = Gate {
+            validate_url: "https://api.example/api/relay/validate".into(),
+            internal_key: SecretText::new("internal"),
+            issuer: Some(ISSUER.into()),
+        };
+        let pattern = if seed.is_multiple_of(2) { Pattern::Ik } else { Pattern::IkPsk2 };
+        let token = if seed.is_multiple_of(16) { SecretText::new("none") } else { token(&secret(1), "A", "r", 1) };
+        let applicant = Applicant { role: Role::Daemon, pattern, static_key: identity(1).static_key(), token };
+        Admission::begin(START, Arc::new(gate), clock(), applicant)
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        let keys = prop_oneof![
+            6 => Just(KeyAnswer::Found(platform_key().public_key())),
+            1 => Just(KeyAnswer::Found(identity(9).identity_key())),
+            1 => Just(KeyAnswer::Unknown),
+            1 => Just(KeyAnswer::Unreachable),
+        ];
+        let bodies = proptest::sample::select(&[
+            r#"{"active":true,"policy_mode":"standard"}"#,
+            r#"{"active":true,"policy_mode":"crypto_pairing","psk":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+            r#"{"active":false,"reason":"machine_revoked"}"#,
+            "<html>",
+        ]);
+        prop_oneof![keys.prop_map(Fact::Key), fates(bodies).prop_map(Fact::Happened)].boxed()
+    }
+
+    fn flood(&self) -> BoxedStrategy<Fact> {
+        Just(Fact::Happened(Fate::Stored)).boxed()
+    }
+
+    fn input(&self, fact: &Fact, _said: &[Output]) -> Input {
+        match fact {
+            Fact::Key(answer) => Input::Key(*answer),
+            Fact::Happened(fate) => Input::Happened(fate.happening((), ToString::to_string)),
+        }
+    }
+}
+
+#[test]
+fn an_admission_keeps_the_laws() {
+    laws::check(
+        &Entering,
+        256,
+        &[
+            "waiting for the signing key",
+            "waiting for the platform",
+            "failed: TokenMalformed",
+            "failed: MachineRevoked",
+            "finished",
+        ],
+    );
+}

@@ -1,0 +1,78 @@
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    Jitter,
+    credential::{Ask, Input, Output, Rotation},
+};
+use tests::laws::{self, START, Subject};
+
+use super::world::{Fate, ISSUER, clock, clocks, fates, id_of, identity, latest, recent, renewed, secret, token};
+
+struct Renewing;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Happened { back: usize, fate: Fate<Body> },
+    Clock(proto_core::WallClock),
+    Stored,
+    RenewNow,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    /// A credential of this generation.
+    Generation(u64),
+    Html,
+}
+
+impl Subject for Renewing {
+    type Machine = Rotation;
+    type Fact = Fact;
+    const MAX_OUTPUTS: usize = 4;
+    const MAX_DEBUG: usize = 16_384;
+    /// Every answer is verified.
+    const FLOOD: usize = 8_192;
+
+    fn start(&self, seed: u64) -> Rotation {
+        let token = token(&secret(1), "A", "r", 1);
+        Rotation::new(START, clock(), ISSUER, identity(1), token, Jitter::new(seed)).unwrap()
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        let bodies = prop_oneof![4 => (1_u64..6).prop_map(Body::Generation), 1 => Just(Body::Html)];
+        prop_oneof![
+            6 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            1 => clocks().prop_map(Fact::Clock),
+            3 => Just(Fact::Stored),
+            3 => Just(Fact::RenewNow),
+        ]
+        .boxed()
+    }
+
+    fn input(&self, fact: &Fact, said: &[Output]) -> Input {
+        match fact {
+            Fact::Happened { back, fate } => {
+                let asked = latest(said, *back, |output| match output {
+                    Output::Effect(effect) => Some(id_of(effect)),
+                    _ => None,
+                });
+                let bake = |body: &Body| match body {
+                    Body::Generation(number) => serde_json::to_string(&renewed(&secret(1), "A", "r", *number)).unwrap(),
+                    Body::Html => "<html>".into(),
+                };
+                Input::Happening(fate.happening(asked.unwrap_or(Ask(99)), bake))
+            }
+            Fact::Clock(clock) => Input::Clock(*clock),
+            Fact::Stored => Input::Stored,
+            Fact::RenewNow => Input::RenewNow,
+        }
+    }
+}
+
+#[test]
+fn a_rotation_keeps_the_laws() {
+    laws::check(
+        &Renewing,
+        128,
+        &["waiting for the time", "waiting for the platform", "waiting for the new credential", "waiting for a new pairing"],
+    );
+}

@@ -1,0 +1,64 @@
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    Jitter,
+    jose::Thumbprint,
+    keyset::{FetchId, Input, KeySet, LookupId, Output, WAITING_MAX},
+};
+use tests::laws::{self, START, Subject};
+
+use super::world::{Fate, fates, id_of, key_set, latest, platform_key, recent};
+
+struct Keys;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Look { lookup: u64, is_known: bool },
+    Happened { back: usize, fate: Fate<&'static str> },
+}
+
+impl Subject for Keys {
+    type Machine = KeySet;
+    type Fact = Fact;
+    /// Everybody who waits is answered at once.
+    const MAX_OUTPUTS: usize = WAITING_MAX + 2;
+    const MAX_DEBUG: usize = WAITING_MAX * 160;
+
+    fn start(&self, seed: u64) -> KeySet {
+        KeySet::new(START, "https://api.example/jwks.json".into(), Jitter::new(seed))
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        let bodies = proptest::sample::select(&["keys", "keys", "{\"keys\":[]}", "<html>", ""]);
+        prop_oneof![
+            3 => any::<(u64, bool)>().prop_map(|(lookup, is_known)| Fact::Look { lookup, is_known }),
+            2 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+        ]
+        .boxed()
+    }
+
+    fn flood(&self) -> BoxedStrategy<Fact> {
+        any::<u64>().prop_map(|lookup| Fact::Look { lookup, is_known: false }).boxed()
+    }
+
+    fn input(&self, fact: &Fact, said: &[Output]) -> Input {
+        match fact {
+            Fact::Look { lookup, is_known } => {
+                let kid = if *is_known { platform_key().kid() } else { Thumbprint([9; 32]) };
+                Input::Look { lookup: LookupId(*lookup), kid }
+            }
+            Fact::Happened { back, fate } => {
+                let asked = latest(said, *back, |output| match output {
+                    Output::Effect(effect) => Some(id_of(effect)),
+                    _ => None,
+                });
+                let bake = |body: &&str| if *body == "keys" { key_set() } else { (*body).into() };
+                Input::Happened(fate.happening(asked.unwrap_or(FetchId(99)), bake))
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_set_keeps_the_laws() {
+    laws::check(&Keys, 256, &["waiting for a lookup", "waiting for the key set"]);
+}

@@ -1,0 +1,130 @@
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    Entropy, Reason, WallClock,
+    api::{DeviceKind, PairingMode, PollAnswer},
+    effect::Effect,
+    files::{Document, PendingPairing},
+    pairing::{Ask, Input, Output, Pairing, Settings},
+    secret::Secret,
+};
+use tests::laws::{self, START, Subject};
+
+use super::world::{Fate, ISSUER, approval, clock, clocks, fates, id_of, key_set, latest, reasons, recent, secret};
+
+struct Waiting;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Happened { back: usize, fate: Fate<Body> },
+    Clock(WallClock),
+    Adopted,
+    Rejected(Reason),
+    Cancel,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    /// What a good platform says to the question that is answered.
+    Fitting,
+    Pending,
+    Denied,
+    Html,
+}
+
+impl Subject for Waiting {
+    type Machine = Pairing;
+    type Fact = Fact;
+    const MAX_OUTPUTS: usize = 4;
+    const MAX_DEBUG: usize = 16_384;
+    /// Every approval is verified.
+    const FLOOD: usize = 8_192;
+
+    fn start(&self, seed: u64) -> Pairing {
+        let settings = Settings {
+            api_endpoint: ISSUER.into(),
+            kind: DeviceKind::Daemon,
+            mode: PairingMode::New,
+            org: seed.is_multiple_of(4).then(|| "a".into()),
+            name: "laptop".into(),
+            software: "vpd".into(),
+        };
+        Pairing::start(START, clock(), settings, &Entropy::new([7; 32]))
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        prop_oneof![
+            24 => happened(prop_oneof![6 => Just(Body::Fitting), 3 => Just(Body::Pending), 1 => Just(Body::Denied), 1 => Just(Body::Html)]),
+            2 => clocks().prop_map(Fact::Clock),
+            2 => Just(Fact::Adopted),
+            1 => reasons().prop_map(Fact::Rejected),
+            1 => Just(Fact::Cancel),
+        ]
+        .boxed()
+    }
+
+    fn flood(&self) -> BoxedStrategy<Fact> {
+        happened(prop_oneof![Just(Body::Pending), Just(Body::Html)])
+    }
+
+    fn input(&self, fact: &Fact, said: &[Output]) -> Input {
+        match fact {
+            Fact::Happened { back, fate } => {
+                let asked = latest(said, *back, |output| match output {
+                    Output::Effect(effect) => Some(id_of(effect)),
+                    _ => None,
+                });
+                let ask = asked.unwrap_or(Ask::Poll(99));
+                Input::Happening(fate.happening(ask, |body| bake(body, ask, said)))
+            }
+            Fact::Clock(clock) => Input::Clock(*clock),
+            Fact::Adopted => Input::Adopted,
+            Fact::Rejected(reason) => Input::Rejected(*reason),
+            Fact::Cancel => Input::Cancel,
+        }
+    }
+}
+
+fn happened(bodies: impl Strategy<Value = Body> + 'static) -> BoxedStrategy<Fact> {
+    (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }).boxed()
+}
+
+fn bake(body: &Body, ask: Ask, said: &[Output]) -> String {
+    match (body, ask) {
+        (Body::Html, _) => "<html>".into(),
+        (Body::Pending, _) => r#"{"status":"pending"}"#.into(),
+        (Body::Denied, _) => r#"{"status":"denied"}"#.into(),
+        (Body::Fitting, Ask::Mint(_)) => {
+            r#"{"code":"BCDF2345","status_token":"s","url":"https://app.example/pair?code=BCDF2345","expires_in":900}"#.into()
+        }
+        (Body::Fitting, Ask::KeySet(_)) => key_set(),
+        (Body::Fitting, _) => {
+            let seed = latest(said, 0, seed).unwrap_or(secret(0));
+            serde_json::to_string(&PollAnswer::Approved(Box::new(approval(&seed, "A", "r")))).unwrap()
+        }
+    }
+}
+
+/// The seed of the identity, as the pending file has it.
+fn seed(output: &Output) -> Option<Secret> {
+    match output {
+        Output::Effect(Effect::Store(_, _, bytes)) => Some(PendingPairing::parse(bytes.expose()).ok()?.seed),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_pairing_keeps_the_laws() {
+    laws::check(
+        &Waiting,
+        128,
+        &[
+            "waiting for a code",
+            "waiting for the pending file to be durable",
+            "waiting for an approval",
+            "waiting for the platform's key set",
+            "waiting for the pending file to be removed",
+            "failed: CodeExpired",
+            "finished",
+        ],
+    );
+}
