@@ -202,8 +202,10 @@ fn killed_at_any_moment() {
         for _ in 0..moment {
             machine.report();
         }
+        // First whoever asked, who would start the daemon again.
+        wait.kill().unwrap();
+        wait.wait().unwrap();
         machine.kill();
-        let _ = wait.wait();
         machine.start();
         let report = machine.report().expect("it runs");
         assert_eq!(report.bindings.len(), 0);

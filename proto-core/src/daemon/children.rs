@@ -76,6 +76,7 @@ impl<N: Noise> Daemon<N> {
         }
         self.end_pairing();
         self.bridges.retain(|_, bridge| matches!(bridge.status(), Status::Running { .. }));
+        self.answer_cancelled();
         self.answer_unpaired();
     }
 

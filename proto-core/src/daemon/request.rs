@@ -22,10 +22,7 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn request(&mut self, id: RequestId, request: Request) {
         let done = match request {
             Request::Pair(request, entropy) => self.pair(request, &entropy),
-            Request::CancelPairing => {
-                self.drive_pairing(pairing::Input::Cancel);
-                Ok(())
-            }
+            Request::CancelPairing => return self.cancel_pairing(id),
             Request::Reconnect => {
                 self.hurry();
                 Ok(())
@@ -57,6 +54,25 @@ impl<N: Noise> Daemon<N> {
         };
         self.pairing = Some(Pairing::start(self.latest, self.clock, settings, entropy));
         Ok(())
+    }
+
+    /// Answered when the pairing has ended, so that the next one can begin.
+    fn cancel_pairing(&mut self, id: RequestId) {
+        self.tasks.insert(Errand::Request(id), Task::Cancelling);
+        self.drive_pairing(pairing::Input::Cancel);
+    }
+
+    /// There is no pairing any more: whoever wanted that is told.
+    pub(super) fn answer_cancelled(&mut self) {
+        if self.pairing.is_none() {
+            let is_done = |errand: &Errand, task: &mut Task| matches!((errand, task), (Errand::Request(_), Task::Cancelling));
+            let done: Vec<_> = self.tasks.extract_if(.., is_done).map(|(errand, _)| errand).collect();
+            for errand in done {
+                if let Errand::Request(id) = errand {
+                    self.answer(id, Ok(Answer::Done));
+                }
+            }
+        }
     }
 
     fn hurry(&mut self) {

@@ -28,6 +28,8 @@ pub(super) enum Task {
     Ungranting { ledger: Grants, directory: Directory, files: Vec<Change> },
     /// `vpd unbind`: the files are being removed.
     Uprooting { directory: Directory },
+    /// `vpd pair --cancel`: the pairing is to end.
+    Cancelling,
     /// `vpd unpair`: nothing of the org's bindings is to be left.
     Unpairing { org: Workspace },
 }
