@@ -1,0 +1,87 @@
+//! What happens to machines.
+
+use proto_core::{
+    effect::{Closed, Happening, NetFault},
+    hub::ConnectionId,
+    peer, session,
+    wire::Frame,
+};
+
+use super::{End, Event, Socket, World, clock, relay_url};
+
+impl World {
+    /// The daemon dies: what was not durable is lost, and so are its connections.
+    pub fn kill(&mut self) {
+        self.laptop.daemon = None;
+        self.laptop.life += 1;
+        let lost: Vec<_> = self.sockets.iter().filter(|(_, s)| matches!(s.end, End::Laptop(..))).map(|(id, _)| *id).collect();
+        for connection in lost {
+            self.break_socket(connection);
+        }
+        for run in &mut self.laptop.runs {
+            let _ = run.tell(self.now, session::Input::Detached);
+        }
+    }
+
+    /// The daemon starts; commands that still run come back to it.
+    pub fn boot(&mut self) {
+        let clock = clock();
+        self.laptop.boot(self.now, clock);
+        self.drain_laptop();
+        for run in 0..self.laptop.runs.len() {
+            self.come_back(run);
+        }
+    }
+
+    /// A relay's process dies and starts again.
+    pub fn restart_relay(&mut self, slug: &str) {
+        let url = relay_url(slug);
+        let lost: Vec<_> = self.sockets.iter().filter(|(_, socket)| socket.url == url).map(|(id, _)| *id).collect();
+        for connection in lost {
+            self.break_socket(connection);
+        }
+        let now = self.now;
+        self.relay(slug).restart(now);
+    }
+
+    /// A relay's store stops making anything durable, or goes on.
+    pub fn set_commits(&mut self, slug: &str, commits: bool) {
+        self.relay(slug).commits = commits;
+        self.relay_wants(&relay_url(slug), Vec::new());
+    }
+
+    /// The network at the machine is gone, or back.
+    pub fn set_online(&mut self, is_online: bool) {
+        self.laptop.is_online = is_online;
+        if !is_online {
+            let of_laptop = |socket: &Socket| matches!(socket.end, End::Laptop(..));
+            let lost: Vec<_> = self.sockets.iter().filter(|(_, socket)| of_laptop(socket)).map(|(id, _)| *id).collect();
+            for connection in lost {
+                self.break_socket(connection);
+            }
+        }
+    }
+
+    /// A disk that did not move goes on.
+    pub fn move_disk(&mut self) {
+        self.laptop.disk_moves = true;
+        self.events.extend(self.stuck.drain(..));
+    }
+
+    pub(super) fn break_socket(&mut self, connection: ConnectionId) {
+        let fault = || Closed::Fault(NetFault::Broken);
+        self.events.push_back(Event::ToDevice(connection, Happening::Closed((), fault())));
+        if let Some(url) = self.sockets.get(&connection).map(|socket| socket.url.clone()) {
+            let input = peer::Input::Happened(Happening::Closed(peer::Errand::Socket, fault()));
+            self.events.push_back(Event::Relay(url, connection, input));
+        }
+    }
+
+    /// The relay sends a frame to the machine that nobody asked it to send, such as one of a viewer that is not there.
+    pub fn forge(&mut self, slug: &str, frame: Frame) {
+        let url = relay_url(slug);
+        let of_laptop = |socket: &&Socket| matches!(socket.end, End::Laptop(..)) && socket.url == url;
+        let connection = self.sockets.iter().find(|(_, socket)| of_laptop(socket)).map(|(id, _)| *id).expect("a connection");
+        self.events.push_back(Event::Relay(url, connection, peer::Input::Send(frame)));
+    }
+}

@@ -1,0 +1,290 @@
+//! The control plane as a script: codes, approvals, credentials, key set, validation; all in memory.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use proto_core::{
+    GivenId, Jitter, OrgId, Reason, UnixTime,
+    admission::Gate,
+    api::{
+        Approval, DeviceKind, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem,
+        ROTATE_PATH, RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
+    },
+    effect::{HttpAnswer, HttpRequest},
+    jose::{
+        Claims, Confirmation, Expectation, Expiry, JwkSet, ProofTarget, RELAY_AUDIENCE, SigningKey, Thumbprint, sign, verify,
+        verify_proof,
+    },
+    key::{IdentityKey, StaticKey},
+    secret::{Secret, SecretBytes, SecretText},
+};
+use serde::Serialize;
+
+/// Where it is.
+pub const API: &str = "https://api.example";
+
+/// An organization.
+#[derive(Clone, Debug)]
+pub struct Org {
+    /// Id, slug and name.
+    pub workspace: Workspace,
+    /// Its relay.
+    pub relay: RelayEndpoint,
+    /// How it wants handshakes.
+    pub policy: PolicyMode,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
+/// A runtime target.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Whose.
+    pub org: OrgId,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// The keys of its binding.
+    pub confirmation: Confirmation,
+    /// What else its credentials say.
+    pub install: GivenId,
+    /// This org's view of the machine.
+    pub machine: GivenId,
+    /// The generation of its newest credential.
+    pub generation: u64,
+    /// Whether access was withdrawn.
+    pub revoked: bool,
+    /// Its pre-shared key.
+    pub psk: Option<Secret>,
+}
+
+/// A pairing code.
+#[derive(Clone, Debug)]
+struct Code {
+    request: MintRequest,
+    status_token: String,
+    expires_at: UnixTime,
+    outcome: PollAnswer,
+}
+
+/// The control plane.
+#[derive(Debug)]
+pub struct Platform {
+    /// Whether it answers.
+    pub is_up: bool,
+    /// Seconds from one credential's start to its soft expiry.
+    pub lifetime: u64,
+    /// Seconds from there to its hard expiry.
+    pub renewable: u64,
+    /// Its organizations.
+    pub orgs: BTreeMap<OrgId, Org>,
+    /// Its runtime targets.
+    pub targets: BTreeMap<GivenId, Target>,
+    /// How many credentials were renewed.
+    pub renewals: usize,
+    /// How many codes were made.
+    pub minted: usize,
+    codes: BTreeMap<String, Code>,
+    key: SigningKey,
+    drawn: Jitter,
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        Self {
+            is_up: true,
+            lifetime: 3_600,
+            renewable: 30 * 86_400,
+            orgs: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            renewals: 0,
+            minted: 0,
+            codes: BTreeMap::new(),
+            key: SigningKey::from_seed(&Secret::new([9; 32])),
+            drawn: Jitter::new(0x706c_6174),
+        }
+    }
+}
+
+impl Platform {
+    /// What its relays know of it.
+    pub fn gate() -> Arc<Gate> {
+        let validate_url = format!("{API}{VALIDATE_PATH}");
+        Arc::new(Gate { validate_url, internal_key: SecretText::new("internal"), issuer: Some(API.into()) })
+    }
+
+    /// Its signing key of that name.
+    pub fn signing_key(&self, kid: Thumbprint) -> Option<IdentityKey> {
+        (kid == self.key.kid()).then(|| self.key.public_key())
+    }
+
+    /// Somebody approves a code for this org.
+    pub fn approve(&mut self, code: &str, org: &OrgId, now: UnixTime) {
+        let request = self.codes[code].request.clone();
+        let confirmation =
+            Confirmation { static_key: request.static_key, identity: Thumbprint::of_identity_key(request.identity_key) };
+        let approval = self.enrol(org, request.kind, confirmation, now);
+        self.codes.get_mut(code).unwrap().outcome = PollAnswer::Approved(Box::new(approval));
+    }
+
+    /// Somebody denies a code.
+    pub fn deny(&mut self, code: &str) {
+        self.codes.get_mut(code).unwrap().outcome = PollAnswer::Denied;
+    }
+
+    /// A new device of an org.
+    pub fn enrol(&mut self, org: &OrgId, kind: DeviceKind, confirmation: Confirmation, now: UnixTime) -> Approval {
+        let [install, target_id, machine] = ["in", "rt", "ma"].map(|prefix| self.draw(prefix));
+        let known = &self.orgs[org];
+        let (workspace, relay, policy_mode) = (known.workspace.clone(), known.relay.clone(), known.policy);
+        let psk = (policy_mode == PolicyMode::CryptoPairing).then(|| Secret::new([self.drawn.next().to_be_bytes()[0]; 32]));
+        let target = Target {
+            org: org.clone(),
+            kind,
+            confirmation,
+            install: install.clone(),
+            machine: machine.clone(),
+            generation: 1,
+            revoked: false,
+            psk: psk.clone(),
+        };
+        self.targets.insert(target_id.clone(), target);
+        let issue_token = self.credential(&target_id, now);
+        Approval {
+            workspace,
+            install_id: install,
+            runtime_target_id: target_id,
+            machine_id: machine,
+            issue_token,
+            relay,
+            policy_mode,
+            psk,
+        }
+    }
+
+    /// The newest credential of a target, issued now.
+    pub fn credential(&mut self, target_id: &GivenId, now: UnixTime) -> SecretText {
+        let id = self.draw("jti");
+        let target = &self.targets[target_id];
+        let expires_at = now.plus(self.lifetime);
+        let claims = Claims {
+            issuer: API.into(),
+            audience: RELAY_AUDIENCE.into(),
+            install: target.install.clone(),
+            org: target.org.clone(),
+            runtime_target: target_id.clone(),
+            machine: target.machine.clone(),
+            role: target.kind,
+            generation: target.generation,
+            confirmation: target.confirmation,
+            issued_at: now,
+            not_before: now,
+            expires_at,
+            renewable_until: expires_at.plus(self.renewable),
+            id,
+        };
+        sign(&claims, &self.key)
+    }
+
+    /// Answers a request.
+    pub fn answer(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        let path = request.url.strip_prefix(API).unwrap_or_else(|| panic!("a request to {}", request.url));
+        match path {
+            PAIRING_CODES_PATH => self.mint(request, now),
+            JWKS_PATH => raw(200, self.key_set().to_json().into_bytes()),
+            ROTATE_PATH => self.rotate(request, now),
+            VALIDATE_PATH => self.validate(request),
+            _ => self.poll(path.rsplit('/').next().unwrap(), request, now),
+        }
+    }
+
+    fn key_set(&self) -> JwkSet {
+        [self.key.public_key()].into_iter().collect()
+    }
+
+    fn draw(&mut self, prefix: &str) -> GivenId {
+        format!("{prefix}-{:016x}{:016x}", self.drawn.next(), self.drawn.next()).parse().unwrap()
+    }
+
+    fn mint(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        const LETTERS: &[u8] = b"BCDFGHJKLMNPQRST";
+        let number = self.drawn.next();
+        let code: String = (0..8).map(|n| char::from(LETTERS[usize::try_from(number >> (4 * n)).unwrap() & 15])).collect();
+        let status_token = self.draw("status").to_string();
+        let request = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
+        let expires_at = now.plus(900);
+        let outcome = PollAnswer::Pending;
+        self.codes.insert(code.clone(), Code { request, status_token: status_token.clone(), expires_at, outcome });
+        self.minted += 1;
+        let url = format!("{API}/pair?code={code}");
+        json(201, &MintAnswer { code, status_token: SecretText::new(status_token), url, expires_in: 900, interval: Some(2) })
+    }
+
+    fn poll(&self, code: &str, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        let code = self.codes.get(code).filter(|code| code.expires_at > now);
+        let authorization = header(request, "Authorization");
+        match code.filter(|code| authorization == Some(format!("Bearer {}", code.status_token).as_str())) {
+            Some(code) => json(200, &code.outcome),
+            None => json(404, &Problem::because(404, Reason::CodeExpired)),
+        }
+    }
+
+    fn rotate(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        match self.renew(request, now) {
+            Ok(renewed) => json(200, &renewed),
+            Err(reason) => json(403, &Problem::because(403, reason)),
+        }
+    }
+
+    fn renew(&mut self, request: &HttpRequest, now: UnixTime) -> Result<Renewed, Reason> {
+        let token = header(request, "Authorization").and_then(|text| text.strip_prefix("DPoP ")).ok_or(Reason::TokenMalformed)?;
+        let token = SecretText::new(token);
+        let expected = Expectation { issuer: Some(API.into()), expiry: Expiry::Renew };
+        let claims = verify(&token, &self.key_set(), now, &expected)?;
+        let proof = SecretText::new(header(request, "DPoP").ok_or(Reason::TokenMalformed)?);
+        let goal = ProofTarget { method: "POST", url: &request.url, token: &token };
+        verify_proof(&proof, goal, claims.confirmation.identity, now)?;
+        let RotateRequest { generation } = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
+        let target = self.targets.get_mut(&claims.runtime_target).ok_or(Reason::MachineRevoked)?;
+        if target.revoked {
+            return Err(Reason::MachineRevoked);
+        }
+        if generation + 1 < target.generation || generation > target.generation {
+            return Err(Reason::TokenSuperseded);
+        }
+        target.generation = generation + 1;
+        self.renewals += 1;
+        let relay = self.orgs[&claims.org].relay.clone();
+        Ok(Renewed { issue_token: self.credential(&claims.runtime_target, now), relay })
+    }
+
+    fn validate(&self, request: &HttpRequest) -> HttpAnswer {
+        let ValidateRequest { token, static_key } = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
+        let answer = match self.judge(&token, static_key) {
+            Ok((policy_mode, psk)) => ValidateAnswer { active: true, reason: None, policy_mode: Some(policy_mode), psk },
+            Err(reason) => ValidateAnswer { active: false, reason: Some(reason), policy_mode: None, psk: None },
+        };
+        json(200, &answer)
+    }
+
+    fn judge(&self, token: &SecretText, static_key: StaticKey) -> Result<(PolicyMode, Option<Secret>), Reason> {
+        let expected = Expectation { issuer: None, expiry: Expiry::Ignored };
+        let claims = verify(token, &self.key_set(), UnixTime(u64::MAX / 2), &expected)?;
+        let org = self.orgs.get(&claims.org).filter(|org| !org.deleted).ok_or(Reason::WorkspaceNotFound)?;
+        let target = self.targets.get(&claims.runtime_target).filter(|target| !target.revoked).ok_or(Reason::MachineRevoked)?;
+        if target.confirmation.static_key != static_key {
+            return Err(Reason::TokenKeyMismatch);
+        }
+        Ok((org.policy, target.psk.clone()))
+    }
+}
+
+fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.expose())
+}
+
+fn json(status: u16, body: &impl Serialize) -> HttpAnswer {
+    raw(status, serde_json::to_vec(body).unwrap())
+}
+
+fn raw(status: u16, body: Vec<u8>) -> HttpAnswer {
+    HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }
+}

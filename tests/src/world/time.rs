@@ -1,0 +1,75 @@
+//! How time passes.
+
+use std::time::Duration;
+
+use proto_core::{Instant, Machine};
+
+use super::World;
+
+impl World {
+    /// Lets everything happen that can happen now.
+    pub fn settle(&mut self) {
+        let limit = self.steps + 1_000_000;
+        while self.step() {
+            assert!(self.steps < limit, "the world does not come to rest");
+        }
+    }
+
+    /// One event, or the deadlines that are due. False when there is nothing to do now.
+    pub fn step(&mut self) -> bool {
+        self.steps += 1;
+        if let Some(event) = self.events.pop_front() {
+            self.happen(event);
+            return true;
+        }
+        let is_due = self.next_deadline().is_some_and(|at| at <= self.now);
+        if is_due {
+            self.fire();
+        }
+        is_due
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        self.settle();
+        while let Some(at) = self.next_deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.settle();
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    /// Lets time pass until something holds, for a day at most.
+    pub fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        let end = self.now.after(Duration::from_hours(24));
+        while !holds(self) {
+            if !self.step() {
+                let at = self.next_deadline().filter(|at| *at <= end).expect("it never comes to that");
+                self.now = self.now.max(at);
+            }
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let daemon = self.laptop.daemon.iter().filter_map(Machine::poll_timeout);
+        let watchers = self.watchers.iter().filter_map(|watcher| watcher.viewer.poll_timeout());
+        let relays = self.relays.values().flat_map(|relay| relay.connections.values()).filter_map(Machine::poll_timeout);
+        daemon.chain(watchers).chain(relays).map(|deadline| deadline.at).min()
+    }
+
+    pub(super) fn fire(&mut self) {
+        let now = self.now;
+        self.laptop.daemon.iter_mut().for_each(|daemon| daemon.handle_timeout(now));
+        self.drain_laptop();
+        for watcher in 0..self.watchers.len() {
+            self.watchers[watcher].viewer.handle_timeout(now);
+            self.drain_watcher(watcher);
+        }
+        for url in self.relays.keys().cloned().collect::<Vec<_>>() {
+            let wants = self.relays.get_mut(&url).unwrap().fire(now);
+            self.relay_wants(&url, wants);
+        }
+    }
+}
