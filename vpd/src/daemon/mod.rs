@@ -11,12 +11,13 @@ mod question;
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
-    process as system,
+    process as system, thread,
+    time::{Duration, Instant},
 };
 
-use io_engine::{HomeLock, aes_in_hardware, fresh_entropy};
+use io_engine::{FileError, HomeLock, aes_in_hardware, fresh_entropy};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
     Jitter, Reason,
@@ -30,6 +31,11 @@ use tokio::{
 
 use self::process::Process;
 use crate::{failure::Failure, home::Home, log, settings};
+
+/// How long an owner of the home that does not answer any more may take to leave.
+const LEAVING_WITHIN: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// Runs the daemon of `home` until it is asked to stop. A `detached` one leaves its terminal, writes its log to files, and,
 /// when it cannot start, a problem document to its standard output.
@@ -63,7 +69,7 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
     home.create()?;
     if detached { log::to_files(home) } else { log::to_stderr() }.map_err(|error| not_started(&error))?;
     let files = io_engine::Home::at(home.path());
-    let lock = files.lock().map_err(|error| Failure::about(error.reason(), error))?;
+    let lock = own(&files, &home.socket())?;
     let found = found::read(&files).map_err(|error| Failure::about(error.reason(), error))?;
     let clock = Clock::start();
     let wall = clock.wall();
@@ -90,6 +96,20 @@ impl Running {
         self.process.run(stop).await;
         tracing::info!("daemon: stopped");
         Ok(fs::remove_file(&self.socket)?)
+    }
+}
+
+/// Owns the home. The last owner may still be on its way out, after a restart or a kill: as long as nobody answers on the
+/// socket, that is waited for.
+fn own(files: &io_engine::Home, socket: &Path) -> Result<HomeLock, Failure> {
+    let began = Instant::now();
+    loop {
+        match files.lock() {
+            Err(FileError::InUse(_)) if began.elapsed() < LEAVING_WITHIN && UnixStream::connect(socket).is_err() => {
+                thread::sleep(GLANCE);
+            }
+            locked => return locked.map_err(|error| Failure::about(error.reason(), error)),
+        }
     }
 }
 
