@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use proto_core::effect::{Close, NetFault};
 
-use crate::{MessageSocket, Tls, Transducer};
+use crate::{MessageSocket, Roots, Target, Tls, Transducer};
 
 /// `T` over a byte stream, with TLS between the two where the URL asks for it.
 #[derive(Debug)]
@@ -23,6 +23,26 @@ impl<T: Transducer> Connection<T> {
     /// Over a stream that carries `protocol` inside of TLS.
     pub fn secure(protocol: T, tls: Tls) -> Self {
         Self { protocol, tls: Some(Box::new(tls)) }
+    }
+
+    /// A client's, to `target`: with TLS, and a server that `roots` vouch for, where the URL asks for that.
+    ///
+    /// # Errors
+    /// [`NetFault::Tls`] without anybody to trust, [`NetFault::BadUrl`] when the host can be the name of no server.
+    pub fn to(target: &Target, protocol: T, roots: &Roots) -> Result<Self, NetFault> {
+        if !target.tls {
+            return Ok(Self::plain(protocol));
+        }
+        let trust = roots.trust().map_err(|_| NetFault::Tls)?;
+        Ok(Self::secure(protocol, Tls::client(trust, &target.host)?))
+    }
+
+    /// A client's over a stream that was connected by other means, which leaves nothing to vouch for.
+    ///
+    /// # Errors
+    /// [`NetFault::BadUrl`] when the URL asks for TLS.
+    pub fn to_plain(target: &Target, protocol: T) -> Result<Self, NetFault> {
+        if target.tls { Err(NetFault::BadUrl) } else { Ok(Self::plain(protocol)) }
     }
 
     /// What speaks over this connection.

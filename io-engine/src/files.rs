@@ -206,6 +206,32 @@ impl Home {
     }
 }
 
+/// What is to be done to a state file. Jobs are carried out in the order in which they were asked for.
+#[derive(Debug)]
+pub enum FileJob {
+    /// Make this its durable contents.
+    Store(StateFile, SecretBytes),
+    /// Remove it durably.
+    Remove(StateFile),
+}
+
+impl FileJob {
+    /// Whether it is done, and durable. Without a home no job can be. Blocks.
+    pub fn carry_out(&self, home: Option<&Home>) -> bool {
+        let Some(home) = home else { return false };
+        let done = match self {
+            Self::Store(file, contents) => home.store(file, contents),
+            Self::Remove(file) => home.remove(file),
+        };
+        done.inspect_err(report).is_ok()
+    }
+}
+
+fn report(error: &FileError) {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, "a state file is not durable");
+}
+
 enum Folder {
     Made,
     WasThere,

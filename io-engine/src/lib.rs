@@ -16,13 +16,19 @@
 //! 1. Drain [`Transducer::poll_event`]; a socket is done with its last event.
 //! 2. Write what [`Transducer::transmit`] shows, say with [`Transducer::transmitted`] how much the socket took, go to 1.
 //! 3. Read, hand it to [`Transducer::receive`] (or [`Transducer::receive_end`], or [`Transducer::fail`]), go to 1.
+//!
+//! [`Driven`] is that loop over any runtime's [`ByteStream`], and [`drive`] the loop around a machine with any runtime's [`Timer`].
 
 mod clock;
 mod connection;
+mod drive;
+mod driven;
 mod entropy;
 mod files;
 mod http;
+mod links;
 mod primitives;
+mod roots;
 mod target;
 mod tls;
 mod transducer;
@@ -30,11 +36,15 @@ mod websocket;
 
 pub use clock::{SystemClock, wall_clock};
 pub use connection::Connection;
+pub use drive::{Host, Timer, drive};
+pub use driven::{ByteStream, Driven};
 pub use entropy::fresh_entropy;
-pub use files::{FileError, Home, HomeLock};
+pub use files::{FileError, FileJob, Home, HomeLock};
 pub use http::HttpCall;
+pub use links::Links;
 pub use primitives::{AwsLc, aes_in_hardware};
-pub use target::Target;
+pub use roots::Roots;
+pub use target::{Target, connect_fault};
 pub use tls::{ServerKey, Tls, TlsSetupError, Trust};
 pub use transducer::{MessageSocket, Transducer};
 pub use websocket::{LINGER, UpgradeRefused, WebSocket, WebSocketClient, answer_upgrade};

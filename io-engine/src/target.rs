@@ -1,5 +1,7 @@
 //! Where a URL leads.
 
+use std::io;
+
 use proto_core::effect::NetFault;
 use url::{Host, Url};
 
@@ -52,6 +54,14 @@ impl Target {
         };
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         Ok(Self { host, port, tls, authority, path })
+    }
+}
+
+/// What failed, when connecting did.
+pub fn connect_fault(error: &io::Error) -> NetFault {
+    match error.kind() {
+        io::ErrorKind::TimedOut => NetFault::TimedOut,
+        _ => NetFault::Refused,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a machine can do on tokio.
 
-use std::{collections::HashMap, fmt::Debug, hash::Hash};
+use std::{fmt::Debug, hash::Hash};
 
-use io_engine::Home;
+use io_engine::{FileJob, Home, Links, Roots};
 use proto_core::effect::{Effect, Happening};
 use tokio::{
     sync::mpsc,
@@ -10,8 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    Roots, client,
-    files::{self, FileJob},
+    client, files,
     link::{self, Link, Order},
 };
 
@@ -26,9 +25,7 @@ const WAITING: usize = 32;
 pub struct Adapter<I> {
     roots: Roots,
     tasks: Tasks<I>,
-    links: HashMap<I, Owned>,
-    /// How many WebSockets were opened: tells the one that bears a name now from those that bore it before.
-    generation: u64,
+    links: Links<I, Owned>,
     happenings: mpsc::Receiver<Told<I>>,
 }
 
@@ -44,7 +41,6 @@ struct Tasks<I> {
 /// A WebSocket that this side has not heard the end of.
 #[derive(Debug)]
 struct Owned {
-    generation: u64,
     orders: mpsc::UnboundedSender<Order>,
     task: AbortHandle,
 }
@@ -92,7 +88,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
         let mut lasting = JoinSet::new();
         lasting.spawn(files::work(home, jobs, reports.clone()));
         let tasks = Tasks { requests: JoinSet::new(), lasting, files, reports };
-        Self { roots, tasks, links: HashMap::new(), generation: 0, happenings }
+        Self { roots, tasks, links: Links::default(), happenings }
     }
 
     /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].
@@ -124,8 +120,8 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     pub async fn next(&mut self) -> Happening<I> {
         loop {
             tokio::select! {
-                Some(told) = self.happenings.recv() => {
-                    if let Some(happening) = self.current(told) {
+                Some((generation, happening)) = self.happenings.recv() => {
+                    if let Some(happening) = self.links.told(generation, happening) {
                         return happening;
                     }
                 }
@@ -147,11 +143,12 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     }
 
     fn open(&mut self, id: I, link: Link, orders: mpsc::UnboundedSender<Order>) {
-        self.generation += 1;
-        let generation = self.generation;
-        let reports = Reports { generation, sender: self.tasks.reports.sender.clone() };
-        let task = self.tasks.lasting.spawn(link::serve(id.clone(), link, reports));
-        if let Some(old) = self.links.insert(id, Owned { generation, orders, task }) {
+        let Self { tasks, links, .. } = self;
+        let replaced = links.open(id.clone(), |generation| {
+            let reports = Reports { generation, sender: tasks.reports.sender.clone() };
+            Owned { orders, task: tasks.lasting.spawn(link::serve(id, link, reports)) }
+        });
+        if let Some(old) = replaced {
             old.task.abort();
         }
     }
@@ -169,20 +166,6 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     fn file(&self, id: I, job: FileJob) {
         // The worker lives as long as this sender.
         let _ = self.tasks.files.send((id, job));
-    }
-
-    /// The happening, unless it comes from a WebSocket whose name was given to another one since.
-    fn current(&mut self, (generation, happening): Told<I>) -> Option<Happening<I>> {
-        let (Happening::Connected(id, _) | Happening::Received(id, _) | Happening::Sent(id, _) | Happening::Closed(id, _)) =
-            &happening
-        else {
-            return Some(happening);
-        };
-        self.links.get(id).filter(|link| link.generation == generation)?;
-        if let Happening::Closed(id, _) = &happening {
-            self.links.remove(id);
-        }
-        Some(happening)
     }
 }
 

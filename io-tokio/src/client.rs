@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use io_engine::{Connection, HttpCall, Target, Tls, Transducer, WebSocketClient};
+use io_engine::{Connection, Driven, HttpCall, Roots, WebSocketClient, connect_fault};
 use proto_core::{
     Entropy,
     effect::{Closed, Connect, Happening, HttpAnswer, HttpRequest, NetFault},
@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Roots, Socket, dial, driven::Driven};
+use crate::{Socket, dial, stream::Stream};
 
 /// A client's WebSocket over `S`.
 pub type ClientSocket<S> = Socket<S, Connection<WebSocketClient>>;
@@ -25,8 +25,8 @@ pub type ClientSocket<S> = Socket<S, Connection<WebSocketClient>>;
 pub async fn request(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
     within(request.timeout, async {
         let (target, call) = HttpCall::new(request)?;
-        let connection = secured(call, &target, roots)?;
-        Driven::new(dial::dial(&target).await?, connection).next().await
+        let connection = Connection::to(&target, call, roots)?;
+        Driven::new(Stream(dial::dial(&target).await?), connection).next().await
     })
     .await
 }
@@ -41,7 +41,7 @@ where
 {
     within(request.timeout, async {
         let (target, call) = HttpCall::new(request)?;
-        Driven::new(stream, plain(call, &target)?).next().await
+        Driven::new(Stream(stream), Connection::to_plain(&target, call)?).next().await
     })
     .await
 }
@@ -51,7 +51,7 @@ where
 /// # Errors
 /// As for [`request`]; [`NetFault::Refused`] when nobody listens there.
 pub async fn request_unix(path: &Path, request: &HttpRequest) -> Result<HttpAnswer, NetFault> {
-    let stream = UnixStream::connect(path).await.map_err(|error| dial::fault_of(&error))?;
+    let stream = UnixStream::connect(path).await.map_err(|error| connect_fault(&error))?;
     request_over(stream, request).await
 }
 
@@ -62,7 +62,7 @@ pub async fn request_unix(path: &Path, request: &HttpRequest) -> Result<HttpAnsw
 pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<tokio::net::TcpStream>, Entropy), NetFault> {
     within(connect.timeout, async {
         let (target, client) = WebSocketClient::new(connect)?;
-        let connection = secured(client, &target, roots)?;
+        let connection = Connection::to(&target, client, roots)?;
         opened(Socket::over(dial::dial(&target).await?, connection)).await
     })
     .await
@@ -78,7 +78,7 @@ where
 {
     within(connect.timeout, async {
         let (target, client) = WebSocketClient::new(connect)?;
-        opened(Socket::over(stream, plain(client, &target)?)).await
+        opened(Socket::over(stream, Connection::to_plain(&target, client)?)).await
     })
     .await
 }
@@ -88,7 +88,7 @@ where
 /// # Errors
 /// As for [`connect`]; [`NetFault::Refused`] when nobody listens there.
 pub async fn connect_unix(path: &Path, connect: &Connect) -> Result<(ClientSocket<UnixStream>, Entropy), NetFault> {
-    let stream = UnixStream::connect(path).await.map_err(|error| dial::fault_of(&error))?;
+    let stream = UnixStream::connect(path).await.map_err(|error| connect_fault(&error))?;
     connect_over(stream, connect).await
 }
 
@@ -105,16 +105,4 @@ where
 
 async fn within<A>(limit: Duration, work: impl Future<Output = Result<A, NetFault>>) -> Result<A, NetFault> {
     timeout(limit, work).await.unwrap_or(Err(NetFault::TimedOut))
-}
-
-fn secured<T: Transducer>(protocol: T, target: &Target, roots: &Roots) -> Result<Connection<T>, NetFault> {
-    if !target.tls {
-        return Ok(Connection::plain(protocol));
-    }
-    let trust = roots.trust().map_err(|_| NetFault::Tls)?;
-    Ok(Connection::secure(protocol, Tls::client(trust, &target.host)?))
-}
-
-fn plain<T: Transducer>(protocol: T, target: &Target) -> Result<Connection<T>, NetFault> {
-    if target.tls { Err(NetFault::BadUrl) } else { Ok(Connection::plain(protocol)) }
 }

@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use io_engine::Timer;
 use proto_core::{Deadline, Instant, WallClock};
 use tokio::time::{self, Sleep};
 
@@ -47,6 +48,16 @@ impl Clock {
             self.timer.as_mut().await;
             self.armed = None;
         }
+    }
+}
+
+impl Timer for Clock {
+    fn now(&self) -> Instant {
+        self.now()
+    }
+
+    async fn sleep_until(&mut self, deadline: Option<Deadline>) {
+        self.sleep_until(deadline).await;
     }
 }
 

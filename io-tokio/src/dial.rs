@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use io_engine::Target;
+use io_engine::{Target, connect_fault};
 use proto_core::effect::NetFault;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -33,7 +33,7 @@ async fn first_to_answer(addresses: impl Iterator<Item = SocketAddr>) -> Result<
         tokio::select! {
             Some(ended) = attempts.join_next() => match ended {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => fault = fault_of(&error),
+                Ok(Err(error)) => fault = connect_fault(&error),
                 Err(_) => fault = NetFault::Refused,
             },
             () = sleep(ATTEMPT_DELAY), if !attempts.is_empty() => {}
@@ -46,14 +46,6 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// What failed, when it failed before anything was said.
-pub(crate) fn fault_of(error: &io::Error) -> NetFault {
-    match error.kind() {
-        io::ErrorKind::TimedOut => NetFault::TimedOut,
-        _ => NetFault::Refused,
-    }
 }
 
 #[cfg(test)]

@@ -9,16 +9,13 @@ mod adapter;
 mod client;
 mod clock;
 mod dial;
-mod drive;
-mod driven;
 mod files;
 mod link;
-mod roots;
 mod socket;
+mod stream;
 
 pub use adapter::Adapter;
 pub use client::{ClientSocket, connect, connect_over, connect_unix, request, request_over, request_unix};
 pub use clock::Clock;
-pub use drive::{Host, drive};
-pub use roots::Roots;
+pub use io_engine::{Host, Roots, drive};
 pub use socket::Socket;

@@ -1,10 +1,11 @@
 //! The task behind one WebSocket of an adapter.
 
 use bytes::Bytes;
+use io_engine::Roots;
 use proto_core::effect::{Close, Closed, Connect, Happening};
 use tokio::{net::TcpStream, sync::mpsc};
 
-use crate::{ClientSocket, Roots, adapter::Reports, client};
+use crate::{ClientSocket, adapter::Reports, client};
 
 /// How many orders are taken before the socket gets its turn: what they send goes out in one write.
 const BATCH: usize = 64;

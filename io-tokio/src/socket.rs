@@ -7,21 +7,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use io_engine::{LINGER, MessageSocket, Transducer, WebSocket};
-use proto_core::effect::{Close, Happening, NetFault};
+use io_engine::{Driven, LINGER, MessageSocket, Transducer, WebSocket};
+use proto_core::effect::{Close, Happening};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
 };
 
-use crate::driven::Driven;
+use crate::stream::Stream;
 
 /// A WebSocket over the byte stream `S`. It makes progress while somebody waits for [`Socket::next`], in both directions; what
 /// is queued in between is written in few large writes. Reading stops while nobody waits, so a slow consumer slows its sender
 /// down. An idle one holds no buffer.
 #[derive(Debug)]
 pub struct Socket<S, T = WebSocket> {
-    driven: Driven<S, T>,
+    driven: Driven<Stream<S>, T>,
     /// Runs while the WebSocket closes.
     linger: Option<Pin<Box<Sleep>>>,
 }
@@ -40,23 +40,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Changes the longest message that is accepted, from the next frame on.
     pub const fn set_max_message(&mut self, max_message: usize) {
-        self.driven.transducer.set_max_message(max_message);
+        self.driven.transducer().set_max_message(max_message);
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
     pub(crate) const fn over(stream: S, socket: T) -> Self {
-        Self { driven: Driven::new(stream, socket), linger: None }
+        Self { driven: Driven::new(Stream(stream), socket), linger: None }
     }
 
     /// Queues one binary message; [`Socket::next`] writes it, and tells with [`Happening::Sent`] when the stream took it.
     pub fn send(&mut self, message: Bytes) {
-        self.driven.transducer.send(message);
+        self.driven.transducer().send(message);
     }
 
     /// Queues a close frame after what was sent before. [`Happening::Closed`] follows within [`LINGER`].
     pub fn close(&mut self, close: Close) {
-        self.driven.transducer.close(close);
+        self.driven.transducer().close(close);
     }
 
     /// What happens next: first [`Happening::Connected`] on a server's end, last [`Happening::Closed`]; waits for ever after
@@ -67,24 +67,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
 
     /// [`Socket::next`] for hand-written futures.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happening<()>> {
-        loop {
-            match self.driven.poll_next(cx) {
-                Poll::Ready(closed @ Happening::Closed(..)) => {
-                    self.driven.hang_up();
-                    self.linger = None;
-                    return Poll::Ready(closed);
-                }
-                Poll::Ready(happening) => return Poll::Ready(happening),
-                Poll::Pending if self.driven.transducer.is_closing() => {
-                    let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-                    if linger.as_mut().poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    self.driven.transducer.fail(NetFault::TimedOut);
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+        let Self { driven, linger } = self;
+        driven.poll_message(cx, |cx| linger.get_or_insert_with(|| Box::pin(sleep(LINGER))).as_mut().poll(cx))
     }
 
     /// [`Socket::next`], or for a caller without room for what would come: writes for as long as it is waited for.
@@ -93,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
             if room {
                 return self.poll_next(cx);
             }
-            while self.driven.poll_write(cx).is_ready() {}
+            self.driven.poll_only_write(cx);
             Poll::Pending
         })
         .await

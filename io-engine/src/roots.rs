@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use io_engine::{TlsSetupError, Trust};
+use crate::{TlsSetupError, Trust};
 
 /// The certificate authorities that clients of this process trust. Cheap to clone; the system's are read once, and not at all
 /// by a process that never speaks TLS.

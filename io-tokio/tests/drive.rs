@@ -1,9 +1,10 @@
+//! The loop around a machine, in virtual time.
+
 use std::{collections::VecDeque, time::Duration};
 
-use proto_core::Deadline;
+use io_tokio::{Clock, Host, drive};
+use proto_core::{Deadline, Instant, Machine, Misuse, Status};
 use tokio::sync::mpsc;
-
-use super::*;
 
 /// Writes down what it is told and when, asks to be woken every second, and ends with the fact 0.
 struct Diary {
@@ -94,4 +95,27 @@ async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
     });
     drive(&mut diary, &mut clock, &mut desk).await;
     assert_eq!(desk.read, ["second", "second", "argument out of range: input", "0 after 2"]);
+}
+
+/// However many facts wait, whoever shares the thread gets its turns.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_facts_starves_nobody() {
+    struct Flood(u32);
+    impl Host<Diary> for Flood {
+        async fn fact(&mut self) -> u32 {
+            self.0 -= 1;
+            self.0
+        }
+        fn perform(&mut self, _: String) {}
+        fn refused(&mut self, _: Misuse) {}
+    }
+    let (mut diary, _, _sender) = scene();
+    let (mut clock, mut flood) = (Clock::start(), Flood(100_000));
+    let mut turns = 0;
+    tokio::select! {
+        biased;
+        () = drive(&mut diary, &mut clock, &mut flood) => {}
+        () = async { loop { turns += 1; tokio::task::yield_now().await } } => {}
+    }
+    assert!(turns > 1000, "{turns}");
 }

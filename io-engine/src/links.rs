@@ -1,0 +1,82 @@
+//! Which WebSocket bears which name.
+
+use std::{collections::HashMap, hash::Hash};
+
+use proto_core::effect::Happening;
+
+/// The WebSockets that an adapter has not told the end of, each as an `L`.
+///
+/// A name can be given to another WebSocket at any time. Each has a generation as well, so that nothing of the older one appears
+/// under the name of the newer.
+#[derive(Debug)]
+pub struct Links<I, L> {
+    live: HashMap<I, (u64, L)>,
+    generation: u64,
+}
+
+impl<I, L> Default for Links<I, L> {
+    fn default() -> Self {
+        Self { live: HashMap::new(), generation: 0 }
+    }
+}
+
+impl<I: Eq + Hash, L> Links<I, L> {
+    /// Gives the name to the link that `open` makes of its generation. Gives back the link that bore it before.
+    pub fn open(&mut self, id: I, open: impl FnOnce(u64) -> L) -> Option<L> {
+        self.generation += 1;
+        let replaced = self.live.insert(id, (self.generation, open(self.generation)));
+        replaced.map(|(_, link)| link)
+    }
+
+    /// Who bears the name now.
+    pub fn get(&self, id: &I) -> Option<&L> {
+        self.live.get(id).map(|(_, link)| link)
+    }
+
+    /// The happening that the link of `generation` told, unless its name is another one's by now. With its end it is forgotten.
+    pub fn told(&mut self, generation: u64, happening: Happening<I>) -> Option<Happening<I>> {
+        let (Happening::Connected(id, _) | Happening::Received(id, _) | Happening::Sent(id, _) | Happening::Closed(id, _)) =
+            &happening
+        else {
+            return Some(happening);
+        };
+        self.live.get(id).filter(|(current, _)| *current == generation)?;
+        if let Happening::Closed(id, _) = &happening {
+            self.live.remove(id);
+        }
+        Some(happening)
+    }
+
+    /// Lets go of all of them.
+    pub fn clear(&mut self) {
+        self.live.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto_core::effect::Closed;
+
+    use super::*;
+
+    #[test]
+    fn nothing_of_an_older_link_appears_under_its_name() {
+        let mut links = Links::default();
+        assert_eq!(links.open("relay", |generation| generation), None);
+        assert_eq!(links.open("relay", |generation| generation), Some(1));
+        assert_eq!(links.told(1, Happening::Sent("relay", 1)), None);
+        assert_eq!(links.told(1, Happening::Closed("relay", Closed::ByUs)), None);
+        assert_eq!(links.get(&"relay"), Some(&2));
+        assert_eq!(links.told(2, Happening::Sent("relay", 1)), Some(Happening::Sent("relay", 1)));
+    }
+
+    #[test]
+    fn a_link_is_forgotten_with_its_end() {
+        let mut links = Links::default();
+        links.open("relay", |_| ());
+        assert!(links.told(1, Happening::Closed("relay", Closed::ByUs)).is_some());
+        assert_eq!(links.get(&"relay"), None);
+        assert_eq!(links.told(1, Happening::Closed("relay", Closed::ByUs)), None);
+        assert_eq!(links.told(0, Happening::Stored("relay")), Some(Happening::Stored("relay")));
+    }
+}
