@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
     }
 
     /// [`Socket::next`], or for a caller without room for what would come: writes for as long as it is waited for.
-    pub(crate) async fn next_with(&mut self, room: bool) -> Happening<()> {
+    pub async fn next_with(&mut self, room: bool) -> Happening<()> {
         poll_fn(|cx| {
             if room {
                 return self.poll_next(cx);

@@ -3,7 +3,10 @@
 use std::io::Cursor;
 
 use bytes::{Buf, Bytes, BytesMut};
-use proto_core::effect::NetFault;
+use proto_core::{
+    Reason,
+    effect::{Close, NetFault},
+};
 use tungstenite::protocol::{
     Role,
     frame::{
@@ -33,12 +36,12 @@ pub(super) enum Violation {
 
 impl Violation {
     pub(super) fn close_frame(self) -> CloseFrame {
-        let code = match self {
-            Self::Malformed => CloseCode::Protocol,
-            Self::NotBinary => CloseCode::Unsupported,
-            Self::TooLarge => CloseCode::Size,
-        };
-        CloseFrame::bare(code)
+        match self {
+            Self::Malformed => CloseFrame::bare(CloseCode::Protocol),
+            Self::NotBinary => CloseFrame::bare(CloseCode::Unsupported),
+            // The one of these that a person can do something about has a name (S202).
+            Self::TooLarge => CloseFrame::of(Close::Because(Reason::FrameTooLarge)),
+        }
     }
 
     pub(super) const fn fault(self) -> NetFault {

@@ -215,7 +215,7 @@ fn violations_are_answered_with_their_code() {
         (&[0x88, 0x01, 0x03], 1002, NetFault::NotUnderstood),       // half a close code
         (&[0x82, 0x80, 0, 0, 0, 0], 1002, NetFault::NotUnderstood), // masked by a server
         (&[0x02, 0x00, 0x02, 0x00], 1002, NetFault::NotUnderstood), // a message within a message
-        (&[0x82, 0x7f, 0, 0, 0, 1, 0, 0, 0, 0], 1009, NetFault::TooLarge),
+        (&[0x82, 0x7f, 0, 0, 0, 1, 0, 0, 0, 0], Reason::FrameTooLarge.close_code(), NetFault::TooLarge),
     ];
     for (bytes, code, fault) in cases {
         let mut client = open(Role::Client);

@@ -1,0 +1,146 @@
+//! What operators and their tools ask: is it alive, what happened, what is going on.
+
+mod metrics;
+
+use std::{fmt::Write as _, sync::atomic::Ordering, time::Duration};
+
+use axum::{
+    extract::{Query, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use jiff::Timestamp;
+use proto_core::api::Problem;
+use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    listener::{Door, problem},
+    relay::SOFTWARE,
+};
+
+/// `GET /health`: 200 while the process answers.
+pub(crate) async fn health() -> &'static str {
+    SOFTWARE
+}
+
+/// `GET /ready`: 200 when devices can be let in and their records kept, 503 and why when not.
+pub(crate) async fn ready(State(door): State<Door>) -> Response {
+    let mut missing = Vec::new();
+    if !door.shared.keys.are_held() {
+        missing.push("no key set: RELAY_JWKS_URL cannot be reached\n");
+    }
+    if !door.shared.store_works.load(Ordering::Relaxed) {
+        missing.push("records cannot be written: RELAY_DATA_DIR\n");
+    }
+    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = if missing.is_empty() { "ready\n".to_owned() } else { missing.concat() };
+    (status, body).into_response()
+}
+
+/// Lets through who knows `RELAY_ADMIN_TOKEN` (S172, S220).
+pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let Some(expected) = &door.shared.config.admin_token else {
+        return refused(StatusCode::NOT_FOUND, "switched off: RELAY_ADMIN_TOKEN is not set");
+    };
+    let given = bearer(request.headers()).unwrap_or_default();
+    if given.as_bytes().ct_eq(expected.expose().as_bytes()).into() {
+        next.run(request).await
+    } else {
+        refused(StatusCode::UNAUTHORIZED, "Authorization: Bearer RELAY_ADMIN_TOKEN is needed")
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn refused(status: StatusCode, title: &str) -> Response {
+    problem(&Problem { status: status.as_u16(), title: title.to_owned(), reason: None, detail: None })
+}
+
+/// What of the log is wanted.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wanted {
+    /// Unix seconds, an RFC 3339 stamp, or how long ago: `10m`, `2h`.
+    since: Option<String>,
+    /// With `1`, how often each reason occurred.
+    summary: Option<String>,
+}
+
+/// `GET /logs?since=&summary=1`: what the relay remembers, a line each, oldest first (S171).
+pub(crate) async fn logs(State(door): State<Door>, Query(wanted): Query<Wanted>) -> Response {
+    let Some(since) = since(wanted.since.as_deref().unwrap_or_default()) else {
+        return refused(StatusCode::BAD_REQUEST, "since: unix seconds, an RFC 3339 stamp, or 10m, 2h");
+    };
+    let journal = &door.shared.journal;
+    let summary = matches!(wanted.summary.as_deref(), Some("1" | "true"));
+    if summary { journal.summary(since) } else { journal.lines(since) }.into_response()
+}
+
+fn since(text: &str) -> Option<Timestamp> {
+    if text.is_empty() {
+        return Some(Timestamp::UNIX_EPOCH);
+    }
+    if let Ok(seconds) = text.parse() {
+        return Timestamp::from_second(seconds).ok();
+    }
+    let ago = humantime::parse_duration(text).ok().and_then(|ago: Duration| ago.try_into().ok());
+    ago.and_then(|ago: jiff::SignedDuration| Timestamp::now().checked_sub(ago).ok()).or_else(|| text.parse().ok())
+}
+
+/// `GET /state`: every org with what it has here.
+pub(crate) async fn state(State(door): State<Door>) -> Response {
+    let Some(report) = door.shared.hub.report().await else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the relay stops");
+    };
+    let mut text = format!(
+        "{SOFTWARE}\nconnections {}\nunstored_bytes {}\n\n{:<30} {:>8} {:>8} {:>9} {:>8}\n",
+        door.shared.connections(),
+        report.unstored,
+        "organization",
+        "daemons",
+        "viewers",
+        "sessions",
+        "running",
+    );
+    for org in &report.orgs {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<30} {:>8} {:>8} {:>9} {:>8}",
+            org.org.as_str(),
+            org.daemons,
+            org.viewers,
+            org.sessions,
+            org.running
+        );
+    }
+    text.into_response()
+}
+
+/// `GET /metrics`: in the text format of Prometheus.
+pub(crate) async fn metrics(State(door): State<Door>) -> Response {
+    let Some(report) = door.shared.hub.report().await else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "the relay stops");
+    };
+    let text = metrics::text(&door.shared, &report);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_moment_or_an_age() {
+        assert_eq!(since(""), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(since("1700000000"), Timestamp::from_second(1_700_000_000).ok());
+        assert_eq!(since("2026-11-21T03:00:00Z"), "2026-11-21T03:00:00Z".parse().ok());
+        let ten_minutes = jiff::SignedDuration::from_mins(10);
+        let (before, then, after) = (Timestamp::now(), since("10m").unwrap(), Timestamp::now());
+        assert!(before - ten_minutes <= then && then <= after - ten_minutes);
+        assert_eq!(since("yesterday"), None);
+    }
+}

@@ -1,0 +1,310 @@
+//! The relay as a whole: what its parts share, how it starts and how it stops.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use io_engine::fresh_entropy;
+use io_tokio::Roots;
+use proto_core::{
+    Entropy, Jitter,
+    admission::{Gate, RateLimiter},
+    crypto::StaticKeys,
+    hub::ConnectionId,
+    key::StaticKey,
+    peer::Settings,
+    secret::Secret,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time,
+};
+
+use crate::{
+    Tap,
+    config::Config,
+    files,
+    hub::{HubHandle, HubTask, ToHub},
+    journal::{Entry, Journal},
+    keys::Keys,
+    listener,
+    revocations::Watch,
+    store::{Store, StoreError},
+};
+
+/// What it says it is, to devices and in `/health`.
+pub(crate) const SOFTWARE: &str = concat!("viewport-relay ", env!("CARGO_PKG_VERSION"));
+
+/// The window of `RELAY_RATE_LIMIT_PER_IP`.
+const RATE_WINDOW: Duration = Duration::from_mins(1);
+
+/// How long a stopping relay waits for its devices to take their leave.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Why a relay cannot start, or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// Its address cannot be had.
+    #[error("{address}: {error}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The static key's file cannot be read or made.
+    #[error("{path}: {error}")]
+    StaticKey {
+        /// Where it is.
+        path: std::path::PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The record store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What all parts of a relay share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) roots: Roots,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) keys: Keys,
+    pub(crate) hub: HubHandle,
+    pub(crate) store_works: Arc<AtomicBool>,
+    pub(crate) tap: Option<Tap>,
+    pub(crate) shutdown: watch::Receiver<bool>,
+    started: time::Instant,
+    limiter: Mutex<RateLimiter>,
+    connections: Arc<AtomicUsize>,
+    numbers: AtomicU64,
+}
+
+/// One of the connections that `RELAY_MAX_CONNECTIONS` allows; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<AtomicUsize>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    pub(crate) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        let slot = Slot(Arc::clone(&self.connections));
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        (before < self.config.max_connections).then_some(slot)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts an arrival, or says how long it has to wait.
+    pub(crate) fn rate_limit(&self, address: std::net::IpAddr) -> Result<(), Duration> {
+        if crate::address::is_among(address, &self.config.trusted_ips) {
+            return Ok(());
+        }
+        let now = proto_core::Instant::ZERO.after(self.started.elapsed());
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(now, address)
+    }
+}
+
+/// A relay that is bound to its address and has its store open, and answers once [`Relay::serve`] runs.
+#[derive(Debug)]
+pub struct Relay {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    hub: JoinHandle<Store>,
+}
+
+impl Relay {
+    /// Opens the store, binds the address and begins to fetch the key set. The static key is made when there is none.
+    ///
+    /// # Errors
+    /// [`RelayError`]: the address is taken, the directory belongs to somebody else, another relay runs on it.
+    pub async fn bind(config: Config) -> Result<Self, RelayError> {
+        Self::bind_with(config, Options::default()).await
+    }
+
+    /// The same, with what only tests and demonstrations need.
+    ///
+    /// # Errors
+    /// As [`Relay::bind`].
+    pub async fn bind_with(config: Config, options: Options) -> Result<Self, RelayError> {
+        let address = config.listen;
+        let listening = |error| RelayError::Listen { address, error };
+        let keys = static_keys(&config.static_key_file)?;
+        let listener = TcpListener::bind(address).await.map_err(listening)?;
+        let local_addr = listener.local_addr().map_err(listening)?;
+        let (answers, from_store) = mpsc::unbounded_channel();
+        let (store, sessions) = Store::open(
+            &config.data_dir,
+            Arc::new(move |answer| {
+                // Without a hub nobody waits for it.
+                let _ = answers.send(answer);
+            }),
+        )?;
+        let store_works = store.working();
+        let (hub_task, hub) = HubTask::new(store, sessions, from_store);
+        let (stop, shutdown) = watch::channel(false);
+        let (mut tasks, journal, roots) = (JoinSet::new(), Arc::new(Journal::default()), options.roots);
+        let shared = Arc::new(Shared {
+            settings: Arc::new(settings(&config, keys)),
+            keys: Keys::start(config.jwks_url.clone(), roots.clone(), Arc::clone(&journal), jitter(), &mut tasks),
+            roots,
+            journal,
+            hub,
+            store_works,
+            tap: options.tap,
+            shutdown,
+            started: time::Instant::now(),
+            limiter: Mutex::new(RateLimiter::new(config.rate_limit_per_ip, RATE_WINDOW)),
+            connections: Arc::default(),
+            numbers: AtomicU64::new(1),
+            config,
+        });
+        tasks.spawn(watch_for(&shared).run());
+        Ok(Self { listener, local_addr, shared, stop, tasks, hub: tokio::spawn(hub_task.run()) })
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The key that devices pin.
+    pub fn static_key(&self) -> StaticKey {
+        self.shared.settings.keys.public()
+    }
+
+    /// Serves until `shutdown` ends; then tells every device to come again, makes durable what it has, and lets go of address
+    /// and store, so that another relay can take both over at once.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
+        let Self { listener, local_addr, shared, stop, mut tasks, hub } = self;
+        shared.journal.record(Entry { address: Some(local_addr.ip()), ..Entry::new("serving") });
+        let mut all_ended = listener::accept_until(listener, &shared, shutdown).await;
+        // Nobody listens when there are no connections.
+        let _ = stop.send(true);
+        // Nothing is ever sent: it ends with the last connection.
+        let _ = time::timeout(FAREWELL, all_ended.recv()).await;
+        tasks.shutdown().await;
+        shared.hub.send(ToHub::Stop).await;
+        if let Ok(store) = hub.await {
+            // Waits for the disk, which a runtime's thread must not. It ends, or it has panicked and said so.
+            let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+        }
+        shared.journal.record(Entry::new("stopped"));
+    }
+}
+
+/// What only tests and demonstrations need.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Is shown all that devices send.
+    pub tap: Option<Tap>,
+    /// Whom to trust when the platform is reached by TLS; by default those whom the system trusts.
+    pub roots: Roots,
+}
+
+fn settings(config: &Config, keys: StaticKeys) -> Settings {
+    let gate = Gate {
+        validate_url: config.validate_url.clone(),
+        internal_key: config.internal_key.clone(),
+        issuer: Some(config.token_issuer.clone()),
+    };
+    Settings { gate: Arc::new(gate), keys, frame_max: config.frame_max, software: SOFTWARE.to_owned() }
+}
+
+fn watch_for(shared: &Shared) -> Watch {
+    Watch {
+        url: shared.config.revocations_url.clone(),
+        internal_key: shared.config.internal_key.clone(),
+        roots: shared.roots.clone(),
+        hub: shared.hub.clone(),
+        journal: Arc::clone(&shared.journal),
+        jitter: jitter(),
+    }
+}
+
+fn jitter() -> Jitter {
+    let secret = fresh_entropy().derive("jitter");
+    let seed = secret.expose().first_chunk().map_or(0, |seed| u64::from_be_bytes(*seed));
+    Jitter::new(seed)
+}
+
+/// The relay's static keys, from their file; made durably, with mode 0600, when there is none.
+///
+/// # Errors
+/// [`RelayError::StaticKey`]: it cannot be read or made, others can read it, or it holds something else.
+pub fn static_keys(path: &Path) -> Result<StaticKeys, RelayError> {
+    let failed = |error| RelayError::StaticKey { path: path.to_owned(), error };
+    let private = match files::read_private(path).map_err(failed)? {
+        Some(text) => decode_key(&text).ok_or_else(|| {
+            let expected = "expected 32 bytes in base64url without padding";
+            failed(std::io::Error::new(std::io::ErrorKind::InvalidData, expected))
+        })?,
+        None => make_key(path, &fresh_entropy()).map_err(failed)?,
+    };
+    Ok(StaticKeys::from_private(private))
+}
+
+fn make_key(path: &Path, entropy: &Entropy) -> std::io::Result<Secret> {
+    let private = entropy.derive("relay static key");
+    let text = serde_json::to_string(&private).map_err(std::io::Error::other)?;
+    files::create_private(path, format!("{}\n", text.trim_matches('"')).as_bytes())?;
+    Ok(private)
+}
+
+fn decode_key(text: &str) -> Option<Secret> {
+    serde_json::from_str(&format!("\"{}\"", text.trim())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_static_key_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys/static.key");
+        let made = static_keys(&path).unwrap();
+        assert_eq!(static_keys(&path).unwrap(), made);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_ne!(static_keys(&dir.path().join("other")).unwrap(), made);
+    }
+
+    #[test]
+    fn a_static_key_that_is_none_or_open_to_others_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("static.key");
+        files::create_private(&path, b"AAAA").unwrap();
+        assert!(static_keys(&path).unwrap_err().to_string().contains("expected 32 bytes"));
+        std::fs::remove_file(&path).unwrap();
+        static_keys(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(static_keys(&path).unwrap_err().to_string().contains("chmod 600"));
+    }
+}
