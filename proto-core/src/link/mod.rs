@@ -19,6 +19,7 @@
 //!
 //! Driver: hand over what happened to the WebSocket; perform the effects. One WebSocket at a time, so the effects need no name.
 
+mod ending;
 mod event;
 mod schedule;
 mod state;
@@ -44,7 +45,7 @@ use crate::{
         channel::{Channel, Tails},
         noise::{InitiatorKeys, Noise},
     },
-    effect::{Close, Closed, Connect, Effect, Happening, NetFault},
+    effect::{Connect, Effect, Happening},
     handshake::{Initiator, initiator},
     key::StaticKey,
     local::LinkState,
@@ -211,19 +212,6 @@ impl<N: Noise> Link<N> {
         }
     }
 
-    /// The relay said no, under its pinned key.
-    fn refused(&mut self, reason: Reason, retry_after: u32) {
-        if reason.ends_binding() {
-            return self.close(Then::End(reason));
-        }
-        if reason == Reason::Superseded {
-            // Another daemon with this pairing is alive: two that chase each other away help nobody.
-            self.schedule.slow_down();
-        }
-        self.schedule.not_before(self.latest.after(Duration::from_secs(u64::from(retry_after))));
-        self.close(Then::Retry(reason));
-    }
-
     fn send(&mut self, frame: &Frame) {
         let State::Up(up) = &mut self.state else {
             self.stats.not_up += 1;
@@ -267,64 +255,6 @@ impl<N: Noise> Link<N> {
         self.send(&Head::Ping { nonce: 0 }.into());
     }
 
-    /// Closes the WebSocket; what follows happens once it is closed.
-    fn close(&mut self, then: Then) {
-        let close = match then {
-            Then::Stop => Close::Normal,
-            Then::Retry(reason) | Then::End(reason) => Close::Because(reason),
-        };
-        match (self.is_up(), then.reason()) {
-            (true, reason) => self.outbox.push(Output::Down(reason.unwrap_or(Reason::RelayClosed))),
-            (false, Some(reason)) => self.outbox.push(Output::Failed(reason)),
-            (false, None) => {}
-        }
-        self.state = State::Closing(then);
-        self.effect(Effect::Close((), close));
-    }
-
-    fn closed(&mut self, closed: Closed) {
-        let then = match &mut self.state {
-            State::Waiting { .. } | State::Stopped | State::Ended(_) => {
-                self.stats.stale += 1;
-                return;
-            }
-            State::Closing(then) => *then,
-            State::Connecting => self.failed(why_closed(closed, Reason::RelayUnreachable)),
-            State::Handshaking(initiator) => {
-                let reason = why_handshake_closed(initiator, closed, self.latest);
-                self.failed(reason)
-            }
-            State::Up(_) => {
-                let reason = why_closed(closed, Reason::RelayClosed);
-                self.outbox.push(Output::Down(reason));
-                Then::Retry(reason)
-            }
-        };
-        self.trouble = then.reason();
-        self.state = match then {
-            Then::Retry(_) => State::Waiting { until: self.schedule.next(self.latest) },
-            Then::Stop => State::Stopped,
-            Then::End(reason) => {
-                self.outbox.push(Output::Ended(reason));
-                State::Ended(reason)
-            }
-        };
-    }
-
-    fn failed(&mut self, reason: Reason) -> Then {
-        self.outbox.push(Output::Failed(reason));
-        Then::Retry(reason)
-    }
-
-    fn stop(&mut self) {
-        match self.state {
-            State::Waiting { .. } => self.state = State::Stopped,
-            State::Stopped | State::Ended(_) => {}
-            State::Closing(_) => self.state = State::Closing(Then::Stop),
-            State::Connecting | State::Handshaking(_) | State::Up(_) => self.close(Then::Stop),
-        }
-    }
-
     fn renew(&mut self, token: SecretText) {
         self.config.token = token.clone();
         if self.is_up() {
@@ -360,24 +290,6 @@ impl<N: Noise> Link<N> {
     fn effect(&mut self, effect: Effect<()>) {
         self.outbox.push(Output::Effect(effect));
     }
-}
-
-/// What a close frame says is a hint only, but a useful one for people.
-const fn why_closed(closed: Closed, otherwise: Reason) -> Reason {
-    match closed {
-        Closed::ByPeer(Some(reason)) => reason,
-        Closed::Fault(NetFault::TooLarge) => Reason::FrameTooLarge,
-        _ => otherwise,
-    }
-}
-
-/// What a close in the middle of the handshake means: a PSK that does not fit looks like this.
-fn why_handshake_closed<N: Noise>(initiator: &mut Initiator<N>, closed: Closed, now: Instant) -> Reason {
-    let said = if let Closed::ByPeer(reason) = closed { reason } else { None };
-    let _ = initiator.handle_input(now, initiator::Input::Closed(said));
-    core::iter::from_fn(|| initiator.poll_output())
-        .find_map(|output| if let initiator::Output::Failed(failure) = output { Some(failure.reason()) } else { None })
-        .unwrap_or_else(|| why_closed(closed, Reason::RelayClosed))
 }
 
 impl<N: Noise> Machine for Link<N> {

@@ -3,7 +3,7 @@ use alloc::{string::ToString, vec, vec::Vec};
 use super::*;
 use crate::{
     crypto::noise::{FirstMessage, Symbolic},
-    effect::HttpAnswer,
+    effect::{Close, Closed, HttpAnswer, NetFault},
     wire::{Answer, Refused},
 };
 
