@@ -1,6 +1,6 @@
 //! The `viewport-relay` program: settings from the environment, logs on stdout, an orderly end on SIGTERM and Ctrl-C.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::IsTerminal as _};
 
 use anyhow::Context as _;
 use clap::Command;
@@ -15,7 +15,10 @@ fn main() -> anyhow::Result<()> {
         .after_help(settings_help())
         .get_matches();
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).with_env_var("RUST_LOG");
-    tracing_subscriber::registry().with(fmt::layer().with_target(false)).with(filter.from_env_lossy()).init();
+    tracing_subscriber::registry()
+        .with(fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal()))
+        .with(filter.from_env_lossy())
+        .init();
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = Config::from_env(environment)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
