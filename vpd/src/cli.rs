@@ -1,9 +1,11 @@
 //! The command line as clap sees it: names, arguments, help. What the commands do stands in [`crate::command`] and the other
 //! folders.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, builder::styling};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::styling, error::ErrorKind};
+
+use proto_core::SessionId;
 
 use crate::command::explain::{self, Subject};
 
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     /// Run a command; where the directory is bound, its terminal streams
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// See a session, as it happens or as it was
+    #[command(after_help = WATCH_HELP)]
+    Watch(WatchArgs),
     /// Show the daemon, its pairings and the bound directories
     #[command(after_help = "Examples:\n  vpd status\n  vpd status --json | jq '.bindings[].link.state'")]
     Status(StatusArgs),
@@ -72,6 +77,12 @@ pub(crate) enum Command {
     /// Show the daemon's log
     #[command(after_help = LOGS_HELP)]
     Logs(LogsArgs),
+    /// Run platform and relay for a small team, in one process
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArgs),
+    /// See all of it in a few seconds: nothing to set up, nothing left behind
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
     /// Say what a reason code means and what to do about it
     #[command(
         after_help = "Examples:\n  vpd explain noise_psk_invalid\n  vpd explain 4001        a WebSocket close code\n  vpd explain             lists all of them"
@@ -187,6 +198,35 @@ pub(crate) struct RunArgs {
     pub command: Vec<OsString>,
 }
 
+const WATCH_HELP: &str = "\
+Without a session: the only one there is, or the next one that starts. The viewer is a device of its own and
+pairs on its first use.
+
+Examples:
+  vpd watch
+  vpd watch --list
+  vpd watch 2nyr6cfg3hx4ljvt7wqkadm5eu
+  vpd watch --raw > session.bytes";
+
+/// `vpd watch`.
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    /// Which session
+    pub session: Option<SessionId>,
+    /// Of which organization, by id or slug; may be left out while this viewer is paired with one only
+    #[arg(long, value_name = "ID_OR_SLUG")]
+    pub org: Option<String>,
+    /// List the sessions instead
+    #[arg(long, conflicts_with = "session")]
+    pub list: bool,
+    /// The list as JSON, one object per line
+    #[arg(long, requires = "list")]
+    pub json: bool,
+    /// Nothing but the bytes that the command showed
+    #[arg(long, conflicts_with = "list")]
+    pub raw: bool,
+}
+
 /// `vpd status`.
 #[derive(Args, Debug)]
 pub(crate) struct StatusArgs {
@@ -220,4 +260,82 @@ pub(crate) struct ExplainArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+const SERVE_HELP: &str = "\
+Keys are made at the first start and kept in the data directory. TLS is a reverse proxy's business: give the
+addresses that it has outside with --public-url and --relay-url.
+
+Examples:
+  vpd serve
+  vpd serve --listen 0.0.0.0:8787 --relay-listen 0.0.0.0:8788 \\
+      --public-url https://viewport.example --relay-url wss://relay.viewport.example/ws";
+
+/// `vpd serve`.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Where the platform listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// Where the relay listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8788")]
+    pub relay_listen: SocketAddr,
+    /// The directory that holds everything [default: ~/.viewport/serve]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// How browsers and machines reach the platform [default: the address it listens on]
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// How machines reach the relay [default: the address it listens on]
+    #[arg(long, value_name = "URL")]
+    pub relay_url: Option<String>,
+    /// Print one JSON object with all addresses once it serves
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ServeArgs {
+    /// What clap cannot say: an address that nobody can connect to needs one that somebody can.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        let pairs = [(self.listen, &self.public_url, "--public-url"), (self.relay_listen, &self.relay_url, "--relay-url")];
+        for (listen, url, option) in pairs {
+            if listen.ip().is_unspecified() && url.is_none() {
+                let message = format!("nobody can connect to {listen}: say with {option} how it is reached");
+                return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+const DEMO_HELP: &str = "\
+Starts a platform, a relay and a daemon on this machine, pairs them for real, runs a command under `vpd run` and
+watches it with `vpd watch`. Succeeds only when both sides are equal byte for byte and no plaintext was found at
+the servers.
+
+Examples:
+  vpd demo
+  vpd demo -- make test
+  vpd demo --fault relay-restart
+  vpd demo --keep";
+
+/// `vpd demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Stay up afterwards, and say which pages to open and what to type
+    #[arg(long)]
+    pub keep: bool,
+    /// Break something in the middle of the stream
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Option<Fault>,
+    /// The command to run [default: a short shell session]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// What can be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// Kill the relay, without a warning, and start it again
+    RelayRestart,
 }

@@ -73,16 +73,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut text = Vec::new();
-    let code = match find(error) {
-        Some(failure) => {
-            // Writing to a vector cannot fail.
-            let _ = write_failure(&mut text, &failure);
-            failure.reason.family().exit_code()
-        }
-        None => {
-            let _ = writeln!(text, "{} {error:#}", "error:".red().bold());
-            UNFORESEEN
-        }
+    // Writing to a vector cannot fail.
+    let code = if let Some(failure) = find(error) {
+        let _ = write_failure(&mut text, &failure);
+        failure.reason.family().exit_code()
+    } else {
+        let _ = writeln!(text, "{} {error:#}", "error:".red().bold());
+        UNFORESEEN
     };
     // Where the standard error is closed there is nobody to tell.
     let _ = anstream::stderr().write_all(&text);

@@ -25,7 +25,6 @@ impl Home {
     }
 
     /// A home at an absolute path.
-    #[cfg(test)]
     pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -53,6 +52,11 @@ impl Home {
     pub(crate) fn logs(&self) -> PathBuf {
         self.0.join("logs")
     }
+
+    /// Where this user's viewer lives: a device of its own.
+    pub(crate) fn viewer(&self) -> PathBuf {
+        self.0.join("viewer")
+    }
 }
 
 /// This user's home directory.
@@ -73,7 +77,8 @@ fn shorten_below(path: &Path, home: Option<&Path>) -> String {
     }
 }
 
-fn make_private(directory: &Path) -> io::Result<()> {
+/// Makes sure that a directory exists and that nobody else can read it.
+pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let mode = fs::metadata(directory)?.mode();
     if mode & 0o077 != 0 {

@@ -8,11 +8,15 @@ mod client;
 mod command;
 mod control;
 mod daemon;
+mod demo;
 mod failure;
 mod home;
 mod log;
+mod machine;
 mod run;
+mod serve;
 mod settings;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -37,11 +41,16 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bind(args) => at_home(async |home| bind::bind(&home, &args).await),
         Command::Unbind(args) => at_home(async |home| bind::unbind(&home, &args).await),
         Command::Run(args) => Ok(exit_like(many_threads()?.block_on(run::run(&Home::from_environment()?, &args))?)),
+        Command::Watch(args) => at_home(async |home| watch::watch(&home, &args).await),
         Command::Status(args) => at_home(async |home| status::status(&home, &args).await),
         Command::Start => at_home(async |home| lifecycle::start(&home).await),
         Command::Stop => at_home(async |home| lifecycle::stop(&home).await),
         Command::Restart => at_home(async |home| lifecycle::restart(&home).await),
         Command::Logs(args) => at_home(async |home| logs::logs(&home, &args).await),
+        Command::Serve(args) => {
+            many_threads()?.block_on(serve::serve(&Home::from_environment()?, &args)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Demo(args) => many_threads()?.block_on(demo::demo(&args)).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => explain::explain(&args).map(|()| ExitCode::SUCCESS),
         Command::Daemon(args) => at_home(async |home| daemon::run(&home, args.detached).await),
         Command::ReasonsPage => reasons_page::write().map(|()| ExitCode::SUCCESS),

@@ -6,7 +6,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use program::{Home, vpd};
 
-const COMMANDS: [&str; 11] = ["pair", "unpair", "bind", "unbind", "run", "status", "start", "stop", "restart", "logs", "explain"];
+const COMMANDS: [&str; 14] = [
+    "pair", "unpair", "bind", "unbind", "run", "status", "start", "stop", "restart", "logs", "explain", "serve", "demo", "watch",
+];
 
 #[test]
 fn help_goes_to_the_standard_output_and_names_every_command_and_exit_code() {
@@ -39,6 +41,10 @@ fn wrong_usage_ends_with_2_and_says_how_it_is_right() {
         (&["logs", "--since", "yesterday"], "invalid value"),
         (&["explain", "token_expird"], "did you mean `token_expired`"),
         (&["status", "--jsn"], "--json"),
+        (&["serve", "--listen", "0.0.0.0:0"], "--public-url"),
+        (&["serve", "--relay-listen", "[::]:0"], "--relay-url"),
+        (&["watch", "no-session-id"], "26 characters"),
+        (&["demo", "--fault", "earthquake"], "relay-restart"),
     ] {
         let end = vpd(arguments);
         assert_eq!((end.code, end.stdout.as_str()), (2, ""), "{arguments:?}");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use program::{Home, VPD};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 
 /// What a script shows on a terminal of 100 by 30, and its exit code; `typed` is typed once `prompt` has appeared.
 fn on_a_terminal(program: &str, arguments: &[&str], prompt: &str, typed: &str) -> (Vec<u8>, i32) {
@@ -17,7 +17,9 @@ fn on_a_terminal(program: &str, arguments: &[&str], prompt: &str, typed: &str) -
     let (mut pty, pts) = pty_process::blocking::open().unwrap();
     pty.resize(pty_process::Size::new(30, 100)).unwrap();
     let mut settings = tcgetattr(pts.as_fd()).unwrap();
-    settings.special_codes[rustix::termios::SpecialCodeIndex::VERASE] = 0x08;
+    settings.special_codes[SpecialCodeIndex::VERASE] = 0x08;
+    // Without it a Ctrl-C takes back output that is still on its way, the answer to it included.
+    settings.local_modes.insert(LocalModes::NOFLSH);
     tcsetattr(pts.as_fd(), OptionalActions::Now, &settings).unwrap();
     let command = pty_process::blocking::Command::new(program).args(arguments).env("VIEWPORT_HOME", home.path());
     let mut child = command.spawn(pts).unwrap();

@@ -6,8 +6,9 @@ use owo_colors::OwoColorize as _;
 use proto_core::{
     Reason,
     api::{PairingMode, Workspace},
+    code::CodeText,
 };
-use tokio::signal;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{lifecycle, status};
 use crate::{
@@ -52,11 +53,12 @@ const fn mode(args: &PairArgs) -> PairingMode {
 
 /// Follows the pairing to its end; Ctrl-C cancels it (S20).
 async fn wait(client: &Client, mut events: PairEvents, show: fn(&PairEvent) -> anyhow::Result<()>) -> anyhow::Result<Workspace> {
+    // From before the code is shown: from then on Ctrl-C means this pairing.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     loop {
         let event = tokio::select! {
             event = events.next() => event?,
-            interrupted = signal::ctrl_c() => {
-                interrupted?;
+            _ = interrupted.recv() => {
                 client.cancel_pairing().await?;
                 return Err(Reason::PairingCancelled.into());
             }
@@ -93,7 +95,9 @@ fn show_code(pairing: &PendingPairing) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "Open this page, sign in, pick the workspace and approve this machine:\n")?;
     writeln!(out, "    {}\n", pairing.url.cyan().underline())?;
-    writeln!(out, "Code: {}  (lives for {})", pairing.code.bold(), status::minutes(pairing.expires_in))?;
+    // Grouped as the page shows it, so that the two are easy to compare.
+    let code = pairing.code.parse().map_or_else(|_| pairing.code.clone(), |code: CodeText| code.grouped());
+    writeln!(out, "Code: {}  (lives for {})", code.bold(), status::minutes(pairing.expires_in))?;
     out.flush()?;
     anstream::eprintln!("Waiting for confirmation... (Ctrl-C cancels)");
     Ok(())

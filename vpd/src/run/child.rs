@@ -10,7 +10,7 @@ use std::{
 use pty_process::{OwnedReadPty, OwnedWritePty, Size};
 use rustix::{
     process::{Pid, Signal, kill_process_group},
-    termios::{OptionalActions, tcsetattr},
+    termios::{OptionalActions, Termios, tcsetattr},
 };
 use tokio::{net::unix::pipe, process::Child};
 
@@ -34,12 +34,12 @@ pub(super) struct Ends {
 }
 
 impl Running {
-    /// Starts the command, with a terminal for each stream that is one here.
-    pub(super) fn start(command: &[OsString], terminals: Terminals) -> io::Result<(Self, Ends)> {
+    /// Starts the command, with a terminal for each stream that is one here. Its terminal gets the `settings` of ours.
+    pub(super) fn start(command: &[OsString], terminals: Terminals, settings: Option<&Termios>) -> io::Result<(Self, Ends)> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let pipes = Pipes::open(terminals)?;
         let (child, pty) = if terminals.any() {
-            let (child, pty) = start_on_terminal(program, arguments, terminals, &pipes)?;
+            let (child, pty) = start_on_terminal(program, arguments, terminals, settings, &pipes)?;
             (child, Some(pty.into_split()))
         } else {
             let mut command = tokio::process::Command::new(program);
@@ -71,13 +71,14 @@ fn start_on_terminal(
     program: &OsString,
     arguments: &[OsString],
     terminals: Terminals,
+    settings: Option<&Termios>,
     pipes: &Pipes,
 ) -> io::Result<(Child, pty_process::Pty)> {
     let (pty, pts) = pty_process::open().map_err(into_io)?;
     let (columns, rows) = terminal::size();
     pty.resize(Size::new(rows, columns)).map_err(into_io)?;
-    if let Some(settings) = terminal::settings() {
-        tcsetattr(pts.as_fd(), OptionalActions::Now, &settings)?;
+    if let Some(settings) = settings {
+        tcsetattr(pts.as_fd(), OptionalActions::Now, settings)?;
     }
     let mut command = pty_process::Command::new(program).args(arguments);
     if !terminals.stdin {

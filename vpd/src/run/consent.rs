@@ -21,7 +21,7 @@ use crate::{
 /// What was decided.
 pub(super) enum Consent {
     /// The session streams over this attachment.
-    Streams(Attachment, Attached),
+    Streams(Box<Attachment>, Attached),
     /// Nothing leaves this machine; why, where there is something to say.
     LocalOnly(Option<Failure>),
 }
@@ -42,7 +42,7 @@ pub(super) async fn ask(home: &Home, directory: &Path, title: &Title) -> Consent
         };
     }
     match answer {
-        Ok((attachment, attached @ Attached::Streaming { .. })) => Consent::Streams(attachment, attached),
+        Ok((attachment, attached @ Attached::Streaming { .. })) => Consent::Streams(Box::new(attachment), attached),
         Ok((_, Attached::LocalOnly { reason })) => Consent::LocalOnly(reason.map(Failure::from)),
         Err(failure) => Consent::LocalOnly(Some(failure)),
     }

@@ -14,7 +14,7 @@ use super::streamer::Ending;
 /// So long it waits without a word.
 const QUIET: Duration = Duration::from_secs(1);
 /// So long it waits without any progress, for scripts have nobody to press Ctrl-C.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for the end of the stream and says what there is to say about it.
 pub(super) async fn wait(mut ending: oneshot::Receiver<Ending>, pending_bytes: watch::Receiver<usize>) {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     async fn pending_forever(_kept: watch::Sender<usize>) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[test]

@@ -20,7 +20,8 @@ mod terminal;
 
 use std::{ffi::OsString, io, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
-use proto_core::{crypto::PureRust, wire::Content};
+use io_engine::AwsLc;
+use proto_core::wire::Content;
 use pty_process::{OwnedWritePty, Size};
 use rustix::process::Signal;
 use tokio::{
@@ -49,7 +50,7 @@ pub(crate) async fn run(home: &Home, args: &RunArgs) -> anyhow::Result<i32> {
     let Some(directory) = consent::directory() else { return run_recorded(&args.command, Recorder::local_only()).await };
     let title = consent::title(&args.command, &directory);
     let stream = match consent::ask(home, &directory, &title).await {
-        Consent::Streams(attachment, attached) => Stream::start(home, attachment, attached),
+        Consent::Streams(attachment, attached) => Stream::start(home, *attachment, attached),
         Consent::LocalOnly(why) => {
             why.iter().for_each(note_local_only);
             None
@@ -79,7 +80,7 @@ struct Stream {
 impl Stream {
     fn start(home: &Home, attachment: Attachment, attached: Attached) -> Option<Self> {
         let (recorder, content) = Recorder::streaming();
-        let streamer = Streamer::new(Client::of(home), &PureRust, attachment, attached, content)?;
+        let streamer = Streamer::new(Client::of(home), &AwsLc, attachment, attached, content)?;
         let (tell_bytes, pending_bytes) = watch::channel(0);
         let (tell_ending, ending) = oneshot::channel();
         tokio::spawn(async move {
@@ -94,11 +95,15 @@ impl Stream {
 async fn run_recorded(command: &[OsString], recorder: Recorder) -> anyhow::Result<i32> {
     let terminals = Terminals::of_this_process();
     let signals = Signals::listen()?;
-    let (running, ends) = match Running::start(command, terminals) {
-        Ok(started) => started,
-        Err(error) => return Ok(not_started(command, &error)),
-    };
+    // Before the command starts, so that not even its first key is ours.
     let raw = if terminals.stdin { Some(RawMode::enter()?) } else { None };
+    let (running, ends) = match Running::start(command, terminals, raw.as_ref().map(RawMode::before)) {
+        Ok(started) => started,
+        Err(error) => {
+            drop(raw);
+            return Ok(not_started(command, &error));
+        }
+    };
     let status = attend(running, ends, terminals, signals, &recorder).await?;
     drop(raw);
     let status = exit_status(status);

@@ -134,14 +134,12 @@ impl Streamer {
     }
 
     fn take(&mut self, content: Option<Content>) {
-        match content {
-            Some(content) => self.tell(Input::Push(content)),
-            None => {
-                let stalled = matches!(self.source, Source::LetGo(_));
-                self.source = Source::Dry { stalled };
-                self.tell(Input::End(Outcome::Exited));
-            }
-        }
+        let Some(content) = content else {
+            let stalled = matches!(self.source, Source::LetGo(_));
+            self.source = Source::Dry { stalled };
+            return self.tell(Input::End(Outcome::Exited));
+        };
+        self.tell(Input::Push(content));
     }
 
     /// Ends the stream where it is; the terminal goes on without it.

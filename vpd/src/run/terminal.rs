@@ -56,11 +56,6 @@ pub(super) fn size() -> (u16, u16) {
         .map_or(DEFAULT_SIZE, |Winsize { ws_col, ws_row, .. }| (ws_col, ws_row))
 }
 
-/// The settings of the terminal on the standard input: special characters, echo, flow control.
-pub(super) fn settings() -> Option<Termios> {
-    termios::tcgetattr(io::stdin()).ok()
-}
-
 /// Raw mode on the standard input: every key goes to the command as it is. Ends when dropped.
 pub(super) struct RawMode(Termios);
 
@@ -71,6 +66,11 @@ impl RawMode {
         raw.make_raw();
         termios::tcsetattr(io::stdin(), OptionalActions::Drain, &raw)?;
         Ok(Self(saved))
+    }
+
+    /// The terminal's settings as they were: special characters, echo, flow control.
+    pub(super) const fn before(&self) -> &Termios {
+        &self.0
     }
 }
 

@@ -1,0 +1,100 @@
+//! The session that is shown: `vpd run` on a terminal that keeps what it shows.
+
+use std::{ffi::OsString, path::Path};
+
+use anyhow::ensure;
+use pty_process::Size;
+use tokio::{io::AsyncReadExt as _, process::Child};
+
+use super::program::Program;
+
+const COLUMNS: u16 = 80;
+const ROWS: u16 = 24;
+
+/// Where the default command waits, when somebody wants to do something in the middle of the stream.
+const HALF_WAY: &str = "half way";
+
+/// The file that lets the default command go on from there.
+pub(super) const GO_ON: &str = "go-on";
+
+/// A short shell session that edits files and prints colours. `$1` is the canary; it waits for the file `go-on` half way.
+const SCRIPT: &str = r#"
+step() { printf '\033[1;36m$ %s\033[0m\n' "$1"; eval "$1"; }
+canary=$1
+step 'printf "the plan: %s\n" "$canary" > plan.txt'
+step 'cat plan.txt'
+for colour in 1 2 3 4 5 6; do printf '\033[4%sm  \033[0m' "$colour"; done; echo
+echo 'half way'
+until [ -e go-on ]; do sleep 0.05; done
+step 'sed "s/plan/PLAN/" plan.txt > next.txt'
+step 'cat next.txt; wc -l < next.txt'
+step 'seq 1 400 | tail -n 3'
+printf '\033[32m✓ döne\033[0m\n'
+"#;
+
+/// The command of a demonstration, and when to do something in its middle.
+#[derive(Clone, Debug)]
+pub(super) struct Act {
+    command: Vec<OsString>,
+    /// The middle: when this has been shown; empty: as soon as anything has.
+    middle: &'static str,
+}
+
+impl Act {
+    /// Ours, with a canary in it.
+    pub(super) fn ours(canary: &str) -> Self {
+        let command = ["sh", "-c", SCRIPT, "demo", canary].map(OsString::from);
+        Self { command: command.into(), middle: HALF_WAY }
+    }
+
+    /// The visitor's.
+    pub(super) const fn theirs(command: Vec<OsString>) -> Self {
+        Self { command, middle: "" }
+    }
+}
+
+/// A command that runs under `vpd run`.
+pub(super) struct Session {
+    child: Child,
+    terminal: pty_process::Pty,
+    shown: Vec<u8>,
+}
+
+impl Session {
+    /// Starts it in the bound directory.
+    pub(super) fn start(program: &Program, act: &Act, directory: &Path) -> anyhow::Result<Self> {
+        let (terminal, pts) = pty_process::open()?;
+        terminal.resize(Size::new(ROWS, COLUMNS))?;
+        let command = pty_process::Command::new(program.executable())
+            .args(["run", "--"])
+            .args(&act.command)
+            .envs(program.environment())
+            .current_dir(directory)
+            .kill_on_drop(true);
+        Ok(Self { child: command.spawn(pts)?, terminal, shown: Vec::new() })
+    }
+
+    /// Plays up to the middle of the act, or its end.
+    pub(super) async fn play_half(&mut self, act: &Act) {
+        let reached =
+            |shown: &[u8]| shown.windows(act.middle.len().max(1)).any(|window| window.starts_with(act.middle.as_bytes()));
+        while !reached(&self.shown) {
+            if self.read().await == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Plays to the end: what the terminal showed.
+    pub(super) async fn finish(mut self) -> anyhow::Result<Vec<u8>> {
+        while self.read().await > 0 {}
+        let status = self.child.wait().await?;
+        ensure!(status.code().is_some(), "vpd run: {status}");
+        Ok(self.shown)
+    }
+
+    /// A terminal ends with an error when nobody holds its other side any more.
+    async fn read(&mut self) -> usize {
+        self.terminal.read_buf(&mut self.shown).await.unwrap_or(0)
+    }
+}
