@@ -1,17 +1,14 @@
 //! From a host name to a connected TCP socket.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
-use io_engine::{Target, connect_fault};
+use io_engine::{ATTEMPT_DELAY, Target, connect_fault};
 use proto_core::effect::NetFault;
 use tokio::{
     net::{TcpStream, lookup_host},
     task::JoinSet,
     time::sleep,
 };
-
-/// How long one address gets before the next one is tried beside it (RFC 8305 section 8, "Connection Attempt Delay").
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the first address of `target` that answers. Bounded in time by the caller.
 pub(crate) async fn dial(target: &Target) -> Result<TcpStream, NetFault> {

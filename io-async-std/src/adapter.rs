@@ -1,0 +1,136 @@
+//! What a machine can do on async-std.
+
+use std::{
+    fmt::{self, Debug},
+    future::poll_fn,
+    hash::Hash,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use async_std::channel::{Sender, unbounded};
+use futures_util::{
+    future::AbortHandle,
+    stream::{FuturesUnordered, SelectAll, Stream, StreamExt, abortable},
+};
+use io_engine::{FileJob, Home, Links, Roots};
+use proto_core::effect::{Connect, Effect, Happening, HttpRequest};
+
+use crate::{
+    client, files,
+    link::{self, Order},
+};
+
+/// Performs a machine's effects, each named by an `I`, and tells what came of them.
+///
+/// It owns all of its work and spawns no task: everything goes on while somebody waits for [`Adapter::next`], nothing piles up
+/// while nobody does, and dropping the adapter ends it all and closes its sockets. [`Adapter::shutdown`] does so in good order.
+pub struct Adapter<I> {
+    roots: Roots,
+    links: Links<I, Owned>,
+    files: Sender<(I, FileJob)>,
+    requests: FuturesUnordered<Pin<Box<dyn Future<Output = Happening<I>> + Send>>>,
+    /// The WebSockets and the files: what a shutdown waits for.
+    lasting: SelectAll<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>,
+}
+
+/// A WebSocket that this side has not heard the end of.
+struct Owned {
+    orders: Sender<Order>,
+    stop: AbortHandle,
+}
+
+/// What was told, and of which generation of WebSockets; 0 for everything else.
+type Told<I> = (u64, Happening<I>);
+
+impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
+    /// An adapter whose files live in `home` (none can be stored without one) and whose TLS clients trust `roots`.
+    pub fn new(home: Option<Home>, roots: Roots) -> Self {
+        let (files, jobs) = unbounded();
+        let mut lasting = SelectAll::<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>::new();
+        lasting.push(Box::pin(files::work(home, jobs).map(|happening| (0, happening))));
+        Self { roots, links: Links::default(), files, requests: FuturesUnordered::new(), lasting }
+    }
+
+    /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].
+    pub fn perform(&mut self, effect: Effect<I>) {
+        match effect {
+            Effect::Http(id, request) => self.request(id, request),
+            Effect::Connect(id, connect) => self.open(id, connect),
+            Effect::Send(id, message) => self.order(&id, Order::Send(message)),
+            Effect::Close(id, close) => self.order(&id, Order::Close(close)),
+            Effect::Store(id, file, contents) => self.file(id, FileJob::Store(file, contents)),
+            Effect::Remove(id, file) => self.file(id, FileJob::Remove(file)),
+        }
+    }
+
+    /// What happens next. Waits for ever when nothing is under way. Safe to cancel.
+    pub async fn next(&mut self) -> Happening<I> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Finishes what was to be stored, closes the WebSockets normally, and drops HTTP requests.
+    pub async fn shutdown(self) {
+        let Self { links, files, requests, mut lasting, .. } = self;
+        drop((links, files, requests));
+        while lasting.next().await.is_some() {}
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happening<I>> {
+        if let Poll::Ready(Some(happening)) = self.requests.poll_next_unpin(cx) {
+            return Poll::Ready(happening);
+        }
+        while let Poll::Ready(Some((generation, happening))) = self.lasting.poll_next_unpin(cx) {
+            if let Some(happening) = self.links.told(generation, happening) {
+                return Poll::Ready(happening);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn request(&self, id: I, request: HttpRequest) {
+        let roots = self.roots.clone();
+        self.requests.push(Box::pin(async move {
+            match client::request(&request, &roots).await {
+                Ok(answer) => Happening::Answered(id, answer),
+                Err(fault) => Happening::Unanswered(id, fault),
+            }
+        }));
+    }
+
+    fn open(&mut self, id: I, connect: Connect) {
+        let Self { roots, links, lasting, .. } = self;
+        let replaced = links.open(id.clone(), |generation| {
+            let (orders, taken) = unbounded();
+            let told = link::serve(connect, roots.clone(), taken);
+            let (told, stop) = abortable(told.map(move |happening| (generation, happening.with_id(id.clone()))));
+            lasting.push(Box::pin(told));
+            Owned { orders, stop }
+        });
+        if let Some(old) = replaced {
+            old.stop.abort();
+        }
+    }
+
+    /// An order for a WebSocket whose end is known came too late, and is nobody's loss.
+    fn order(&self, id: &I, order: Order) {
+        if let Some(link) = self.links.get(id) {
+            // Its end may be there and not have been told yet.
+            let _ = link.orders.try_send(order);
+        } else {
+            tracing::debug!(?id, "no such WebSocket any more");
+        }
+    }
+
+    fn file(&self, id: I, job: FileJob) {
+        // The other end lives in `lasting`.
+        let _ = self.files.try_send((id, job));
+    }
+}
+
+impl<I> Debug for Adapter<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (requests, lasting) = (self.requests.len(), self.lasting.len());
+        f.debug_struct("Adapter").field("requests", &requests).field("lasting", &lasting).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! What goes on at one WebSocket of an adapter.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use async_std::{channel::Receiver, net::TcpStream};
+use bytes::Bytes;
+use futures_util::{
+    future::{Either, select},
+    stream::{self, Stream, StreamExt},
+};
+use io_engine::Roots;
+use proto_core::effect::{Close, Closed, Connect, Happening};
+
+use crate::{ClientSocket, client};
+
+#[derive(Debug)]
+pub(crate) enum Order {
+    Send(Bytes),
+    Close(Close),
+}
+
+/// Opens the WebSocket and serves it until it is closed. Without an owner (no more orders can come) it is closed normally.
+pub(crate) fn serve(connect: Connect, roots: Roots, orders: Receiver<Order>) -> impl Stream<Item = Happening<()>> {
+    stream::unfold(Stage::Opening(connect, roots, orders), Stage::next)
+}
+
+enum Stage {
+    Opening(Connect, Roots, Receiver<Order>),
+    Open(ClientSocket<TcpStream>, Receiver<Order>),
+    Ended,
+}
+
+impl Stage {
+    async fn next(self) -> Option<(Happening<()>, Self)> {
+        match self {
+            Self::Opening(connect, roots, mut orders) => Some(match open(&connect, &roots, &mut orders).await {
+                Ok((socket, connected)) => (connected, Self::Open(socket, orders)),
+                Err(closed) => (Happening::Closed((), closed), Self::Ended),
+            }),
+            Self::Open(mut socket, mut orders) => {
+                let happening = exchange(&mut socket, &mut orders).await;
+                let ended = matches!(happening, Happening::Closed(..));
+                Some((happening, if ended { Self::Ended } else { Self::Open(socket, orders) }))
+            }
+            Self::Ended => None,
+        }
+    }
+}
+
+async fn open(
+    connect: &Connect,
+    roots: &Roots,
+    orders: &mut Receiver<Order>,
+) -> Result<(ClientSocket<TcpStream>, Happening<()>), Closed> {
+    match select(pin!(client::connect(connect, roots)), pin!(given_up(orders))).await {
+        Either::Left((Ok((socket, entropy)), _)) => Ok((socket, Happening::Connected((), entropy))),
+        Either::Left((Err(fault), _)) => Err(Closed::Fault(fault)),
+        Either::Right(_) => Err(Closed::ByUs),
+    }
+}
+
+/// Waits until nobody wants the WebSocket any more. There is nobody yet to send to.
+async fn given_up(orders: &mut Receiver<Order>) {
+    while let Some(Order::Send(_)) = orders.next().await {}
+}
+
+/// Takes all orders before the socket gets its turn: what they send goes out in one write.
+async fn exchange(socket: &mut ClientSocket<TcpStream>, orders: &mut Receiver<Order>) -> Happening<()> {
+    poll_fn(|cx| {
+        loop {
+            match orders.poll_next_unpin(cx) {
+                Poll::Ready(Some(Order::Send(message))) => socket.send(message),
+                Poll::Ready(Some(Order::Close(close))) => socket.close(close),
+                Poll::Ready(None) => {
+                    socket.close(Close::Normal);
+                    return socket.poll_next(cx);
+                }
+                Poll::Pending => return socket.poll_next(cx),
+            }
+        }
+    })
+    .await
+}
