@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -75,6 +75,13 @@ impl Jitter {
         let cap = u64::try_from(cap.as_nanos()).unwrap_or(u64::MAX);
         let scaled = (u128::from(self.next()) * (u128::from(cap) + 1)) >> 64;
         Duration::from_nanos(u64::try_from(scaled).unwrap_or(cap))
+    }
+
+    /// A generator for the part named `label`: the same, whatever was or will be derived or drawn for other parts (ISO-2).
+    #[must_use]
+    pub fn derive(&self, label: &[u8]) -> Self {
+        let digest = Sha256::new().chain_update(self.0.to_be_bytes()).chain_update(label).finalize();
+        Self(digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte)))
     }
 
     /// A generator for a part of the whole, independent of how often this one is used afterwards (ISO-2).

@@ -34,6 +34,8 @@ pub enum Input {
         /// Epoch 0's secret.
         secret: EpochSecret,
     },
+    /// The key of this session is given to nobody any more.
+    Forget(SessionId),
     /// A process makes records of this session now.
     Attach(SourceId, SessionId),
     /// It says this.
@@ -44,6 +46,8 @@ pub enum Input {
     Hurry,
     /// The binding ends: tell the sources why, close the link.
     Cut(Reason),
+    /// Close the link; the sources are told nothing, as another bridge of the same binding takes over.
+    Stop,
 }
 
 /// What a bridge wants, and what happened.

@@ -32,7 +32,7 @@ use crate::{
     wire::{Frame, Head, Role},
 };
 
-/// The most sessions whose keys are kept for viewers; from there on one that nobody makes records of is forgotten.
+/// The most sessions of one binding that are known; whoever makes another one known forgets one first.
 pub const SESSIONS_MAX: usize = 4096;
 
 /// The machine. See the [module page](self).
@@ -109,11 +109,11 @@ impl<N: Noise> Bridge<N> {
     }
 
     fn know(&mut self, session: SessionId, cipher: Cipher, secret: EpochSecret) {
-        if self.streams.len() >= SESSIONS_MAX {
-            let idle = self.streams.iter().find(|(_, stream)| stream.source().is_none()).map(|(session, _)| *session);
-            idle.map(|session| self.streams.remove(&session));
+        if self.streams.len() < SESSIONS_MAX {
+            self.streams.entry(session).or_insert_with(|| Stream::new(cipher, secret));
+        } else {
+            self.stats.unknown_session += 1;
         }
-        self.streams.entry(session).or_insert_with(|| Stream::new(cipher, secret));
     }
 
     fn attach(&mut self, source: SourceId, session: SessionId) {
@@ -158,7 +158,8 @@ impl<N: Noise> Bridge<N> {
             }
             Head::Acknowledge { session, next } => {
                 self.tell_source(session, frame);
-                if self.streams.get(&session).is_some_and(|stream| stream.is_whole(next)) {
+                if let Some(stream) = self.streams.get_mut(&session).filter(|stream| stream.is_whole(next)) {
+                    stream.detach();
                     self.outbox.push(Output::SessionOver(session));
                 }
             }
@@ -245,6 +246,9 @@ impl<N: Noise> Machine for Bridge<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
         self.latest = self.latest.max(now);
         match input {
             _ if !matches!(self.status(), Status::Running { .. }) => {}
@@ -252,6 +256,7 @@ impl<N: Noise> Machine for Bridge<N> {
             Input::Clock(clock) => self.drive(uplink::Input::Clock(clock)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Know { session, cipher, secret } => self.know(session, cipher, secret),
+            Input::Forget(session) => drop(self.streams.remove(&session)),
             Input::Attach(source, session) => self.attach(source, session),
             Input::Frame(source, frame) => self.source_said(source, frame),
             Input::Detach(source) => self.detach(source),
@@ -260,6 +265,7 @@ impl<N: Noise> Machine for Bridge<N> {
                 self.tell_all(reason);
                 self.drive(uplink::Input::Stop);
             }
+            Input::Stop => self.drive(uplink::Input::Stop),
         }
         self.drain();
         Ok(())

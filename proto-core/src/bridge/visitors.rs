@@ -114,7 +114,7 @@ impl<N: Noise> Visitors<N> {
         }
         let token = Hello::decode(&first.payload).ok().and_then(|hello| Unverified::parse(&hello.token).ok());
         let Some(token) = token else { return Step::Ignored };
-        self.make_room();
+        self.make_room(visitor);
         let (lookup, kid) = (LookupId(self.turn), token.kid());
         let phase = Phase::Parked { lookup, static_key: first.static_key, token: Box::new(token) };
         self.doors.insert(visitor, Door { noise, phase, turn: self.turn });
@@ -133,8 +133,8 @@ impl<N: Noise> Visitors<N> {
         Some(frame(visitor, message))
     }
 
-    fn make_room(&mut self) {
-        if self.doors.len() >= VISITORS_MAX {
+    fn make_room(&mut self, visitor: Visitor) {
+        if self.doors.len() >= VISITORS_MAX && !self.doors.contains_key(&visitor) {
             let quietest = self.doors.iter().min_by_key(|(_, door)| door.turn).map(|(visitor, _)| *visitor);
             quietest.map(|visitor| self.doors.remove(&visitor));
         }

@@ -1,9 +1,14 @@
 //! From the disk.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 use super::{
     Daemon, Event, Output, RETURN_WITHIN,
+    ledger::Ledger,
     state::{Presence, Running},
 };
 use crate::{
@@ -66,7 +71,7 @@ impl<N: Noise> Daemon<N> {
         let pins = sessions.iter().map(|(session, running)| (*session, running.pin()));
         let bindings = Bindings::boot(now, config, found.identities.iter().cloned(), pins)?;
         let uplinks = uplink::Settings {
-            api_endpoint: settings.api_endpoint.clone().unwrap_or_else(|| bindings.settings().api_endpoint().into()),
+            api_endpoint: bindings.settings().api_endpoint().into(),
             relay_endpoint: bindings.settings().relay_endpoint().map(Into::into),
             software: alloc::format!("vpd {}", settings.version),
             aes_in_hardware: settings.aes_in_hardware,
@@ -80,8 +85,10 @@ impl<N: Noise> Daemon<N> {
             jitter,
             bindings,
             bridges: BTreeMap::new(),
+            spoken_to: BTreeSet::new(),
             pairing: None,
-            ledger,
+            lives: 0,
+            ledger: Ledger::new(ledger),
             sessions,
             tasks: BTreeMap::new(),
             stats: super::Stats::default(),
@@ -94,6 +101,11 @@ impl<N: Noise> Daemon<N> {
         }
         daemon.drain();
         Ok(daemon)
+    }
+
+    /// The platform to pair with. A binding's credential is renewed at the one that approved it, whatever the environment says.
+    pub(super) fn pairing_endpoint(&self) -> &str {
+        self.settings.api_endpoint.as_deref().unwrap_or(&self.uplinks.api_endpoint)
     }
 
     /// A session whose binding is gone streams no more, and nobody may have its key.

@@ -2,12 +2,16 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{Ask, Daemon, Event, Output};
+use super::{
+    Ask, Daemon, Event, Life, Output,
+    state::{Living, Presence, Running},
+};
 use crate::{
     BindingId, Machine, Reason, Status, WallClock, binding,
     bridge::{self, Bridge},
     crypto::{Cipher, noise::Noise, seal::EpochSecret},
     effect::Happening,
+    files::SessionFile,
     local::{PairEvent, PendingPairing},
     pairing::{self, Pairing},
     secret::Secret,
@@ -17,9 +21,14 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn happen(&mut self, happening: Happening<Ask>) {
         let (ask, happening) = happening.take_id();
         match ask {
-            Ask::Pairing(ask) => self.drive_pairing(pairing::Input::Happening(happening.with_id(ask))),
+            Ask::Pairing(life, ask) if self.pairing.as_ref().is_some_and(|pairing| pairing.life == life) => {
+                self.drive_pairing(pairing::Input::Happening(happening.with_id(ask)));
+            }
             Ask::Bindings(ask) => self.drive_bindings(binding::Input::Happening(happening.with_id(ask))),
-            Ask::Bridge(id, ask) => self.drive_bridge(&id, bridge::Input::Happening(happening.with_id(ask))),
+            Ask::Bridge(id, life, ask) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
+                self.drive_bridge(&id, bridge::Input::Happening(happening.with_id(ask)));
+            }
+            Ask::Pairing(..) | Ask::Bridge(..) => self.stats.stale_happenings += 1,
             Ask::Ledger(request) => self.ledger_written(request, matches!(happening, Happening::Stored(()))),
             Ask::Pin(source) => self.pinned(source, matches!(happening, Happening::Stored(()))),
             Ask::Unpin(_) => {}
@@ -30,15 +39,15 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn woke(&mut self, clock: WallClock) {
         self.clock = clock;
         self.drive_pairing(pairing::Input::Clock(clock));
-        for bridge in self.bridges.values_mut() {
-            let _ = bridge.handle_input(self.latest, bridge::Input::Clock(clock));
-            let _ = bridge.handle_input(self.latest, bridge::Input::Hurry);
+        for id in self.bridges.keys().cloned().collect::<Vec<_>>() {
+            self.drive_bridge(&id, bridge::Input::Clock(clock));
+            self.drive_bridge(&id, bridge::Input::Hurry);
         }
     }
 
     pub(super) fn drive_pairing(&mut self, input: pairing::Input) {
         if let Some(pairing) = &mut self.pairing {
-            let _ = pairing.handle_input(self.latest, input);
+            let _ = pairing.machine.handle_input(self.latest, input);
         }
     }
 
@@ -48,17 +57,30 @@ impl<N: Noise> Daemon<N> {
 
     pub(super) fn drive_bridge(&mut self, id: &BindingId, input: bridge::Input) {
         match self.bridges.get_mut(id) {
-            Some(bridge) => drop(bridge.handle_input(self.latest, input)),
+            Some(bridge) => {
+                let _ = bridge.machine.handle_input(self.latest, input);
+                self.spoken_to.insert(id.clone());
+            }
             None => self.stats.stale_happenings += 1,
         }
     }
 
     /// A pairing from before the restart. If its binding is durable already, only the pending file is left to go.
     pub(super) fn take_up(&mut self, pairing: Pairing, seed: &Secret) {
-        self.pairing = Some(pairing);
+        self.begin_pairing(pairing);
         if self.bindings.has_seed(seed) {
             self.drive_pairing(pairing::Input::Adopted);
         }
+    }
+
+    pub(super) fn begin_pairing(&mut self, machine: Pairing) {
+        let life = self.next_life();
+        self.pairing = Some(Living { life, machine });
+    }
+
+    const fn next_life(&mut self) -> Life {
+        self.lives = self.lives.wrapping_add(1);
+        Life(self.lives)
     }
 
     /// Takes what the children want, until none of them wants anything: what one says may make another speak.
@@ -66,7 +88,7 @@ impl<N: Noise> Daemon<N> {
         loop {
             if let Some(output) = self.bindings.poll_output() {
                 self.bindings_said(output);
-            } else if let Some(output) = self.pairing.as_mut().and_then(Machine::poll_output) {
+            } else if let Some(output) = self.pairing.as_mut().and_then(|pairing| pairing.machine.poll_output()) {
                 self.pairing_said(output);
             } else if let Some((id, output)) = self.next_of_bridges() {
                 self.bridge_said(&id, output);
@@ -75,18 +97,32 @@ impl<N: Noise> Daemon<N> {
             }
         }
         self.end_pairing();
-        self.bridges.retain(|_, bridge| matches!(bridge.status(), Status::Running { .. }));
         self.answer_cancelled();
         self.answer_unpaired();
     }
 
+    /// What the next bridge says that was spoken to. One that has ended and has nothing left to say is forgotten.
     fn next_of_bridges(&mut self) -> Option<(BindingId, bridge::Output)> {
-        self.bridges.iter_mut().find_map(|(id, bridge)| Some((id.clone(), bridge.poll_output()?)))
+        while let Some(id) = self.spoken_to.first().cloned() {
+            let bridge = self.bridges.get_mut(&id).map(|bridge| &mut bridge.machine);
+            let output = bridge.and_then(Machine::poll_output);
+            if let Some(output) = output {
+                return Some((id, output));
+            }
+            self.spoken_to.remove(&id);
+            if self.bridges.get(&id).is_some_and(|bridge| !matches!(bridge.machine.status(), Status::Running { .. })) {
+                self.bridges.remove(&id);
+            }
+        }
+        None
     }
 
     fn pairing_said(&mut self, output: pairing::Output) {
         match output {
-            pairing::Output::Effect(effect) => self.outbox.push(Output::Effect(effect.map_id(Ask::Pairing))),
+            pairing::Output::Effect(effect) => {
+                let life = self.pairing.as_ref().map_or(Life(0), |pairing| pairing.life);
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+            }
             pairing::Output::ShowCode(_) => {
                 self.log(Event::PairingShown);
                 self.outbox.extend(self.shown().map(|shown| Output::Pairing(PairEvent::Code(shown))));
@@ -101,13 +137,13 @@ impl<N: Noise> Daemon<N> {
 
     /// The pairing that a person can approve, if there is one.
     pub(super) fn shown(&self) -> Option<PendingPairing> {
-        let pairing::Shown { code, url, expires_at } = self.pairing.as_ref()?.shown()?;
+        let pairing::Shown { code, url, expires_at } = self.pairing.as_ref()?.machine.shown()?;
         Some(PendingPairing { code, url, expires_in: expires_at.since(self.latest).as_secs() })
     }
 
     /// A pairing that has ended makes room for the next one.
     fn end_pairing(&mut self) {
-        let reason = match self.pairing.as_ref().map(Machine::status) {
+        let reason = match self.pairing.as_ref().map(|pairing| pairing.machine.status()) {
             Some(Status::Finished) => None,
             Some(Status::Failed(reason)) => Some(*reason),
             _ => return,
@@ -147,17 +183,42 @@ impl<N: Noise> Daemon<N> {
     fn start(&mut self, id: &BindingId) {
         let Some(binding) = self.bindings.get(id) else { return };
         let Some(identity) = binding.identity().cloned() else { return };
-        let bridge = Bridge::new(self.latest, self.clock, binding.record(), identity, &self.uplinks, self.jitter.split());
+        // Its own, whatever happens to other bindings (ISO-2).
+        let label = alloc::format!("{id} {}", self.latest.as_nanos());
+        let jitter = self.jitter.derive(label.as_bytes());
+        let bridge = Bridge::new(self.latest, self.clock, binding.record(), identity, &self.uplinks, jitter);
+        self.dismiss(id);
         match bridge {
-            Ok(bridge) => drop(self.bridges.insert(id.clone(), bridge)),
+            Ok(machine) => {
+                let life = self.next_life();
+                self.bridges.insert(id.clone(), Living { life, machine });
+                self.spoken_to.insert(id.clone());
+            }
             Err(reason) => return self.log(Event::Trouble(reason)),
         }
-        let files: Vec<_> =
-            self.sessions.values().filter(|running| running.pin() == *id).map(|running| running.file.clone()).collect();
-        for file in files {
-            if let Some(cipher) = Cipher::from_byte(file.cipher) {
-                let secret = EpochSecret::new(file.secret.clone());
-                self.drive_bridge(id, bridge::Input::Know { session: file.session, cipher, secret });
+        let its: Vec<_> = self.sessions.values().filter(|running| running.is_pinned_to(id)).cloned().collect();
+        for Running { file, presence } in its {
+            self.make_known(&file);
+            if let Presence::Here(source) = presence {
+                self.drive_bridge(id, bridge::Input::Attach(source, file.session));
+            }
+        }
+    }
+
+    pub(super) fn make_known(&mut self, file: &SessionFile) {
+        if let Some(cipher) = Cipher::from_byte(file.cipher) {
+            let secret = EpochSecret::new(file.secret.clone());
+            self.drive_bridge(&file.pin(), bridge::Input::Know { session: file.session, cipher, secret });
+        }
+    }
+
+    /// The bridge of a key that was replaced closes its link, and is forgotten: another one takes over.
+    fn dismiss(&mut self, id: &BindingId) {
+        let Some(Living { life, machine: mut old }) = self.bridges.remove(id) else { return };
+        let _ = old.handle_input(self.latest, bridge::Input::Stop);
+        while let Some(output) = old.poll_output() {
+            if let bridge::Output::Effect(effect) = output {
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id.clone(), life, ask))));
             }
         }
     }
@@ -182,8 +243,8 @@ impl<N: Noise> Daemon<N> {
     fn bridge_said(&mut self, id: &BindingId, output: bridge::Output) {
         match output {
             bridge::Output::Effect(effect) => {
-                let id = id.clone();
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id, ask))));
+                let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id.clone(), life, ask))));
             }
             bridge::Output::ToSource(source, frame) => self.outbox.push(Output::ToSource(source, frame)),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),

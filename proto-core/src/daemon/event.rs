@@ -27,15 +27,20 @@ pub enum Errand {
     Source(SourceId),
 }
 
+/// Tells a pairing from the one before it, and a bridge from the one that it took over from: what comes late for one of these
+/// is not taken for an answer to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Life(pub u32);
+
 /// Who in the daemon asked for an effect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
     /// The pairing.
-    Pairing(pairing::Ask),
+    Pairing(Life, pairing::Ask),
     /// The bindings' files.
     Bindings(binding::Ask),
     /// The running part of one binding.
-    Bridge(BindingId, uplink::Ask),
+    Bridge(BindingId, Life, uplink::Ask),
     /// The ledger of grants, for a request.
     Ledger(RequestId),
     /// The pin of a session that is about to start.

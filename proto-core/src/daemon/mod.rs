@@ -14,21 +14,23 @@
 mod boot;
 mod children;
 mod event;
+mod ledger;
 mod report;
 mod request;
 mod session;
 mod state;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::{convert::Infallible, time::Duration};
 
 pub use boot::{Found, Settings};
-pub use event::{Answer, Ask, Errand, Event, Input, Output, Request, RequestId};
-use state::{Running, Task};
+pub use event::{Answer, Ask, Errand, Event, Input, Life, Output, Request, RequestId};
+use ledger::Ledger;
+use state::{Living, Running, Task};
 
 use crate::{
     BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, SessionId, Status, WallClock, binding::Bindings,
-    bridge::Bridge, crypto::noise::Noise, files::Grants, pairing::Pairing, uplink,
+    bridge::Bridge, crypto::noise::Noise, pairing::Pairing, uplink,
 };
 
 /// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
@@ -46,9 +48,13 @@ pub struct Daemon<N> {
     latest: Instant,
     jitter: Jitter,
     bindings: Bindings,
-    bridges: BTreeMap<BindingId, Bridge<N>>,
-    pairing: Option<Pairing>,
-    ledger: Grants,
+    bridges: BTreeMap<BindingId, Living<Bridge<N>>>,
+    /// The bridges that were spoken to and not listened to since: empty between two inputs.
+    spoken_to: BTreeSet<BindingId>,
+    pairing: Option<Living<Pairing>>,
+    /// How many bridges and pairings there were.
+    lives: u32,
+    ledger: Ledger,
     sessions: BTreeMap<SessionId, Running>,
     tasks: BTreeMap<Errand, Task>,
     stats: Stats,
@@ -74,8 +80,8 @@ impl<N: Noise> Daemon<N> {
 
     /// The children that have deadlines of their own.
     fn deadlines(&self) -> impl Iterator<Item = Deadline> {
-        let bridges = self.bridges.values().filter_map(Machine::poll_timeout);
-        let pairing = self.pairing.iter().filter_map(Machine::poll_timeout);
+        let bridges = self.bridges.values().filter_map(|bridge| bridge.machine.poll_timeout());
+        let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
         bridges.chain(pairing).chain(self.bindings.poll_timeout()).chain(self.next_farewell())
     }
 }
@@ -89,6 +95,9 @@ impl<N: Noise> Machine for Daemon<N> {
         let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
         if is_new_task && self.tasks.len() >= TASKS_MAX {
             return Err(Misuse::Full("requests that wait for the disk"));
+        }
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
         }
         self.latest = self.latest.max(now);
         match input {
@@ -109,8 +118,13 @@ impl<N: Noise> Machine for Daemon<N> {
         self.latest = self.latest.max(now);
         let now = self.latest;
         self.bindings.handle_timeout(now);
-        self.pairing.iter_mut().for_each(|pairing| pairing.handle_timeout(now));
-        self.bridges.values_mut().for_each(|bridge| bridge.handle_timeout(now));
+        self.pairing.iter_mut().for_each(|pairing| pairing.machine.handle_timeout(now));
+        for (id, bridge) in &mut self.bridges {
+            if bridge.machine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+                bridge.machine.handle_timeout(now);
+                self.spoken_to.insert(id.clone());
+            }
+        }
         self.say_farewells();
         self.drain();
     }

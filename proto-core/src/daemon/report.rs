@@ -24,10 +24,11 @@ impl<N: Noise> Daemon<N> {
             name: self.settings.name.clone(),
             version: self.settings.version.clone(),
             pid: self.settings.pid,
-            api_endpoint: self.uplinks.api_endpoint.clone(),
+            api_endpoint: self.pairing_endpoint().into(),
             bindings,
             directories: self
                 .ledger
+                .grants
                 .directories
                 .iter()
                 .map(|(path, grant)| DirectoryRow {
@@ -48,7 +49,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn binding_row(&self, id: &BindingId, binding: &Binding) -> Option<BindingRow> {
-        let bridge = self.bridges.get(id);
+        let bridge = self.bridges.get(id).map(|bridge| &bridge.machine);
         let (draining, broken) = match binding.phase() {
             Phase::Active(_) => (false, None),
             Phase::Draining(_) => (true, None),

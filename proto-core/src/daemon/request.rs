@@ -5,16 +5,14 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Answer, Ask, Daemon, Errand, Output, Request, RequestId, state::Task};
+use super::{Answer, Daemon, Errand, Output, Request, RequestId, state::Task};
 use crate::{
     Entropy, Reason,
     api::{DeviceKind, Workspace},
     binding, bridge,
     consent::{self, Directory, Place, Resolver},
     crypto::noise::Noise,
-    effect::{Effect, StateFile},
-    files::{Document, Grants},
-    local::{Bound, PairRequest, Unbound, UnpairRequest, Unpaired},
+    local::{PairRequest, Unbound, UnpairRequest, Unpaired},
     pairing::{self, Pairing},
 };
 
@@ -45,14 +43,14 @@ impl<N: Noise> Daemon<N> {
         let bound = self.bindings.workspaces();
         let mode = pairing::decide_mode(request.mode, request.org.as_deref(), &bound)?;
         let settings = pairing::Settings {
-            api_endpoint: self.uplinks.api_endpoint.clone(),
+            api_endpoint: self.pairing_endpoint().into(),
             kind: DeviceKind::Daemon,
             mode,
             org: request.org,
             name: self.settings.name.clone(),
             software: self.uplinks.software.clone(),
         };
-        self.pairing = Some(Pairing::start(self.latest, self.clock, settings, entropy));
+        self.begin_pairing(Pairing::start(self.latest, self.clock, settings, entropy));
         Ok(())
     }
 
@@ -120,7 +118,7 @@ impl<N: Noise> Daemon<N> {
         if self.bindings.workspaces().is_empty() {
             return self.answer(id, Err(Reason::NotPaired));
         }
-        let resolver = Resolver::new(directory, &self.ledger);
+        let resolver = Resolver::new(directory, &self.ledger.grants);
         self.tasks.insert(Errand::Request(id), Task::Looking { resolver, org, recursive });
         self.look_on(Errand::Request(id));
     }
@@ -141,22 +139,8 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn unbind(&mut self, id: RequestId, directory: &Directory) {
-        let mut ledger = self.ledger.clone();
-        match consent::unbind(directory, &mut ledger) {
-            Ok(files) => {
-                let task = Task::Ungranting { ledger: ledger.clone(), directory: directory.clone(), files };
-                self.write_ledger(id, &ledger, task);
-            }
-            Err(reason) => self.answer(id, Err(reason)),
-        }
-    }
-
-    fn write_ledger(&mut self, id: RequestId, ledger: &Grants, then: Task) {
-        match ledger.write() {
-            Ok(contents) => {
-                self.outbox.push(Output::Effect(Effect::Store(Ask::Ledger(id), StateFile::Grants, contents)));
-                self.tasks.insert(Errand::Request(id), then);
-            }
+        match consent::unbind(directory, &mut self.ledger.grants.clone()) {
+            Ok(files) => self.change_ledger(id, Task::Ungranting { directory: directory.clone(), files }),
             Err(reason) => self.answer(id, Err(reason)),
         }
     }
@@ -169,11 +153,7 @@ impl<N: Noise> Daemon<N> {
         };
         match (task, result) {
             (Task::Planting { plan, directory, org }, Ok(())) => {
-                let mut ledger = self.ledger.clone();
-                match plan.enter(&mut ledger) {
-                    Ok(()) => self.write_ledger(id, &ledger.clone(), Task::Granting { ledger, directory, org }),
-                    Err(reason) => self.answer(id, Err(reason)),
-                }
+                self.change_ledger(id, Task::Granting { plan, directory, org });
             }
             (Task::Planting { .. }, Err(reason)) => self.answer(id, Err(reason)),
             // The grant is gone already: what is left of the file counts for nothing.
@@ -183,27 +163,6 @@ impl<N: Noise> Daemon<N> {
             (other, _) => {
                 self.stats.stale_answers += 1;
                 self.tasks.insert(errand, other);
-            }
-        }
-    }
-
-    /// The ledger is durable, or is as it was.
-    pub(super) fn ledger_written(&mut self, id: RequestId, is_durable: bool) {
-        let errand = Errand::Request(id);
-        match (self.tasks.remove(&errand), is_durable) {
-            (Some(Task::Granting { ledger, directory, org }), true) => {
-                self.ledger = ledger;
-                self.answer(id, Ok(Answer::Bound(Bound { directory: directory.to_string(), org })));
-            }
-            (Some(Task::Ungranting { ledger, directory, files }), true) => {
-                self.ledger = ledger;
-                self.outbox.push(Output::Change(errand, files));
-                self.tasks.insert(errand, Task::Uprooting { directory });
-            }
-            (Some(Task::Granting { .. } | Task::Ungranting { .. }), false) => self.answer(id, Err(Reason::StateNotWritten)),
-            (other, _) => {
-                self.stats.stale_answers += 1;
-                other.map(|task| self.tasks.insert(errand, task));
             }
         }
     }
@@ -217,7 +176,11 @@ fn which_org(asked: Option<&str>, paired: &[Workspace]) -> Result<Workspace, Rea
         (None, _) => Err(Reason::OrgAmbiguous),
         (Some(asked), _) => {
             let by_id = paired.iter().find(|org| org.id.as_str() == asked);
-            by_id.or_else(|| paired.iter().find(|org| org.slug == asked)).ok_or(Reason::OrgUnknown)
+            let mut by_slug = paired.iter().filter(|org| org.slug == asked);
+            match (by_id.or_else(|| by_slug.next()), by_slug.next()) {
+                (Some(_), Some(_)) if by_id.is_none() => Err(Reason::OrgAmbiguous),
+                (found, _) => found.ok_or(Reason::OrgUnknown),
+            }
         }
     };
     found.cloned()

@@ -10,7 +10,8 @@ use crate::{
     BindingId, Deadline, Entropy, Machine, Reason, SessionId,
     api::Workspace,
     binding,
-    bridge::{self, SourceId},
+    binding::Phase,
+    bridge::{self, SESSIONS_MAX, SourceId},
     consent::{self, Decision, Directory, Looked, Resolver},
     crypto::{Cipher, noise::Noise, seal::EpochSecret},
     effect::{Effect, StateFile},
@@ -36,22 +37,37 @@ impl<N: Noise> Daemon<N> {
             return self.local_only(source, Some(Reason::DirectoryMissing));
         };
         let start = Start { session: SessionId::generate(entropy), secret: EpochSecret::generate(entropy), title };
-        let resolver = Resolver::new(directory, &self.ledger);
+        let resolver = Resolver::new(directory, &self.ledger.grants);
         self.tasks.insert(Errand::Source(source), Task::Resolving { resolver, start });
         self.look_on(Errand::Source(source));
     }
 
     /// The daemon was restarted, or the connection broke: the pin is as it was (S113).
     fn again(&mut self, source: SourceId, session: SessionId) {
-        let Some(running) = self.sessions.get_mut(&session) else {
+        let Some((pin, org)) = self.may_return(session) else {
             return self.local_only(source, Some(Reason::SessionCut));
         };
-        running.presence = Presence::Here(source);
-        let (pin, file) = (running.pin(), running.file.clone());
-        match self.bindings.get(&pin).map(binding::Binding::workspace) {
-            Some(org) => self.stream(source, &file, org),
-            None => self.local_only(source, Some(Reason::SessionCut)),
+        let Some(running) = self.sessions.get_mut(&session) else { return };
+        let was = core::mem::replace(&mut running.presence, Presence::Here(source));
+        let file = running.file.clone();
+        if was == Presence::Over {
+            self.drive_bindings(binding::Input::SessionStarted { binding: pin, session });
         }
+        self.stream(source, &file, org);
+    }
+
+    /// Where a session is pinned to, if it may go on there. One that counted as over does not hold up a binding that drains.
+    fn may_return(&self, session: SessionId) -> Option<(BindingId, Workspace)> {
+        let running = self.sessions.get(&session)?;
+        let pin = running.pin();
+        let binding = self.bindings.get(&pin)?;
+        let may = match binding.phase() {
+            Phase::Active(_) => true,
+            Phase::Draining(_) => running.presence != Presence::Over,
+            Phase::Broken(_) | Phase::Leaving => false,
+        };
+        let org = binding.workspace();
+        may.then_some((pin, org))
     }
 
     /// What stands in a directory is known: the resolver goes on.
@@ -91,6 +107,9 @@ impl<N: Noise> Daemon<N> {
             return self.local_only(source, Some(Reason::OrgUnknown));
         };
         let (pin, org) = (pin.clone(), binding.workspace());
+        if !self.make_room(&pin) {
+            return self.local_only(source, Some(Reason::StateNotWritten));
+        }
         let file = SessionFile {
             version: VERSION,
             session: start.session,
@@ -129,10 +148,7 @@ impl<N: Noise> Daemon<N> {
         }
         self.drive_bindings(binding::Input::SessionStarted { binding: pin.clone(), session });
         self.log(Event::SessionStarted(session, pin.clone()));
-        if let Some(cipher) = Cipher::from_byte(file.cipher) {
-            let secret = EpochSecret::new(file.secret.clone());
-            self.drive_bridge(&pin, bridge::Input::Know { session, cipher, secret });
-        }
+        self.make_known(&file);
         self.sessions.insert(session, Running { file: file.clone(), presence: Presence::Here(source) });
         self.stream(source, &file, org);
     }
@@ -158,7 +174,9 @@ impl<N: Noise> Daemon<N> {
 
     /// A process that makes records went: for good, or it comes back soon.
     pub(super) fn detach(&mut self, source: SourceId) {
-        self.tasks.remove(&Errand::Source(source));
+        if let Some(Task::Pinning { file, .. }) = self.tasks.remove(&Errand::Source(source)) {
+            self.unpin(file.session);
+        }
         let until = self.latest.after(RETURN_WITHIN);
         let its: Vec<_> = self.sessions.values_mut().filter(|running| running.presence == Presence::Here(source)).collect();
         let pins: Vec<_> = its
@@ -201,10 +219,27 @@ impl<N: Noise> Daemon<N> {
 
     /// The binding ends: its sessions stream no more, and their keys go (S118, S129).
     pub(super) fn cut_sessions(&mut self, id: &BindingId) {
-        let cut: Vec<_> = self.sessions.iter().filter(|(_, running)| running.pin() == *id).map(|(session, _)| *session).collect();
+        let cut: Vec<_> =
+            self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(session, _)| *session).collect();
         for session in cut {
             self.forget(session);
         }
+    }
+
+    /// Room for one more session of a binding: at the limit the oldest one that is over is forgotten, and its key with it. False
+    /// when all of them still run.
+    fn make_room(&mut self, id: &BindingId) -> bool {
+        let its = || self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id));
+        if its().count() < SESSIONS_MAX {
+            return true;
+        }
+        let over = its().filter(|(_, running)| running.presence == Presence::Over);
+        let Some(oldest) = over.min_by_key(|(_, running)| running.file.started).map(|(session, _)| *session) else {
+            return false;
+        };
+        self.drive_bridge(id, bridge::Input::Forget(oldest));
+        self.forget(oldest);
+        true
     }
 
     pub(super) fn forget(&mut self, session: SessionId) {

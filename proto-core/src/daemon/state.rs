@@ -2,12 +2,13 @@
 
 use alloc::{string::String, vec::Vec};
 
+use super::Life;
 use crate::{
     BindingId, Instant, SessionId,
     api::Workspace,
     bridge::SourceId,
     consent::{Change, Directory, Plan, Resolver},
-    files::{Grants, SessionFile},
+    files::SessionFile,
     wire::Title,
 };
 
@@ -23,9 +24,9 @@ pub(super) enum Task {
     /// `vpd bind`: the files are being written.
     Planting { plan: Plan, directory: Directory, org: Workspace },
     /// `vpd bind`: the ledger with the grant is being made durable.
-    Granting { ledger: Grants, directory: Directory, org: Workspace },
+    Granting { plan: Plan, directory: Directory, org: Workspace },
     /// `vpd unbind`: the ledger without the grant is being made durable.
-    Ungranting { ledger: Grants, directory: Directory, files: Vec<Change> },
+    Ungranting { directory: Directory, files: Vec<Change> },
     /// `vpd unbind`: the files are being removed.
     Uprooting { directory: Directory },
     /// `vpd pair --cancel`: the pairing is to end.
@@ -44,6 +45,13 @@ pub(super) struct Start {
     pub(super) title: Title,
 }
 
+/// A child that others of its kind came before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Living<M> {
+    pub(super) life: Life,
+    pub(super) machine: M,
+}
+
 /// A session that may still make records.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Running {
@@ -54,6 +62,10 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn pin(&self) -> BindingId {
         self.file.pin()
+    }
+
+    pub(super) fn is_pinned_to(&self, binding: &BindingId) -> bool {
+        self.file.workspace_id == binding.org && self.file.runtime_target_id == binding.runtime_target
     }
 }
 

@@ -258,6 +258,9 @@ impl<N: Noise> Machine for Uplink<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
         self.latest = self.latest.max(now);
         if !self.is_running() {
             return Ok(());

@@ -14,12 +14,10 @@ mod event;
 mod watched;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use core::str;
-
 use bytes::Bytes;
 
 pub use event::{Input, Output};
-use watched::{Me, Step, Watched};
+use watched::{Me, Need, Step, Watched};
 
 use crate::{
     Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
@@ -31,7 +29,6 @@ use crate::{
     key::StaticKey,
     keyset::LookupId,
     local::LinkState,
-    secret::SecretText,
     uplink::{self, Settings, Uplink},
     wire::{Frame, Head, Hello, Role},
 };
@@ -50,17 +47,10 @@ pub struct Viewer<N> {
     latest: Instant,
     uplink: Uplink<N>,
     sessions: BTreeMap<SessionId, Watched<N>>,
-    vouchers: BTreeMap<u64, Voucher>,
-    lookups: u64,
+    lookups: BTreeMap<LookupId, SessionId>,
+    looked: u64,
     ignored: u64,
     outbox: Outbox<Output>,
-}
-
-/// A daemon's credential that came with a session and is being verified.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Voucher {
-    session: SessionId,
-    token: Unverified,
 }
 
 impl<N: Noise> Viewer<N> {
@@ -86,8 +76,8 @@ impl<N: Noise> Viewer<N> {
             uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, settings, jitter)?,
             identity,
             sessions: BTreeMap::new(),
-            vouchers: BTreeMap::new(),
-            lookups: 0,
+            lookups: BTreeMap::new(),
+            looked: 0,
             ignored: 0,
             outbox: Outbox::new(),
         };
@@ -106,9 +96,11 @@ impl<N: Noise> Viewer<N> {
     }
 
     fn watch(&mut self, session: SessionId) {
-        if self.sessions.entry(session).or_insert_with(Watched::awaited).want() {
-            self.knock(session);
+        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
+            return self.ignored += 1;
         }
+        self.sessions.entry(session).or_insert_with(Watched::awaited).want();
+        self.approach(session);
     }
 
     /// The relay says something.
@@ -130,33 +122,37 @@ impl<N: Noise> Viewer<N> {
             return self.ignored += 1;
         }
         let watched = self.sessions.entry(session).or_insert_with(Watched::listed);
-        if watched.opened(cipher) {
+        if watched.opened(cipher, voucher) {
             self.outbox.push(Output::Listed(session));
         }
         if let Some(resume) = watched.resume(session) {
             self.send(resume);
         }
-        self.look_up(session, voucher);
+        self.approach(session);
     }
 
-    fn look_up(&mut self, session: SessionId, voucher: &[u8]) {
-        let token = str::from_utf8(voucher).ok().and_then(|text| Unverified::parse(&SecretText::new(text)).ok());
-        let Some(token) = token else { return self.ignored += 1 };
-        self.lookups = self.lookups.wrapping_add(1);
-        let (lookup, kid) = (LookupId(self.lookups), token.kid());
-        self.vouchers.insert(self.lookups, Voucher { session, token });
-        self.drive(uplink::Input::Look(lookup, kid));
+    /// The next step towards a session that somebody wants to see: believe its daemon's credential, then knock.
+    fn approach(&mut self, session: SessionId) {
+        match self.sessions.get(&session).map_or(Need::Nothing, Watched::need) {
+            Need::Nothing => {}
+            Need::Key(kid) => {
+                self.looked = self.looked.wrapping_add(1);
+                self.lookups.insert(LookupId(self.looked), session);
+                self.drive(uplink::Input::Look(LookupId(self.looked), kid));
+            }
+            Need::Handshake => self.knock(session),
+        }
     }
 
     /// The key that signed a daemon's credential was looked up, found or not.
     fn looked_up(&mut self, lookup: LookupId) {
-        let Some(Voucher { session, token }) = self.vouchers.remove(&lookup.0) else { return };
-        let daemon = self.verified(token);
-        if let (Ok(daemon), Some(watched)) = (daemon, self.sessions.get_mut(&session)) {
-            watched.vouch(daemon);
-            self.knock(session);
-        } else {
-            self.ignored += 1;
+        let Some(session) = self.lookups.remove(&lookup) else { return };
+        let Some(token) = self.sessions.get(&session).and_then(Watched::unverified) else { return };
+        let (verdict, now) = (self.verified(token), self.latest);
+        let is_vouched_for = verdict.is_ok();
+        self.step(session, |watched, _| watched.vouched(verdict, now));
+        if is_vouched_for {
+            self.approach(session);
         }
     }
 
@@ -208,7 +204,7 @@ impl<N: Noise> Viewer<N> {
     fn ask_again(&mut self) {
         let due: Vec<_> = self.sessions.iter_mut().filter_map(|(s, w)| w.give_up(self.latest).then_some(*s)).collect();
         for session in due {
-            self.knock(session);
+            self.approach(session);
         }
     }
 
@@ -234,6 +230,9 @@ impl<N: Noise> Machine for Viewer<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
         self.latest = self.latest.max(now);
         match input {
             _ if !matches!(self.status(), Status::Running { .. }) => {}

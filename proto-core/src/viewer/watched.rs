@@ -1,14 +1,14 @@
 //! One session as a viewer sees it: first its key, then its records.
 //!
 //! ```text
-//!            Watch            entropy           message 2         KeyAnswer
-//!   Listed ────────► Wanted ─────────► Knocked ───────────► Asked ─────────► Reading ──► Ended
+//!            Watch            vouched for       message 2         KeyAnswer
+//!   Listed ────────► Wanted ──────────► Knocked ──────────► Asked ─────────► Reading ──► Over
 //!                      ▲                  │ no answer         │
 //!                      └──────────────────┴───────────────────┘
 //! ```
 
 use alloc::vec::Vec;
-use core::time::Duration;
+use core::{str, time::Duration};
 
 use bytes::Bytes;
 
@@ -20,8 +20,10 @@ use crate::{
         seal::{EpochSecret, Opener, Scope},
     },
     id::OrgId,
+    jose::{Thumbprint, Unverified},
     key::StaticKey,
-    wire::{Answer, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Role, Suite},
+    secret::SecretText,
+    wire::{Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Role, Suite},
 };
 
 /// How long the daemon may take to answer before it is asked again.
@@ -32,7 +34,9 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Watched<N> {
     /// How its records are sealed; `None` before the relay said that there is such a session.
     cipher: Option<Cipher>,
-    /// The key of the daemon that runs it, once the platform's signature vouched for it.
+    /// The credential of the daemon that runs it, as the relay gave it.
+    voucher: Bytes,
+    /// That daemon's key, once the platform's signature vouched for it.
     daemon: Option<StaticKey>,
     phase: Phase<N>,
 }
@@ -42,16 +46,27 @@ pub(super) struct Watched<N> {
 enum Phase<N> {
     /// Nobody wants to see it.
     Listed,
-    /// Somebody wants to see it.
-    Wanted,
+    /// Somebody wants to see it. Where the platform's keys cannot be had, they are asked for `again`.
+    Wanted { again: Option<Instant> },
     /// The daemon was asked to shake hands.
     Knocked { noise: N, until: Instant },
     /// The handshake is through; the key was asked for.
     Asked { noise: N, until: Instant },
-    /// Records are read; `next` is the first that is missing.
-    Reading { opener: Opener, next: u64 },
+    /// Records are read; `next` is the first that is missing, `exited` whether the one before it said that the command ended.
+    Reading { opener: Opener, next: u64, exited: bool },
     /// All of it was read, or it cannot be read.
     Over,
+}
+
+/// What a session that is wanted waits for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing that its viewer could do.
+    Nothing,
+    /// The key of that name, which is said to have signed its daemon's credential.
+    Key(Thumbprint),
+    /// A handshake with its daemon.
+    Handshake,
 }
 
 /// What became of a frame.
@@ -80,34 +95,53 @@ pub(super) struct Me<'a> {
 impl<N: Noise> Watched<N> {
     /// The relay names it first.
     pub(super) const fn listed() -> Self {
-        Self { cipher: None, daemon: None, phase: Phase::Listed }
+        Self { cipher: None, voucher: Bytes::new(), daemon: None, phase: Phase::Listed }
     }
 
     /// Somebody wants to see it first.
-    pub(super) const fn awaited() -> Self {
-        Self { cipher: None, daemon: None, phase: Phase::Wanted }
+    pub(super) fn awaited() -> Self {
+        Self { phase: Phase::Wanted { again: None }, ..Self::listed() }
     }
 
-    /// Somebody wants to see it. Whether that is news.
-    pub(super) fn want(&mut self) -> bool {
-        let news = matches!(self.phase, Phase::Listed);
-        if news {
-            self.phase = Phase::Wanted;
+    /// Somebody wants to see it.
+    pub(super) fn want(&mut self) {
+        if matches!(self.phase, Phase::Listed) {
+            self.phase = Phase::Wanted { again: None };
         }
-        news
     }
 
-    /// The relay says that there is such a session. Whether that is news.
-    pub(super) const fn opened(&mut self, cipher: Cipher) -> bool {
+    /// The relay says that there is such a session, and what its daemon's latest credential is. Whether that is news.
+    pub(super) fn opened(&mut self, cipher: Cipher, voucher: &Bytes) -> bool {
+        if self.voucher != *voucher {
+            self.voucher = voucher.clone();
+            self.daemon = None;
+        }
         self.cipher.replace(cipher).is_none()
     }
 
-    /// The daemon's key is this.
-    pub(super) fn vouch(&mut self, daemon: StaticKey) {
-        let changed = self.daemon.replace(daemon) != Some(daemon);
-        if changed && matches!(self.phase, Phase::Knocked { .. } | Phase::Asked { .. }) {
-            self.phase = Phase::Wanted;
+    /// What it takes to go on.
+    pub(super) fn need(&self) -> Need {
+        match (&self.phase, self.daemon) {
+            (Phase::Wanted { .. }, Some(_)) => Need::Handshake,
+            (Phase::Wanted { .. }, None) => self.unverified().map_or(Need::Nothing, |token| Need::Key(token.kid())),
+            _ => Need::Nothing,
         }
+    }
+
+    /// Its daemon's credential, of which nothing is proven.
+    pub(super) fn unverified(&self) -> Option<Unverified> {
+        Unverified::parse(&SecretText::new(str::from_utf8(&self.voucher).ok()?)).ok()
+    }
+
+    /// The daemon's key is this; or why nobody can say so.
+    pub(super) fn vouched(&mut self, verdict: Result<StaticKey, Reason>, now: Instant) -> Step {
+        match (&mut self.phase, verdict) {
+            (_, Ok(daemon)) => self.daemon = Some(daemon),
+            (Phase::Wanted { again }, Err(Reason::JwksUnreachable)) => *again = Some(now.after(ANSWER_TIMEOUT)),
+            (Phase::Wanted { .. }, Err(reason)) => return self.fail(reason),
+            _ => {}
+        }
+        Step::Nothing
     }
 
     /// After a reconnect: where to go on, if records are being read.
@@ -120,7 +154,7 @@ impl<N: Noise> Watched<N> {
 
     /// Knocks at the daemon's door.
     pub(super) fn knock(&mut self, session: SessionId, me: &Me<'_>, entropy: Entropy, now: Instant) -> Step {
-        let (Phase::Wanted, Some(responder)) = (&self.phase, self.daemon) else { return Step::Nothing };
+        let (Phase::Wanted { .. }, Some(responder)) = (&self.phase, self.daemon) else { return Step::Nothing };
         let suite = Suite::choose(Pattern::Ik, me.aes_in_hardware);
         let preamble = Preamble { suite, role: Role::Peer };
         let keys = InitiatorKeys { preamble, local: me.keys, responder, psk: None };
@@ -135,7 +169,7 @@ impl<N: Noise> Watched<N> {
 
     /// The daemon said something.
     pub(super) fn answered(&mut self, session: SessionId, me: &Me<'_>, body: &[u8], now: Instant) -> Step {
-        match core::mem::replace(&mut self.phase, Phase::Wanted) {
+        match core::mem::replace(&mut self.phase, Phase::Wanted { again: None }) {
             Phase::Knocked { noise, until } => self.welcomed(session, noise, until, body, now),
             Phase::Asked { noise, until } => self.keyed(session, me, noise, until, body),
             other => {
@@ -175,13 +209,13 @@ impl<N: Noise> Watched<N> {
         let Some(cipher) = self.cipher else { return Step::Nothing };
         let scope = Scope { org: me.org.clone(), session, cipher };
         let opener = Opener::new(me.primitives, scope, epoch, EpochSecret::new(secret));
-        self.phase = Phase::Reading { opener, next: 0 };
+        self.phase = Phase::Reading { opener, next: 0, exited: false };
         Step::Send(Head::Resume { session, next: 0 }.into())
     }
 
     /// A record came.
     pub(super) fn record(&mut self, epoch: u32, sequence: u64, sealed: &[u8]) -> Step {
-        let Phase::Reading { opener, next } = &mut self.phase else { return Step::Nothing };
+        let Phase::Reading { opener, next, exited } = &mut self.phase else { return Step::Nothing };
         if sequence < *next {
             return Step::Nothing;
         }
@@ -190,16 +224,18 @@ impl<N: Noise> Watched<N> {
         match Record::decode(&Bytes::from(plaintext)) {
             Ok(record) if opened => {
                 *next = next.saturating_add(1);
+                *exited = matches!(record.content, Content::Exit { .. });
                 Step::Show(record)
             }
             _ => self.fail(Reason::RecordForged),
         }
     }
 
-    /// The end came.
+    /// The end came. A relay that keeps the last records back can say that the stream was cut, but not that the command ended:
+    /// the record that says so is sealed.
     pub(super) fn end(&mut self, all: u64, outcome: Outcome) -> Step {
         match self.phase {
-            Phase::Reading { next, .. } if next == all => {
+            Phase::Reading { next, exited, .. } if next == all && (exited || outcome == Outcome::Cut) => {
                 self.phase = Phase::Over;
                 Step::Over(outcome)
             }
@@ -208,17 +244,18 @@ impl<N: Noise> Watched<N> {
         }
     }
 
-    /// The daemon did not answer in time: ask again.
+    /// There was no answer in time: ask again.
     pub(super) fn give_up(&mut self, now: Instant) -> bool {
-        let due = matches!(&self.phase, Phase::Knocked { until, .. } | Phase::Asked { until, .. } if *until <= now);
+        let due = self.deadline().is_some_and(|deadline| deadline.at <= now);
         if due {
-            self.phase = Phase::Wanted;
+            self.phase = Phase::Wanted { again: None };
         }
         due
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
         match &self.phase {
+            Phase::Wanted { again } => again.map(|at| Deadline::new(at, "ask for the platform's keys again")),
             Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, "the daemon's answer")),
             _ => None,
         }

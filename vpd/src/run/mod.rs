@@ -101,7 +101,9 @@ async fn run_recorded(command: &[OsString], recorder: Recorder) -> anyhow::Resul
         Ok(started) => started,
         Err(error) => {
             drop(raw);
-            return Ok(not_started(command, &error));
+            let status = not_started(command, &error);
+            recorder.record(Content::Exit { status }).await;
+            return Ok(status);
         }
     };
     let status = attend(running, ends, terminals, signals, &recorder).await?;
