@@ -108,7 +108,7 @@ impl World {
             Effect::Store(ask, file, contents) => self.events.push_back(Event::Disk(life, ask, file, Some(contents))),
             Effect::Remove(ask, file) => self.events.push_back(Event::Disk(life, ask, file, None)),
             Effect::Http(ask, request) => {
-                self.sent.push(Sent { to: API.into(), bytes: bytes_of(&request) });
+                self.sent.push(Sent { at: self.now, to: API.into(), bytes: bytes_of(&request) });
                 self.events.push_back(Event::Http(End::Laptop(life, ask), request));
             }
             Effect::Connect(ask, connect) => self.events.push_back(Event::Dial(End::Laptop(life, ask), connect.url)),
@@ -171,7 +171,12 @@ impl World {
     }
 
     pub(super) fn request(&mut self, end: End, request: &HttpRequest) {
-        let reaches = self.platform.is_up && (self.laptop.is_online || !matches!(end, End::Laptop(..)));
+        let reaches = self.platform.is_up
+            && match end {
+                End::Laptop(..) => self.laptop.is_online,
+                End::Watcher(..) => self.watchers_reach_platform,
+                End::Relay(..) => true,
+            };
         let unix = self.unix();
         let answer = reaches.then(|| self.platform.answer(request, unix));
         match end {
@@ -211,7 +216,7 @@ impl World {
         let Some(connection) = self.connection_of(end) else { return };
         let url = self.sockets[&connection].url.clone();
         if matches!(end, End::Laptop(..)) {
-            self.sent.push(Sent { to: url.clone(), bytes: message.clone() });
+            self.sent.push(Sent { at: self.now, to: url.clone(), bytes: message.clone() });
         }
         let received = peer::Input::Happened(Happening::Received(peer::Errand::Socket, message));
         self.events.push_back(Event::Relay(url, connection, received));

@@ -46,6 +46,8 @@ pub const EPOCH: UnixTime = UnixTime(1_800_000_000);
 /// Something left the machine or a viewer.
 #[derive(Clone, Debug)]
 pub struct Sent {
+    /// When.
+    pub at: Instant,
     /// A relay's URL, or [`API`].
     pub to: String,
     /// The WebSocket message, or the request's URL, headers and body one after the other.
@@ -65,10 +67,12 @@ pub struct World {
     pub laptop: Laptop,
     /// The viewers.
     pub watchers: Vec<Watcher>,
+    /// Whether they reach the platform.
+    pub watchers_reach_platform: bool,
     /// What the machine sent, in order.
     pub sent: Vec<Sent>,
     /// How many events there were.
-    pub steps: usize,
+    count: usize,
     events: VecDeque<Event>,
     /// Writes that wait for a disk that does not move.
     stuck: Vec<Event>,
@@ -120,8 +124,9 @@ impl World {
             relays: BTreeMap::new(),
             laptop: Laptop::new(),
             watchers: Vec::new(),
+            watchers_reach_platform: true,
             sent: Vec::new(),
-            steps: 0,
+            count: 0,
             events: VecDeque::new(),
             stuck: Vec::new(),
             sockets: BTreeMap::new(),

@@ -19,7 +19,7 @@ use proto_core::{
 use super::{Event, Run, Watcher, World, clock, relay_url};
 
 impl World {
-    /// Asks the daemon; the answer comes into [`Laptop::answers`].
+    /// Asks the daemon; the answer comes into [`Laptop::answers`](super::Laptop::answers).
     pub fn ask(&mut self, request: Request) -> RequestId {
         let id = RequestId(self.number());
         self.events.push_back(Event::Laptop(self.laptop.life, daemon::Input::Request(id, request)));
@@ -80,14 +80,20 @@ impl World {
         self.answer(Request::Unpair(UnpairRequest { org: org.map(Into::into) }))
     }
 
-    /// `vpd run` in a directory; gives its number among [`Laptop::runs`].
+    /// `vpd run` in a directory; gives its number among [`Laptop::runs`](super::Laptop::runs).
     pub fn run(&mut self, directory: &str) -> usize {
+        let run = self.begin_run(directory);
+        self.settle();
+        run
+    }
+
+    /// The same, before anything comes of it.
+    pub fn begin_run(&mut self, directory: &str) -> usize {
         let source = self.number();
         let run = Run::new(directory, source);
         let attach = Attach::Start { directory: directory.into(), title: run.title(self.unix()) };
         self.laptop.runs.push(run);
         self.attach(source, attach);
-        self.settle();
         self.laptop.runs.len() - 1
     }
 

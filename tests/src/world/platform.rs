@@ -74,6 +74,8 @@ pub struct Platform {
     pub lifetime: u64,
     /// Seconds from there to its hard expiry.
     pub renewable: u64,
+    /// Whether a machine that pairs again with an org keeps its runtime target there.
+    pub keeps_targets: bool,
     /// Its organizations.
     pub orgs: BTreeMap<OrgId, Org>,
     /// Its runtime targets.
@@ -93,6 +95,7 @@ impl Default for Platform {
             is_up: true,
             lifetime: 3_600,
             renewable: 30 * 86_400,
+            keeps_targets: false,
             orgs: BTreeMap::new(),
             targets: BTreeMap::new(),
             renewals: 0,
@@ -132,7 +135,9 @@ impl Platform {
 
     /// A new device of an org.
     pub fn enrol(&mut self, org: &OrgId, kind: DeviceKind, confirmation: Confirmation, now: UnixTime) -> Approval {
-        let [install, target_id, machine] = ["in", "rt", "ma"].map(|prefix| self.draw(prefix));
+        let [install, fresh, machine] = ["in", "rt", "ma"].map(|prefix| self.draw(prefix));
+        let is_its = |target: &Target| self.keeps_targets && target.org == *org && target.kind == kind;
+        let target_id = self.targets.iter().find(|(_, target)| is_its(target)).map_or(fresh, |(id, _)| id.clone());
         let known = &self.orgs[org];
         let (workspace, relay, policy_mode) = (known.workspace.clone(), known.relay.clone(), known.policy);
         let psk = (policy_mode == PolicyMode::CryptoPairing).then(|| Secret::new([self.drawn.next().to_be_bytes()[0]; 32]));

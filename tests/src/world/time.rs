@@ -9,15 +9,15 @@ use super::World;
 impl World {
     /// Lets everything happen that can happen now.
     pub fn settle(&mut self) {
-        let limit = self.steps + 1_000_000;
+        let limit = self.count + 1_000_000;
         while self.step() {
-            assert!(self.steps < limit, "the world does not come to rest");
+            assert!(self.count < limit, "the world does not come to rest");
         }
     }
 
     /// One event, or the deadlines that are due. False when there is nothing to do now.
     pub fn step(&mut self) -> bool {
-        self.steps += 1;
+        self.count += 1;
         if let Some(event) = self.events.pop_front() {
             self.happen(event);
             return true;
@@ -27,6 +27,13 @@ impl World {
             self.fire();
         }
         is_due
+    }
+
+    /// So many events, or as many as there are now.
+    pub fn steps(&mut self, steps: u64) {
+        for _ in 0..steps {
+            self.step();
+        }
     }
 
     /// Lets time pass.
@@ -50,6 +57,12 @@ impl World {
                 self.now = self.now.max(at);
             }
         }
+    }
+
+    /// Time jumps to the next deadline of anybody, which is not fired yet.
+    pub fn wait(&mut self) {
+        let at = self.next_deadline().expect("somebody waits for something");
+        self.now = self.now.max(at);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
