@@ -210,6 +210,7 @@ Examples:
 
 /// `vpd watch`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag on the command line")]
 pub(crate) struct WatchArgs {
     /// Which session
     pub session: Option<SessionId>,
@@ -225,6 +226,9 @@ pub(crate) struct WatchArgs {
     /// Nothing but the bytes that the command showed
     #[arg(long, conflicts_with = "list")]
     pub raw: bool,
+    /// Say on the standard error how it goes, with --raw too
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// `vpd status`.

@@ -39,7 +39,7 @@ impl Program {
             ("VIEWPORT_HOME", self.home.clone().into()),
             ("VIEWPORT_API_URL", self.api_url.clone().into()),
             ("RUST_BACKTRACE", "0".into()),
-            ("VPD_LOG", "warn".into()),
+            ("VPD_LOG", env::var_os("VPD_LOG").unwrap_or_else(|| "warn".into())),
         ]
     }
 
@@ -65,12 +65,15 @@ impl Program {
     }
 
     /// Starts a child that says on its standard error what a person should do.
-    pub(super) fn start_with_words(&self, arguments: &[&str]) -> anyhow::Result<(Talking, Lines<BufReader<ChildStderr>>)> {
+    pub(super) fn start_with_words(&self, arguments: &[&str]) -> anyhow::Result<(Talking, Words)> {
         let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("no standard error")?;
         Ok((Talking::with(child)?, BufReader::new(stderr).lines()))
     }
 }
+
+/// What a child says on its standard error, line by line.
+pub(super) type Words = Lines<BufReader<ChildStderr>>;
 
 /// A child and its standard output.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -17,7 +18,7 @@ use tokio::{process::Child, time};
 
 use super::{
     browser::Browser,
-    program::{Program, Talking},
+    program::{Program, Talking, Words},
     tap::{Seen, Tap},
 };
 use crate::{client::Client, home::Home};
@@ -79,7 +80,7 @@ impl Stage {
 
     /// Starts the daemon, and waits until it answers.
     pub(super) async fn start_daemon(&mut self) -> anyhow::Result<()> {
-        let log = fs::File::create(self.log())?;
+        let log = fs::OpenOptions::new().append(true).create(true).open(self.log())?;
         let mut daemon = self.program.command(&["daemon"]).stderr(log).spawn()?;
         let client = Client::of(&self.home());
         let answers = async {
@@ -131,16 +132,17 @@ impl Stage {
 
     /// `vpd watch`: approved in the browser, then following the first session that starts.
     pub(super) async fn watch(&mut self) -> anyhow::Result<Talking> {
-        let (watching, mut words) = self.program.start_with_words(&["watch", "--raw"])?;
-        let url = loop {
-            let line = words.next_line().await?.context("vpd watch ended without a code")?;
-            if line.contains("/pair?code=") {
-                break line.trim().to_owned();
+        let (watching, mut words) = self.program.start_with_words(&["watch", "--raw", "--verbose"])?;
+        let page = line_with(&mut words, "/pair?code=").await?;
+        self.approve(page.trim()).await?;
+        line_with(&mut words, "connected").await?;
+        let mut log = fs::OpenOptions::new().append(true).create(true).open(self.log())?;
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = words.next_line().await {
+                // What it says is for the case that something fails.
+                let _ = writeln!(log, "{line}");
             }
-        };
-        // What else it says goes nowhere, but must not fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = words.next_line().await {} });
-        self.approve(&url).await?;
+        });
         Ok(watching)
     }
 
@@ -191,6 +193,19 @@ impl Stage {
     fn log(&self) -> PathBuf {
         self.place.path().join("log")
     }
+}
+
+/// The first line with that text.
+async fn line_with(words: &mut Words, text: &str) -> anyhow::Result<String> {
+    let found = async {
+        loop {
+            let line = words.next_line().await?.with_context(|| format!("vpd watch ended before it said {text:?}"))?;
+            if line.contains(text) {
+                return Ok(line);
+            }
+        }
+    };
+    time::timeout(PATIENCE, found).await.with_context(|| format!("vpd watch does not say {text:?}"))?
 }
 
 async fn start_servers(program: &Program, place: &Path, platform: &Tap, relay: &Tap) -> anyhow::Result<Servers> {

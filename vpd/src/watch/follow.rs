@@ -188,9 +188,8 @@ impl Follower {
 
     fn up(&mut self) {
         self.latest_news = Some(time::Instant::now());
-        if self.goal == Goal::TheOnly && self.titles.is_empty() {
-            self.screen.note("waiting for a session");
-        }
+        let waits = self.goal == Goal::TheOnly && self.titles.is_empty();
+        self.screen.note(if waits { "connected, waiting for a session" } else { "connected" });
     }
 
     /// A list needs the first record of each session, which tells what runs where.

@@ -27,7 +27,7 @@ pub(crate) async fn watch(home: &Home, args: &WatchArgs) -> anyhow::Result<()> {
         (None, true) => Goal::List,
         (None, false) => Goal::TheOnly,
     };
-    let seen = follow::follow(&mut device, &binding, goal, screen::Screen::new(args.raw)).await?;
+    let seen = follow::follow(&mut device, &binding, goal, screen::Screen::new(args.raw, args.verbose)).await?;
     match seen {
         Seen::End => Ok(()),
         Seen::Several(sessions) if args.list => list(&sessions, args.json),

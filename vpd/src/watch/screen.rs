@@ -11,14 +11,16 @@ const RESET: &str = "\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003
 /// The standard output, and lines about the session on the standard error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Screen {
-    /// Nothing but the bytes of the session.
+    /// Nothing but the bytes of the session on the standard output.
     raw: bool,
+    /// Whether lines about the session are wanted.
+    notes: bool,
     is_terminal: bool,
 }
 
 impl Screen {
-    pub(super) fn new(raw: bool) -> Self {
-        Self { raw, is_terminal: io::stdout().is_terminal() }
+    pub(super) fn new(raw: bool, verbose: bool) -> Self {
+        Self { raw, notes: verbose || !raw, is_terminal: io::stdout().is_terminal() }
     }
 
     /// Shows one record.
@@ -51,9 +53,9 @@ impl Screen {
         Ok(())
     }
 
-    /// A line about the session, where that does not disturb.
+    /// A line about the session, where it is wanted.
     pub(super) fn note(self, text: &str) {
-        if !self.raw {
+        if self.notes {
             anstream::eprintln!("{}", format_args!("── {text} ──").dimmed());
         }
     }
