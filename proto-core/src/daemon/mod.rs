@@ -92,6 +92,9 @@ impl<N: Noise> Machine for Daemon<N> {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
         let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
         if is_new_task && self.tasks.len() >= TASKS_MAX {
             return Err(Misuse::Full("requests that wait for the disk"));

@@ -132,7 +132,7 @@ impl<N: Noise> Connection<N> {
     }
 
     fn sent(&mut self, messages: u32) {
-        let taken: usize = (0..messages).filter_map(|_| self.unsent.pop_front()).sum();
+        let taken: usize = (0..messages).map_while(|_| self.unsent.pop_front()).sum();
         if self.unsent.is_empty() {
             // An idle connection holds nothing.
             self.unsent = VecDeque::new();
