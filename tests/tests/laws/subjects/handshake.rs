@@ -11,12 +11,12 @@ use proto_core::{
         Initiator, Responder, initiator,
         responder::{self, Door, Verdict},
     },
-    secret::{Secret, SecretText},
+    secret::Secret,
     wire::{Head, Hello, Preamble, Refused, Role, Suite, Welcome},
 };
 use tests::laws::{self, START, Subject};
 
-use super::world::{identity, reasons, secret};
+use super::world::{identity, reasons, secret, token};
 
 struct Knocking;
 
@@ -44,7 +44,7 @@ fn knock(suite: Suite) -> Initiator<Symbolic> {
     let (local, psk) = (identity(1), psk(suite));
     let preamble = Preamble { suite, role: Role::Daemon };
     let keys = InitiatorKeys { preamble, local: local.static_keys(), responder: identity(2).static_key(), psk: psk.as_ref() };
-    let hello = Hello { token: SecretText::new("token"), software: "vpd".into() };
+    let hello = Hello { token: token(&secret(1), "A", "r", 1), software: "vpd".into() };
     Initiator::start(START, keys, Entropy::new([5; 32]), &hello)
 }
 
@@ -57,7 +57,7 @@ fn welcome() -> Welcome {
 }
 
 /// What the real initiator of this suite sends first.
-fn first_message(suite: Suite) -> Bytes {
+pub(super) fn first_message(suite: Suite) -> Bytes {
     match knock(suite).poll_output() {
         Some(initiator::Output::Send(message)) => message,
         other => panic!("{other:?}"),
@@ -83,7 +83,7 @@ fn decided(relay: &Identity, first: Bytes, verdict: Verdict) -> Bytes {
 }
 
 /// And what the real initiator says to that.
-fn third_message(suite: Suite, second: Bytes) -> Bytes {
+pub(super) fn third_message(suite: Suite, second: Bytes) -> Bytes {
     let mut initiator = knock(suite);
     initiator.handle_input(START, initiator::Input::Received(second)).unwrap();
     let established = core::iter::from_fn(|| initiator.poll_output()).find_map(|output| match output {

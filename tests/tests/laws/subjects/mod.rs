@@ -2,13 +2,19 @@
 
 mod admission;
 mod binding;
+mod bridge;
 mod code;
 mod consent;
 mod credential;
+
 mod handshake;
 mod hub;
 mod keyset;
 mod link;
+mod network;
 mod pairing;
+mod peer;
 mod session;
+mod uplink;
+mod viewer;
 mod world;

@@ -9,8 +9,10 @@ use proto_core::{
     api::{Approval, DeviceKind, PolicyMode, RelayEndpoint, Renewed, Workspace},
     crypto::Identity,
     effect::{Closed, Effect, Happening, HttpAnswer, NetFault},
+    files::{BindingRecord, BindingState, RelayRecord, Unknown},
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
     secret::{Secret, SecretBytes, SecretText},
+    uplink,
 };
 use tests::laws::START;
 
@@ -100,6 +102,38 @@ pub(super) fn approval(seed: &Secret, org: &str, target: &str) -> Approval {
         policy_mode: PolicyMode::Standard,
         psk: None,
     }
+}
+
+/// The binding of a device that paired with `A`.
+pub(super) fn record() -> BindingRecord {
+    let seed = secret(1);
+    let Approval { workspace, install_id, runtime_target_id, machine_id, issue_token, relay, policy_mode, psk } =
+        approval(&seed, "A", "r");
+    BindingRecord {
+        workspace_id: workspace.id,
+        slug: workspace.slug,
+        name: workspace.name,
+        install_id,
+        runtime_target_id,
+        machine_id,
+        issue_token,
+        generation: 1,
+        identity: "relay-identities/A.json".into(),
+        relay: relay_record(relay),
+        policy_mode,
+        psk,
+        api: None,
+        state: BindingState::Active,
+        unknown: Unknown::new(),
+    }
+}
+
+pub(super) fn relay_record(relay: RelayEndpoint) -> RelayRecord {
+    RelayRecord { url: relay.url, static_keys: relay.static_keys, retired_keys: Vec::new(), unknown: Unknown::new() }
+}
+
+pub(super) fn uplink_settings() -> uplink::Settings {
+    uplink::Settings { api_endpoint: ISSUER.into(), relay_endpoint: None, software: "vpd".into(), aes_in_hardware: true }
 }
 
 pub(super) fn renewed(seed: &Secret, org: &str, target: &str, generation: u64) -> Renewed {

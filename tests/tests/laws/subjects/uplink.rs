@@ -1,0 +1,90 @@
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    Jitter, WallClock,
+    crypto::noise::Symbolic,
+    jose::Thumbprint,
+    keyset::LookupId,
+    uplink::{Input, Output, Uplink},
+    wire::{Frame, Head, Role},
+};
+use tests::laws::{self, START, Subject};
+
+use super::{
+    network::{Net, nets, platform_says},
+    world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
+};
+
+struct Wired;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Net(Net),
+    Clock(WallClock),
+    Stored,
+    Send,
+    Look(u64),
+    Hurry,
+    Stop,
+}
+
+fn ping() -> Frame {
+    Head::Ping { nonce: 1 }.into()
+}
+
+impl Subject for Wired {
+    type Machine = Uplink<Symbolic>;
+    type Fact = Fact;
+    const MAX_OUTPUTS: usize = 16;
+    /// Lookups that wait for the key set.
+    const MAX_DEBUG: usize = 1024 * 1024;
+
+    fn start(&self, seed: u64) -> Self::Machine {
+        let (role, settings) = (Role::Daemon, uplink_settings());
+        Uplink::new(START, clock(), role, &record(), &identity(1), &settings, Jitter::new(seed)).unwrap()
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        prop_oneof![
+            60 => nets().prop_map(Fact::Net),
+            4 => clocks().prop_map(Fact::Clock),
+            6 => Just(Fact::Stored),
+            8 => Just(Fact::Send),
+            4 => any::<u64>().prop_map(Fact::Look),
+            6 => Just(Fact::Hurry),
+            1 => Just(Fact::Stop),
+        ]
+        .boxed()
+    }
+
+    fn before_flood(&self) -> Vec<Fact> {
+        vec![Fact::Hurry, Fact::Net(Net::Fitting { back: 0 }), Fact::Net(Net::Fitting { back: 0 })]
+    }
+
+    fn flood(&self) -> BoxedStrategy<Fact> {
+        prop_oneof![8 => Just(Fact::Send), 1 => any::<u64>().prop_map(Fact::Look)].boxed()
+    }
+
+    fn input(&self, fact: &Fact, said: &[Output]) -> Input {
+        match fact {
+            Fact::Net(net) => {
+                let effects = said.iter().filter_map(|output| match output {
+                    Output::Effect(effect) => Some(effect),
+                    _ => None,
+                });
+                net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
+            }
+            Fact::Clock(clock) => Input::Clock(*clock),
+            Fact::Stored => Input::Stored(relay_record(relay())),
+            Fact::Send => Input::Send(ping()),
+            Fact::Look(lookup) => Input::Look(LookupId(*lookup), Thumbprint([9; 32])),
+            Fact::Hurry => Input::Hurry,
+            Fact::Stop => Input::Stop,
+        }
+    }
+}
+
+#[test]
+fn an_uplink_keeps_the_laws() {
+    let reached = ["waiting for the next attempt", "waiting for the WebSocket", "waiting for frames", "finished"];
+    laws::check(&Wired, 128, &reached);
+}

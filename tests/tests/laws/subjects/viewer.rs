@@ -1,0 +1,76 @@
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    Jitter, SessionId, WallClock,
+    crypto::{PureRust, noise::Symbolic},
+    viewer::{Input, Output, Viewer},
+};
+use tests::laws::{self, START, Subject};
+
+use super::{
+    network::{Net, nets, platform_says},
+    world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
+};
+
+struct Watching;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Net(Net),
+    Clock(WallClock),
+    Stored,
+    Watch(u128),
+    Hurry,
+    Stop,
+}
+
+impl Subject for Watching {
+    type Machine = Viewer<Symbolic>;
+    type Fact = Fact;
+    const MAX_OUTPUTS: usize = 64;
+    /// Sixteen thousand sessions.
+    const MAX_DEBUG: usize = 16 * 1024 * 1024;
+    /// More than it may watch; each costs a look at all.
+    const FLOOD: usize = 20_000;
+
+    fn start(&self, seed: u64) -> Self::Machine {
+        Viewer::new(START, clock(), &record(), identity(1), &uplink_settings(), &PureRust, Jitter::new(seed)).unwrap()
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        prop_oneof![
+            60 => nets().prop_map(Fact::Net),
+            4 => clocks().prop_map(Fact::Clock),
+            4 => Just(Fact::Stored),
+            10 => (0_u128..3).prop_map(Fact::Watch),
+            4 => Just(Fact::Hurry),
+            1 => Just(Fact::Stop),
+        ]
+        .boxed()
+    }
+
+    fn flood(&self) -> BoxedStrategy<Fact> {
+        any::<u128>().prop_map(Fact::Watch).boxed()
+    }
+
+    fn input(&self, fact: &Fact, said: &[Output]) -> Input {
+        match fact {
+            Fact::Net(net) => {
+                let effects = said.iter().filter_map(|output| match output {
+                    Output::Effect(effect) => Some(effect),
+                    _ => None,
+                });
+                net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
+            }
+            Fact::Clock(clock) => Input::Clock(*clock),
+            Fact::Stored => Input::Stored(relay_record(relay())),
+            Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),
+            Fact::Hurry => Input::Hurry,
+            Fact::Stop => Input::Stop,
+        }
+    }
+}
+
+#[test]
+fn a_viewer_keeps_the_laws() {
+    laws::check(&Watching, 128, &["waiting for the next attempt", "waiting for frames", "finished"]);
+}
