@@ -137,7 +137,8 @@ impl Hub {
         let org = self.links.get(&from).map(|link| &link.org);
         let receiver = self.links.get(&to).filter(|link| Some(&link.org) == org);
         let reachable = receiver.is_some_and(|link| matches!(link.role, LinkRole::Viewer(_)));
-        if !reachable || self.opened(from, id).is_none() {
+        let owner = self.links.get(&from).and_then(|link| Some((link, self.session_of(&link.org, id)?)));
+        if !reachable || owner.is_none_or(|(link, session)| link.target != session.target) {
             self.counters.peer_without_receiver += 1;
             return;
         }

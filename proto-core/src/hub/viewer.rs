@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Reason,
-    id::SessionId,
+    id::{OrgId, SessionId},
     wire::{Frame, Head},
 };
 
@@ -51,15 +51,21 @@ impl Hub {
         self.pump(from);
     }
 
-    /// `Peer` from a viewer: to the daemon that has the session open now, under the viewer's number.
+    /// `Peer` from a viewer: to the daemon whose session it is, under the viewer's number. Also about one that has ended: its
+    /// daemon still gives out the key.
     pub(super) fn peer_to_daemon(&mut self, from: ConnectionId, id: SessionId, body: Bytes) {
         let Some(link) = self.links.get(&from) else { return };
-        let number = self.orgs.get(&link.org).and_then(|org| org.sessions.get(&id));
-        let Some(writer) = number.and_then(|number| self.sessions.get(number)).and_then(|session| session.writer) else {
-            self.counters.peer_without_receiver += 1;
-            return;
-        };
-        self.pass_on(writer, Frame { head: Head::Peer { session: id, viewer: from.0 }, body }, Output::Send);
+        let owner = self.session_of(&link.org, id).map(|session| &session.target);
+        let daemon = owner.and_then(|target| self.orgs.get(&link.org)?.links.get(target)).copied();
+        match daemon {
+            Some(daemon) => self.pass_on(daemon, Frame { head: Head::Peer { session: id, viewer: from.0 }, body }, Output::Send),
+            None => self.counters.peer_without_receiver += 1,
+        }
+    }
+
+    /// The session of that name in an org.
+    pub(super) fn session_of(&self, org: &OrgId, id: SessionId) -> Option<&Session> {
+        self.sessions.get(self.orgs.get(org)?.sessions.get(&id)?)
     }
 
     /// The record goes at once to every viewer that has all before it and room for it.

@@ -53,6 +53,9 @@ const DOCUMENT_MAX: usize = 64 * 1024;
 /// Waits after fetches that failed.
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(10), cap: Duration::from_mins(5) };
 
+/// The same as long as there never was a key set.
+const FIRST_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(5) };
+
 /// The key set behind one URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeySet {
@@ -182,7 +185,13 @@ impl KeySet {
 
     fn go_on_without(&mut self, now: Instant, allowed: Instant, failures: u32, reason: Reason) {
         let failures = failures.saturating_add(1);
-        let next = now.after(BACKOFF.wait(failures, &mut self.jitter)).max(allowed);
+        let (next, allowed) = if self.held.is_some() {
+            (now.after(BACKOFF.wait(failures, &mut self.jitter)).max(allowed), allowed)
+        } else {
+            // Without any key nothing can be decided at all: a platform that starts together with us is met soon.
+            let next = now.after(FIRST_BACKOFF.wait(failures, &mut self.jitter));
+            (next, next)
+        };
         self.fetch = Fetch::Idle { next, allowed, failures };
         self.outbox.push(Output::Stale { since: self.held.as_ref().map(|held| held.at), reason });
     }

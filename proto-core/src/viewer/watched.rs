@@ -23,7 +23,9 @@ use crate::{
     jose::{Thumbprint, Unverified},
     key::StaticKey,
     secret::SecretText,
-    wire::{Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Role, Suite},
+    wire::{
+        Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite,
+    },
 };
 
 /// How long the daemon may take to answer before it is asked again.
@@ -187,7 +189,12 @@ impl<N: Noise> Watched<N> {
                 self.phase = Phase::Knocked { noise, until };
                 Step::Nothing
             }
-            Some(Answer::Refused(refused)) => self.fail(refused.reason),
+            // It is asked again once the time for this answer is over.
+            Some(Answer::Refused(Refused { reason, .. })) if reason.is_temporary() || reason == Reason::TokenExpired => {
+                self.phase = Phase::Knocked { noise, until };
+                Step::Nothing
+            }
+            Some(Answer::Refused(Refused { reason, .. })) => self.fail(reason),
             Some(Answer::Welcome(_)) => {
                 let mut message = Vec::new();
                 if noise.seal(&KeyRequest { session }.encode(), &mut message).is_err() {
