@@ -22,7 +22,7 @@ use viewport_platform::{Clock, Config, FirstAdmin, Platform};
 use program::Home;
 
 /// Long enough for the slowest machine; only a failing test takes that long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A platform with one workspace, on a port of its own.
 struct Control {
@@ -126,7 +126,7 @@ struct Waiting {
 
 impl Waiting {
     /// Waits for its end; whether it says that it is paired.
-    fn is_paired(mut self) -> bool {
+    fn ends_paired(mut self) -> bool {
         let says_so = self.lines.any(|line| line.unwrap().contains("Paired with"));
         self.child.wait().unwrap().success() && says_so
     }
@@ -153,7 +153,7 @@ fn killed_while_the_code_waits_and_approved_meanwhile() {
     let waiting = machine.pair();
     let code = waiting.code.clone();
     machine.kill();
-    assert!(!waiting.is_paired());
+    assert!(!waiting.ends_paired());
     control.approve(&code);
     machine.start();
     wait_until(|| machine.bindings() == 1);
@@ -168,7 +168,7 @@ fn killed_and_back_before_the_approval() {
     let waiting = machine.pair();
     let code = waiting.code.clone();
     machine.kill();
-    assert!(!waiting.is_paired());
+    assert!(!waiting.ends_paired());
     machine.start();
     wait_until(|| machine.report().and_then(|report| report.pairing).is_some_and(|pairing| pairing.code == code));
     control.approve(&code);
@@ -182,7 +182,7 @@ fn killed_once_paired() {
     let machine = Machine::new(&control);
     let waiting = machine.pair();
     control.approve(&waiting.code);
-    assert!(waiting.is_paired());
+    assert!(waiting.ends_paired());
     let identity = || std::fs::read(machine.home.path().join(format!("relay-identities/{}.json", control.workspace.id))).unwrap();
     let before = identity();
     machine.kill();
@@ -215,7 +215,7 @@ fn killed_at_any_moment() {
         }
         let waiting = machine.pair();
         control.approve(&waiting.code);
-        assert!(waiting.is_paired());
+        assert!(waiting.ends_paired());
         assert_eq!(machine.bindings(), 1);
     }
 }
