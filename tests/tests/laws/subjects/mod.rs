@@ -6,7 +6,8 @@ mod bridge;
 mod code;
 mod consent;
 mod credential;
-
+mod daemon;
+mod device;
 mod handshake;
 mod hub;
 mod keyset;

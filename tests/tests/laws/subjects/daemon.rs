@@ -1,0 +1,207 @@
+use std::time::Duration;
+
+use proptest::{prelude::*, strategy::BoxedStrategy};
+use proto_core::{
+    BindingId, Entropy, Jitter, Machine, Reason, WallClock,
+    api::PairingMode,
+    bridge::SourceId,
+    consent::{Directory, File, Looked},
+    crypto::noise::Symbolic,
+    daemon::{Ask, Daemon, Errand, Found, Input, Output, Request, RequestId, Settings},
+    effect::{Effect, Happening, StateFile},
+    files::{Config, Document, Grant, Grants, IdentityFile, SessionFile, Unknown},
+    local::{Attach, Attached, PairRequest, UnpairRequest},
+    wire::{Frame, Title},
+};
+use tests::laws::{self, START, Subject};
+
+use super::{
+    device::{answered, asked, body, device_fates, frames, record, session},
+    world::{Fate, ISSUER, clock, clocks, latest, parsed, recent, secret},
+};
+
+struct Whole;
+
+#[derive(Clone, Debug)]
+enum Fact {
+    Happened { back: usize, fate: Fate<()> },
+    Welcomed,
+    Pair(PairingMode),
+    Cancel,
+    Unpair(Option<&'static str>),
+    Bind(&'static str),
+    Unbind(&'static str),
+    Reconnect,
+    Start(u64),
+    Again { source: u64, back: usize },
+    Frame(u64, Frame),
+    Detach(u64),
+    Looked,
+    Changed(bool),
+    Woke(WallClock),
+}
+
+impl Subject for Whole {
+    type Machine = Daemon<Symbolic>;
+    type Fact = Fact;
+    const FLOOD: usize = 16_384;
+    /// Requests and sessions that wait for a disk which never answers.
+    const MAX_DEBUG: usize = 8 * 1024 * 1024;
+
+    fn start(&self, seed: u64) -> Self::Machine {
+        let config = Config { bindings: vec![record("A", 1), record("B", 2)], ..Config::default() };
+        let key = |org: &str, seed| {
+            let file = StateFile::Identity(parsed(org), 0);
+            (file, IdentityFile::new(secret(seed)).write().unwrap())
+        };
+        let mut grants = Grants::default();
+        let (org_id, bound_at) = (parsed("A"), String::from("then"));
+        grants.directories.insert("/a".into(), Grant { org_id, recursive: false, bound_at, unknown: Unknown::new() });
+        let found = Found {
+            config: Some(config.write().unwrap()),
+            identities: vec![key("A", 1), key("B", 2)],
+            pending: None,
+            grants: Some(grants.write().unwrap()),
+            sessions: Vec::new(),
+        };
+        let settings = Settings {
+            name: "laptop".into(),
+            version: "0".into(),
+            pid: 1,
+            api_endpoint: Some(ISSUER.into()),
+            aes_in_hardware: seed.is_multiple_of(2),
+        };
+        Daemon::boot(START, clock(), &found, settings, Jitter::new(seed)).unwrap()
+    }
+
+    fn facts(&self) -> BoxedStrategy<Fact> {
+        let directories = || proptest::sample::select(&["/a", "/a/b", "/c"]);
+        let orgs = proptest::option::of(proptest::sample::select(&["A", "b", "C"]));
+        let modes = proptest::sample::select(&[PairingMode::New, PairingMode::Add, PairingMode::Replace]);
+        prop_oneof![
+            24 => (recent(), device_fates()).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            6 => Just(Fact::Welcomed),
+            2 => modes.prop_map(Fact::Pair),
+            1 => Just(Fact::Cancel),
+            1 => orgs.prop_map(Fact::Unpair),
+            2 => directories().prop_map(Fact::Bind),
+            2 => directories().prop_map(Fact::Unbind),
+            1 => Just(Fact::Reconnect),
+            4 => (0_u64..3).prop_map(Fact::Start),
+            2 => (0_u64..3, recent()).prop_map(|(source, back)| Fact::Again { source, back }),
+            3 => (0_u64..3, frames()).prop_map(|(source, frame)| Fact::Frame(source, frame)),
+            1 => (0_u64..3).prop_map(Fact::Detach),
+            8 => Just(Fact::Looked),
+            4 => any::<bool>().prop_map(Fact::Changed),
+            1 => clocks().prop_map(Fact::Woke),
+        ]
+        .boxed()
+    }
+
+    fn flood(&self) -> BoxedStrategy<Fact> {
+        prop_oneof![
+            4 => any::<u64>().prop_map(Fact::Start),
+            4 => Just(Fact::Bind("/c")),
+            1 => Just(Fact::Reconnect)
+        ]
+        .boxed()
+    }
+
+    fn input(&self, fact: &Fact, said: &[Output]) -> Input {
+        // A number for each request, as a driver gives them.
+        let id = RequestId(said.len() as u64);
+        match fact {
+            Fact::Happened { back, fate } => {
+                let effect = |output: &Output| match output {
+                    Output::Effect(effect) => Some(asked(effect)),
+                    _ => None,
+                };
+                let nobody = (Ask::Ledger(RequestId(u64::MAX)), String::new());
+                let (ask, url) = latest(said, *back, effect).unwrap_or(nobody);
+                Input::Happening(fate.happening(ask, |()| body(&url)))
+            }
+            Fact::Welcomed => {
+                let sent = |output: &Output| match output {
+                    Output::Effect(Effect::Send(ask, message)) => Some((ask.clone(), message.clone())),
+                    _ => None,
+                };
+                match latest(said, 0, sent) {
+                    Some((ask, message)) => Input::Happening(Happening::Received(ask, answered(Some(&message)))),
+                    None => Input::Happening(Happening::Stored(Ask::Ledger(id))),
+                }
+            }
+            Fact::Pair(mode) => {
+                let request = PairRequest { mode: *mode, org: None };
+                Input::Request(id, Request::Pair(request, Entropy::new([7; 32])))
+            }
+            Fact::Cancel => Input::Request(id, Request::CancelPairing),
+            Fact::Unpair(org) => Input::Request(id, Request::Unpair(UnpairRequest { org: org.map(Into::into) })),
+            Fact::Bind(path) => {
+                let directory = Directory::parse(path).unwrap();
+                Input::Request(id, Request::Bind { directory, org: Some("A".into()), recursive: false })
+            }
+            Fact::Unbind(path) => Input::Request(id, Request::Unbind(Directory::parse(path).unwrap())),
+            Fact::Reconnect => Input::Request(id, Request::Reconnect),
+            Fact::Start(source) => {
+                let title = Title { command: "sh".into(), directory: "/a".into(), started: 0, columns: 80, rows: 24 };
+                let attach = Attach::Start { directory: "/a".into(), title };
+                Input::Attach(SourceId(*source), attach, Entropy::new([u8::try_from(source % 251).unwrap(); 32]))
+            }
+            Fact::Again { source, back } => {
+                let streams = |output: &Output| match output {
+                    Output::Attached(_, Attached::Streaming { session, .. }) => Some(*session),
+                    _ => None,
+                };
+                let session = latest(said, *back, streams).unwrap_or(session(9));
+                Input::Attach(SourceId(*source), Attach::Again { session }, Entropy::new([0; 32]))
+            }
+            Fact::Frame(source, frame) => Input::Frame(SourceId(*source), frame.clone()),
+            Fact::Detach(source) => Input::Detach(SourceId(*source)),
+            Fact::Looked => {
+                let asks = |output: &Output| match output {
+                    Output::Look(errand, directory) => Some((*errand, directory.clone())),
+                    _ => None,
+                };
+                let nobody = (Errand::Source(SourceId(99)), Directory::parse("/").unwrap());
+                let (errand, directory) = latest(said, 0, asks).unwrap_or(nobody);
+                let granted = "org_id: \"A\"\nstreaming: enabled\nbound_at: \"then\"\n";
+                let local = if directory.as_str() == "/a" { File::Contents(granted.into()) } else { File::Absent };
+                let (workspace, ignore) = (File::Absent, File::Absent);
+                Input::Looked(errand, Looked { directory, is_repository: false, local, workspace, ignore })
+            }
+            Fact::Changed(works) => {
+                let asks = |output: &Output| match output {
+                    Output::Change(errand, _) => Some(*errand),
+                    _ => None,
+                };
+                let errand = latest(said, 0, asks).unwrap_or(Errand::Request(id));
+                Input::Changed(errand, works.then_some(()).ok_or(Reason::StateNotWritten))
+            }
+            Fact::Woke(clock) => Input::Woke(*clock),
+        }
+    }
+}
+
+#[test]
+fn the_daemon_keeps_the_laws() {
+    laws::check(&Whole, 64, &["waiting for requests, sessions and the network"]);
+}
+
+/// What the laws do not ask: a session of a binding that is connected is pinned and opened, in the traces above as well.
+#[test]
+fn the_daemon_of_the_laws_streams() {
+    let said = |machine: &mut Daemon<Symbolic>| -> Vec<Output> { std::iter::from_fn(|| Machine::poll_output(machine)).collect() };
+    let mut machine = Whole.start(1);
+    let mut outputs = said(&mut machine);
+    for fact in [Fact::Start(1), Fact::Looked, Fact::Looked] {
+        let input = Whole.input(&fact, &outputs);
+        Machine::handle_input(&mut machine, START.after(Duration::from_secs(1)), input).unwrap();
+        outputs.extend(said(&mut machine));
+    }
+    let pin = BindingId { org: parsed("A"), runtime_target: parsed("r1") };
+    let is_pin = |output: &Output| {
+        matches!(output, Output::Effect(Effect::Store(Ask::Pin(_), StateFile::Session(_), bytes))
+        if SessionFile::parse(bytes.expose()).unwrap().pin() == pin)
+    };
+    assert!(outputs.iter().any(is_pin));
+}
