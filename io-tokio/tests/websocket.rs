@@ -186,8 +186,10 @@ async fn a_message_beyond_the_limit_ends_the_connection() {
     server.set_max_message(100);
     client.send(vec![1; 100].into());
     client.send(vec![2; 101].into());
-    let client =
-        tokio::spawn(async move { while !matches!(client.next().await, Happening::Closed((), Closed::ByPeer(None))) {} });
+    let client = tokio::spawn(async move {
+        assert_eq!(client.next().await, Happening::Sent((), 2));
+        assert_eq!(client.next().await, Happening::Closed((), Closed::ByPeer(Some(Reason::FrameTooLarge))));
+    });
     assert_eq!(server.next().await, Happening::Received((), vec![1; 100].into()));
     assert_eq!(server.next().await, Happening::Closed((), Closed::Fault(NetFault::TooLarge)));
     client.await.unwrap();
