@@ -1,0 +1,81 @@
+//! One suite of effects that every adapter passes: implement [`Subject`], write `conformance::suite!(YourAdapter);` into a test.
+//!
+//! The other ends are threads with blocking sockets, so that no runtime is tested against itself. Nothing sleeps, and no outcome
+//! depends on how fast the machine is: a scenario only ever waits for what has to come.
+
+#![allow(clippy::missing_panics_doc, reason = "scenarios panic when an adapter does not conform")]
+
+pub mod files;
+pub mod http;
+pub mod peer;
+pub mod timers;
+pub mod websocket;
+
+use std::time::Duration;
+
+use io_engine::{Home, Roots};
+use proto_core::{
+    Deadline, Instant,
+    effect::{Effect, Happening},
+};
+
+/// How the scenarios name their effects.
+pub type Id = &'static str;
+
+/// How long a scenario waits for what has to come before it fails rather than hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An adapter under test, with its clock.
+pub trait Subject {
+    /// One whose files live in `home` and whose TLS clients trust `roots`.
+    fn start(home: Option<Home>, roots: Roots) -> Self;
+
+    /// Begins to carry out `effect`.
+    fn perform(&mut self, effect: Effect<Id>);
+
+    /// The time on the clock by which it is woken.
+    fn now(&self) -> Instant;
+
+    /// What happens next; `None` once the deadline is reached and nothing has happened.
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<Id>>;
+
+    /// Finishes what was to be stored and closes the WebSockets normally.
+    fn shutdown(self);
+
+    /// Drops the adapter, while its runtime lives on, and gives how many of its tasks are left once the runtime is at rest.
+    fn abandon(self) -> usize;
+}
+
+/// A subject without files that trusts nobody in particular.
+fn subject<S: Subject>() -> S {
+    S::start(None, Roots::default())
+}
+
+/// What has to happen next.
+fn next<S: Subject>(subject: &mut S) -> Happening<Id> {
+    let deadline = Deadline::new(subject.now().after(PATIENCE), "patience");
+    subject.next(Some(deadline)).expect("something happens")
+}
+
+/// Makes a test of every scenario for one adapter.
+#[macro_export]
+macro_rules! suite {
+    ($subject:ty) => {
+        $crate::suite!($subject: http {
+            plain, body_of_70_kib, chunked_and_closed, oversized, truncated, slow, silent, not_http, nobody_there,
+            tls_good, tls_unknown_root, tls_wrong_name
+        });
+        $crate::suite!($subject: websocket {
+            messages_come_back, refused_upgrade, closed_with_reason_by_us, closed_with_reason_by_peer, half_open,
+            reset_within_a_frame, given_up_before_it_opens, too_large, dropping_closes_everything, shutdown_closes_normally
+        });
+        $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
+        $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });
+    };
+    ($subject:ty: $area:ident { $($scenario:ident),* }) => {
+        mod $area {
+            use super::*;
+            $(#[test] fn $scenario() { $crate::$area::$scenario::<$subject>(); })*
+        }
+    };
+}
