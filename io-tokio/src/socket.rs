@@ -30,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The server's end of a stream that was upgraded, say by hyper, with the answer of
     /// [`answer_upgrade`](io_engine::answer_upgrade). `read_already` is what the server read beyond the request, taken by value
     /// because it often holds on to the server's whole read buffer. A longer message than `max_message` ends it with
-    /// [`NetFault::TooLarge`].
+    /// [`NetFault::TooLarge`](proto_core::effect::NetFault::TooLarge).
     #[expect(clippy::needless_pass_by_value, reason = "see above: it has to be dropped")]
     pub fn accept(stream: S, read_already: Bytes, max_message: usize) -> Self {
         let mut socket = WebSocket::server(max_message);
