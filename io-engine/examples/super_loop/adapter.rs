@@ -57,6 +57,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
             },
             Effect::Connect(id, connect) => {
                 self.links.retain(|(name, _)| *name != id);
+                self.happenings.retain(|happening| link_of(happening) != Some(&id));
                 match self.connect(&connect) {
                     Ok(wire) => self.links.push((id, wire)),
                     Err(fault) => self.happenings.push_back(Happening::Closed(id, Closed::Fault(fault))),
@@ -222,6 +223,14 @@ impl<T: Transducer> Wire<T> {
         interest.set(PollFlags::IN, self.reads);
         interest.set(PollFlags::OUT, self.blocked);
         interest
+    }
+}
+
+/// The WebSocket that it is about.
+fn link_of<I>(happening: &Happening<I>) -> Option<&I> {
+    match happening {
+        Happening::Connected(id, _) | Happening::Received(id, _) | Happening::Sent(id, _) | Happening::Closed(id, _) => Some(id),
+        Happening::Answered(..) | Happening::Unanswered(..) | Happening::Stored(_) | Happening::NotStored(_) => None,
     }
 }
 

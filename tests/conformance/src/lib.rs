@@ -67,7 +67,7 @@ macro_rules! suite {
         });
         $crate::suite!($subject: websocket {
             messages_come_back, refused_upgrade, closed_with_reason_by_us, closed_with_reason_by_peer, half_open,
-            reset_within_a_frame, given_up_before_it_opens, too_large, dropping_closes_everything, shutdown_closes_normally
+            reset_within_a_frame, given_up_before_it_opens, too_large, a_name_belongs_to_its_latest, dropping_closes_everything, shutdown_closes_normally
         });
         $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
         $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });

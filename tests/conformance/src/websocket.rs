@@ -147,6 +147,30 @@ pub fn too_large<S: Subject>() {
     peer.finish();
 }
 
+/// Nothing of an older connection appears under a name that was given away again.
+pub fn a_name_belongs_to_its_latest<S: Subject>() {
+    let old = Peer::plain(|far| {
+        let mut socket = far.upgrade(LIMIT);
+        for message in ["old", "older"] {
+            socket.socket().send(message.into());
+        }
+        assert_eq!(socket.echo(), Happening::Closed((), Closed::Fault(NetFault::Broken)));
+    });
+    let new = Peer::plain(|far| {
+        let mut socket = far.upgrade(LIMIT);
+        socket.socket().send("new".into());
+        assert_eq!(socket.echo(), Happening::Closed((), Closed::ByPeer(None)));
+    });
+    let mut subject = subject::<S>();
+    open(&mut subject, &old);
+    assert_eq!(next(&mut subject), Happening::Received("relay", "old".into()));
+    open(&mut subject, &new);
+    assert_eq!(next(&mut subject), Happening::Received("relay", "new".into()));
+    old.finish();
+    subject.shutdown();
+    new.finish();
+}
+
 /// Dropping the adapter leaves no task and no socket, whatever these were doing.
 pub fn dropping_closes_everything<S: Subject>() {
     let open_one = Peer::plain(|far| {
