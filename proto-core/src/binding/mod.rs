@@ -97,6 +97,11 @@ impl Bindings {
         &self.settings
     }
 
+    /// The platform to pair with, as [`Config::api_endpoint`] finds it.
+    pub fn platform(&self) -> &str {
+        self.durable.api_endpoint()
+    }
+
     /// How many inputs came that nobody waits for, or that name a binding that is not there.
     pub const fn ignored(&self) -> u64 {
         self.ignored

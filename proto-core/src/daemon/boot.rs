@@ -105,7 +105,7 @@ impl<N: Noise> Daemon<N> {
 
     /// The platform to pair with. A binding's credential is renewed at the one that approved it, whatever the environment says.
     pub(super) fn pairing_endpoint(&self) -> &str {
-        self.settings.api_endpoint.as_deref().unwrap_or(&self.uplinks.api_endpoint)
+        self.settings.api_endpoint.as_deref().unwrap_or_else(|| self.bindings.platform())
     }
 
     /// A session whose binding is gone streams no more, and nobody may have its key.

@@ -204,10 +204,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The platform to pair with: `daemon.api.endpoint`, or the default.
+    /// The platform to pair with: `daemon.api.endpoint`; else the one that approved every binding there is; else the default.
     pub fn api_endpoint(&self) -> &str {
         let configured = self.daemon.api.as_ref().and_then(|api| api.endpoint.as_deref());
-        configured.unwrap_or(DEFAULT_API_ENDPOINT)
+        configured.or_else(|| self.only_platform()).unwrap_or(DEFAULT_API_ENDPOINT)
+    }
+
+    fn only_platform(&self) -> Option<&str> {
+        let mut platforms = self.bindings.iter().map(|record| record.api.as_ref()?.endpoint.as_deref());
+        let first = platforms.next()??;
+        platforms.all(|platform| platform == Some(first)).then_some(first)
     }
 
     /// The platform that renews the credential of `record`.

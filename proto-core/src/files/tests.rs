@@ -182,3 +182,18 @@ fn declines_are_remembered_up_to_a_limit() {
     assert!(!declines.contains("/0", &org) && declines.contains("/1", &org));
     assert!(!declines.contains("/1", &"B".parse().unwrap()));
 }
+
+/// S162, S163: without a setting the platform that approved every binding is meant, so that it need not be named in every shell.
+#[test]
+fn the_platform_of_all_bindings_is_the_one_to_pair_with() {
+    let mut config = parsed(CONFIG).unwrap();
+    assert_eq!(config.api_endpoint(), "https://api.example");
+    config.daemon.api = None;
+    assert_eq!(config.api_endpoint(), DEFAULT_API_ENDPOINT);
+    let of = |url: &str| Some(Api { endpoint: Some(url.into()), unknown: Unknown::new() });
+    config.bindings[0].api = of("https://own.example");
+    assert_eq!(config.api_endpoint(), "https://own.example");
+    let other = BindingRecord { api: of("https://other.example"), ..config.bindings[0].clone() };
+    config.bindings.push(other);
+    assert_eq!(config.api_endpoint(), DEFAULT_API_ENDPOINT);
+}
