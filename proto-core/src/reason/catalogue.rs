@@ -46,7 +46,7 @@ macro_rules! catalogue {
 
 catalogue! {
     PeerError, "peer_error", Network, "the other side reports an error this version does not know",
-        "It runs a newer version.", "vpd update";
+        "It runs a newer version.", "install the latest vpd";
 
     // JWT validation
     JwksUnreachable, "jwks_unreachable", Credential, "JWT validation failed: JWKS unreachable",
@@ -77,7 +77,7 @@ catalogue! {
         "Something between the two ends changed the messages, or the relay has another key than the one pinned at pairing.",
         "check daemon.relay.endpoint in ~/.viewport/config.json, then: vpd restart";
     NoiseVersionUnsupported, "noise_version_unsupported", Handshake, "Noise handshake failed: no common protocol version or suite",
-        "One side is much older than the other.", "vpd update";
+        "One side is much older than the other.", "install the latest vpd";
     HandshakeTimedOut, "handshake_timed_out", Handshake, "Noise handshake failed: no answer in time",
         "The relay, or something before it, accepted the connection and then said nothing.", "vpd logs --since 2m";
 
@@ -104,7 +104,7 @@ catalogue! {
 
     // Network
     FrameMalformed, "frame_malformed", Network, "the other side sent something that is no frame",
-        "The two sides run versions that do not fit, or something changed the bytes.", "vpd update";
+        "The two sides run versions that do not fit, or something changed the bytes.", "install the latest vpd";
     RelayUnreachable, "relay_unreachable", Network, "the relay cannot be reached",
         "Network, DNS, TLS or a wrong daemon.relay.endpoint.", "vpd status; the daemon keeps trying by itself";
     RelayClosed, "relay_closed", Network, "the relay closed the connection",
@@ -165,7 +165,7 @@ catalogue! {
     ConfigTooOpen, "config_too_open", Local, "a file with secrets can be read by others",
         "Its mode is wider than 0600.", "chmod 600 ~/.viewport/config.json ~/.viewport/relay-identities/*";
     ConfigNewer, "config_newer", Local, "config.json was written by a newer version",
-        "This vpd is older than the one that wrote it.", "vpd update";
+        "This vpd is older than the one that wrote it.", "install the latest vpd";
     HomeInUse, "home_in_use", Local, "another daemon runs on this home",
         "One process owns it at a time.", "vpd status; or: vpd stop";
     DaemonNotRunning, "daemon_not_running", Local, "the daemon is not running",
