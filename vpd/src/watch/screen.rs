@@ -68,7 +68,37 @@ impl Screen {
     }
 }
 
-/// What runs where.
+/// The longest command or directory in a headline, in characters.
+const HEADLINE_PART: usize = 60;
+
+/// What runs where, on one line.
 pub(super) fn headline(title: &Title) -> String {
-    format!("{} · {} · {}×{}", title.command, title.directory, title.columns, title.rows)
+    let (command, directory) = (one_line(&title.command), one_line(&title.directory));
+    format!("{command} · {directory} · {}×{}", title.columns, title.rows)
+}
+
+/// Somebody else's text for this terminal: without line breaks and control characters, and not too long.
+fn one_line(text: &str) -> String {
+    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let words: Vec<_> = printable.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(HEADLINE_PART) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A title comes from somebody else's machine: nothing in it may move the cursor or fill the screen.
+    #[test]
+    fn a_headline_is_one_short_line_without_control_characters() {
+        let title =
+            |command: &str| Title { command: command.into(), directory: "~/api".into(), started: 0, columns: 80, rows: 24 };
+        assert_eq!(headline(&title("sh -c '\n\u{1b}[2Jls\u{9b}1m'\n")), "sh -c ' [2Jls 1m' · ~/api · 80×24");
+        let long = headline(&title(&"ä".repeat(100)));
+        assert_eq!(long, format!("{}… · ~/api · 80×24", "ä".repeat(60)));
+    }
 }
