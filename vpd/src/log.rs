@@ -25,6 +25,7 @@ pub(crate) fn to_files(home: &Home) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter())
         .with_ansi(false)
+        .with_target(false)
         .with_writer(writer)
         .try_init()
         .map_err(anyhow::Error::msg)?;
@@ -35,7 +36,8 @@ pub(crate) fn to_files(home: &Home) -> anyhow::Result<()> {
 /// The same on the standard error, for a daemon in the foreground.
 pub(crate) fn to_stderr() -> anyhow::Result<()> {
     let ansi = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(ansi).with_writer(io::stderr);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(ansi).with_target(false).with_writer(io::stderr);
     subscriber.try_init().map_err(anyhow::Error::msg)
 }
 
