@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Hub, PEER_WINDOW, SESSIONS_PER_ORG, UNSTORED_MAX, UNSTORED_PER_DAEMON,
+    Hub, PEER_WINDOW, REPLY_WINDOW, SESSIONS_PER_ORG, UNSTORED_MAX, UNSTORED_PER_DAEMON,
     event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
     state::{Arrival, Life, LinkRole, Session},
 };
@@ -104,9 +104,14 @@ impl Hub {
         self.unstored = self.unstored.saturating_add(bytes);
         let Some(daemon) = self.links.get_mut(&from).and_then(|link| link.daemon_mut()) else { return };
         daemon.unstored = daemon.unstored.saturating_add(bytes);
-        let too_much = daemon.unstored >= UNSTORED_PER_DAEMON || self.unstored >= UNSTORED_MAX;
-        if too_much && self.held.insert(from) {
-            self.outbox.push(Output::Hold(from));
+        if daemon.unstored >= UNSTORED_PER_DAEMON || self.unstored >= UNSTORED_MAX {
+            self.hold(from);
+        }
+    }
+
+    fn hold(&mut self, daemon: ConnectionId) {
+        if self.held.insert(daemon) {
+            self.outbox.push(Output::Hold(daemon));
         }
     }
 
@@ -161,7 +166,12 @@ impl Hub {
         let Some(link) = self.links.get_mut(&to) else { return };
         let frame = Frame::from(head);
         link.charge(&frame);
+        // Who asks without reading the answers is not read any more.
+        let is_full = link.outstanding >= REPLY_WINDOW && link.daemon_mut().is_some();
         self.outbox.push(Output::Send(to, frame));
+        if is_full {
+            self.hold(to);
+        }
     }
 
     /// The store has everything below `next`: acknowledge it, and let held daemons go on.
@@ -182,14 +192,16 @@ impl Hub {
         self.release();
     }
 
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if self.held.is_empty() || self.unstored > UNSTORED_MAX / 2 {
             return;
         }
         let Self { held, links, outbox, .. } = self;
         held.retain(|connection| {
-            let unstored = links.get_mut(connection).and_then(|link| link.daemon_mut()).map_or(0, |daemon| daemon.unstored);
-            let still = unstored > UNSTORED_PER_DAEMON / 2;
+            let still = links.get_mut(connection).is_some_and(|link| {
+                let unstored = link.daemon_mut().map_or(0, |daemon| daemon.unstored);
+                unstored > UNSTORED_PER_DAEMON / 2 || link.outstanding > REPLY_WINDOW / 2
+            });
             if !still {
                 outbox.push(Output::Release(*connection));
             }

@@ -62,6 +62,8 @@ pub const VIEWER_WINDOW: usize = 1024 * 1024;
 pub const PEER_WINDOW: usize = 2 * VIEWER_WINDOW;
 /// What one [`Output::Read`] asks for at most.
 pub const READ_MAX: usize = 256 * 1024;
+/// A daemon is held back while this many bytes of answers are under way to it.
+pub const REPLY_WINDOW: usize = 256 * 1024;
 /// A daemon is held back while this much of it is not durable.
 pub const UNSTORED_PER_DAEMON: usize = 4 * 1024 * 1024;
 /// Every daemon that sends is held back while this much is not durable in all.

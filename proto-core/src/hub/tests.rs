@@ -244,6 +244,19 @@ fn a_slow_store_holds_the_daemon_back() {
     assert_eq!(world.heads(daemon).last(), Some(&ack(sequence)));
 }
 
+/// L8: who asks without reading the answers is not read any more, until it reads them.
+#[test]
+fn a_daemon_that_does_not_read_its_answers_is_held_back() {
+    let mut world = World::default();
+    let daemon = world.daemon("a", "d");
+    while !world.inboxes[&daemon].held {
+        world.open(daemon, S);
+        assert!(world.inboxes[&daemon].untaken <= REPLY_WINDOW + 256);
+    }
+    world.take(daemon);
+    assert!(!world.inboxes[&daemon].held);
+}
+
 /// WIRE section 8: the relay numbers viewers for the daemon, and passes bodies on as they are.
 #[test]
 fn peers_reach_each_other_through_the_session() {

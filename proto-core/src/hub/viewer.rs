@@ -114,6 +114,7 @@ impl Hub {
         };
         link.outstanding = link.outstanding.saturating_sub(weight);
         self.pump(connection);
+        self.release();
     }
 
     /// Sends a viewer what it lacks, as far as its window goes.
