@@ -149,7 +149,7 @@ catalogue! {
     NotBound, "not_bound", Request, "that directory is not bound",
         "No vpd bind was made for it on this machine.", "vpd bind <path>";
     SessionUnknown, "session_unknown", Request, "no such session",
-        "It ended, or belongs to another organization.", "vpd watch   (lists the sessions)";
+        "It ended, or belongs to another organization.", "vpd watch --list";
 
     // This machine
     GrantMissing, "grant_missing", Local, "local.yaml was not written by vpd bind on this machine",

@@ -10,7 +10,7 @@
 //! | `POST /v1/unbind` | [`UnbindRequest`] | [`Unbound`] |
 //! | `POST /v1/reconnect` | | 204: every binding that waits for its next attempt tries now |
 //! | `POST /v1/stop` | | 204, then the daemon ends |
-//! | `GET /v1/attach` | WebSocket | first text message: [`Attach`]; answer: [`Attached`]; then binary messages, one `wire::Frame` each |
+//! | `GET /v1/attach` | WebSocket | binary messages: first [`Attach`] and its answer [`Attached`] as JSON, then one `wire::Frame` each |
 //!
 //! Errors are problem documents (RFC 9457) with a reason of the catalogue, as on the platform.
 
