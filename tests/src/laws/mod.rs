@@ -21,6 +21,8 @@
 mod driver;
 mod flood;
 mod step;
+#[allow(missing_docs, reason = "the facts of a subject are named after the inputs that they become")]
+pub mod subjects;
 
 use std::{
     collections::BTreeSet,

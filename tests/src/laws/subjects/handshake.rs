@@ -1,3 +1,4 @@
+use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -14,17 +15,16 @@ use proto_core::{
     secret::Secret,
     wire::{Head, Hello, Preamble, Refused, Role, Suite, Welcome},
 };
-use tests::laws::{self, START, Subject};
 
 use super::world::{identity, reasons, secret, token};
 
-struct Knocking;
+pub struct Knocking;
 
-struct Opening;
+pub struct Opening;
 
 /// What comes over the connection.
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     /// What the other end would really say.
     Genuine,
     Garbage(Vec<u8>),
@@ -166,15 +166,4 @@ impl Subject for Opening {
             Fact::Verdict(verdict) => responder::Input::Verdict(verdict.clone()),
         }
     }
-}
-
-#[test]
-fn an_initiator_keeps_the_laws() {
-    laws::check(&Knocking, 128, &["waiting for message 2", "failed: Broken", "failed: Refused", "finished"]);
-}
-
-#[test]
-fn a_responder_keeps_the_laws() {
-    let waits = ["waiting for message 1", "waiting for the verdict", "waiting for the first transport message"];
-    laws::check(&Opening, 128, &[&waits[..], &["failed: NoisePskInvalid", "failed: HandshakeTimedOut", "finished"]].concat());
 }

@@ -15,7 +15,7 @@ use super::{
 
 /// What comes of one of the latest effects.
 #[derive(Clone, Debug)]
-pub(super) enum Net {
+pub enum Net {
     /// What the other end would really answer to the `back`-th latest.
     Fitting { back: usize },
     /// Anything.

@@ -1,18 +1,18 @@
+use crate::laws::Subject;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     consent::{Directory, File, Looked, Output, Place, Resolver},
     files::Grants,
 };
-use tests::laws::{self, Subject};
 
 use super::world::{UNIX, latest, parsed};
 
 const PATHS: [&str; 4] = ["/a/b/c", "/a/b", "/a", "/"];
 
-struct Asked;
+pub struct Asked;
 
 #[derive(Clone, Debug)]
-struct Fact {
+pub struct Fact {
     /// The directory that was asked for, or one of [`PATHS`].
     directory: Option<usize>,
     is_repository: bool,
@@ -69,9 +69,4 @@ impl Subject for Asked {
         let directory = fact.directory.map(directory).or(asked).unwrap_or(directory(0));
         Looked { directory, is_repository: fact.is_repository, local, workspace, ignore }
     }
-}
-
-#[test]
-fn a_consent_resolver_keeps_the_laws() {
-    laws::check(&Asked, 256, &["waiting for what stands", "finished"]);
 }

@@ -1,3 +1,4 @@
+use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Reason, WallClock,
@@ -7,14 +8,13 @@ use proto_core::{
     pairing::{Ask, Input, Output, Pairing, Settings},
     secret::Secret,
 };
-use tests::laws::{self, START, Subject};
 
 use super::world::{Fate, ISSUER, approval, clock, clocks, fates, id_of, key_set, latest, reasons, recent, secret};
 
-struct Waiting;
+pub struct Waiting;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Happened { back: usize, fate: Fate<Body> },
     Clock(WallClock),
     Adopted,
@@ -23,7 +23,7 @@ enum Fact {
 }
 
 #[derive(Clone, Debug)]
-enum Body {
+pub enum Body {
     /// What a good platform says to the question that is answered.
     Fitting,
     Pending,
@@ -110,21 +110,4 @@ fn seed(output: &Output) -> Option<Secret> {
         Output::Effect(Effect::Store(_, _, bytes)) => Some(PendingPairing::parse(bytes.expose()).ok()?.seed),
         _ => None,
     }
-}
-
-#[test]
-fn a_pairing_keeps_the_laws() {
-    laws::check(
-        &Waiting,
-        128,
-        &[
-            "waiting for a code",
-            "waiting for the pending file to be durable",
-            "waiting for an approval",
-            "waiting for the platform's key set",
-            "waiting for the pending file to be removed",
-            "failed: CodeExpired",
-            "finished",
-        ],
-    );
 }

@@ -1,20 +1,20 @@
+use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, SessionId, WallClock,
     crypto::{PureRust, noise::Symbolic},
     viewer::{Input, Output, Viewer},
 };
-use tests::laws::{self, START, Subject};
 
 use super::{
     network::{Net, nets, platform_says},
     world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
 };
 
-struct Watching;
+pub struct Watching;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Net(Net),
     Clock(WallClock),
     Stored,
@@ -68,9 +68,4 @@ impl Subject for Watching {
             Fact::Stop => Input::Stop,
         }
     }
-}
-
-#[test]
-fn a_viewer_keeps_the_laws() {
-    laws::check(&Watching, 128, &["waiting for the next attempt", "waiting for frames", "finished"]);
 }

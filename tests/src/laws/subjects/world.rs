@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::laws::START;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -14,7 +15,6 @@ use proto_core::{
     secret::{Secret, SecretBytes, SecretText},
     uplink,
 };
-use tests::laws::START;
 
 /// What the wall clock shows at [`START`].
 pub(super) const UNIX: UnixTime = UnixTime(1_800_000_000);
@@ -146,7 +146,7 @@ pub(super) fn reasons() -> BoxedStrategy<Reason> {
 
 /// What becomes of an effect: a recipe for a [`Happening`]. `B` is the recipe of a body.
 #[derive(Clone, Debug)]
-pub(super) enum Fate<B> {
+pub enum Fate<B> {
     Answered { status: u16, retry_after: Option<u32>, body: B },
     Unanswered(NetFault),
     Connected(u8),

@@ -1,29 +1,27 @@
-use std::time::Duration;
-
+use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    BindingId, Entropy, Jitter, Machine, Reason, WallClock,
+    Entropy, Jitter, Reason, WallClock,
     api::PairingMode,
     bridge::SourceId,
     consent::{Directory, File, Looked},
     crypto::noise::Symbolic,
     daemon::{Ask, Daemon, Errand, Found, Input, Output, Request, RequestId, Settings},
     effect::{Effect, Happening, StateFile},
-    files::{Config, Document, Grant, Grants, IdentityFile, SessionFile, Unknown},
+    files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
     local::{Attach, Attached, PairRequest, UnpairRequest},
     wire::{Frame, Title},
 };
-use tests::laws::{self, START, Subject};
 
 use super::{
     device::{answered, asked, body, device_fates, frames, record, session},
     world::{Fate, ISSUER, clock, clocks, latest, parsed, recent, secret},
 };
 
-struct Whole;
+pub struct Whole;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Happened { back: usize, fate: Fate<()> },
     Welcomed,
     Pair(PairingMode),
@@ -180,28 +178,4 @@ impl Subject for Whole {
             Fact::Woke(clock) => Input::Woke(*clock),
         }
     }
-}
-
-#[test]
-fn the_daemon_keeps_the_laws() {
-    laws::check(&Whole, 64, &["waiting for requests, sessions and the network"]);
-}
-
-/// What the laws do not ask: a session of a binding that is connected is pinned and opened, in the traces above as well.
-#[test]
-fn the_daemon_of_the_laws_streams() {
-    let said = |machine: &mut Daemon<Symbolic>| -> Vec<Output> { std::iter::from_fn(|| Machine::poll_output(machine)).collect() };
-    let mut machine = Whole.start(1);
-    let mut outputs = said(&mut machine);
-    for fact in [Fact::Start(1), Fact::Looked, Fact::Looked] {
-        let input = Whole.input(&fact, &outputs);
-        Machine::handle_input(&mut machine, START.after(Duration::from_secs(1)), input).unwrap();
-        outputs.extend(said(&mut machine));
-    }
-    let pin = BindingId { org: parsed("A"), runtime_target: parsed("r1") };
-    let is_pin = |output: &Output| {
-        matches!(output, Output::Effect(Effect::Store(Ask::Pin(_), StateFile::Session(_), bytes))
-        if SessionFile::parse(bytes.expose()).unwrap().pin() == pin)
-    };
-    assert!(outputs.iter().any(is_pin));
 }

@@ -1,3 +1,4 @@
+use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -9,13 +10,12 @@ use proto_core::{
     session::{Input, Output, Session},
     wire::{Content, Head, Outcome},
 };
-use tests::laws::{self, START, Subject};
 
 use super::world::{parsed, reasons, secret};
 
 const ID: SessionId = SessionId([7; 16]);
 
-struct Streamed;
+pub struct Streamed;
 
 impl Subject for Streamed {
     type Machine = Session;
@@ -69,20 +69,4 @@ impl Subject for Streamed {
     fn input(&self, fact: &Input, _said: &[Output]) -> Input {
         fact.clone()
     }
-}
-
-#[test]
-fn a_session_keeps_the_laws() {
-    laws::check(
-        &Streamed,
-        128,
-        &[
-            "waiting for the daemon",
-            "waiting for the relay's resume point",
-            "waiting for more",
-            "waiting for the relay's last",
-            "failed",
-            "finished",
-        ],
-    );
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -12,7 +13,6 @@ use proto_core::{
     secret::{SecretBytes, SecretText},
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Suite},
 };
-use tests::laws::{self, START, Subject};
 
 use super::{
     handshake::{first_message, third_message},
@@ -21,10 +21,10 @@ use super::{
 
 const SUITE: Suite = Suite::IkPsk2ChaChaPoly;
 
-struct Entering;
+pub struct Entering;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     /// What the device, the key set or the platform would really say now.
     Fitting,
     Odd(Fate<&'static str>),
@@ -122,12 +122,4 @@ fn fitting(said: &[Output]) -> Input {
         }
         Some(_) => Input::Happened(Happening::Sent(Errand::Socket, 1)),
     }
-}
-
-#[test]
-fn a_connection_keeps_the_laws() {
-    let reached = ["message 1", "the verdict", "the first transport message", "frames of the device"];
-    let reached: Vec<_> = reached.iter().map(|what| format!("waiting for {what}")).collect();
-    let ends = ["failed: HandshakeTimedOut", "failed: SignatureMismatch"];
-    laws::check(&Entering, 256, &reached.iter().map(String::as_str).chain(ends).collect::<Vec<_>>());
 }

@@ -1,3 +1,4 @@
+use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -8,17 +9,16 @@ use proto_core::{
     secret::SecretText,
     wire::{Frame, Head, Role},
 };
-use tests::laws::{self, START, Subject};
 
 use super::{
     handshake::second_message,
     world::{Fate, identity, latest, relay, relay_identity, secret, socket_fates},
 };
 
-struct Dialling;
+pub struct Dialling;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Happened(Fate<()>),
     /// The relay answers message 1.
     Answered,
@@ -96,11 +96,4 @@ fn frames() -> BoxedStrategy<Frame> {
         body: Bytes::from(vec![b'x'; len]),
     };
     prop_oneof![(0_usize..64).prop_map(data), Just(Head::Ping { nonce: 1 }.into())].boxed()
-}
-
-#[test]
-fn a_link_keeps_the_laws() {
-    let waits = ["the next attempt", "the WebSocket", "the relay's answer", "frames", "the close"];
-    let reached: Vec<_> = waits.iter().map(|what| format!("waiting for {what}")).collect();
-    laws::check(&Dialling, 256, &reached.iter().map(String::as_str).chain(["finished"]).collect::<Vec<_>>());
 }

@@ -1,19 +1,19 @@
 use std::sync::Arc;
 
+use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
     secret::SecretText,
     wire::{Pattern, Role},
 };
-use tests::laws::{self, START, Subject};
 
 use super::world::{Fate, ISSUER, clock, fates, identity, platform_key, secret, token};
 
-struct Entering;
+pub struct Entering;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Key(KeyAnswer),
     Happened(Fate<&'static str>),
 }
@@ -62,19 +62,4 @@ impl Subject for Entering {
             Fact::Happened(fate) => Input::Happened(fate.happening((), ToString::to_string)),
         }
     }
-}
-
-#[test]
-fn an_admission_keeps_the_laws() {
-    laws::check(
-        &Entering,
-        256,
-        &[
-            "waiting for the signing key",
-            "waiting for the platform",
-            "failed: TokenMalformed",
-            "failed: MachineRevoked",
-            "finished",
-        ],
-    );
 }

@@ -1,3 +1,4 @@
+use crate::laws::Subject;
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -6,14 +7,13 @@ use proto_core::{
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };
-use tests::laws::{self, Subject};
 
 use super::world::{latest, parsed, recent};
 
-struct Routing;
+pub struct Routing;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Told(Input),
     /// The store has made the `back`-th latest write durable.
     Wrote {
@@ -136,9 +136,4 @@ impl Subject for Routing {
             .unwrap_or(Input::Gone(ConnectionId(99))),
         }
     }
-}
-
-#[test]
-fn the_hub_keeps_the_laws() {
-    laws::check(&Routing, 256, &["waiting for connections"]);
 }

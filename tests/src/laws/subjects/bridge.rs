@@ -1,3 +1,4 @@
+use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -6,17 +7,16 @@ use proto_core::{
     crypto::{Cipher, noise::Symbolic, seal::EpochSecret},
     wire::{Frame, Head, Outcome},
 };
-use tests::laws::{self, START, Subject};
 
 use super::{
     network::{Net, nets, platform_says},
     world::{clock, clocks, identity, reasons, record, relay, relay_record, secret, uplink_settings},
 };
 
-struct Streaming;
+pub struct Streaming;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Net(Net),
     Clock(WallClock),
     Stored,
@@ -103,9 +103,4 @@ impl Subject for Streaming {
             Fact::Cut(reason) => Input::Cut(*reason),
         }
     }
-}
-
-#[test]
-fn a_bridge_keeps_the_laws() {
-    laws::check(&Streaming, 128, &["waiting for the next attempt", "waiting for frames", "finished"]);
 }

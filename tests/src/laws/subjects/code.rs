@@ -1,13 +1,13 @@
+use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::code::{CheckId, Input, Output, PairingCode, Standing};
-use tests::laws::{self, START, Subject};
 
 use super::world::{latest, parsed, recent};
 
-struct Code;
+pub struct Code;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Told(Input),
     Checked { back: usize, standing: Standing },
 }
@@ -57,13 +57,4 @@ impl Subject for Code {
             }
         }
     }
-}
-
-#[test]
-fn a_pairing_code_keeps_the_laws() {
-    laws::check(
-        &Code,
-        256,
-        &["waiting for a decision", "waiting for whether", "waiting for polls", "failed: Denied", "failed: Expired"],
-    );
 }

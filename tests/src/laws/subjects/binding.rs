@@ -1,3 +1,4 @@
+use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     BindingId, Reason, SessionId,
@@ -6,14 +7,13 @@ use proto_core::{
     credential::Renewal,
     pairing::Paired,
 };
-use tests::laws::{self, START, Subject};
 
 use super::world::{Fate, ISSUER, approval, fates, id_of, latest, parsed, reasons, recent, renewed, secret};
 
-struct Bound;
+pub struct Bound;
 
 #[derive(Clone, Debug)]
-enum Fact {
+pub enum Fact {
     Happened { back: usize, fate: Fate<()> },
     Adopt { seed: u8, org: &'static str, target: &'static str, mode: PairingMode },
     Renewed { binding: BindingId, generation: u64 },
@@ -103,9 +103,4 @@ impl Subject for Bound {
             }
         }
     }
-}
-
-#[test]
-fn the_bindings_keep_the_laws() {
-    laws::check(&Bound, 128, &["waiting for a state file", "waiting for commands", "waiting for the time to write"]);
 }

@@ -1,0 +1,21 @@
+//! One subject per machine of the core: how it starts, and what it may hear.
+
+pub mod admission;
+pub mod binding;
+pub mod bridge;
+pub mod code;
+pub mod consent;
+pub mod credential;
+pub mod daemon;
+mod device;
+pub mod handshake;
+pub mod hub;
+pub mod keyset;
+pub mod link;
+mod network;
+pub mod pairing;
+pub mod peer;
+pub mod session;
+pub mod uplink;
+pub mod viewer;
+mod world;
