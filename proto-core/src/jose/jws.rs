@@ -140,6 +140,22 @@ mod tests {
         assert_eq!(jws.payload, b"Example of Ed25519 signing");
     }
 
+    /// RFC 8032 section 7.1: the keys and the signatures, byte for byte, and that they are believed.
+    #[test]
+    fn the_examples_of_rfc_8032_come_out() {
+        let examples: serde_json::Value = serde_json::from_str(include_str!("../../../tests/vectors/rfc.json")).unwrap();
+        let examples = examples["eddsa"].as_array().unwrap();
+        for example in examples {
+            let bytes = |name: &str| data_encoding::HEXLOWER.decode(example[name].as_str().unwrap().as_bytes()).unwrap();
+            let key = SigningKey::from_seed(&Secret::new(bytes("private").try_into().unwrap()));
+            assert_eq!(key.public_key().0.as_slice(), bytes("public"), "{}", example["name"]);
+            let signature = key.sign(&bytes("message"));
+            assert_eq!(signature.0.as_slice(), bytes("signature"), "{}", example["name"]);
+            assert!(crypto::verify(key.public_key(), &bytes("message"), &signature));
+        }
+        assert_eq!(examples.len(), 5);
+    }
+
     #[test]
     fn only_canonical_compact_form_is_taken() {
         let signature = BASE64URL_NOPAD.encode(&[0; 64]);

@@ -6,21 +6,35 @@
 
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a target says that it found something")]
 
+mod answers;
 mod driven;
 mod files;
+mod handshake;
 mod hub;
 mod jose;
 mod link;
+mod machines;
+mod network;
 mod noise;
 mod pairing;
+mod sabotage;
+mod transducers;
 mod wire;
 
+pub use answers::answers;
 pub use files::{config, state_files, yaml};
+pub use handshake::handshake;
 pub use hub::hub;
 pub use jose::{credential, key_set, proof};
 pub use link::link;
+pub use machines::{
+    law_admission, law_binding, law_bridge, law_code, law_consent, law_credential, law_daemon, law_hub, law_initiator,
+    law_keyset, law_link, law_pairing, law_peer, law_responder, law_session, law_uplink, law_viewer,
+};
+pub use network::network;
 pub use noise::{initiator, responder};
 pub use pairing::pairing;
+pub use transducers::{http, websocket_client, websocket_server};
 pub use wire::{first_message, frame, hello, record, segments};
 
 /// A target: its name, which is also that of its corpus and of its libFuzzer program, and what it runs.
@@ -28,20 +42,43 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("answers", answers),
     ("config", config),
     ("credential", credential),
     ("first_message", first_message),
     ("frame", frame),
+    ("handshake", handshake),
     ("hello", hello),
+    ("http", http),
     ("hub", hub),
     ("initiator", initiator),
     ("key_set", key_set),
+    ("law_admission", law_admission),
+    ("law_binding", law_binding),
+    ("law_bridge", law_bridge),
+    ("law_code", law_code),
+    ("law_consent", law_consent),
+    ("law_credential", law_credential),
+    ("law_daemon", law_daemon),
+    ("law_hub", law_hub),
+    ("law_initiator", law_initiator),
+    ("law_keyset", law_keyset),
+    ("law_link", law_link),
+    ("law_pairing", law_pairing),
+    ("law_peer", law_peer),
+    ("law_responder", law_responder),
+    ("law_session", law_session),
+    ("law_uplink", law_uplink),
+    ("law_viewer", law_viewer),
     ("link", link),
+    ("network", network),
     ("pairing", pairing),
     ("proof", proof),
     ("record", record),
     ("responder", responder),
     ("segments", segments),
     ("state_files", state_files),
+    ("websocket_client", websocket_client),
+    ("websocket_server", websocket_server),
     ("yaml", yaml),
 ];

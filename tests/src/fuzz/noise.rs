@@ -19,36 +19,9 @@ use proto_core::{
     wire::{Answer, Head, Hello, Pattern, Preamble, Refused, Role, Suite, Welcome},
 };
 
+use super::sabotage::Sabotage;
+
 const START: Instant = Instant::from_nanos(1_000);
-
-/// What the saboteur does to a message.
-#[derive(Arbitrary, Debug)]
-enum Sabotage {
-    Nothing,
-    Flip(Vec<(u16, u8)>),
-    Truncate(u16),
-    Extend(Vec<u8>),
-    Replace(Vec<u8>),
-}
-
-impl Sabotage {
-    fn apply(&self, message: &[u8]) -> Bytes {
-        let mut message = message.to_vec();
-        match self {
-            Self::Nothing => {}
-            Self::Flip(places) => {
-                for (at, mask) in places {
-                    let at = usize::from(*at) % message.len();
-                    message[at] ^= mask;
-                }
-            }
-            Self::Truncate(len) => message.truncate(usize::from(*len) % message.len()),
-            Self::Extend(more) => message.extend(more),
-            Self::Replace(other) => message.clone_from(other),
-        }
-        message.into()
-    }
-}
 
 /// Making keys takes longer than most else here.
 static DEVICE: LazyLock<StaticKeys> = LazyLock::new(|| StaticKeys::from_private(Secret::new([1; 32])));

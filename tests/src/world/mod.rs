@@ -14,6 +14,7 @@
 
 mod faults;
 mod happening;
+mod interference;
 mod laptop;
 mod people;
 mod platform;

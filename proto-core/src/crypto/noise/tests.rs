@@ -1,15 +1,16 @@
 //! What both implementations must do alike runs on both; what only bytes can prove runs against the cacophony vectors.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 use data_encoding::HEXLOWER;
-use serde::Deserialize;
 
 use super::*;
 use crate::{
     crypto::PureRust,
     wire::{Pattern, Role, Suite},
 };
+
+mod cacophony;
 
 type Real = Snow<PureRust>;
 
@@ -340,71 +341,6 @@ fn sessions_can_move_between_threads() {
     check::<Symbolic>();
 }
 
-#[derive(Deserialize)]
-struct Vector {
-    protocol_name: String,
-    init_prologue: String,
-    init_static: String,
-    init_ephemeral: String,
-    init_remote_static: String,
-    #[serde(default)]
-    init_psks: Vec<String>,
-    resp_prologue: String,
-    resp_static: String,
-    resp_ephemeral: String,
-    handshake_hash: String,
-    messages: Vec<Message>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    payload: String,
-    ciphertext: String,
-}
-
 fn hex(text: &str) -> Vec<u8> {
     HEXLOWER.decode(text.as_bytes()).unwrap()
-}
-
-fn secret(text: &str) -> Secret {
-    Secret::new(hex(text).try_into().unwrap())
-}
-
-/// NOI-1: byte for byte the vectors of cacophony, another implementation of Noise.
-#[test]
-fn the_vectors_of_cacophony_come_out() {
-    let vectors: Vec<Vector> = serde_json::from_str(include_str!("cacophony.json")).unwrap();
-    assert_eq!(vectors.len(), Suite::ALL.len());
-    for vector in vectors {
-        let suite = Suite::ALL.into_iter().find(|suite| suite.noise_name() == vector.protocol_name).unwrap();
-        run(suite, &vector);
-    }
-}
-
-fn run(suite: Suite, vector: &Vector) {
-    let psk = vector.init_psks.first().map(|psk| secret(psk));
-    let local = StaticKeys::from_private(secret(&vector.init_static));
-    let responder = StaticKey(hex(&vector.init_remote_static).try_into().unwrap());
-    let keys = InitiatorKeys { preamble: preamble(suite), local: &local, responder, psk: psk.as_ref() };
-    let payloads: Vec<_> = vector.messages.iter().map(|message| hex(&message.payload)).collect();
-    let expected: Vec<_> = vector.messages.iter().map(|message| hex(&message.ciphertext)).collect();
-
-    let (mut initiator, message) =
-        Real::start(keys, &hex(&vector.init_prologue), secret(&vector.init_ephemeral), &payloads[0]).unwrap();
-    assert_eq!(message, expected[0]);
-    let responder_keys = StaticKeys::from_private(secret(&vector.resp_static));
-    let (mut responder, static_key, payload) =
-        Real::accept(&responder_keys, suite, &hex(&vector.resp_prologue), secret(&vector.resp_ephemeral), &message).unwrap();
-    assert_eq!((static_key, payload), (local.public(), payloads[0].clone()));
-    let answer = responder.answer(psk.as_ref(), &payloads[1]).unwrap();
-    assert_eq!(answer, expected[1]);
-    assert_eq!(initiator.read_answer(&answer).unwrap(), payloads[1]);
-    for session in [&initiator, &responder] {
-        assert_eq!(session.handshake_hash().unwrap().as_slice(), hex(&vector.handshake_hash));
-    }
-    for (turn, (payload, expected)) in payloads.iter().zip(&expected).skip(2).enumerate() {
-        let (from, to) = if turn % 2 == 0 { (&mut initiator, &mut responder) } else { (&mut responder, &mut initiator) };
-        assert_eq!(seal(from, payload), *expected);
-        assert_eq!(open(to, expected).unwrap(), *payload);
-    }
 }
