@@ -163,6 +163,18 @@ mod tests {
         }
     }
 
+    /// RFC 9449 section 4.3: whoever shows a private key has none any more.
+    #[test]
+    fn a_proof_that_shows_a_private_key_is_refused() {
+        let key = identity(1).identity_key().to_base64url();
+        for d in [r#""AAAA""#, "null", "{}"] {
+            let header =
+                alloc::format!(r#"{{"typ":"dpop+jwt","alg":"EdDSA","jwk":{{"d":{d},"kty":"OKP","crv":"Ed25519","x":"{key}"}}}}"#);
+            assert!(strict::object::<Header>(header.as_bytes()).is_none(), "{d}");
+            assert!(strict::object::<Header>(header.replace("\"d\"", "\"e\"").as_bytes()).is_some());
+        }
+    }
+
     #[test]
     fn every_proof_is_another() {
         let token = SecretText::new("token");

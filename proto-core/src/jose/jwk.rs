@@ -65,6 +65,18 @@ pub(super) struct Okp<C, K> {
     kty: KeyType,
     crv: C,
     pub(super) x: K,
+    #[serde(default, skip_serializing)]
+    d: NoPrivateKey,
+}
+
+/// Stands where a private key would stand, and refuses it (RFC 9449 section 4.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct NoPrivateKey;
+
+impl<'de> Deserialize<'de> for NoPrivateKey {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("a private key"))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,13 +97,13 @@ pub(super) enum X25519 {
 
 impl From<IdentityKey> for Okp<Ed25519, IdentityKey> {
     fn from(x: IdentityKey) -> Self {
-        Self { kty: KeyType::Okp, crv: Ed25519::Ed25519, x }
+        Self { kty: KeyType::Okp, crv: Ed25519::Ed25519, x, d: NoPrivateKey }
     }
 }
 
 impl From<StaticKey> for Okp<X25519, StaticKey> {
     fn from(x: StaticKey) -> Self {
-        Self { kty: KeyType::Okp, crv: X25519::X25519, x }
+        Self { kty: KeyType::Okp, crv: X25519::X25519, x, d: NoPrivateKey }
     }
 }
 
