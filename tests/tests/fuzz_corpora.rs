@@ -38,3 +38,19 @@ fn the_corpora_go_through() {
         println!("{name}: {} inputs", inputs.len());
     }
 }
+
+/// What is committed stays small: a corpus is for replaying, not for keeping all that was ever tried.
+#[test]
+fn the_corpora_are_small() {
+    let mut total = 0;
+    for (name, _) in TARGETS {
+        for input in fs::read_dir(fuzz_dir().join("corpus").join(name)).unwrap() {
+            let input = input.unwrap();
+            let len = input.metadata().unwrap().len();
+            assert!(len <= 8 * 1024, "{}: {len} bytes", input.path().display());
+            total += len;
+        }
+    }
+    println!("{total} bytes in all");
+    assert!(total < 4 * 1024 * 1024, "{total} bytes");
+}
