@@ -1,6 +1,10 @@
 //! What the subjects share: a platform that signs, a device, and the fates of effects.
 
-use std::fmt::Debug;
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{LazyLock, Mutex, OnceLock},
+};
 
 use crate::laws::START;
 use bytes::Bytes;
@@ -42,20 +46,30 @@ pub(super) fn secret(byte: u8) -> Secret {
     Secret::new([byte; 32])
 }
 
+/// The same one every time, and made once: traces are many, and the arithmetic would be most of their time.
 pub(super) fn identity(seed: u8) -> Identity {
-    Identity::from_seed(secret(seed))
+    static MADE: [OnceLock<Identity>; 256] = [const { OnceLock::new() }; 256];
+    MADE[usize::from(seed)].get_or_init(|| Identity::from_seed(secret(seed))).clone()
 }
 
 pub(super) fn platform_key() -> SigningKey {
-    SigningKey::from_seed(&secret(0x50))
+    static MADE: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&secret(0x50)));
+    MADE.clone()
 }
 
 pub(super) fn key_set() -> String {
     JwkSet::from_iter([platform_key().public_key()]).to_json()
 }
 
-/// A credential of the device with this seed.
+/// A credential of the device with this seed; signed once, as above.
 pub(super) fn token(seed: &Secret, org: &str, target: &str, generation: u64) -> SecretText {
+    static MADE: Mutex<BTreeMap<([u8; 32], String, u64), SecretText>> = Mutex::new(BTreeMap::new());
+    let what = (*seed.expose(), format!("{org} {target}"), generation);
+    let mut made = MADE.lock().unwrap();
+    made.entry(what).or_insert_with(|| signed(seed, org, target, generation)).clone()
+}
+
+fn signed(seed: &Secret, org: &str, target: &str, generation: u64) -> SecretText {
     let device = Identity::from_seed(seed.clone());
     let claims = Claims {
         issuer: ISSUER.into(),
