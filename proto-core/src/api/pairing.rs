@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RelayEndpoint;
 use crate::{
@@ -67,9 +67,15 @@ pub struct MintAnswer {
     pub url: String,
     /// Seconds the code lives.
     pub expires_in: u64,
-    /// Seconds between polls; 2 where missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Seconds between polls; 2 where missing. Read leniently (PAIR-1): no interval is a reason to give a code up.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "seconds")]
     pub interval: Option<u64>,
+}
+
+/// Less than nothing is nothing, and what is no whole number of seconds is none at all.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+    Ok(number.and_then(|number| number.as_u64().or(number.is_i64().then_some(0))))
 }
 
 /// The answer to a poll (HTTP 200). 404 means expired or unknown, 429 means slow down.

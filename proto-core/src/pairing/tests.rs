@@ -223,7 +223,9 @@ fn denied_and_expired_codes_end_the_attempt() {
 /// PAIR-1, "time spent in the request not counted", "a missing interval gives a zero-sleep busy loop": from start to start.
 #[test]
 fn polls_start_an_interval_apart() {
-    for (interval, seconds) in [(json!(null), 2_u64), (json!(0), 1), (json!(7), 7), (json!(9_000_000_000_u64), 60)] {
+    for (interval, seconds) in
+        [(json!(null), 2_u64), (json!(0), 1), (json!(-1), 1), (json!(0.5), 2), (json!(7), 7), (json!(9_000_000_000_u64), 60)]
+    {
         let mut desk = Desk::start();
         let mut answer = mint_answer();
         answer["interval"] = interval;
