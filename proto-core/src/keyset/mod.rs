@@ -41,7 +41,8 @@ pub const FRESH_FOR: Duration = Duration::from_hours(1);
 pub const REFRESH_AFTER: Duration = Duration::from_mins(59);
 /// How long a key set is used while no newer one can be had.
 pub const STALE_MAX: Duration = Duration::from_hours(24);
-/// At least this much lies between the starts of two fetches, whatever is looked up (JWT-5: six a minute at most).
+/// At least this much lies between the starts of two fetches, whatever is looked up (JWT-5: six a minute at most), as soon as
+/// there is a key set. Before that no lookup brings a fetch forward.
 pub const FETCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The most lookups that wait for one fetch; one more is answered at once.
 pub const WAITING_MAX: usize = 4096;
