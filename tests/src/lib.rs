@@ -1,8 +1,9 @@
 //! Suites that need more than one crate, and suites that are the same for many.
 //!
-//! [`laws`] checks the laws of the machine contract for any machine; [`world`] is everything together, in memory; [`fuzz`] has
-//! what the fuzzer runs.
+//! [`laws`] checks the laws of the machine contract for any machine; [`models`] says once more, and simpler, what each is for;
+//! [`world`] is everything together, in memory; [`fuzz`] has what the fuzzer runs.
 
 pub mod fuzz;
 pub mod laws;
+pub mod models;
 pub mod world;

@@ -1,0 +1,18 @@
+//! Machines beside their reference models (`tests::models`), through random facts and passing time.
+
+mod admission;
+mod bindings;
+mod channel;
+mod code;
+mod consent;
+mod files;
+mod handshake;
+mod jwt;
+mod keyset;
+mod limiter;
+mod link;
+mod pairing;
+mod rotation;
+mod routes;
+mod session;
+mod whole;
