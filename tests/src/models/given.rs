@@ -6,7 +6,8 @@ use proto_core::{
     UnixTime, WallClock,
     api::{Approval, DeviceKind, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
-    effect::{Effect, Happening, HttpAnswer},
+    effect::{Effect, Happening, HttpAnswer, StateFile},
+    files::{BindingRecord, BindingState, RelayRecord, Unknown},
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
     secret::{Secret, SecretBytes, SecretText},
 };
@@ -101,6 +102,28 @@ pub fn approval(device: &Identity, org: &str, target: &str) -> Approval {
         relay: relay(),
         policy_mode: PolicyMode::Standard,
         psk: None,
+    }
+}
+
+/// The binding of a device that is paired with an organization.
+pub fn record(device: &Identity, org: &str, target: &str) -> BindingRecord {
+    let approval = approval(device, org, target);
+    BindingRecord {
+        identity: StateFile::Identity(approval.workspace.id.clone(), 0).path(),
+        relay: RelayRecord::pin(&approval.relay),
+        workspace_id: approval.workspace.id,
+        slug: approval.workspace.slug,
+        name: approval.workspace.name,
+        install_id: approval.install_id,
+        runtime_target_id: approval.runtime_target_id,
+        machine_id: approval.machine_id,
+        issue_token: approval.issue_token,
+        generation: 1,
+        policy_mode: approval.policy_mode,
+        psk: approval.psk,
+        api: None,
+        state: BindingState::Active,
+        unknown: Unknown::new(),
     }
 }
 
