@@ -12,6 +12,8 @@ use tests::models::{START, bench::Bench, code::Code, config, given::id, millis};
 #[derive(Clone, Debug)]
 enum Event {
     Told(Input),
+    /// So many polls with a wrong token.
+    Guess(u32),
     /// The `back`-th latest question is answered.
     Checked(usize, Standing),
     Pass(u64),
@@ -29,7 +31,8 @@ fn events() -> impl Strategy<Value = Event> {
     let time = prop_oneof![4 => 0_u64..60, 1 => 300_u64..900, 1 => Just(1)];
     prop_oneof![
         4 => Just(Event::Told(Input::Polled { token_fits: true })),
-        6 => Just(Event::Told(Input::Polled { token_fits: false })),
+        2 => Just(Event::Told(Input::Polled { token_fits: false })),
+        1 => (1..MAX_GUESSES + 2).prop_map(Event::Guess),
         3 => (who(), proptest::sample::select(&["A", "B"])).prop_map(|(by, org)| Event::Told(Input::Approve { by, org: id(org) })),
         1 => who().prop_map(|by| Event::Told(Input::Deny { by })),
         4 => (prop_oneof![6 => Just(0_usize), 1 => 1_usize..3], standing).prop_map(|(back, standing)| Event::Checked(back, standing)),
@@ -82,6 +85,9 @@ proptest! {
         for event in events {
             match event {
                 Event::Told(input) => hear(&mut bench, &mut model, &input),
+                Event::Guess(times) => {
+                    (0..times).for_each(|_| hear(&mut bench, &mut model, &Input::Polled { token_fits: false }));
+                }
                 Event::Checked(back, standing) => {
                     let asks = bench.said[before_restart..].iter().rev().filter_map(|(_, output)| match output {
                         Output::CheckStanding { check, .. } => Some(*check),

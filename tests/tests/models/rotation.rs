@@ -42,7 +42,7 @@ fn events() -> impl Strategy<Value = Event> {
         2 => proptest::sample::select(&[500_u16, 503, 429, 401, 403, 404, 409]).prop_map(Event::Trouble),
         1 => Just(Event::Unanswered),
         5 => Just(Event::Stored),
-        1 => Just(Event::RenewNow),
+        3 => Just(Event::RenewNow),
         6 => time.prop_map(Event::Pass),
         1 => Just(Event::Kill),
     ]
@@ -205,6 +205,18 @@ proptest! {
         }
         prop_assert_eq!(both.model.device.generation, 21);
     }
+}
+
+/// ROT-3: whoever wants a renewal again and again is held to the limit of the hour.
+#[test]
+fn somebody_in_a_hurry_is_held_to_the_limit() {
+    let mut both = Both::new(7);
+    for _ in 0..200 {
+        both.hear(&Event::RenewNow);
+        both.hear(&Event::Unanswered);
+        both.hear(&Event::Pass(30));
+    }
+    assert!(both.model.attempts.len() >= Renewals::PER_HOUR, "it tries");
 }
 
 /// ROT-3: with a platform that is down for a month there are at most twelve attempts an hour, and none past the hard expiry,

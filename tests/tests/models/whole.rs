@@ -217,12 +217,16 @@ proptest! {
     /// SES-1, D14: what a viewer is shown is a prefix of what was shown on the terminal, whatever the relay does with records;
     /// who is shown an end was shown all; and with an honest relay everybody is shown everything.
     #[test]
-    fn a_viewer_is_shown_a_prefix(steps in vec(steps(), 0..30)) {
+    fn a_viewer_is_shown_a_prefix(how in 0_u8..10, record in 0_u64..6, steps in vec(steps(), 0..30)) {
         let mut world = paired();
         world.bind("/a", ORGS[0]).unwrap();
         let run = world.run("/a");
         let session = world.laptop.runs[run].id().unwrap();
-        let (mut was_honest, mut has_exited) = (true, false);
+        // Half of the relays are dishonest from the beginning, and somebody watches from then on.
+        world.relay(ORGS[0]).tampering = tampering(how, record);
+        let watcher = world.watcher(ORGS[0]);
+        world.watch(watcher, session);
+        let (mut was_honest, mut has_exited) = (how >= 4, false);
         for step in &steps {
             match step {
                 Step::Show(_) | Step::Exit if has_exited => {}
