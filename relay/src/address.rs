@@ -35,6 +35,38 @@ mod tests {
         client(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 
+    /// ADM-3, D6, every way of up to four hops over good, bad and unreadable ones, in one header or in several, against the
+    /// rule itself: from the right, the first that is no trusted proxy, and nothing beyond what cannot be read.
+    #[test]
+    fn every_way_of_proxies_is_read_from_the_right() {
+        const HOPS: [&str; 4] = ["10.0.0.1", "198.51.100.7", "2001:db8::7", "unknown"];
+        let model = |way: &[&'static str]| {
+            let mut nearest = way[0];
+            for hop in &way[1..] {
+                if nearest != "10.0.0.1" || *hop == "unknown" {
+                    break;
+                }
+                nearest = hop;
+            }
+            nearest
+        };
+        for number in 0..4_usize.pow(4) {
+            for len in 1..=4 {
+                // The connection comes first; then what the nearest proxy wrote, which stands rightmost.
+                let way: Vec<_> = (0..len).map(|hop| HOPS[number / 4_usize.pow(hop) % 4]).collect();
+                if way[0] == "unknown" {
+                    continue;
+                }
+                let written: Vec<_> = way[1..].iter().rev().copied().collect();
+                let line: &'static str = written.join(" ,").leak();
+                let one: &[&'static str] = if written.is_empty() { &[] } else { &[line] };
+                assert_eq!(seen(way[0], one, &["10.0.0.0/8"]), model(&way), "{way:?}");
+                assert_eq!(seen(way[0], &written, &["10.0.0.0/8"]), model(&way), "{way:?} in lines of their own");
+                assert_eq!(seen(way[0], one, &[]), way[0], "nobody is trusted");
+            }
+        }
+    }
+
     #[test]
     fn forwarded_addresses_count_only_through_trusted_proxies_from_the_right() {
         assert_eq!(seen("203.0.113.9", &["198.51.100.1"], &[]), "203.0.113.9");

@@ -100,6 +100,31 @@ fn pipes_stay_pipes() {
     assert!(end.stdout == [b"none\n".as_slice(), &sent].concat());
 }
 
+/// Tokens in the environment of child processes: the command finds ours, and nothing more.
+#[test]
+fn the_environment_is_passed_on_and_nothing_is_added() {
+    let home = Home::new();
+    let wrapped = home.vpd(&["run", "--", "env"]);
+    let bare = home.command(&["--version"]);
+    let mut expected: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    let names = |changes: std::process::CommandEnvs<'_>| -> Vec<(String, bool)> {
+        changes.map(|(name, value)| (name.to_string_lossy().into_owned(), value.is_some())).collect()
+    };
+    for (name, is_set) in names(bare.get_envs()) {
+        expected.retain(|other| *other != name);
+        if is_set {
+            expected.push(name);
+        }
+    }
+    let mut found: Vec<_> =
+        wrapped.stdout.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.to_owned()).collect();
+    // What was there may have several lines.
+    found.retain(|name| !name.contains(' '));
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn exit_statuses_are_those_of_a_shell() {
     let home = Home::new();
