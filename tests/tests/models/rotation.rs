@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
-    Jitter, Reason, WallClock,
+    Jitter, Reason, UnixTime, WallClock,
     api::{Renewed, RotateRequest},
     credential::{Ask, Input, Output, Rotation},
     effect::{Effect, Happening, NetFault},
@@ -204,6 +204,32 @@ proptest! {
             both.hear(&Event::Stored);
         }
         prop_assert_eq!(both.model.device.generation, 21);
+    }
+}
+
+/// JWT-3: wherever the wall clock jumps, once it is right again and the platform answers there is a good credential within the
+/// hour: none is refused for good, and none lapses that is renewable.
+#[test]
+fn a_clock_that_jumps_heals() {
+    for jump in [0, 1, 1_000_000_000, given::UNIX.0 - 86_400, given::UNIX.0 + 86_400, given::UNIX.0 + 100_000_000, u64::MAX] {
+        let mut both = Both::new(jump);
+        for unix in [jump, given::UNIX.0 + seconds(&both.bench)] {
+            both.model.is_lapsed = false;
+            both.tell(Input::Clock(WallClock::new(both.bench.now, UnixTime(unix))));
+            both.hear(&Event::Pass(60));
+            both.hear(&Event::Unanswered);
+        }
+        let clock = WallClock::new(both.bench.now, given::UNIX.plus(seconds(&both.bench)));
+        both.model.is_lapsed = false;
+        both.tell(Input::Clock(clock));
+        for _ in 0..200 {
+            both.hear(&Event::Answer { is_lost: false });
+            both.hear(&Event::Stored);
+            both.hear(&Event::Pass(18));
+        }
+        assert!(!both.bench.machine.has_lapsed(), "JWT-3: {jump}");
+        assert!(both.bench.machine.is_fresh(both.bench.now), "JWT-3: {jump}");
+        assert!(both.model.device.generation > 1, "JWT-3: {jump}");
     }
 }
 

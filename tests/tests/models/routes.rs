@@ -38,7 +38,8 @@ enum Event {
 #[derive(Clone, Copy, Debug)]
 enum Kin {
     Open,
-    Data(u64),
+    /// The next record, or one that does not fit.
+    Data(Option<u64>),
     End(u64),
     Resume(u64),
     Peer(u64),
@@ -50,13 +51,13 @@ fn events() -> impl Strategy<Value = Event> {
         .prop_map(|(org, target, is_daemon)| Member { org, target, is_daemon });
     let kin = prop_oneof![
         4 => Just(Kin::Open),
-        6 => (0_u64..4).prop_map(Kin::Data),
+        8 => proptest::option::weighted(0.2, 0_u64..4).prop_map(Kin::Data),
         1 => (0_u64..4).prop_map(Kin::End),
         5 => (0_u64..3).prop_map(Kin::Resume),
         3 => (0_u64..7).prop_map(Kin::Peer),
     ];
     prop_oneof![
-        6 => (connection(), member).prop_map(|(connection, member)| Event::Join(connection, member)),
+        2 => (connection(), member).prop_map(|(connection, member)| Event::Join(connection, member)),
         1 => connection().prop_map(Event::Leave),
         20 => (connection(), 0_u8..2, kin).prop_map(|(connection, session, kin)| Event::Frame(connection, session, kin)),
         1 => connection().prop_map(Event::Renew),
@@ -77,8 +78,8 @@ struct Relay {
     /// Durable records: whose, and the bytes.
     stored: BTreeMap<u64, Vec<Bytes>>,
     reads: Vec<proto_core::hub::Read>,
-    /// Viewers are known to their daemons by numbers.
-    opened: std::collections::BTreeSet<(u64, u8)>,
+    /// The next record of each session.
+    next: BTreeMap<(&'static str, u8), u64>,
 }
 
 /// Content names the org that it comes from, and must not be seen elsewhere.
@@ -153,8 +154,10 @@ impl Relay {
                 let before = self.routes.numbers.insert(number.0, (org, session.0[0]));
                 assert_eq!(before, None, "ADM-4: a number is given once");
             }
-            Write::Record { number, record, .. } => {
-                assert_eq!(org_in(&record.body), Some(self.routes.numbers[&number.0].0), "ADM-4: {record:?}");
+            Write::Record { number, sequence, record } => {
+                let (org, session) = self.routes.numbers[&number.0];
+                assert_eq!(org_in(&record.body), Some(org), "ADM-4: {record:?}");
+                self.next.insert((org, session), sequence + 1);
             }
             Write::Credential { org, target, credential } => {
                 assert!(credential.expose().starts_with(&format!("token {org} {target}")), "ADM-4");
@@ -171,7 +174,6 @@ impl Relay {
                 let target: &'static str = NAMES.iter().find(|name| **name == target).unwrap();
                 let member = Member { target, ..*member };
                 self.routes.join(*connection, member);
-                self.opened.retain(|(opener, _)| opener != connection);
                 let token = SecretText::new(format!("token {} {} {connection}", member.org, member.target));
                 let kind = if member.is_daemon { Kind::Daemon(token) } else { Kind::Viewer };
                 let confirmed = Confirmed { org: id(member.org), target: id(member.target), kind };
@@ -207,7 +209,10 @@ impl Relay {
                 self.routes.open(connection, about);
                 Head::Open { session, cipher: 1 }.into()
             }
-            Kin::Data(sequence) if member.is_daemon => Frame { head: Head::Data { session, epoch: 0, sequence }, body },
+            Kin::Data(sequence) if member.is_daemon => {
+                let next = self.next.get(&(member.org, about)).copied().unwrap_or(0);
+                Frame { head: Head::Data { session, epoch: 0, sequence: sequence.unwrap_or(next) }, body }
+            }
             Kin::End(next) if member.is_daemon => Head::End { session, next, outcome: Outcome::Exited }.into(),
             Kin::Resume(next) if !member.is_daemon => {
                 self.routes.asked.insert((connection, about));
@@ -264,8 +269,13 @@ proptest! {
             writes: Vec::new(),
             stored: BTreeMap::new(),
             reads: Vec::new(),
-            opened: std::collections::BTreeSet::new(),
+            next: BTreeMap::new(),
         };
+        // Of each org a daemon and a viewer are there from the beginning.
+        for (connection, (org, is_daemon)) in (0..).zip([("A", true), ("A", false), ("B", true), ("B", false)]) {
+            let target = if is_daemon { "r1" } else { "r2" };
+            relay.hear(&Event::Join(connection, Member { org, target, is_daemon }));
+        }
         for event in &events {
             relay.hear(event);
         }
