@@ -1,58 +1,44 @@
-//! Links `proto-core` into a binary without std: no operating system services, no heap but a fixed arena, no unwinding. A std
-//! dependency anywhere in the core's graph breaks this build. When run it seals and opens a session's record through the
-//! machine, and exits 0 if what comes out is what went in.
+//! Links `proto-core` into a binary without std: no operating system services but one to write, no heap but a fixed arena, no
+//! unwinding. A std dependency anywhere in the core's graph breaks this build. When run it does every check of `self_test`, says
+//! how much memory the machines need, and exits 0 if all went as recorded.
 
 #![no_std]
 #![no_main]
 
-extern crate alloc;
+mod console;
 
-mod arena;
+use core::fmt::Write;
 
-use core::time::Duration;
+use console::Console;
+use self_test::{CHECKS, Wrong, arena::Arena, memory};
 
-use proto_core::{
-    Instant, Machine, SessionId,
-    crypto::{
-        Cipher, PureRust,
-        seal::{EpochSecret, Opener, Scope},
-    },
-    secret::Secret,
-    session::{Input, Output, Session},
-    wire::{Content, Frame, Head, Record},
-};
+/// Enough for sixteen bindings and their relays' ends.
+#[global_allocator]
+static HEAP: Arena<{ 2 << 20 }> = Arena::new();
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> i32 {
-    i32::from(!round_trip().unwrap_or(false))
+    let mut went_wrong = 0;
+    for (name, check) in CHECKS {
+        went_wrong += i32::from(!told(name, check()));
+    }
+    went_wrong += i32::from(!told("the memory it takes", memory::table(&HEAP, &mut Console)));
+    i32::from(went_wrong > 0)
 }
 
-fn round_trip() -> Option<bool> {
-    let session = SessionId([7; 16]);
-    let scope = Scope { org: "org".parse().ok()?, session, cipher: Cipher::ChaCha20Poly1305 };
-    let secret = EpochSecret::new(Secret::new([1; 32]));
-    let now = Instant::ZERO.after(Duration::from_millis(5));
-    let content = Content::Output(bytes::Bytes::from_static(b"without std"));
-
-    let mut machine = Session::new(&PureRust, scope.clone(), secret.clone(), Instant::ZERO);
-    machine.handle_input(now, Input::Attached).ok()?;
-    machine.handle_input(now, Input::Frame(Head::Resume { session, next: 0 }.into())).ok()?;
-    machine.handle_input(now, Input::Push(content.clone())).ok()?;
-    let sealed = core::iter::from_fn(|| machine.poll_output()).find_map(data)?;
-
-    let mut plaintext = alloc::vec::Vec::new();
-    Opener::new(&PureRust, scope, 0, secret).open(0, 0, &sealed.body, &mut plaintext).ok()?;
-    Some(Record::decode(&plaintext.into()).ok()?.content == content)
-}
-
-fn data(output: Output) -> Option<Frame> {
-    let Output::Send(frame) = output;
-    matches!(frame.head, Head::Data { .. }).then_some(frame)
+/// Says how it went; whether it went well.
+fn told(name: &str, result: Result<(), Wrong>) -> bool {
+    let said = match result {
+        Ok(()) => writeln!(Console, "ok      {name}"),
+        Err(Wrong { expected, line }) => writeln!(Console, "FAILED  {name}: expected {expected} (line {line})"),
+    };
+    said.is_ok() && result.is_ok()
 }
 
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    let _ = writeln!(Console, "{info}");
+    console::abort()
 }
 
 /// The prebuilt `alloc` was compiled to unwind and names these; nothing here ever does.
@@ -62,5 +48,5 @@ extern "C" fn rust_eh_personality() {}
 /// See above.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
-    loop {}
+    console::abort()
 }

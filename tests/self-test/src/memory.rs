@@ -1,0 +1,109 @@
+//! How much memory the machines need, measured where every allocated byte is counted. All of it but the stack.
+
+use core::fmt;
+
+use crate::{
+    Noise, Wrong,
+    arena::Arena,
+    devices::{Reach, daemon},
+    link::{IK_AES, IK_CHACHA, IKPSK2_AES, IKPSK2_CHACHA, Recorded},
+    pairing,
+};
+use proto_core::{
+    admission::Admission,
+    binding::Bindings,
+    bridge::Bridge,
+    code::PairingCode,
+    consent::Resolver,
+    credential::Rotation,
+    daemon::Daemon,
+    handshake::{Initiator, Responder},
+    hub::Hub,
+    keyset::KeySet,
+    link::Link,
+    pairing::Pairing,
+    peer::Connection,
+    session::Session,
+    uplink::Uplink,
+    viewer::Viewer,
+};
+
+/// Bindings over which a share is taken.
+const MANY: u8 = 16;
+
+/// Measures all of it on `heap`, which everything is allocated from, and prints it.
+///
+/// # Errors
+/// A machine did not do as recorded, did not give its memory back, or the console failed.
+pub fn table<const N: usize>(heap: &Arena<N>, console: &mut dyn fmt::Write) -> Result<(), Wrong> {
+    let rows = heap_rows(heap)?;
+    print(&rows, console).map_err(|_| Wrong::new("a console"))
+}
+
+fn print(heap_rows: &[(&str, usize)], console: &mut dyn fmt::Write) -> fmt::Result {
+    writeln!(console, "{:>8}  of heap, in blocks of 16", "bytes")?;
+    heap_rows.iter().try_for_each(|(what, bytes)| writeln!(console, "{bytes:>8}  {what}"))?;
+    writeln!(console, "\n{:>8}  of one machine by itself (`size_of`), with pointers of {} bits", "bytes", usize::BITS)?;
+    sizes().iter().try_for_each(|(what, bytes)| writeln!(console, "{bytes:>8}  {what}"))
+}
+
+fn heap_rows<const N: usize>(heap: &Arena<N>) -> Result<[(&'static str, usize); 11], Wrong> {
+    let pairing = peak(heap, pairing::check)?;
+    let handshake = peak(heap, || IKPSK2_CHACHA.device())?;
+    let up = |recorded: Recorded| held(heap, || recorded.device());
+    let none = held(heap, || daemon(0, Reach::Offline))?;
+    let offline = |bindings| held(heap, || daemon(bindings, Reach::Offline));
+    let connected = |bindings| held(heap, || daemon(bindings, Reach::Connected));
+    let share = |all: usize| all.saturating_sub(none) / usize::from(MANY);
+    Ok([
+        ("at most during a pairing, with the requests and answers that are under way", pairing),
+        ("at most during an IKpsk2 handshake and the first frames, the device's side", handshake),
+        ("behind a link that is up and idle: IK, ChaChaPoly", up(IK_CHACHA)?),
+        ("behind a link that is up and idle: IK, AES-GCM", up(IK_AES)?),
+        ("behind a link that is up and idle: IKpsk2, ChaChaPoly", up(IKPSK2_CHACHA)?),
+        ("behind a link that is up and idle: IKpsk2, AES-GCM", up(IKPSK2_AES)?),
+        ("behind a daemon without a binding", none),
+        ("more for its first binding, offline", offline(1)?.saturating_sub(none)),
+        ("more for its first binding, connected", connected(1)?.saturating_sub(none)),
+        ("per binding where there are 16, offline", share(offline(MANY)?)),
+        ("per binding where there are 16, connected", share(connected(MANY)?)),
+    ])
+}
+
+/// The most that was in use at once while `work` was done, beyond what was in use before.
+fn peak<const N: usize, T>(heap: &Arena<N>, work: impl FnOnce() -> Result<T, Wrong>) -> Result<usize, Wrong> {
+    let before = heap.usage().live;
+    heap.reset_peak();
+    work()?;
+    Ok(heap.usage().peak - before)
+}
+
+/// What a machine keeps in use while it waits.
+fn held<const N: usize, T>(heap: &Arena<N>, make: impl FnOnce() -> Result<T, Wrong>) -> Result<usize, Wrong> {
+    let before = heap.usage().live;
+    let machine = make()?;
+    let held = heap.usage().live - before;
+    drop(machine);
+    if heap.usage().live == before { Ok(held) } else { Err(Wrong::new("all memory to come back")) }
+}
+
+const fn sizes() -> [(&'static str, usize); 16] {
+    [
+        ("daemon::Daemon", size_of::<Daemon<Noise>>()),
+        ("binding::Bindings", size_of::<Bindings>()),
+        ("bridge::Bridge", size_of::<Bridge<Noise>>()),
+        ("uplink::Uplink", size_of::<Uplink<Noise>>()),
+        ("link::Link", size_of::<Link<Noise>>()),
+        ("handshake::Initiator", size_of::<Initiator<Noise>>()),
+        ("handshake::Responder", size_of::<Responder<Noise>>()),
+        ("credential::Rotation", size_of::<Rotation>()),
+        ("keyset::KeySet", size_of::<KeySet>()),
+        ("pairing::Pairing", size_of::<Pairing>()),
+        ("consent::Resolver", size_of::<Resolver>()),
+        ("session::Session", size_of::<Session>()),
+        ("viewer::Viewer", size_of::<Viewer<Noise>>()),
+        ("peer::Connection, at the relay", size_of::<Connection<Noise>>()),
+        ("hub::Hub and admission::Admission, at the relay", size_of::<Hub>() + size_of::<Admission>()),
+        ("code::PairingCode, at the platform", size_of::<PairingCode>()),
+    ]
+}
