@@ -1,6 +1,6 @@
 //! Taking over what a pairing brought.
 
-use alloc::{collections::BTreeSet, string::String};
+use alloc::{boxed::Box, collections::BTreeSet, string::String};
 
 use super::{Binding, Bindings, Output, Phase, state::Joining};
 use crate::{
@@ -97,7 +97,7 @@ impl Bindings {
         let Some(Joining { id, record, identity, replaces, .. }) = self.joining.take() else { return };
         // A refresh may keep the runtime target: then it is the same binding with another key, and its sessions go on.
         let sessions = self.by_id.remove(&id).map(|old| old.sessions).unwrap_or_default();
-        self.by_id.insert(id.clone(), Binding { record, phase: Phase::Active(identity), sessions });
+        self.by_id.insert(id.clone(), Box::new(Binding { record, phase: Phase::Active(identity), sessions }));
         for replaced in &replaces {
             self.drain(replaced);
         }

@@ -1,6 +1,9 @@
 //! From the disk.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Binding, Bindings, Disk, Output, Phase};
 use crate::{
@@ -29,7 +32,7 @@ impl Bindings {
         // A file whose records stand in another order is not rewritten for that alone.
         durable.bindings.sort_by_key(BindingRecord::id);
         let keys: BTreeMap<_, _> = identities.into_iter().collect();
-        let load = |record: &BindingRecord| (record.id(), load(record, &keys));
+        let load = |record: &BindingRecord| (record.id(), Box::new(load(record, &keys)));
         let mut bindings = Self {
             settings: Config { bindings: alloc::vec::Vec::new(), ..durable.clone() },
             by_id: durable.bindings.iter().map(load).collect(),

@@ -21,7 +21,7 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::
 impl Bindings {
     /// `config.json` as it should be.
     pub(super) fn wanted(&self) -> Config {
-        let mut records: Vec<_> = self.by_id.values().filter_map(Binding::wanted).collect();
+        let mut records: Vec<_> = self.by_id.values().filter_map(|binding| binding.wanted()).collect();
         if let Some(joining) = &self.joining {
             records.retain(|record| record.id() != joining.id);
             for record in records.iter_mut().filter(|record| joining.replaces.contains(&record.id())) {

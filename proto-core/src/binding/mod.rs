@@ -33,6 +33,7 @@ pub use event::{Ask, Input, Output};
 pub use state::{Binding, Phase};
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -52,7 +53,8 @@ pub const MAX_SESSIONS: usize = 4_096;
 pub struct Bindings {
     /// What `config.json` says beside the bindings.
     settings: Config,
-    by_id: BTreeMap<BindingId, Binding>,
+    /// Each in memory of its own: a map makes room for eleven of its values at a time, and most daemons have one binding or two.
+    by_id: BTreeMap<BindingId, Box<Binding>>,
     joining: Option<Joining>,
     /// `config.json` as it is on disk.
     durable: Config,
@@ -69,12 +71,12 @@ pub struct Bindings {
 impl Bindings {
     /// The binding of that name, unless it is gone.
     pub fn get(&self, binding: &BindingId) -> Option<&Binding> {
-        self.by_id.get(binding)
+        self.by_id.get(binding).map(|binding| &**binding)
     }
 
     /// All of them, by organization.
     pub fn iter(&self) -> impl Iterator<Item = (&BindingId, &Binding)> {
-        self.by_id.iter()
+        self.by_id.iter().map(|(id, binding)| (id, &**binding))
     }
 
     /// The binding that takes new sessions for this org (BIND-1: there is at most one).
@@ -84,12 +86,12 @@ impl Bindings {
 
     /// The organizations this daemon is paired with: what [`decide_mode`](crate::pairing::decide_mode) asks for.
     pub fn workspaces(&self) -> Vec<Workspace> {
-        self.by_id.values().filter(|binding| binding.is_current()).map(Binding::workspace).collect()
+        self.by_id.values().filter(|binding| binding.is_current()).map(|binding| binding.workspace()).collect()
     }
 
     /// Whether a binding with this seed is durable: the pairing of a pending file with it needs only to be forgotten.
     pub fn has_seed(&self, seed: &Secret) -> bool {
-        self.by_id.values().filter_map(Binding::identity).any(|identity| identity.seed() == seed)
+        self.by_id.values().filter_map(|binding| binding.identity()).any(|identity| identity.seed() == seed)
     }
 
     /// What `config.json` says beside the bindings.

@@ -75,7 +75,7 @@ impl<N: Noise> Daemon<N> {
 
     pub(super) fn begin_pairing(&mut self, machine: Pairing) {
         let life = self.next_life();
-        self.pairing = Some(Living { life, machine });
+        self.pairing = Some(Living { life, machine: Box::new(machine) });
     }
 
     const fn next_life(&mut self) -> Life {
@@ -104,8 +104,7 @@ impl<N: Noise> Daemon<N> {
     /// What the next bridge says that was spoken to. One that has ended and has nothing left to say is forgotten.
     fn next_of_bridges(&mut self) -> Option<(BindingId, bridge::Output)> {
         while let Some(id) = self.spoken_to.first().cloned() {
-            let bridge = self.bridges.get_mut(&id).map(|bridge| &mut bridge.machine);
-            let output = bridge.and_then(Machine::poll_output);
+            let output = self.bridges.get_mut(&id).and_then(|bridge| bridge.machine.poll_output());
             if let Some(output) = output {
                 return Some((id, output));
             }
@@ -191,7 +190,7 @@ impl<N: Noise> Daemon<N> {
         match bridge {
             Ok(machine) => {
                 let life = self.next_life();
-                self.bridges.insert(id.clone(), Living { life, machine });
+                self.bridges.insert(id.clone(), Living { life, machine: Box::new(machine) });
                 self.spoken_to.insert(id.clone());
             }
             Err(reason) => return self.log(Event::Trouble(reason)),

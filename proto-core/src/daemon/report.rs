@@ -49,7 +49,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn binding_row(&self, id: &BindingId, binding: &Binding) -> Option<BindingRow> {
-        let bridge = self.bridges.get(id).map(|bridge| &bridge.machine);
+        let bridge = self.bridges.get(id).map(|bridge| &*bridge.machine);
         let (draining, broken) = match binding.phase() {
             Phase::Active(_) => (false, None),
             Phase::Draining(_) => (true, None),

@@ -1,6 +1,6 @@
 //! What the daemon keeps beside its children.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::Life;
 use crate::{
@@ -49,7 +49,8 @@ pub(super) struct Start {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Living<M> {
     pub(super) life: Life,
-    pub(super) machine: M,
+    /// In memory of its own: a map makes room for eleven of its values at a time, and most daemons have one binding or two.
+    pub(super) machine: Box<M>,
 }
 
 /// A session that may still make records.
