@@ -33,6 +33,9 @@ const FORBIDDEN_CRATES: &[&str] = &[
     "web-time",
 ];
 
+/// Features by which a crate would bring std, and what it does with it.
+const FORBIDDEN_FEATURES: &[&str] = &["getrandom", "js", "os_rng", "std", "sys_rng", "thread_rng", "wasm_js", "wasm-bindgen"];
+
 /// Words that have no place in the core's code.
 const FORBIDDEN_WORDS: &[&str] =
     &["HashMap", "HashSet", "RandomState", "SystemTime", "async", "await", "getrandom", "std", "thread_local", "tokio", "unsafe"];
@@ -41,12 +44,13 @@ fn core_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto-core")
 }
 
-/// What the core links, each as `name version …`.
+/// What the core links, each as `name version …|feature,feature`, on whatever target.
 fn dependencies() -> String {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = core_dir().join("Cargo.toml");
     let tree = Command::new(cargo)
-        .args(["tree", "--edges", "normal", "--prefix", "none", "--target", "all", "--locked", "--offline", "--manifest-path"])
+        .args(["tree", "--edges", "normal", "--prefix", "none", "--target", "all", "--format", "{p}|{f}"])
+        .args(["--locked", "--manifest-path"])
         .arg(manifest)
         .output()
         .expect("cargo runs");
@@ -56,6 +60,13 @@ fn dependencies() -> String {
 
 fn forbidden_crates(tree: &str) -> BTreeSet<&str> {
     tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| FORBIDDEN_CRATES.contains(name)).collect()
+}
+
+/// Whose features bring std.
+fn forbidden_features(tree: &str) -> BTreeSet<(&str, &str)> {
+    let lines = tree.lines().filter_map(|line| line.split_once('|'));
+    let features = lines.flat_map(|(package, features)| features.split(',').map(move |feature| (package, feature)));
+    features.filter(|(_, feature)| FORBIDDEN_FEATURES.contains(feature)).collect()
 }
 
 /// The forbidden words of a source, outside comments and texts.
@@ -76,6 +87,7 @@ fn the_core_links_nothing_that_acts() {
     let tree = dependencies();
     assert!(tree.starts_with("proto-core ") && tree.contains("snow "), "{tree}");
     assert_eq!(forbidden_crates(&tree), BTreeSet::new());
+    assert_eq!(forbidden_features(&tree), BTreeSet::new());
 }
 
 #[test]
@@ -97,7 +109,9 @@ fn the_core_is_compiled_without_std() {
 /// META-1: both checks can fail.
 #[test]
 fn what_acts_is_found() {
-    assert_eq!(forbidden_crates("proto-core v0.1.0\ntokio v1.0.0 (*)\nrand_core v0.9.0\n"), BTreeSet::from(["tokio"]));
+    assert_eq!(forbidden_crates("proto-core v0.1.0|\ntokio v1.0.0| (*)\nrand_core v0.9.0|\n"), BTreeSet::from(["tokio"]));
+    let tree = "proto-core v0.1.0|\nserde v1.0.0|alloc,std\nbytes v1.0.0|serde\n";
+    assert_eq!(forbidden_features(tree), BTreeSet::from([("serde v1.0.0", "std")]));
     for bad in ["use std::time;", "let m: HashMap<u8, u8>;", "x(\"a\", std::env::var(\"b\"))", "async fn f() {} // fine"] {
         assert_eq!(forbidden_words(bad).len(), 1, "{bad}");
     }
