@@ -1,6 +1,6 @@
 //! Making the disk follow what is wanted.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use core::{mem, time::Duration};
 
 use super::{
@@ -70,10 +70,9 @@ impl Bindings {
 
     /// A key that `config.json` does not name.
     fn orphan(&self) -> Option<StateFile> {
-        let is_named =
-            |file: &StateFile| self.durable.bindings.iter().any(|record| record.identity_file().as_ref() == Some(file));
+        let named: BTreeSet<_> = self.durable.bindings.iter().filter_map(BindingRecord::identity_file).collect();
         let is_joining = |file: &StateFile| self.joining.as_ref().is_some_and(|joining| joining.file == *file);
-        self.keys.iter().find(|file| !is_named(file) && !is_joining(file)).cloned()
+        self.keys.difference(&named).find(|file| !is_joining(file)).cloned()
     }
 
     fn store(&mut self, file: StateFile, contents: SecretBytes, change: Change) {
@@ -148,12 +147,13 @@ impl Bindings {
 
     /// Forgets the bindings of which nothing is on disk any more.
     fn announce_gone(&mut self) {
-        let is_gone = |binding: &Binding| {
+        let is_leaving = |(_, binding): &(_, &Binding)| matches!(binding.phase, Phase::Leaving);
+        let is_gone = |(_, binding): &(_, &Binding)| {
             let is_listed = self.durable.bindings.iter().any(|record| record.identity == binding.record.identity);
             let has_key = binding.record.identity_file().is_some_and(|file| self.keys.contains(&file));
-            matches!(binding.phase, Phase::Leaving) && !is_listed && !has_key
+            !is_listed && !has_key
         };
-        let gone: Vec<_> = self.by_id.iter().filter(|(_, binding)| is_gone(binding)).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<_> = self.by_id.iter().filter(is_leaving).filter(is_gone).map(|(id, _)| id.clone()).collect();
         for id in gone {
             self.by_id.remove(&id);
             self.outbox.push(Output::Gone(id));

@@ -228,7 +228,9 @@ impl Machine for Bindings {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.latest = self.latest.max(now);
-        self.follow();
+        if self.poll_timeout().is_some_and(|deadline| deadline.at <= self.latest) {
+            self.follow();
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -37,14 +37,12 @@ pub struct Channel<N> {
     noise: N,
     tails: Tails,
     sealed: u64,
-    /// Where plaintext is put together; empty between calls.
-    plaintext: Vec<u8>,
 }
 
 impl<N: Noise> Channel<N> {
     /// Frames over `noise`, whose handshake is through.
     pub const fn new(noise: N, tails: Tails) -> Self {
-        Self { noise, tails, sealed: 0, plaintext: Vec::new() }
+        Self { noise, tails, sealed: 0 }
     }
 
     /// The responder's channel, and the frame in the message that confirmed the handshake
@@ -75,9 +73,12 @@ impl<N: Noise> Channel<N> {
     /// # Errors
     /// [`NoiseError::OutOfTurn`], [`NoiseError::Exhausted`]: the link is at its end.
     pub fn seal(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), NoiseError> {
-        out.reserve(sealed_len(Frame::HEAD_MAX.saturating_add(frame.body.len())));
-        let rest = self.seal_first(frame, &frame.body, out)?;
-        rest.chunks(SEGMENT_MAX).try_for_each(|chunk| seal_segment(&mut self.noise, &mut self.sealed, chunk, out))?;
+        let head = frame.head_len();
+        out.reserve_exact(sealed_len(head.saturating_add(frame.body.len())));
+        let room = SEGMENT_MAX.saturating_sub(head);
+        let (beside, rest) = frame.body.split_at_checked(room).unwrap_or((&frame.body, &[]));
+        self.seal_segment(out, Some(frame), beside)?;
+        rest.chunks(SEGMENT_MAX).try_for_each(|chunk| self.seal_segment(out, None, chunk))?;
         if frame.head == Head::Rekey {
             self.noise.rekey_sending();
             self.sealed = 0;
@@ -93,8 +94,9 @@ impl<N: Noise> Channel<N> {
         if !matches!(frame.head, Head::Data { .. } | Head::Peer { .. }) {
             return self.seal(frame, out);
         }
-        out.reserve(sealed_len(Frame::HEAD_MAX).saturating_add(frame.body.len()));
-        self.seal_first(frame, &[], out)?;
+        let tail = frame.body.len().saturating_add(2);
+        out.reserve_exact(sealed_len(frame.head_len()).saturating_add(tail));
+        self.seal_segment(out, Some(frame), &[])?;
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(&frame.body);
         Ok(())
@@ -117,37 +119,41 @@ impl<N: Noise> Channel<N> {
     }
 
     fn try_open(&mut self, message: &Bytes) -> Option<Frame> {
-        let mut plaintext = Vec::with_capacity(message.len());
+        let mut plaintext = Vec::with_capacity(plaintext_len(message));
         let mut segments = parts(message);
         for segment in segments.by_ref() {
             self.noise.open(segment.ok()?, &mut plaintext).ok()?;
         }
         match (segments.tail(), self.tails) {
-            (None, _) => Frame::decode(&Bytes::from(plaintext)).ok(),
+            (None, _) => Frame::take(Bytes::from(plaintext)).ok(),
             (Some(tail), Tails::Accepted) => Frame::decode_with_tail(&plaintext, message.slice_ref(tail)).ok(),
             (Some(_), Tails::Refused) => None,
         }
     }
 
-    /// Seals the head and as much of the body as fits beside it; gives what is left.
-    fn seal_first<'a>(&mut self, frame: &Frame, body: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], NoiseError> {
-        frame.encode_head(&mut self.plaintext);
-        let room = SEGMENT_MAX.saturating_sub(self.plaintext.len());
-        let (beside, rest) = body.split_at_checked(room).unwrap_or((body, &[]));
-        self.plaintext.extend_from_slice(beside);
-        let sealed = seal_segment(&mut self.noise, &mut self.sealed, &self.plaintext, out);
-        self.plaintext.clear();
-        sealed.map(|()| rest)
+    /// Appends one segment: the head of `frame`, where there is one, and `body`.
+    fn seal_segment(&mut self, out: &mut Vec<u8>, head: Option<&Frame>, body: &[u8]) -> Result<(), NoiseError> {
+        let start = out.len();
+        out.extend_from_slice(&[0, 0]);
+        let plaintext = out.len();
+        if let Some(frame) = head {
+            frame.encode_head(out);
+        }
+        out.extend_from_slice(body);
+        self.noise.seal_in_place(out, plaintext).inspect_err(|_| out.truncate(start))?;
+        // A Noise message is at most 65,535 bytes long.
+        let length = u16::try_from(out.len().saturating_sub(plaintext)).unwrap_or(u16::MAX);
+        if let Some(place) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
+            *place = length.to_be_bytes();
+        }
+        self.sealed = self.sealed.saturating_add(1);
+        Ok(())
     }
 }
 
-fn seal_segment<N: Noise>(noise: &mut N, sealed: &mut u64, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
-    let start = out.len();
-    let length = u16::try_from(plaintext.len().saturating_add(TAG_LEN)).map_err(|_| NoiseError::TooLong)?;
-    out.extend_from_slice(&length.to_be_bytes());
-    noise.seal(plaintext, out).inspect_err(|_| out.truncate(start))?;
-    *sealed = sealed.saturating_add(1);
-    Ok(())
+/// How long the plaintext of a message will be, if it opens: just so much is reserved for it.
+fn plaintext_len(message: &[u8]) -> usize {
+    parts(message).map_while(Result::ok).map(|segment| segment.len().saturating_sub(TAG_LEN)).sum()
 }
 
 #[cfg(test)]

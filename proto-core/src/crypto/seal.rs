@@ -145,20 +145,29 @@ impl Sealer {
     /// # Errors
     /// See [`SealError`].
     pub fn seal(&mut self, sequence: u64, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        let start = out.len();
+        out.extend_from_slice(plaintext);
+        self.seal_in_place(sequence, out, start).inspect_err(|_| out.truncate(start))
+    }
+
+    /// Seals the plaintext that stands in `record` from `start` on, where it stands, and appends the tag.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn seal_in_place(&mut self, sequence: u64, record: &mut Vec<u8>, start: usize) -> Result<(), SealError> {
+        let plaintext = record.get_mut(start..).unwrap_or_default();
+        let len = plaintext.len();
         if sequence < self.next_sequence {
             return Err(SealError::SequenceUsed(sequence));
         }
-        if self.is_spent(plaintext.len()) {
+        if self.is_spent(len) {
             return Err(SealError::EpochSpent);
         }
-        let start = out.len();
-        out.extend_from_slice(plaintext);
-        let buffer = out.get_mut(start..).unwrap_or_default();
-        let tag = self.epoch.key.seal(&nonce(sequence), &self.epoch.associated, buffer);
-        out.extend_from_slice(&tag);
+        let tag = self.epoch.key.seal(&nonce(sequence), &self.epoch.associated, plaintext);
+        record.extend_from_slice(&tag);
         self.next_sequence = sequence.saturating_add(1);
         self.records = self.records.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(plaintext.len() as u64);
+        self.bytes = self.bytes.saturating_add(len as u64);
         Ok(())
     }
 }
@@ -226,6 +235,8 @@ impl Epoch {
     fn open(&self, sequence: u64, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
         let (ciphertext, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(OpenError::Forged)?;
         let start = out.len();
+        // Just so much: content that is shown is a view of it, and what is not full cannot be viewed without more memory.
+        out.reserve_exact(ciphertext.len());
         out.extend_from_slice(ciphertext);
         let buffer = out.get_mut(start..).unwrap_or_default();
         let opened = self.key.open(&nonce(sequence), &self.associated, buffer, tag);

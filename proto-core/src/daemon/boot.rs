@@ -9,7 +9,7 @@ use alloc::{
 use super::{
     Daemon, Event, Output, RETURN_WITHIN,
     ledger::Ledger,
-    state::{Presence, Running},
+    running::{Presence, Sessions},
 };
 use crate::{
     Instant, Jitter, Outbox, Reason, WallClock,
@@ -62,13 +62,15 @@ impl<N: Noise> Daemon<N> {
     pub fn boot(now: Instant, clock: WallClock, found: &Found, settings: Settings, jitter: Jitter) -> Result<Self, Reason> {
         let mut log = Vec::new();
         let away = Presence::Away { until: now.after(RETURN_WITHIN) };
-        let sessions = found.sessions.iter().filter_map(|bytes| parse::<SessionFile>(bytes, &mut log));
-        let sessions: BTreeMap<_, _> = sessions.map(|file| (file.session, Running { file, presence: away })).collect();
+        let mut sessions = Sessions::default();
+        for file in found.sessions.iter().filter_map(|bytes| parse::<SessionFile>(bytes, &mut log)) {
+            sessions.insert(file, away);
+        }
         let pending = found.pending.as_ref().and_then(|bytes| parse::<PendingPairing>(bytes, &mut log));
         let ledger = found.grants.as_ref().map_or_else(|| Ok(Grants::default()), |bytes| Grants::parse(bytes.expose()))?;
 
         let config = found.config.as_ref().map(SecretBytes::expose);
-        let pins = sessions.iter().map(|(session, running)| (*session, running.pin()));
+        let pins = sessions.iter().map(|(session, running)| (session, running.pin()));
         let bindings = Bindings::boot(now, config, found.identities.iter().cloned(), pins)?;
         let uplinks = uplink::Settings {
             api_endpoint: bindings.settings().api_endpoint().into(),
@@ -110,7 +112,7 @@ impl<N: Noise> Daemon<N> {
 
     /// A session whose binding is gone streams no more, and nobody may have its key.
     fn forget_lost_pins(&mut self) {
-        let lost: Vec<_> = self.sessions.iter().filter(|(_, r)| self.bindings.get(&r.pin()).is_none()).map(|(s, _)| *s).collect();
+        let lost: Vec<_> = self.sessions.iter().filter(|(_, r)| self.bindings.get(&r.pin()).is_none()).map(|(s, _)| s).collect();
         for session in lost {
             self.forget(session);
         }

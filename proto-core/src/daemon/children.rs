@@ -2,10 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{
-    Ask, Daemon, Event, Life, Output,
-    state::{Living, Presence, Running},
-};
+use super::{Ask, Daemon, Event, Life, Output, running::Presence, state::Living};
 use crate::{
     BindingId, Machine, Reason, Status, WallClock, binding,
     bridge::{self, Bridge},
@@ -195,11 +192,11 @@ impl<N: Noise> Daemon<N> {
             }
             Err(reason) => return self.log(Event::Trouble(reason)),
         }
-        let its: Vec<_> = self.sessions.values().filter(|running| running.is_pinned_to(id)).cloned().collect();
-        for Running { file, presence } in its {
-            self.make_known(&file);
-            if let Presence::Here(source) = presence {
-                self.drive_bridge(id, bridge::Input::Attach(source, file.session));
+        let its: Vec<_> = self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(_, r)| r.clone()).collect();
+        for running in its {
+            self.make_known(&running.file);
+            if let Presence::Here(source) = running.presence() {
+                self.drive_bridge(id, bridge::Input::Attach(source, running.file.session));
             }
         }
     }

@@ -17,6 +17,7 @@ mod event;
 mod ledger;
 mod report;
 mod request;
+mod running;
 mod session;
 mod state;
 
@@ -26,11 +27,12 @@ use core::{convert::Infallible, time::Duration};
 pub use boot::{Found, Settings};
 pub use event::{Answer, Ask, Errand, Event, Input, Life, Output, Request, RequestId};
 use ledger::Ledger;
-use state::{Living, Running, Task};
+use running::Sessions;
+use state::{Living, Task};
 
 use crate::{
-    BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, SessionId, Status, WallClock, binding::Bindings,
-    bridge::Bridge, crypto::noise::Noise, pairing::Pairing, uplink,
+    BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Status, WallClock, binding::Bindings, bridge::Bridge,
+    crypto::noise::Noise, pairing::Pairing, uplink,
 };
 
 /// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
@@ -55,7 +57,7 @@ pub struct Daemon<N> {
     /// How many bridges and pairings there were.
     lives: u32,
     ledger: Ledger,
-    sessions: BTreeMap<SessionId, Running>,
+    sessions: Sessions,
     tasks: BTreeMap<Errand, Task>,
     stats: Stats,
     outbox: Outbox<Output>,

@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Daemon, state::Presence};
+use super::{Daemon, running::Presence};
 use crate::{
     BindingId,
     binding::{Binding, Phase},
@@ -19,7 +19,7 @@ impl<N: Noise> Daemon<N> {
     pub fn report(&self) -> Report {
         let mut bindings: Vec<_> = self.bindings.iter().filter_map(|(id, binding)| self.binding_row(id, binding)).collect();
         bindings.sort_by(|a, b| a.org.name.cmp(&b.org.name));
-        let sessions = self.sessions.iter().filter(|(_, running)| matches!(running.presence, Presence::Here(_)));
+        let sessions = self.sessions.iter().filter(|(_, running)| matches!(running.presence(), Presence::Here(_)));
         Report {
             name: self.settings.name.clone(),
             version: self.settings.version.clone(),

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::{
     Ask, Daemon, Errand, Event, Output, RETURN_WITHIN,
-    state::{Presence, Running, Start, Task},
+    running::{Presence, Running},
+    state::{Start, Task},
 };
 use crate::{
     BindingId, Deadline, Entropy, Machine, Reason, SessionId,
@@ -47,10 +48,9 @@ impl<N: Noise> Daemon<N> {
         let Some((pin, org)) = self.may_return(session) else {
             return self.local_only(source, Some(Reason::SessionCut));
         };
-        let Some(running) = self.sessions.get_mut(&session) else { return };
-        let was = core::mem::replace(&mut running.presence, Presence::Here(source));
-        let file = running.file.clone();
-        if was == Presence::Over {
+        let was = self.sessions.set(session, Presence::Here(source));
+        let Some(file) = self.sessions.get(session).map(|running| running.file.clone()) else { return };
+        if was == Some(Presence::Over) {
             self.drive_bindings(binding::Input::SessionStarted { binding: pin, session });
         }
         self.stream(source, &file, org);
@@ -58,12 +58,12 @@ impl<N: Noise> Daemon<N> {
 
     /// Where a session is pinned to, if it may go on there. One that counted as over does not hold up a binding that drains.
     fn may_return(&self, session: SessionId) -> Option<(BindingId, Workspace)> {
-        let running = self.sessions.get(&session)?;
+        let running = self.sessions.get(session)?;
         let pin = running.pin();
         let binding = self.bindings.get(&pin)?;
         let may = match binding.phase() {
             Phase::Active(_) => true,
-            Phase::Draining(_) => running.presence != Presence::Over,
+            Phase::Draining(_) => running.presence() != Presence::Over,
             Phase::Broken(_) | Phase::Leaving => false,
         };
         let org = binding.workspace();
@@ -149,7 +149,7 @@ impl<N: Noise> Daemon<N> {
         self.drive_bindings(binding::Input::SessionStarted { binding: pin.clone(), session });
         self.log(Event::SessionStarted(session, pin.clone()));
         self.make_known(&file);
-        self.sessions.insert(session, Running { file: file.clone(), presence: Presence::Here(source) });
+        self.sessions.insert(file.clone(), Presence::Here(source));
         self.stream(source, &file, org);
     }
 
@@ -165,8 +165,8 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn source_said(&mut self, source: SourceId, frame: Frame) {
-        let session = frame.head.session().and_then(|session| self.sessions.get(&session));
-        match session.filter(|running| running.presence == Presence::Here(source)).map(Running::pin) {
+        let session = frame.head.session().and_then(|session| self.sessions.get(session));
+        match session.filter(|running| running.presence() == Presence::Here(source)).map(Running::pin) {
             Some(pin) => self.drive_bridge(&pin, bridge::Input::Frame(source, frame)),
             None => self.stats.unattached += 1,
         }
@@ -178,41 +178,30 @@ impl<N: Noise> Daemon<N> {
             self.unpin(file.session);
         }
         let until = self.latest.after(RETURN_WITHIN);
-        let its: Vec<_> = self.sessions.values_mut().filter(|running| running.presence == Presence::Here(source)).collect();
-        let pins: Vec<_> = its
-            .into_iter()
-            .map(|running| {
-                running.presence = Presence::Away { until };
-                running.pin()
-            })
-            .collect();
-        for pin in pins {
+        let its = self.sessions.iter().filter(|(_, running)| running.presence() == Presence::Here(source));
+        let its: Vec<_> = its.map(|(session, running)| (session, running.pin())).collect();
+        for (session, pin) in its {
+            self.sessions.set(session, Presence::Away { until });
             self.drive_bridge(&pin, bridge::Input::Detach(source));
         }
     }
 
     /// The relay has all of a session.
     pub(super) fn session_over(&mut self, session: SessionId) {
-        let Some(running) = self.sessions.get_mut(&session).filter(|running| running.presence != Presence::Over) else { return };
-        running.presence = Presence::Over;
-        let binding = running.pin();
+        let running = self.sessions.get(session).filter(|running| running.presence() != Presence::Over);
+        let Some(binding) = running.map(Running::pin) else { return };
+        self.sessions.set(session, Presence::Over);
         self.log(Event::SessionEnded(session, binding.clone()));
         self.drive_bindings(binding::Input::SessionEnded { binding, session });
     }
 
     /// When the next session that is away counts as over.
     pub(super) fn next_farewell(&self) -> Option<Deadline> {
-        let ends = self.sessions.values().filter_map(|running| match running.presence {
-            Presence::Away { until } => Some(until),
-            Presence::Here(_) | Presence::Over => None,
-        });
-        ends.min().map(|at| Deadline::new(at, "a session that stays away is over"))
+        self.sessions.next_farewell().map(|at| Deadline::new(at, "a session that stays away is over"))
     }
 
     pub(super) fn say_farewells(&mut self) {
-        let is_due = |running: &Running| matches!(running.presence, Presence::Away { until } if until <= self.latest);
-        let over: Vec<_> = self.sessions.iter().filter(|(_, running)| is_due(running)).map(|(session, _)| *session).collect();
-        for session in over {
+        for session in self.sessions.overdue(self.latest) {
             self.session_over(session);
         }
     }
@@ -220,7 +209,7 @@ impl<N: Noise> Daemon<N> {
     /// The binding ends: its sessions stream no more, and their keys go (S118, S129).
     pub(super) fn cut_sessions(&mut self, id: &BindingId) {
         let cut: Vec<_> =
-            self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(session, _)| *session).collect();
+            self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(session, _)| session).collect();
         for session in cut {
             self.forget(session);
         }
@@ -233,8 +222,8 @@ impl<N: Noise> Daemon<N> {
         if its().count() < SESSIONS_MAX {
             return true;
         }
-        let over = its().filter(|(_, running)| running.presence == Presence::Over);
-        let Some(oldest) = over.min_by_key(|(_, running)| running.file.started).map(|(session, _)| *session) else {
+        let over = its().filter(|(_, running)| running.presence() == Presence::Over);
+        let Some(oldest) = over.min_by_key(|(_, running)| running.file.started).map(|(session, _)| session) else {
             return false;
         };
         self.drive_bridge(id, bridge::Input::Forget(oldest));
@@ -243,7 +232,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn forget(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
+        self.sessions.remove(session);
         self.unpin(session);
     }
 

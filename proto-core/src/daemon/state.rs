@@ -4,9 +4,8 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::Life;
 use crate::{
-    BindingId, Instant, SessionId,
+    SessionId,
     api::Workspace,
-    bridge::SourceId,
     consent::{Change, Directory, Plan, Resolver},
     files::SessionFile,
     wire::Title,
@@ -51,32 +50,4 @@ pub(super) struct Living<M> {
     pub(super) life: Life,
     /// In memory of its own: a map makes room for eleven of its values at a time, and most daemons have one binding or two.
     pub(super) machine: Box<M>,
-}
-
-/// A session that may still make records.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Running {
-    pub(super) file: SessionFile,
-    pub(super) presence: Presence,
-}
-
-impl Running {
-    pub(super) fn pin(&self) -> BindingId {
-        self.file.pin()
-    }
-
-    pub(super) fn is_pinned_to(&self, binding: &BindingId) -> bool {
-        self.file.workspace_id == binding.org && self.file.runtime_target_id == binding.runtime_target
-    }
-}
-
-/// Whether somebody makes records of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Presence {
-    /// This process does.
-    Here(SourceId),
-    /// Whoever did is away, and counts as gone for good from then on.
-    Away { until: Instant },
-    /// It ended. Its key is still given to viewers.
-    Over,
 }

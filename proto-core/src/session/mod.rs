@@ -112,12 +112,15 @@ impl Session {
 
     /// Seals one record and keeps it. False when no record can be sealed any more, after 2^32 epochs.
     fn retain(&mut self, content: Content) -> bool {
-        let plaintext = Record { at: self.latest.since(self.started), content }.encode();
-        if self.sealer.is_spent(plaintext.len()) && !self.sealer.advance() {
+        let record = Record { at: self.latest.since(self.started), content };
+        let len = record.encoded_len();
+        if self.sealer.is_spent(len) && !self.sealer.advance() {
             return false;
         }
-        let mut sealed = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));
-        let done = self.sealer.seal(self.retained.next(), &plaintext, &mut sealed);
+        // Put together and sealed in the one buffer that is kept.
+        let mut sealed = Vec::with_capacity(len.saturating_add(TAG_LEN));
+        record.encode_to(&mut sealed);
+        let done = self.sealer.seal_in_place(self.retained.next(), &mut sealed, 0);
         if done.is_ok() {
             self.retained.push(self.sealer.epoch(), Bytes::from(sealed));
         }

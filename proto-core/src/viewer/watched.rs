@@ -228,7 +228,7 @@ impl<N: Noise> Watched<N> {
         }
         let mut plaintext = Vec::new();
         let opened = sequence == *next && opener.open(epoch, sequence, sealed, &mut plaintext).is_ok();
-        match Record::decode(&Bytes::from(plaintext)) {
+        match Record::take(Bytes::from(plaintext)) {
             Ok(record) if opened => {
                 *next = next.saturating_add(1);
                 *exited = matches!(record.content, Content::Exit { .. });

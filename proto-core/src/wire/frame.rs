@@ -2,10 +2,10 @@
 
 use alloc::{string::String, vec::Vec};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::Malformed;
+use super::{Malformed, append, encoded_len};
 use crate::{Reason, id::SessionId, secret::SecretText};
 
 /// One frame: its head, and for [`Head::Data`], [`Head::Peer`] and [`Head::Open`] a body of opaque bytes up to the end.
@@ -144,17 +144,19 @@ impl Frame {
     /// The most bytes that a head without a token takes.
     pub const HEAD_MAX: usize = 256;
 
+    /// The length of the head's postcard bytes.
+    pub fn head_len(&self) -> usize {
+        encoded_len(&self.head)
+    }
+
     /// Writes the head's postcard bytes to the end of `out`. The body follows them on the wire.
     pub fn encode_head(&self, out: &mut Vec<u8>) {
-        // Growing a vector is the only thing that could fail, and that aborts.
-        if let Ok(longer) = postcard::to_extend(&self.head, core::mem::take(out)) {
-            *out = longer;
-        }
+        append(out, &self.head);
     }
 
     /// Head and body in one.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::HEAD_MAX.saturating_add(self.body.len()));
+        let mut out = Vec::with_capacity(self.head_len().saturating_add(self.body.len()));
         self.encode_head(&mut out);
         out.extend_from_slice(&self.body);
         out
@@ -162,12 +164,17 @@ impl Frame {
 
     /// Reads a frame; the body is a view into `plaintext`.
     pub fn decode(plaintext: &Bytes) -> Result<Self, Malformed> {
-        let (head, rest) = postcard::take_from_bytes::<Head>(plaintext).map_err(|_| Malformed("frame"))?;
+        Self::take(plaintext.clone())
+    }
+
+    /// Reads a frame; the body is what is left of `plaintext`, and takes no memory of its own.
+    pub fn take(mut plaintext: Bytes) -> Result<Self, Malformed> {
+        let (head, rest) = postcard::take_from_bytes::<Head>(&plaintext).map_err(|_| Malformed("frame"))?;
         if !head.carries_body() && !rest.is_empty() {
             return Err(Malformed("frame"));
         }
-        let body = plaintext.slice(plaintext.len().saturating_sub(rest.len())..);
-        Ok(Self { head, body })
+        plaintext.advance(plaintext.len().saturating_sub(rest.len()));
+        Ok(Self { head, body: plaintext })
     }
 
     /// Reads a frame whose body came beside the plaintext, in the tail of the message.

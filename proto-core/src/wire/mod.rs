@@ -20,6 +20,11 @@ pub use preamble::{InvalidPreamble, Pattern, Preamble, Role, Suite};
 pub use record::{Content, Record, Title};
 pub use segment::{Pieces, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len};
 
+use alloc::vec::Vec;
+
+use postcard::ser_flavors::Size;
+use serde::Serialize;
+
 /// The WebSocket subprotocol of version 1.
 pub const SUBPROTOCOL: &str = "viewport.v1";
 
@@ -36,3 +41,16 @@ pub const RECORD_CONTENT_MAX: usize = 60_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("malformed {0}")]
 pub struct Malformed(pub &'static str);
+
+/// Appends the postcard bytes of `value` to `out`.
+fn append(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Growing a vector is the only thing that could fail, and that aborts.
+    if let Ok(longer) = postcard::to_extend(value, core::mem::take(out)) {
+        *out = longer;
+    }
+}
+
+/// How many bytes [`append`] appends.
+fn encoded_len(value: &impl Serialize) -> usize {
+    postcard::serialize_with_flavor::<_, Size, usize>(value, Size::default()).unwrap_or(0)
+}

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::crypto::Cipher;
+
 /// Version, suite and role of a handshake: sent in the clear, and bound into it through the prologue, so that changing a bit
 /// of it fails the handshake (no downgrade).
 ///
@@ -91,6 +93,14 @@ impl Suite {
         match self {
             Self::IkAesGcm | Self::IkChaChaPoly => Pattern::Ik,
             Self::IkPsk2AesGcm | Self::IkPsk2ChaChaPoly => Pattern::IkPsk2,
+        }
+    }
+
+    /// The cipher of this suite, in the handshake and after it.
+    pub const fn cipher(self) -> Cipher {
+        match self {
+            Self::IkAesGcm | Self::IkPsk2AesGcm => Cipher::Aes256Gcm,
+            Self::IkChaChaPoly | Self::IkPsk2ChaChaPoly => Cipher::ChaCha20Poly1305,
         }
     }
 

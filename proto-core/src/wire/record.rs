@@ -3,10 +3,10 @@
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::Malformed;
+use super::{Malformed, append, encoded_len};
 
 /// One record of a session's stream.
 ///
@@ -67,12 +67,26 @@ pub struct Title {
 impl Record {
     /// The record's plaintext.
     pub fn encode(&self) -> Vec<u8> {
-        let millis = u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX);
-        let head = (millis, self.content.kind());
-        // Growing a vector is the only thing that could fail, and that aborts.
-        let mut out = postcard::to_allocvec(&head).unwrap_or_default();
+        let mut out = Vec::with_capacity(self.encoded_len());
+        self.encode_to(&mut out);
+        out
+    }
+
+    /// The length of the record's plaintext.
+    pub fn encoded_len(&self) -> usize {
+        let payload = match &self.content {
+            Content::Title(title) => encoded_len(title),
+            Content::Output(bytes) | Content::Input(bytes) | Content::Event(bytes) => bytes.len(),
+            Content::Resize { .. } | Content::Exit { .. } => 4,
+        };
+        encoded_len(&self.head()).saturating_add(payload)
+    }
+
+    /// Appends the record's plaintext to `out`.
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        append(out, &self.head());
         match &self.content {
-            Content::Title(title) => out.extend(postcard::to_allocvec(title).unwrap_or_default()),
+            Content::Title(title) => append(out, title),
             Content::Output(bytes) | Content::Input(bytes) | Content::Event(bytes) => out.extend_from_slice(bytes),
             Content::Resize { columns, rows } => {
                 out.extend(columns.to_be_bytes());
@@ -80,14 +94,26 @@ impl Record {
             }
             Content::Exit { status } => out.extend(status.to_be_bytes()),
         }
-        out
+    }
+
+    /// Milliseconds and kind.
+    fn head(&self) -> (u64, u8) {
+        let millis = u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX);
+        (millis, self.content.kind())
     }
 
     /// Reads a record; bytes of content are views into `plaintext`.
     pub fn decode(plaintext: &Bytes) -> Result<Self, Malformed> {
+        Self::take(plaintext.clone())
+    }
+
+    /// Reads a record; bytes of content are what is left of `plaintext`, and take no memory of their own.
+    pub fn take(plaintext: Bytes) -> Result<Self, Malformed> {
         let malformed = Malformed("record");
-        let ((millis, kind), rest) = postcard::take_from_bytes::<(u64, u8)>(plaintext).map_err(|_| malformed)?;
-        let payload = plaintext.slice(plaintext.len().saturating_sub(rest.len())..);
+        let ((millis, kind), rest) = postcard::take_from_bytes::<(u64, u8)>(&plaintext).map_err(|_| malformed)?;
+        let head = plaintext.len().saturating_sub(rest.len());
+        let mut payload = plaintext;
+        payload.advance(head);
         let content = match kind {
             0 => match postcard::take_from_bytes(&payload) {
                 Ok((title, [])) => Content::Title(title),

@@ -1,27 +1,28 @@
-//! One daemon with many bindings: what an event costs.
+//! One daemon with many bindings, or many sessions that are over: what an event costs.
 //!
-//! `files::MAX_BINDINGS` bindings are the most that `config.json` may name, so there is nothing beyond to measure.
+//! `config.json` may name `files::MAX_BINDINGS` bindings, and each keeps at most `bridge::SESSIONS_MAX` sessions: there is
+//! nothing beyond to measure.
 
 use std::hint::black_box;
 
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Jitter, Machine,
-    bridge::SourceId,
+    Entropy, Instant, Machine,
+    bridge::{SESSIONS_MAX, SourceId},
     crypto::{
         channel::{Channel, Tails},
         noise::Snow,
     },
-    daemon::{Ask, Daemon, Found, Input, Output, Settings},
-    effect::{Effect, Happening, StateFile},
-    files::{Config, Document, IdentityFile, MAX_BINDINGS},
+    daemon::{Ask, Daemon, Input, Output, RETURN_WITHIN},
+    effect::{Effect, Happening},
+    files::MAX_BINDINGS,
     uplink,
     wire::Head,
 };
 
 use crate::{
     Table,
-    material::{Fast, SESSION, START, answer, clock, parsed, record, secret},
+    material::{Fast, SESSION, START, answer, boot},
     measure::{Row, Target, alone, timed},
 };
 
@@ -31,59 +32,61 @@ const TIMES: u32 = 64;
 /// A daemon, and the relay's end of its first binding's link.
 pub(crate) struct Connected {
     pub(crate) daemon: Daemon<Snow<Fast>>,
+    pub(crate) now: Instant,
     link: Ask,
     relay: Channel<Snow<Fast>>,
 }
 
 pub(crate) fn measure(table: &Table) {
     let mut bindings = 1;
-    loop {
-        let name = |event: &str| format!("daemon with {bindings} bindings: {event}");
-        table.row(&name("its next deadline"), |what| {
-            let connected = Connected::new(bindings);
-            repeated(what, || _ = black_box(connected.daemon.poll_timeout()))
-        });
-        table.row(&name("a timer that is not due"), |what| {
-            let mut connected = Connected::new(bindings);
-            repeated(what, || connected.daemon.handle_timeout(START))
-        });
-        table.row(&name("a frame of a session that is not known"), |what| {
-            let mut connected = Connected::new(bindings);
-            repeated(what, || connected.strange_frame())
-        });
-        table.row(&name("a ping of a relay, answered, and the next deadline"), pings(bindings));
-        if bindings >= MAX_BINDINGS {
-            break;
-        }
-        bindings = (bindings * 10).min(MAX_BINDINGS);
+    while bindings < MAX_BINDINGS {
+        events(table, bindings, 0);
+        bindings *= 10;
     }
+    events(table, MAX_BINDINGS, 0);
+    events(table, 1, SESSIONS_MAX);
+}
+
+fn events(table: &Table, bindings: usize, sessions: usize) {
+    let name = |event: &str| format!("daemon, {bindings} bindings, {sessions} sessions: {event}");
+    table.row(&name("its next deadline"), |what| {
+        let connected = Connected::new(bindings, sessions);
+        repeated(what, || _ = black_box(connected.daemon.poll_timeout()))
+    });
+    table.row(&name("a timer that is not due"), |what| {
+        let mut connected = Connected::new(bindings, sessions);
+        repeated(what, || connected.daemon.handle_timeout(connected.now))
+    });
+    table.row(&name("a frame of a session that is not known"), |what| {
+        let mut connected = Connected::new(bindings, sessions);
+        repeated(what, || connected.strange_frame())
+    });
+    table.row(&name("a relay's ping, its answer, the next deadline"), |what| {
+        let mut connected = Connected::new(bindings, sessions);
+        alone(what, Target::None, TIMES, || {
+            let pings: Vec<_> = (0..TIMES).map(|_| connected.ping()).collect();
+            timed(|| pings.into_iter().for_each(|ping| connected.hear(ping)))
+        })
+    });
 }
 
 fn repeated(what: String, mut event: impl FnMut()) -> Row {
     alone(what, Target::Nanoseconds(1_000.0), TIMES, || timed(|| (0..TIMES).for_each(|_| event())))
 }
 
-fn pings(bindings: usize) -> impl FnOnce(String) -> Row {
-    move |what| {
-        let mut connected = Connected::new(bindings);
-        alone(what, Target::None, TIMES, || {
-            let pings: Vec<_> = (0..TIMES).map(|_| connected.ping()).collect();
-            timed(|| pings.into_iter().for_each(|ping| connected.hear(ping)))
-        })
-    }
-}
-
 impl Connected {
-    pub(crate) fn new(bindings: usize) -> Self {
-        let mut daemon = boot(bindings);
-        daemon.handle_timeout(START);
+    /// The sessions are over: whoever made their records did not come back.
+    pub(crate) fn new(bindings: usize, sessions: usize) -> Self {
+        let mut daemon = boot(bindings, sessions);
+        let now = START.after(RETURN_WITHIN);
+        daemon.handle_timeout(now);
         let mut links = outputs(&mut daemon).into_iter().filter_map(|output| match output {
             Output::Effect(Effect::Connect(link, _)) => Some(link),
             _ => None,
         });
         let link = links.next().expect("bindings connect");
-        let mut connected =
-            Self { link: link.clone(), relay: Channel::new(answered(&mut daemon, &link), Tails::Refused), daemon };
+        let relay = Channel::new(answered(&mut daemon, now, &link), Tails::Refused);
+        let mut connected = Self { daemon, now, link, relay };
         let confirmation = connected.said();
         assert_eq!(connected.relay.open(&confirmation).expect("a frame").head, Head::Ping { nonce: 0 });
         connected
@@ -100,35 +103,24 @@ impl Connected {
     }
 
     fn hear(&mut self, message: Bytes) {
-        self.daemon.handle_input(START, Input::Happening(Happening::Received(self.link.clone(), message))).expect("taken");
+        self.daemon.handle_input(self.now, Input::Happening(Happening::Received(self.link.clone(), message))).expect("taken");
         black_box(self.said());
         black_box(self.daemon.poll_timeout());
     }
 
     fn strange_frame(&mut self) {
         let frame = Head::Data { session: SESSION, epoch: 0, sequence: 0 }.into();
-        self.daemon.handle_input(START, Input::Frame(SourceId(1), frame)).expect("taken");
+        self.daemon.handle_input(self.now, Input::Frame(SourceId(1), frame)).expect("taken");
     }
 }
 
-/// A daemon whose disk names that many bindings.
-fn boot(bindings: usize) -> Daemon<Snow<Fast>> {
-    let orgs: Vec<_> = (0..bindings).map(|number| format!("org-{number}")).collect();
-    let config = Config { bindings: orgs.iter().map(|org| record(org)).collect(), ..Config::default() };
-    let key = |org: &String| (StateFile::Identity(parsed(org), 0), IdentityFile::new(secret(1)).write().expect("written"));
-    let found =
-        Found { config: Some(config.write().expect("written")), identities: orgs.iter().map(key).collect(), ..Found::default() };
-    let settings = Settings { name: "laptop".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: true };
-    Daemon::boot(START, clock(), &found, settings, Jitter::new(1)).expect("a good disk")
-}
-
 /// Opens one link as far as message 2; the relay's end of it.
-fn answered(daemon: &mut Daemon<Snow<Fast>>, link: &Ask) -> Snow<Fast> {
+fn answered(daemon: &mut Daemon<Snow<Fast>>, now: Instant, link: &Ask) -> Snow<Fast> {
     assert!(matches!(link, Ask::Bridge(_, _, uplink::Ask::Link)), "{link:?}");
-    let mut happen = |happening| daemon.handle_input(START, Input::Happening(happening)).expect("taken");
+    let mut happen = |happening| daemon.handle_input(now, Input::Happening(happening)).expect("taken");
     happen(Happening::Connected(link.clone(), Entropy::new([3; 32])));
     let (noise, second) = answer(&sent(daemon));
-    daemon.handle_input(START, Input::Happening(Happening::Received(link.clone(), second))).expect("taken");
+    daemon.handle_input(now, Input::Happening(Happening::Received(link.clone(), second))).expect("taken");
     noise
 }
 

@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::Arc};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Jitter, Machine, SessionId,
-    admission::{self, Admission, Applicant, Gate},
+    admission::{self, Admission, Applicant},
     api::{DeviceKind, PairingMode},
     binding::{self, Bindings},
     bridge::{self, Bridge, SourceId},
@@ -27,7 +27,6 @@ use proto_core::{
     link,
     pairing::{self, Pairing},
     peer::{self, Connection, Errand},
-    secret::SecretText,
     session::{self, Session},
     uplink::{self, Uplink},
     viewer::{self, Viewer},
@@ -38,7 +37,7 @@ use crate::{
     Table,
     daemon::Connected,
     material::{
-        Fast, ISSUER, SESSION, START, clock, epoch_secret, identity, link, parsed, record, scope, token, uplink_settings,
+        Fast, ISSUER, SESSION, START, clock, epoch_secret, gate, identity, link, parsed, record, scope, token, uplink_settings,
     },
     measure::{Target, alone, timed},
 };
@@ -84,7 +83,7 @@ fn devices(table: &Table) {
     machine(
         table,
         "daemon::Daemon",
-        || Connected::new(3).daemon,
+        || Connected::new(3, 0).daemon,
         || proto_core::daemon::Input::Frame(SourceId(9), Head::Ping { nonce: 1 }.into()),
     );
     machine(
@@ -180,14 +179,6 @@ fn links(table: &Table) {
         || KeySet::new(START, format!("{ISSUER}/jwks.json"), Jitter::new(1)),
         || keyset::Input::Happened(Happening::Stored(FetchId(99))),
     );
-}
-
-fn gate() -> Arc<Gate> {
-    Arc::new(Gate {
-        validate_url: format!("{ISSUER}/api/relay/validate"),
-        internal_key: SecretText::new("internal"),
-        issuer: Some(ISSUER.into()),
-    })
 }
 
 fn relays(table: &Table) {

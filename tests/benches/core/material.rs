@@ -1,10 +1,11 @@
 //! What the measurements are made with: keys, a platform that signs, a binding.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use io_engine::AwsLc;
 use proto_core::{
-    Entropy, Instant, OrgId, SessionId, UnixTime, WallClock,
+    Entropy, Instant, Jitter, OrgId, SessionId, UnixTime, WallClock,
+    admission::Gate,
     api::{DeviceKind, PolicyMode},
     crypto::{
         Identity, Primitives, PureRust,
@@ -12,14 +13,15 @@ use proto_core::{
         noise::{Noise, Snow},
         seal::{EpochSecret, Scope},
     },
+    daemon::{Daemon, Found, Settings},
     effect::{Effect, Happening, StateFile},
-    files::{BindingRecord, BindingState, RelayRecord, Unknown},
+    files::{BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, SessionFile, Unknown, VERSION},
     jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
     link::{self, Link},
     machine::Machine,
-    secret::{Secret, SecretText},
+    secret::{Secret, SecretBytes, SecretText},
     uplink,
-    wire::{Answer, Pattern, Role, Suite, Welcome},
+    wire::{Answer, Pattern, Role, Suite, Title, Welcome},
 };
 
 /// The accelerated primitives.
@@ -166,7 +168,7 @@ where
         software: "vpd".into(),
         aes_in_hardware,
     };
-    let mut link = Link::new(config, proto_core::Jitter::new(1), START);
+    let mut link = Link::new(config, Jitter::new(1), START);
     link.handle_timeout(START);
     tell(&mut link, Happening::Connected((), Entropy::new([3; 32])));
     let (noise, second) = answer(&sent(&mut link).expect("message 1"));
@@ -193,4 +195,46 @@ where
     outputs
         .filter_map(|output| if let link::Output::Effect(Effect::Send((), message)) = output { Some(message) } else { None })
         .last()
+}
+
+/// A daemon whose disk names that many bindings, and that many sessions of the first of them.
+pub(crate) fn boot(bindings: usize, sessions: usize) -> Daemon<Snow<Fast>> {
+    let orgs: Vec<_> = (0..bindings).map(|number| format!("org-{number}")).collect();
+    let config = Config { bindings: orgs.iter().map(|org| record(org)).collect(), ..Config::default() };
+    let key = |org: &String| (StateFile::Identity(parsed(org), 0), IdentityFile::new(secret(1)).write().expect("written"));
+    let found = Found {
+        config: Some(config.write().expect("written")),
+        identities: orgs.iter().map(key).collect(),
+        sessions: (0..sessions).map(session_file).collect(),
+        ..Found::default()
+    };
+    let settings = Settings { name: "laptop".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: true };
+    Daemon::boot(START, clock(), &found, settings, Jitter::new(1)).expect("a good disk")
+}
+
+fn session_file(number: usize) -> SecretBytes {
+    let mut session = [0; 16];
+    session[..8].copy_from_slice(&number.to_be_bytes());
+    let title = Title { command: "sh".into(), directory: "~".into(), started: UNIX.0, columns: 80, rows: 24 };
+    let file = SessionFile {
+        version: VERSION,
+        session: SessionId(session),
+        workspace_id: parsed("org-0"),
+        runtime_target_id: parsed("target"),
+        cipher: 1,
+        secret: secret(9),
+        started: UNIX,
+        title,
+        unknown: Unknown::new(),
+    };
+    file.write().expect("written")
+}
+
+/// What a relay knows of its platform.
+pub(crate) fn gate() -> Arc<Gate> {
+    Arc::new(Gate {
+        validate_url: format!("{ISSUER}/api/relay/validate"),
+        internal_key: SecretText::new("internal"),
+        issuer: Some(ISSUER.into()),
+    })
 }

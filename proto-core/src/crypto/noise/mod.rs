@@ -14,6 +14,7 @@
 mod resolver;
 mod snow;
 mod symbolic;
+mod transport;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -64,11 +65,21 @@ pub trait Noise: Sized + fmt::Debug {
     /// [`NoiseError::PskPolicy`], [`NoiseError::TooLong`], [`NoiseError::OutOfTurn`].
     fn answer(&mut self, psk: Option<&Secret>, payload: &[u8]) -> Result<Vec<u8>, NoiseError>;
 
-    /// Appends a transport message to `out`: `plaintext` and 16 bytes more.
+    /// Makes a transport message of what stands in `message` from `start` on, where it stands, and 16 bytes more.
     ///
     /// # Errors
     /// [`NoiseError::TooLong`], [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
-    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError>;
+    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError>;
+
+    /// Appends a transport message to `out`: `plaintext` and 16 bytes more.
+    ///
+    /// # Errors
+    /// As [`seal_in_place`](Self::seal_in_place).
+    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+        let start = out.len();
+        out.extend_from_slice(plaintext);
+        self.seal_in_place(out, start).inspect_err(|_| out.truncate(start))
+    }
 
     /// Opens the next transport message and appends its plaintext to `out`.
     ///
@@ -148,6 +159,11 @@ impl From<InvalidPreamble> for NoiseError {
 /// The ephemeral private key: all randomness that a handshake takes.
 fn ephemeral(entropy: &Entropy) -> Secret {
     entropy.derive("noise ephemeral")
+}
+
+/// The length of the Noise message around `payload`.
+fn message_len(payload: &[u8], overhead: usize) -> Result<usize, NoiseError> {
+    payload.len().checked_add(overhead).filter(|len| *len <= MESSAGE_MAX).ok_or(NoiseError::TooLong)
 }
 
 #[cfg(test)]

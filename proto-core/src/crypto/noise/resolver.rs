@@ -11,15 +11,17 @@ use ::snow::{
 use blake2::Blake2s256;
 use sha2::{Digest, Sha256, digest::FixedOutputReset};
 
+use super::transport::nonce;
 use crate::{
-    crypto::{AeadKey, Cipher, NONCE_LEN, Nonce, Primitives, TAG_LEN},
+    crypto::{AeadKey, Cipher, Primitives, StaticKeys, TAG_LEN},
     key::StaticKey,
     secret::Secret,
 };
 
-/// One handshake's primitives, with the one ephemeral key that it may make.
+/// One handshake's primitives, with its own keys and the one ephemeral key that it may make.
 pub(super) struct Resolver {
     pub(super) primitives: Arc<dyn Primitives>,
+    pub(super) local: StaticKeys,
     pub(super) ephemeral: Secret,
 }
 
@@ -29,7 +31,8 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn types::Dh>> {
-        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::new(self.primitives.clone())) as Box<dyn types::Dh>)
+        let (primitives, local) = (self.primitives.clone(), self.local.clone());
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::new(primitives, local)) as Box<dyn types::Dh>)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn types::Hash>> {
@@ -63,17 +66,20 @@ impl types::Random for SingleUse {
 
 struct X25519 {
     primitives: Arc<dyn Primitives>,
+    /// The keys of this side, whose public half need not be worked out again for each handshake.
+    local: StaticKeys,
     private: Secret,
     public: StaticKey,
 }
 
 impl X25519 {
-    const fn new(primitives: Arc<dyn Primitives>) -> Self {
-        Self { primitives, private: Secret::new([0; 32]), public: StaticKey([0; 32]) }
+    const fn new(primitives: Arc<dyn Primitives>, local: StaticKeys) -> Self {
+        Self { primitives, local, private: Secret::new([0; 32]), public: StaticKey([0; 32]) }
     }
 
     fn set_private(&mut self, private: Secret) {
-        self.public = self.primitives.x25519_public(&private);
+        let is_local = private == *self.local.private();
+        self.public = if is_local { self.local.public() } else { self.primitives.x25519_public(&private) };
         self.private = private;
     }
 }
@@ -128,23 +134,11 @@ struct CipherState {
 }
 
 impl CipherState {
-    /// Noise section 12.3 and 12.4: 4 zero bytes, then the counter, each cipher in its own byte order.
-    fn nonce(&self, counter: u64) -> Nonce {
-        let mut nonce = [0; NONCE_LEN];
-        if let Some(low) = nonce.last_chunk_mut::<8>() {
-            *low = match self.cipher {
-                Cipher::Aes256Gcm => counter.to_be_bytes(),
-                Cipher::ChaCha20Poly1305 => counter.to_le_bytes(),
-            };
-        }
-        nonce
-    }
-
-    fn try_encrypt(&self, nonce: u64, associated: &[u8], plaintext: &[u8], out: &mut [u8]) -> Option<usize> {
+    fn try_encrypt(&self, counter: u64, associated: &[u8], plaintext: &[u8], out: &mut [u8]) -> Option<usize> {
         let (buffer, rest) = out.split_at_mut_checked(plaintext.len())?;
         let tag = rest.first_chunk_mut::<TAG_LEN>()?;
         buffer.copy_from_slice(plaintext);
-        *tag = self.key.as_ref()?.seal(&self.nonce(nonce), associated, buffer);
+        *tag = self.key.as_ref()?.seal(&nonce(self.cipher, counter), associated, buffer);
         plaintext.len().checked_add(TAG_LEN)
     }
 }
@@ -161,17 +155,17 @@ impl types::Cipher for CipherState {
         self.key = Some(self.primitives.aead(self.cipher, &Secret::new(*key)));
     }
 
-    fn encrypt(&self, nonce: u64, associated: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+    fn encrypt(&self, counter: u64, associated: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
         // snow checks the lengths and that there is a key; without them nothing is written.
-        self.try_encrypt(nonce, associated, plaintext, out).unwrap_or(0)
+        self.try_encrypt(counter, associated, plaintext, out).unwrap_or(0)
     }
 
-    fn decrypt(&self, nonce: u64, associated: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+    fn decrypt(&self, counter: u64, associated: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let (ciphertext, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(Error::Decrypt)?;
         let buffer = out.get_mut(..ciphertext.len()).ok_or(Error::Decrypt)?;
         buffer.copy_from_slice(ciphertext);
         let key = self.key.as_ref().ok_or(Error::Decrypt)?;
-        key.open(&self.nonce(nonce), associated, buffer, tag).map_err(|_| Error::Decrypt)?;
+        key.open(&nonce(self.cipher, counter), associated, buffer, tag).map_err(|_| Error::Decrypt)?;
         Ok(ciphertext.len())
     }
 }

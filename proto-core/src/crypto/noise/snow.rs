@@ -4,14 +4,15 @@
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::{fmt, marker::PhantomData, mem};
 
-use ::snow::{Builder, HandshakeState, TransportState, error::StateProblem, params::NoiseParams};
+use ::snow::{Builder, HandshakeState, error::StateProblem, params::NoiseParams};
+use zeroize::Zeroizing;
 
 use super::{
-    FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, MESSAGE_MAX, Noise, NoiseError, ephemeral,
-    resolver::Resolver,
+    FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, Noise, NoiseError, ephemeral, message_len,
+    resolver::Resolver, transport::Direction,
 };
 use crate::{
-    crypto::{Primitives, PureRust, StaticKeys, TAG_LEN},
+    crypto::{Primitives, PureRust, StaticKeys},
     entropy::Entropy,
     key::StaticKey,
     secret::Secret,
@@ -29,11 +30,11 @@ pub struct Snow<P = PureRust> {
 
 enum Phase {
     /// Message 1 is out.
-    Initiator(Box<HandshakeState>),
+    Initiator(Box<HandshakeState>, Suite),
     /// Message 1 is in.
-    Responder(Box<HandshakeState>, Pattern),
+    Responder(Box<HandshakeState>, Suite),
     /// Both messages are through.
-    Transport { state: Box<TransportState>, hash: [u8; 32] },
+    Transport { sending: Direction, receiving: Direction, hash: [u8; 32] },
     /// Only while one phase becomes the next.
     Between,
 }
@@ -46,7 +47,7 @@ impl<P: Primitives + Default + 'static> Noise for Snow<P> {
     }
 
     fn read_answer(&mut self, message: &[u8]) -> Result<Vec<u8>, NoiseError> {
-        let Phase::Initiator(state) = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        let Phase::Initiator(state, _) = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
         let payload = read(state, message, MESSAGE_2_OVERHEAD)?;
         self.finish()?;
         Ok(payload)
@@ -60,8 +61,8 @@ impl<P: Primitives + Default + 'static> Noise for Snow<P> {
     }
 
     fn answer(&mut self, psk: Option<&Secret>, payload: &[u8]) -> Result<Vec<u8>, NoiseError> {
-        let Phase::Responder(state, pattern) = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
-        check_psk(*pattern, psk)?;
+        let Phase::Responder(state, suite) = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        check_psk(suite.pattern(), psk)?;
         let len = message_len(payload, MESSAGE_2_OVERHEAD)?;
         if let Some(psk) = psk {
             state.set_psk(usize::from(PSK_PLACE), psk.expose())?;
@@ -71,27 +72,25 @@ impl<P: Primitives + Default + 'static> Noise for Snow<P> {
         Ok(message)
     }
 
-    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
-        let Phase::Transport { state, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
-        let len = message_len(plaintext, TAG_LEN)?;
-        append(out, len, |buffer| state.write_message(plaintext, buffer))
+    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
+        let Phase::Transport { sending, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        sending.seal(message, start)
     }
 
     fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
-        let Phase::Transport { state, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
-        let len = ciphertext.len().checked_sub(TAG_LEN).ok_or(NoiseError::Failed)?;
-        append(out, len, |buffer| state.read_message(ciphertext, buffer))
+        let Phase::Transport { receiving, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
+        receiving.open(ciphertext, out)
     }
 
     fn rekey_sending(&mut self) {
-        if let Phase::Transport { state, .. } = &mut self.phase {
-            state.rekey_outgoing();
+        if let Phase::Transport { sending, .. } = &mut self.phase {
+            sending.rekey(&P::default());
         }
     }
 
     fn rekey_receiving(&mut self) {
-        if let Phase::Transport { state, .. } = &mut self.phase {
-            state.rekey_incoming();
+        if let Phase::Transport { receiving, .. } = &mut self.phase {
+            receiving.rekey(&P::default());
         }
     }
 
@@ -113,16 +112,15 @@ impl<P: Primitives + Default + 'static> Snow<P> {
     ) -> Result<(Self, Vec<u8>), NoiseError> {
         check_psk(keys.preamble.suite.pattern(), keys.psk)?;
         let len = message_len(payload, MESSAGE_1_OVERHEAD)?;
-        let mut builder = Self::builder(keys.preamble.suite, ephemeral)?
+        let mut builder = Self::builder(keys.preamble.suite, keys.local, ephemeral)?
             .prologue(prologue)?
-            .local_private_key(keys.local.private().expose())?
             .remote_public_key(&keys.responder.0)?;
         if let Some(psk) = keys.psk {
             builder = builder.psk(PSK_PLACE, psk.expose())?;
         }
         let mut state = builder.build_initiator()?;
         let message = write(&mut state, payload, len)?;
-        Ok((Self::in_phase(Phase::Initiator(Box::new(state))), message))
+        Ok((Self::in_phase(Phase::Initiator(Box::new(state), keys.preamble.suite)), message))
     }
 
     /// Reads message 1 under any prologue; the answer will have the given ephemeral key.
@@ -133,18 +131,17 @@ impl<P: Primitives + Default + 'static> Snow<P> {
         ephemeral: Secret,
         message: &[u8],
     ) -> Result<(Self, StaticKey, Vec<u8>), NoiseError> {
-        let builder = Self::builder(suite, ephemeral)?.prologue(prologue)?.local_private_key(local.private().expose())?;
-        let mut state = builder.build_responder()?;
+        let mut state = Self::builder(suite, local, ephemeral)?.prologue(prologue)?.build_responder()?;
         let payload = read(&mut state, message, MESSAGE_1_OVERHEAD)?;
         let static_key = state.get_remote_static().and_then(|key| key.try_into().ok()).ok_or(NoiseError::Failed)?;
-        let session = Self::in_phase(Phase::Responder(Box::new(state), suite.pattern()));
+        let session = Self::in_phase(Phase::Responder(Box::new(state), suite));
         Ok((session, StaticKey(static_key), payload))
     }
 
-    fn builder<'a>(suite: Suite, ephemeral: Secret) -> Result<Builder<'a>, NoiseError> {
+    fn builder(suite: Suite, local: &StaticKeys, ephemeral: Secret) -> Result<Builder<'_>, NoiseError> {
         let params: NoiseParams = suite.noise_name().parse()?;
-        let resolver = Resolver { primitives: Arc::new(P::default()), ephemeral };
-        Ok(Builder::with_resolver(params, Box::new(resolver)))
+        let resolver = Resolver { primitives: Arc::new(P::default()), local: local.clone(), ephemeral };
+        Ok(Builder::with_resolver(params, Box::new(resolver)).local_private_key(local.private().expose())?)
     }
 
     const fn in_phase(phase: Phase) -> Self {
@@ -152,12 +149,19 @@ impl<P: Primitives + Default + 'static> Snow<P> {
     }
 
     fn finish(&mut self) -> Result<(), NoiseError> {
-        let (Phase::Initiator(state) | Phase::Responder(state, _)) = mem::replace(&mut self.phase, Phase::Between) else {
-            return Err(NoiseError::OutOfTurn);
+        let (mut state, suite, is_initiator) = match mem::replace(&mut self.phase, Phase::Between) {
+            Phase::Initiator(state, suite) => (state, suite, true),
+            Phase::Responder(state, suite) => (state, suite, false),
+            Phase::Transport { .. } | Phase::Between => return Err(NoiseError::OutOfTurn),
         };
+        if !state.is_handshake_finished() {
+            return Err(NoiseError::OutOfTurn);
+        }
         let hash = state.get_handshake_hash().try_into().map_err(|_| NoiseError::Failed)?;
-        let state = Box::new(state.into_transport_mode()?);
-        self.phase = Phase::Transport { state, hash };
+        let keys = Zeroizing::new(state.dangerously_get_raw_split());
+        let [first, second] = [keys.0, keys.1].map(|key| Direction::new(&P::default(), suite.cipher(), &Secret::new(key)));
+        let (sending, receiving) = if is_initiator { (first, second) } else { (second, first) };
+        self.phase = Phase::Transport { sending, receiving, hash };
         Ok(())
     }
 }
@@ -165,7 +169,7 @@ impl<P: Primitives + Default + 'static> Snow<P> {
 impl<P> fmt::Debug for Snow<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {
-            Phase::Initiator(_) => "Snow(initiator)",
+            Phase::Initiator(..) => "Snow(initiator)",
             Phase::Responder(..) => "Snow(responder)",
             Phase::Transport { .. } => "Snow(transport)",
             Phase::Between => "Snow(between)",
@@ -180,10 +184,6 @@ pub(super) const fn check_psk(pattern: Pattern, psk: Option<&Secret>) -> Result<
     }
 }
 
-pub(super) fn message_len(payload: &[u8], overhead: usize) -> Result<usize, NoiseError> {
-    payload.len().checked_add(overhead).filter(|len| *len <= MESSAGE_MAX).ok_or(NoiseError::TooLong)
-}
-
 fn write(state: &mut HandshakeState, payload: &[u8], len: usize) -> Result<Vec<u8>, NoiseError> {
     let mut message = vec![0; len];
     state.write_message(payload, &mut message)?;
@@ -194,21 +194,6 @@ fn read(state: &mut HandshakeState, message: &[u8], overhead: usize) -> Result<V
     let mut payload = vec![0; message.len().checked_sub(overhead).ok_or(NoiseError::Failed)?];
     state.read_message(message, &mut payload)?;
     Ok(payload)
-}
-
-/// Lets `write` fill `len` more bytes of `out`; when it fails, `out` is as long as before.
-fn append(
-    out: &mut Vec<u8>,
-    len: usize,
-    write: impl FnOnce(&mut [u8]) -> Result<usize, ::snow::Error>,
-) -> Result<(), NoiseError> {
-    let start = out.len();
-    out.resize(start.saturating_add(len), 0);
-    let written = write(out.get_mut(start..).unwrap_or_default());
-    if written.is_err() {
-        out.truncate(start);
-    }
-    Ok(written.map(|_| ())?)
 }
 
 impl From<::snow::Error> for NoiseError {

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use super::{
-    FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, Noise, NoiseError, ephemeral,
-    snow::{check_psk, message_len},
+    FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, Noise, NoiseError, ephemeral, message_len,
+    snow::check_psk,
 };
 use crate::{
     crypto::{StaticKeys, TAG_LEN, Tag},
@@ -110,12 +110,13 @@ impl Noise for Symbolic {
         Ok(message)
     }
 
-    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
         let Phase::Transport { sending, .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
+        let plaintext = message.get(start..).unwrap_or_default();
         message_len(plaintext, TAG_LEN)?;
         sending.check_nonce()?;
-        out.extend_from_slice(plaintext);
-        out.extend_from_slice(&sending.tag(plaintext));
+        let tag = sending.tag(plaintext);
+        message.extend_from_slice(&tag);
         sending.nonce = sending.nonce.saturating_add(1);
         Ok(())
     }
