@@ -63,7 +63,8 @@ pub(super) fn key_set() -> String {
 
 /// A credential of the device with this seed; signed once, as above.
 pub(super) fn token(seed: &Secret, org: &str, target: &str, generation: u64) -> SecretText {
-    static MADE: Mutex<BTreeMap<([u8; 32], String, u64), SecretText>> = Mutex::new(BTreeMap::new());
+    type Tokens = BTreeMap<([u8; 32], String, u64), SecretText>;
+    static MADE: Mutex<Tokens> = Mutex::new(Tokens::new());
     let what = (*seed.expose(), format!("{org} {target}"), generation);
     let mut made = MADE.lock().unwrap();
     made.entry(what).or_insert_with(|| signed(seed, org, target, generation)).clone()
