@@ -8,7 +8,7 @@ use super::{
     state::{Binding, Change, Disk},
 };
 use crate::{
-    Reason,
+    BindingId, Reason,
     backoff::Backoff,
     effect::{Effect, Happening, StateFile},
     files::{BindingRecord, BindingState, Config, Document, IdentityFile},
@@ -147,8 +147,8 @@ impl Bindings {
 
     /// Forgets the bindings of which nothing is on disk any more.
     fn announce_gone(&mut self) {
-        let is_leaving = |(_, binding): &(_, &Binding)| matches!(binding.phase, Phase::Leaving);
-        let is_gone = |(_, binding): &(_, &Binding)| {
+        let is_leaving = |(_, binding): &(&BindingId, &Box<Binding>)| matches!(binding.phase, Phase::Leaving);
+        let is_gone = |(_, binding): &(&BindingId, &Box<Binding>)| {
             let is_listed = self.durable.bindings.iter().any(|record| record.identity == binding.record.identity);
             let has_key = binding.record.identity_file().is_some_and(|file| self.keys.contains(&file));
             !is_listed && !has_key

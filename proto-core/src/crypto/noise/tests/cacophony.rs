@@ -124,11 +124,12 @@ fn builder(
     local: &str,
     build: impl FnOnce(Builder<'_>) -> HandshakeState,
 ) -> HandshakeState {
-    let (prologue, local) = (hex(prologue), hex(local));
+    let prologue = hex(prologue);
     let psk = vector.init_psks.first().map(|psk| secret(psk));
-    let resolver = MoreHashes(Resolver { primitives: Arc::new(PureRust), ephemeral: secret(ephemeral) });
+    let keys = StaticKeys::from_private(secret(local));
+    let resolver = MoreHashes(Resolver { primitives: Arc::new(PureRust), local: keys.clone(), ephemeral: secret(ephemeral) });
     let builder = Builder::with_resolver(vector.protocol_name.parse().unwrap(), Box::new(resolver));
-    let builder = builder.prologue(&prologue).unwrap().local_private_key(&local).unwrap();
+    let builder = builder.prologue(&prologue).unwrap().local_private_key(keys.private().expose()).unwrap();
     match &psk {
         Some(psk) => build(builder.psk(2, psk.expose()).unwrap()),
         None => build(builder),
