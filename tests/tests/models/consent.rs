@@ -28,11 +28,12 @@ fn levels() -> impl Strategy<Value = Vec<Level>> {
         1 => (orgs(), any::<bool>()).prop_map(|(org, recursive)| Local::Foreign(org, recursive)),
     ];
     // A grant mostly says what the file says; the ledger is changed by nobody else.
-    let level = (local, proptest::bool::weighted(0.3), proptest::option::weighted(0.3, orgs()), 0_u8..4, orgs(), any::<bool>())
+    let level = (local, proptest::bool::weighted(0.3), proptest::option::weighted(0.3, orgs()), 0_u8..5, orgs(), any::<bool>())
         .prop_map(|(local, is_repository, hint, chance, org, recursive)| {
             let grant = match (local, chance) {
                 (_, 0) => None,
                 (_, 1) => Some((org, recursive)),
+                (Local::Enabled(org, _), 2) => Some((org, recursive)),
                 (Local::Enabled(org, recursive) | Local::Foreign(org, recursive), _) => Some((org, recursive)),
                 (_, _) => None,
             };
