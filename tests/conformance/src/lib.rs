@@ -11,7 +11,7 @@ pub mod peer;
 pub mod timers;
 pub mod websocket;
 
-use std::time::Duration;
+use std::{fmt::Debug, hash::Hash, time::Duration};
 
 use io_engine::{Home, Roots};
 use proto_core::{
@@ -19,25 +19,30 @@ use proto_core::{
     effect::{Effect, Happening},
 };
 
-/// How the scenarios name their effects.
+/// How the scenarios of single effects name them.
 pub type Id = &'static str;
+
+/// What an adapter may ask of a name for an effect.
+pub trait Name: Clone + Debug + Eq + Hash + Send + Sync + 'static {}
+
+impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Name for I {}
 
 /// How long a scenario waits for what has to come before it fails rather than hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An adapter under test, with its clock.
-pub trait Subject {
+/// An adapter under test that names effects by an `I`, with its clock.
+pub trait Subject<I = Id> {
     /// One whose files live in `home` and whose TLS clients trust `roots`.
     fn start(home: Option<Home>, roots: Roots) -> Self;
 
     /// Begins to carry out `effect`.
-    fn perform(&mut self, effect: Effect<Id>);
+    fn perform(&mut self, effect: Effect<I>);
 
     /// The time on the clock by which it is woken.
     fn now(&self) -> Instant;
 
     /// What happens next; `None` once the deadline is reached and nothing has happened.
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<Id>>;
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>>;
 
     /// Finishes what was to be stored and closes the WebSockets normally.
     fn shutdown(self);
@@ -57,10 +62,10 @@ fn next<S: Subject>(subject: &mut S) -> Happening<Id> {
     subject.next(Some(deadline)).expect("something happens")
 }
 
-/// Makes a test of every scenario for one adapter.
+/// Makes a test of every scenario for one adapter, a `struct` whose only parameter is the name of its effects.
 #[macro_export]
 macro_rules! suite {
-    ($subject:ty) => {
+    ($subject:ident) => {
         $crate::suite!($subject: http {
             plain, body_of_70_kib, chunked_and_closed, oversized, truncated, slow, silent, not_http, nobody_there,
             tls_good, tls_unknown_root, tls_wrong_name
@@ -72,10 +77,13 @@ macro_rules! suite {
         $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
         $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });
     };
-    ($subject:ty: $area:ident { $($scenario:ident),* }) => {
+    ($subject:ident: $area:ident { $($scenario:ident),* }) => {
+        $crate::suite!($subject<$crate::Id>: $area { $($scenario),* });
+    };
+    ($subject:ident<$name:ty>: $area:ident { $($scenario:ident),* }) => {
         mod $area {
             use super::*;
-            $(#[test] fn $scenario() { $crate::$area::$scenario::<$subject>(); })*
+            $(#[test] fn $scenario() { $crate::$area::$scenario::<$subject<$name>>(); })*
         }
     };
 }

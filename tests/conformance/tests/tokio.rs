@@ -1,66 +1,8 @@
 //! The suite on tokio.
 
-use std::time::Duration;
+#[path = "subjects/tokio.rs"]
+mod subject;
 
-use conformance::{Id, Subject};
-use io_engine::{Home, Roots};
-use io_tokio::{Adapter, Clock};
-use proto_core::{
-    Deadline, Instant,
-    effect::{Effect, Happening},
-};
-use tokio::runtime::{Builder, Runtime};
-
-struct OnTokio {
-    runtime: Runtime,
-    adapter: Adapter<Id>,
-    clock: Clock,
-}
-
-impl Subject for OnTokio {
-    fn start(home: Option<Home>, roots: Roots) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (adapter, clock) = runtime.block_on(async { (Adapter::new(home, roots), Clock::start()) });
-        Self { runtime, adapter, clock }
-    }
-
-    fn perform(&mut self, effect: Effect<Id>) {
-        let _context = self.runtime.enter();
-        self.adapter.perform(effect);
-    }
-
-    fn now(&self) -> Instant {
-        self.clock.now()
-    }
-
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<Id>> {
-        let Self { runtime, adapter, clock } = self;
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                happening = adapter.next() => Some(happening),
-                () = clock.sleep_until(deadline) => None,
-            }
-        })
-    }
-
-    fn shutdown(self) {
-        self.runtime.block_on(self.adapter.shutdown());
-    }
-
-    fn abandon(self) -> usize {
-        let Self { runtime, adapter, clock } = self;
-        drop((adapter, clock));
-        let metrics = runtime.metrics();
-        let at_rest = async {
-            while metrics.num_alive_tasks() > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        // A task that stays shows in the number, and need not hang the test.
-        let _ = runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), at_rest).await });
-        metrics.num_alive_tasks()
-    }
-}
+use subject::OnTokio;
 
 conformance::suite!(OnTokio);

@@ -1,0 +1,50 @@
+//! The adapter for async-std.
+
+use std::pin::pin;
+
+use async_std::task::block_on;
+use conformance::{Name, Subject};
+use futures_util::future::{Either, select};
+use io_async_std::{Adapter, Clock};
+use io_engine::{Home, Roots};
+use proto_core::{
+    Deadline, Instant,
+    effect::{Effect, Happening},
+};
+
+pub(crate) struct OnAsyncStd<I> {
+    adapter: Adapter<I>,
+    clock: Clock,
+}
+
+impl<I: Name> Subject<I> for OnAsyncStd<I> {
+    fn start(home: Option<Home>, roots: Roots) -> Self {
+        Self { adapter: Adapter::new(home, roots), clock: Clock::start() }
+    }
+
+    fn perform(&mut self, effect: Effect<I>) {
+        self.adapter.perform(effect);
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {
+        let Self { adapter, clock } = self;
+        match block_on(select(pin!(adapter.next()), pin!(clock.sleep_until(deadline)))) {
+            Either::Left((happening, _)) => Some(happening),
+            Either::Right(_) => None,
+        }
+    }
+
+    fn shutdown(self) {
+        block_on(self.adapter.shutdown());
+    }
+
+    /// It never has a task: the work is the adapter's own.
+    fn abandon(self) -> usize {
+        drop(self);
+        0
+    }
+}
