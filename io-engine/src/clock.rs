@@ -36,8 +36,37 @@ pub fn wall_clock(now: Instant) -> WallClock {
     WallClock::new(now, UnixTime(since_1970.as_secs()))
 }
 
+/// A wall clock that is this far, in seconds, from where it should be was set, or the machine slept.
+const STEP: u64 = 5;
+
+/// Notices what a daemon calls a wake-up: the wall clock was set, or went on while the machine slept and the monotonic clock
+/// stood still.
+#[derive(Clone, Copy, Debug)]
+pub struct StepWatch {
+    expected: WallClock,
+}
+
+impl StepWatch {
+    /// Watches from a reading of both clocks on.
+    pub const fn new(wall: WallClock) -> Self {
+        Self { expected: wall }
+    }
+
+    /// The new reading `wall`, taken at `now`, when it is not where the clocks ran to by themselves: what the machine has to be
+    /// told.
+    pub const fn stepped(&mut self, now: Instant, wall: WallClock) -> Option<WallClock> {
+        if self.expected.unix_at(now).0.abs_diff(wall.unix_at(now).0) < STEP {
+            return None;
+        }
+        self.expected = wall;
+        Some(wall)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -46,6 +75,18 @@ mod tests {
         let earlier = clock.now();
         assert!(clock.now() >= earlier);
         assert!(clock.system_instant(earlier).is_some());
+    }
+
+    #[test]
+    fn a_sleep_and_a_clock_that_was_set_are_noticed_once() {
+        let at = |seconds| Instant::ZERO.after(Duration::from_secs(seconds));
+        let mut watch = StepWatch::new(WallClock::new(at(1), UnixTime(1_000)));
+        for (now, unix, is_step) in
+            [(2, 1_001, false), (9, 1_012, false), (10, 4_609, true), (11, 4_610, false), (12, 700, true), (13, 701, false)]
+        {
+            let wall = WallClock::new(at(now), UnixTime(unix));
+            assert_eq!(watch.stepped(at(now), wall), is_step.then_some(wall), "{now}");
+        }
     }
 
     #[test]

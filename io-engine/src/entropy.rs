@@ -1,6 +1,6 @@
 //! Randomness of the operating system.
 
-use proto_core::Entropy;
+use proto_core::{Entropy, Jitter};
 use zeroize::Zeroizing;
 
 /// 32 fresh bytes from the operating system's generator.
@@ -12,6 +12,16 @@ pub fn fresh_entropy() -> Entropy {
     let mut bytes = Zeroizing::new([0; 32]);
     fill(&mut *bytes);
     Entropy::new(*bytes)
+}
+
+/// A generator for jitter with a seed that no other process has.
+///
+/// # Panics
+/// As [`fresh_entropy`].
+pub fn fresh_jitter() -> Jitter {
+    let mut seed = [0; 8];
+    fill(&mut seed);
+    Jitter::new(u64::from_ne_bytes(seed))
 }
 
 pub(crate) fn fill(bytes: &mut [u8]) {
@@ -26,5 +36,6 @@ mod tests {
     #[test]
     fn no_two_draws_are_equal() {
         assert_ne!(fresh_entropy(), fresh_entropy());
+        assert_ne!(fresh_jitter(), fresh_jitter());
     }
 }

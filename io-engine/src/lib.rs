@@ -21,10 +21,12 @@
 
 mod clock;
 mod connection;
+mod directories;
 mod drive;
 mod driven;
 mod entropy;
 mod files;
+mod found;
 mod http;
 mod links;
 mod primitives;
@@ -34,11 +36,12 @@ mod tls;
 mod transducer;
 mod websocket;
 
-pub use clock::{SystemClock, wall_clock};
+pub use clock::{StepWatch, SystemClock, wall_clock};
 pub use connection::Connection;
+pub use directories::{change, look};
 pub use drive::{Host, Timer, drive};
 pub use driven::{ByteStream, Driven};
-pub use entropy::fresh_entropy;
+pub use entropy::{fresh_entropy, fresh_jitter};
 pub use files::{FileError, FileJob, Home, HomeLock};
 pub use http::HttpCall;
 pub use links::Links;

@@ -2,8 +2,6 @@
 
 mod attach;
 mod control;
-mod disk;
-mod found;
 mod narrate;
 mod process;
 mod question;
@@ -17,10 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use io_engine::{FileError, HomeLock, aes_in_hardware, fresh_entropy};
+use io_engine::{FileError, HomeLock, aes_in_hardware, fresh_jitter};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
-    Jitter, Reason,
+    Reason,
     daemon::{Daemon, Settings},
 };
 use tokio::{
@@ -70,10 +68,10 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
     if detached { log::to_files(home) } else { log::to_stderr() }.map_err(|error| not_started(&error))?;
     let files = io_engine::Home::at(home.path());
     let lock = own(&files, &home.socket())?;
-    let found = found::read(&files).map_err(|error| Failure::about(error.reason(), error))?;
+    let found = files.found().map_err(|error| Failure::about(error.reason(), error))?;
     let clock = Clock::start();
     let wall = clock.wall();
-    let machine = Daemon::boot(clock.now(), wall, &found, of_this_process()?, jitter())?;
+    let machine = Daemon::boot(clock.now(), wall, &found, of_this_process()?, fresh_jitter())?;
 
     let (questions, asked) = mpsc::unbounded_channel();
     let socket = home.socket();
@@ -133,11 +131,6 @@ fn of_this_process() -> Result<Settings, Failure> {
         api_endpoint,
         aes_in_hardware: aes_in_hardware(),
     })
-}
-
-fn jitter() -> Jitter {
-    let seed = fresh_entropy().derive("jitter");
-    Jitter::new(seed.expose().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte)))
 }
 
 fn not_started(error: &anyhow::Error) -> Failure {

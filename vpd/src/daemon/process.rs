@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use io_engine::{AwsLc, fresh_entropy};
+use io_engine::{AwsLc, StepWatch, fresh_entropy};
 use io_tokio::{Adapter, Clock};
 use proto_core::{
     Machine, Reason,
@@ -15,18 +15,15 @@ use proto_core::{
 use tokio::sync::mpsc;
 
 use super::{
-    disk, narrate,
+    narrate,
     question::{Question, Reply, ToSource},
 };
-
-/// A wall clock that is this far, in seconds, from where it should be was set, or the machine slept.
-const CLOCK_STEP: u64 = 5;
 
 /// The machine with everything around it.
 pub(super) struct Process {
     daemon: Daemon<Snow<AwsLc>>,
     clock: Clock,
-    wall: proto_core::WallClock,
+    steps: StepWatch,
     adapter: Adapter<Ask>,
     questions: mpsc::UnboundedReceiver<Question>,
     errands: mpsc::UnboundedReceiver<Input>,
@@ -64,7 +61,7 @@ impl Process {
         Self {
             daemon,
             clock,
-            wall,
+            steps: StepWatch::new(wall),
             adapter,
             questions,
             errands,
@@ -109,13 +106,9 @@ impl Process {
         }
     }
 
-    /// The monotonic clock stands still while the machine sleeps; the wall clock does not.
     fn notice_clock_step(&mut self) {
-        let now = self.clock.now();
-        let (expected, read) = (self.wall.unix_at(now).0, self.clock.wall());
-        if expected.abs_diff(read.unix_at(now).0) >= CLOCK_STEP {
-            self.wall = read;
-            self.tell(Input::Woke(read));
+        if let Some(wall) = self.steps.stepped(self.clock.now(), self.clock.wall()) {
+            self.tell(Input::Woke(wall));
         }
     }
 
@@ -186,8 +179,8 @@ impl Process {
             Output::Pairing(event) => self.spread(&event),
             Output::Attached(source, attached) => self.tell_source(source, ToSource::Attached(attached)),
             Output::ToSource(source, frame) => self.tell_source(source, ToSource::Frame(frame)),
-            Output::Look(errand, directory) => self.errand(move || Input::Looked(errand, disk::look(directory))),
-            Output::Change(errand, changes) => self.errand(move || Input::Changed(errand, disk::change(&changes))),
+            Output::Look(errand, directory) => self.errand(move || Input::Looked(errand, io_engine::look(directory))),
+            Output::Change(errand, changes) => self.errand(move || Input::Changed(errand, io_engine::change(&changes))),
             Output::Log(event) => narrate::event(&event),
         }
     }

@@ -1,7 +1,5 @@
 //! The viewer as a device: its own home, its own pairings, never a copy of the daemon's.
 
-use std::{fs, io, path::Path};
-
 use io_engine::{FileError, HomeLock, fresh_entropy};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
@@ -40,7 +38,7 @@ impl Device {
         })?;
         let clock = Clock::start();
         let config = files.read(&StateFile::Config).map_err(|error| from_files(&error))?;
-        let identities = read_identities(&files)?;
+        let identities = files.identities().map_err(|error| from_files(&error))?;
         let bindings = Bindings::boot(clock.now(), config.as_ref().map(SecretBytes::expose), identities, [])
             .map_err(|reason| Failure::about(reason, files.root().display()))?;
         let disk = Adapter::new(Some(files.clone()), Roots::default());
@@ -194,22 +192,6 @@ impl Device {
 /// A pairing takes every input at any time.
 fn tell(pairing: &mut Pairing, clock: &Clock, input: pairing::Input) {
     let _ = pairing.handle_input(clock.now(), input);
-}
-
-/// Every key in the folder of keys.
-fn read_identities(files: &io_engine::Home) -> Result<Vec<(StateFile, SecretBytes)>, Failure> {
-    let mut identities = Vec::new();
-    for name in names_in(&files.root().join("relay-identities")).map_err(|error| Failure::about(Reason::ConfigInvalid, error))? {
-        let Some(file) = StateFile::identity_at(&format!("relay-identities/{name}")) else { continue };
-        if let Some(bytes) = files.read(&file).map_err(|error| from_files(&error))? {
-            identities.push((file, bytes));
-        }
-    }
-    Ok(identities)
-}
-
-fn names_in(folder: &Path) -> io::Result<Vec<String>> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 fn from_files(error: &FileError) -> Failure {

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use io_engine::{AwsLc, aes_in_hardware, fresh_entropy};
+use io_engine::{AwsLc, aes_in_hardware, fresh_jitter};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
-    BindingId, Jitter, Machine as _, Reason, SessionId, Status,
+    BindingId, Machine as _, Reason, SessionId, Status,
     crypto::noise::Snow,
     uplink::{Ask, Settings},
     viewer::{Input, Output, Viewer},
@@ -93,9 +93,7 @@ impl Follower {
             aes_in_hardware: aes_in_hardware(),
         };
         let clock = Clock::start();
-        let seed = fresh_entropy().derive("jitter");
-        let jitter = Jitter::new(seed.expose().iter().fold(0, |sum, byte| (sum << 8) ^ u64::from(*byte)));
-        let viewer = Viewer::new(clock.now(), clock.wall(), &record, identity, &settings, &AwsLc, jitter)?;
+        let viewer = Viewer::new(clock.now(), clock.wall(), &record, identity, &settings, &AwsLc, fresh_jitter())?;
         let shown = if let Goal::This(session) = goal { Some(session) } else { None };
         let mut follower = Self {
             viewer,

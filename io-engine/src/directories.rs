@@ -1,4 +1,4 @@
-//! What consent wants to know and to change in bound directories. Blocking.
+//! What consent wants to know and to change in the directories of a user. All of this blocks.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -13,16 +13,19 @@ use proto_core::{
 };
 use rustix::{fs::OFlags, process::geteuid};
 
-/// What stands in `directory`.
-pub(super) fn look(directory: Directory) -> Looked {
+/// What stands in `directory`: the answer to `daemon::Output::Look`. Links are not followed, and files of others not believed.
+pub fn look(directory: Directory) -> Looked {
     let is_repository = fs::symlink_metadata(directory.join(REPOSITORY_MARK)).is_ok();
     let read = |file| read(Path::new(&directory.join(file)));
     let (local, workspace, ignore) = (read(LOCAL_FILE), read(WORKSPACE_FILE), read(IGNORE_FILE));
     Looked { directory, is_repository, local, workspace, ignore }
 }
 
-/// Carries the changes out, in their order, until one fails.
-pub(super) fn change(changes: &[Change]) -> Result<(), Reason> {
+/// Carries the changes out, in their order, until one fails: the answer to `daemon::Output::Change`.
+///
+/// # Errors
+/// [`Reason::StateNotWritten`]; what the operating system said about it is in the log.
+pub fn change(changes: &[Change]) -> Result<(), Reason> {
     changes
         .iter()
         .try_for_each(|change| match change {
