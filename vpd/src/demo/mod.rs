@@ -2,8 +2,6 @@
 //! wrapper and viewer are the real programs, each in a process of its own; the pairing is approved on the page that a person
 //! would use. It succeeds only when every promise held.
 
-mod browser;
-mod form;
 mod program;
 mod scan;
 mod session;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use browser::Browser;
 use data_encoding::HEXLOWER;
 use proto_core::local::PairEvent;
 use serde::Deserialize;
@@ -17,7 +18,6 @@ use tempfile::TempDir;
 use tokio::{process::Child, time};
 
 use super::{
-    browser::Browser,
     program::{Program, Talking, Words},
     tap::{Seen, Tap},
 };

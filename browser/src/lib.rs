@@ -1,5 +1,7 @@
 //! As much of a browser as it takes to press a button on the platform's pages: redirects, cookies, forms. So the demonstration
-//! goes through the very pages that a person would use.
+//! and the tests go through the very pages that a person would use.
+
+mod form;
 
 use std::collections::BTreeMap;
 
@@ -10,39 +12,49 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::{Url, form_urlencoded};
 
-use super::form::{self, Form};
+use form::Form;
 
 const MAX_PAGE: usize = 1024 * 1024;
 const MAX_REDIRECTS: usize = 5;
 
 /// A visitor with a jar of cookies.
 #[derive(Debug, Default)]
-pub(super) struct Browser {
+pub struct Browser {
     cookies: BTreeMap<String, String>,
 }
 
 /// What is on the screen.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub struct Page {
     url: Url,
     html: String,
 }
 
 impl Page {
     /// Whether a text stands on the page.
-    pub(super) fn says(&self, text: &str) -> bool {
+    pub fn says(&self, text: &str) -> bool {
         self.html.contains(text)
+    }
+
+    /// Where the first link leads whose path ends so.
+    pub fn link_to(&self, end: &str) -> Option<Url> {
+        self.url.join(&form::link_to(&self.html, end)?).ok()
+    }
+
+    /// The value of the radio button `name` whose label says `label`.
+    pub fn choice(&self, name: &str, label: &str) -> Option<String> {
+        form::choice(&self.html, name, label)
     }
 }
 
 impl Browser {
     /// Opens a page.
-    pub(super) async fn open(&mut self, url: &str) -> anyhow::Result<Page> {
+    pub async fn open(&mut self, url: &str) -> anyhow::Result<Page> {
         self.follow(Method::GET, url.parse().with_context(|| url.to_owned())?, String::new()).await
     }
 
     /// Fills the fields of the form with that action, leaves the others as the page has them, and presses its button.
-    pub(super) async fn submit(&mut self, page: &Page, action: &str, typed: &[(&str, &str)]) -> anyhow::Result<Page> {
+    pub async fn submit(&mut self, page: &Page, action: &str, typed: &[(&str, &str)]) -> anyhow::Result<Page> {
         let Form { fields, .. } =
             form::find(&page.html, action).with_context(|| format!("{}: no form for {action}", page.url))?;
         let typed_over = |name: &str| typed.iter().any(|(typed, _)| *typed == name);
