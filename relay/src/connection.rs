@@ -164,7 +164,10 @@ impl Task {
                     self.for_hub.push(hub::Input::Received(self.id, frame));
                 }
                 Output::Taken(weight) => self.for_hub.push(hub::Input::Taken(self.id, weight)),
-                Output::Renewed(token) => self.for_hub.push(hub::Input::Renewed(self.id, token)),
+                Output::Renewed(token) => {
+                    self.shared.journal.record(Entry { address: Some(self.address), ..Entry::new("credential renewed") });
+                    self.for_hub.push(hub::Input::Renewed(self.id, token));
+                }
                 Output::LookUp(errand, kid) => {
                     let keys = self.shared.keys.clone();
                     self.asked = Some(Box::pin(async move { Input::Key(errand, keys.look(kid).await) }));

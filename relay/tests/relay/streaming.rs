@@ -148,6 +148,7 @@ async fn a_credential_is_renewed_in_band() {
     device.claims.generation = 2;
     daemon.send(Head::Rotate { token: device.token() });
     assert_eq!(daemon.hear().await, Head::Rotated { generation: 2 }.into());
+    assert!(site.admin("/logs").await.contains("credential renewed"));
     let mut viewer = site.viewer("org", "viewer").connect(site.address, site.key).await.unwrap();
     assert_eq!(viewer.hear().await.body, device.token().expose().as_bytes());
 }
