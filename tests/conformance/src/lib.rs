@@ -7,6 +7,7 @@
 
 pub mod files;
 pub mod http;
+pub mod journeys;
 pub mod peer;
 pub mod timers;
 pub mod websocket;
@@ -76,6 +77,9 @@ macro_rules! suite {
         });
         $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
         $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });
+        $crate::suite!($subject<$crate::journeys::Ask>: journeys {
+            pair, killed_while_pairing, stream, relay_restarts, rotate, revoke, replace, unpair, unpair_without_platform, two_orgs
+        });
     };
     ($subject:ident: $area:ident { $($scenario:ident),* }) => {
         $crate::suite!($subject<$crate::Id>: $area { $($scenario),* });
