@@ -89,6 +89,7 @@ impl<N: Noise> Daemon<N> {
             bridges: BTreeMap::new(),
             spoken_to: BTreeSet::new(),
             pairing: None,
+            paired: None,
             lives: 0,
             ledger: Ledger::new(ledger),
             sessions,

@@ -139,16 +139,17 @@ impl<N: Noise> Daemon<N> {
 
     /// A pairing that has ended makes room for the next one.
     fn end_pairing(&mut self) {
-        let reason = match self.pairing.as_ref().map(|pairing| pairing.machine.status()) {
+        let failed = match self.pairing.as_ref().map(|pairing| pairing.machine.status()) {
             Some(Status::Finished) => None,
             Some(Status::Failed(reason)) => Some(*reason),
             _ => return,
         };
         self.pairing = None;
-        if let Some(reason) = reason {
+        let paired = self.paired.take();
+        if let Some(reason) = failed {
             self.log(Event::PairingFailed(reason));
-            self.outbox.push(Output::Pairing(PairEvent::Failed { reason }));
         }
+        self.outbox.extend(failed.map(|reason| PairEvent::Failed { reason }).or(paired).map(Output::Pairing));
     }
 
     fn bindings_said(&mut self, output: binding::Output) {
@@ -171,7 +172,7 @@ impl<N: Noise> Daemon<N> {
         if let Some(org) = self.bindings.get(id).map(binding::Binding::workspace) {
             self.log(Event::Paired(org.clone()));
             let refreshed = self.bindings.iter().filter(|(other, _)| other.org == id.org).count() > 1;
-            self.outbox.push(Output::Pairing(PairEvent::Paired { org, refreshed }));
+            self.paired = Some(PairEvent::Paired { org, refreshed });
         }
     }
 

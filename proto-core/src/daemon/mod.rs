@@ -32,7 +32,7 @@ use state::{Living, Task};
 
 use crate::{
     BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Status, WallClock, binding::Bindings, bridge::Bridge,
-    crypto::noise::Noise, pairing::Pairing, uplink,
+    crypto::noise::Noise, local::PairEvent, pairing::Pairing, uplink,
 };
 
 /// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
@@ -54,6 +54,8 @@ pub struct Daemon<N> {
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
     spoken_to: BTreeSet<BindingId>,
     pairing: Option<Living<Pairing>>,
+    /// How the pairing came out: said once it has ended, because whoever hears it may begin the next one at once.
+    paired: Option<PairEvent>,
     /// How many bridges and pairings there were.
     lives: u32,
     ledger: Ledger,

@@ -71,6 +71,20 @@ fn a_cancelled_pairing_makes_room_for_the_next() {
     assert!(world.laptop.pairing.iter().any(|event| matches!(event, PairEvent::Code(code) if code.code != first)));
 }
 
+/// D1: whoever is told that a pairing is through can begin the next one at once.
+#[test]
+fn a_pairing_that_is_through_makes_room_for_the_next() {
+    let mut world = World::with(&["acme", "beta"]);
+    world.pair(PairingMode::New, None).unwrap();
+    world.approve("acme");
+    while !world.pairing_ended() {
+        if !world.step() {
+            world.wait();
+        }
+    }
+    assert_eq!(world.pair(PairingMode::Add, None), Ok(Answer::Done));
+}
+
 /// PAIR-2, PAIR-7: what the platform answers to a pairing that was cancelled is no answer to the one after it.
 #[test]
 fn a_late_answer_to_a_cancelled_pairing_counts_for_nothing() {
