@@ -226,6 +226,8 @@ pub fn replace<S: Subject<Ask>>() {
     laptop.bind(&repository, "acme");
     let session = laptop.run(&repository, "old");
     laptop.write(session, b"old, ");
+    // The key is the daemon's to give, and goes with the binding: whoever wants to see the session has to have it by then.
+    until((&mut laptop, &mut viewer), "the beginning is shown", |(_, viewer)| viewer.output(session) == b"old, ");
 
     laptop.pair(&mut site, PairingMode::Replace, OTHER);
     assert_eq!(laptop.orgs(), [(ORG.to_owned(), false), (OTHER.to_owned(), true)]);
