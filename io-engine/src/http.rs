@@ -27,6 +27,9 @@ const HEAD_MAX: usize = 64 * 1024;
 /// Room for the request line and the headers that are added to the caller's.
 const REQUEST_HEAD_EXTRA: usize = 1024;
 
+/// The most that a line between chunks, or a trailer, may take.
+const LINE_MAX: usize = 8 * 1024;
+
 /// How much of a body is decoded at a time.
 const PIECE: usize = 4096;
 
@@ -122,8 +125,11 @@ impl HttpCall {
             }
         }
         self.received.drain(..at);
-        let ended = call.can_proceed() && call.body_mode() != BodyMode::CloseDelimited;
-        Ok(if ended { finish(answer, body) } else { Stage::Body(call, answer, body) })
+        if call.can_proceed() && call.body_mode() != BodyMode::CloseDelimited {
+            return Ok(finish(answer, body));
+        }
+        // What is left is the beginning of a line.
+        if self.received.len() > LINE_MAX { Err(NetFault::TooLarge) } else { Ok(Stage::Body(call, answer, body)) }
     }
 
     fn fitting(&self, length: u64) -> Result<usize, NetFault> {

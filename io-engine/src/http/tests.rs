@@ -164,3 +164,13 @@ fn what_would_break_out_of_the_request_is_refused() {
         assert_eq!(HttpCall::new(&request).unwrap_err(), NetFault::BadUrl);
     }
 }
+
+/// A peer that sends a line without an end fills no memory.
+#[test]
+fn lines_between_chunks_are_bounded() {
+    for start in ["", "1\r\nx\r\n", "0\r\nX: "] {
+        let mut endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{start}").into_bytes();
+        endless.extend([b'1'; 2 * LINE_MAX]);
+        assert_eq!(answer_to(&get(100_000), &endless), Err(NetFault::TooLarge), "{start}");
+    }
+}
