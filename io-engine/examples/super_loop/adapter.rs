@@ -73,9 +73,13 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     /// What happens next; `None` once the deadline is reached and nothing has happened.
     pub(crate) fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {
         loop {
-            let progress = self.turn();
+            // What was read is taken before anything more is: a machine that does not keep up makes the other side wait.
             if let Some(happening) = self.happenings.pop_front() {
                 return Some(happening);
+            }
+            let progress = self.turn();
+            if !self.happenings.is_empty() {
+                continue;
             }
             if deadline.is_some_and(|deadline| deadline.at <= self.now()) {
                 return None;
