@@ -9,12 +9,9 @@ use std::{
 };
 
 use async_std::channel::{Sender, unbounded};
-use futures_util::{
-    future::AbortHandle,
-    stream::{FuturesUnordered, SelectAll, Stream, StreamExt, abortable},
-};
+use futures_util::stream::{FuturesUnordered, SelectAll, Stream, StreamExt};
 use io_engine::{FileJob, Home, Links, Roots};
-use proto_core::effect::{Connect, Effect, Happening, HttpRequest};
+use proto_core::effect::{Close, Connect, Effect, Happening, HttpRequest};
 
 use crate::{
     client, files,
@@ -27,17 +24,12 @@ use crate::{
 /// while nobody does, and dropping the adapter ends it all and closes its sockets. [`Adapter::shutdown`] does so in good order.
 pub struct Adapter<I> {
     roots: Roots,
-    links: Links<I, Owned>,
+    /// The orders for each WebSocket that this side has not heard the end of. Without them it is let go of.
+    links: Links<I, Sender<Order>>,
     files: Sender<(I, FileJob)>,
     requests: FuturesUnordered<Pin<Box<dyn Future<Output = Happening<I>> + Send>>>,
     /// The WebSockets and the files: what a shutdown waits for.
     lasting: SelectAll<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>,
-}
-
-/// A WebSocket that this side has not heard the end of.
-struct Owned {
-    orders: Sender<Order>,
-    stop: AbortHandle,
 }
 
 /// What was told, and of which generation of WebSockets; 0 for everything else.
@@ -72,7 +64,11 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     /// Finishes what was to be stored, closes the WebSockets normally, and drops HTTP requests.
     pub async fn shutdown(self) {
         let Self { links, files, requests, mut lasting, .. } = self;
-        drop((links, files, requests));
+        for orders in links.iter() {
+            // Its end may be there and not have been told yet.
+            let _ = orders.try_send(Order::Close(Close::Normal));
+        }
+        drop((files, requests));
         while lasting.next().await.is_some() {}
     }
 
@@ -100,23 +96,19 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
 
     fn open(&mut self, id: I, connect: Connect) {
         let Self { roots, links, lasting, .. } = self;
-        let replaced = links.open(id.clone(), |generation| {
+        links.open(id.clone(), |generation| {
             let (orders, taken) = unbounded();
             let told = link::serve(connect, roots.clone(), taken);
-            let (told, stop) = abortable(told.map(move |happening| (generation, happening.with_id(id.clone()))));
-            lasting.push(Box::pin(told));
-            Owned { orders, stop }
+            lasting.push(Box::pin(told.map(move |happening| (generation, happening.with_id(id.clone())))));
+            orders
         });
-        if let Some(old) = replaced {
-            old.stop.abort();
-        }
     }
 
     /// An order for a WebSocket whose end is known came too late, and is nobody's loss.
     fn order(&self, id: &I, order: Order) {
-        if let Some(link) = self.links.get(id) {
+        if let Some(orders) = self.links.get(id) {
             // Its end may be there and not have been told yet.
-            let _ = link.orders.try_send(order);
+            let _ = orders.try_send(order);
         } else {
             tracing::debug!(?id, "no such WebSocket any more");
         }

@@ -3,20 +3,20 @@
 //!
 //! - [`Adapter`] performs a machine's effects and tells what came of them; [`Clock`] tells the time and wakes at deadlines;
 //!   [`drive`] is the loop around a machine.
-//! - [`connect`], [`connect_over`] and [`connect_unix`] open one WebSocket, a [`ClientSocket`].
-//! - [`request`], [`request_over`] and [`request_unix`] are one HTTP request each.
+//! - [`connect`] and [`connect_over`] open one WebSocket, a [`ClientSocket`]; [`request`] is one HTTP request. Both are the
+//!   engine's, over [`AsyncStd`].
 
 mod adapter;
 mod client;
 mod clock;
-mod dial;
 mod files;
 mod link;
-mod socket;
+mod runtime;
 mod stream;
 
 pub use adapter::Adapter;
-pub use client::{connect, connect_over, connect_unix, request, request_over, request_unix};
+pub use client::{ClientSocket, connect, connect_over, request};
 pub use clock::Clock;
 pub use io_engine::{Host, Roots, drive};
-pub use socket::ClientSocket;
+pub use runtime::AsyncStd;
+pub use stream::Stream;

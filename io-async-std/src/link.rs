@@ -19,7 +19,7 @@ pub(crate) enum Order {
     Close(Close),
 }
 
-/// Opens the WebSocket and serves it until it is closed. Without an owner (no more orders can come) it is closed normally.
+/// Opens the WebSocket and serves it until it is closed. Without an owner (no more orders can come) it is dropped at once.
 pub(crate) fn serve(connect: Connect, roots: Roots, orders: Receiver<Order>) -> impl Stream<Item = Happening<()>> {
     stream::unfold(Stage::Opening(connect, roots, orders), Stage::next)
 }
@@ -38,7 +38,7 @@ impl Stage {
                 Err(closed) => (Happening::Closed((), closed), Self::Ended),
             }),
             Self::Open(mut socket, mut orders) => {
-                let happening = exchange(&mut socket, &mut orders).await;
+                let happening = exchange(&mut socket, &mut orders).await?;
                 let ended = matches!(happening, Happening::Closed(..));
                 Some((happening, if ended { Self::Ended } else { Self::Open(socket, orders) }))
             }
@@ -65,17 +65,14 @@ async fn given_up(orders: &mut Receiver<Order>) {
 }
 
 /// Takes all orders before the socket gets its turn: what they send goes out in one write.
-async fn exchange(socket: &mut ClientSocket<TcpStream>, orders: &mut Receiver<Order>) -> Happening<()> {
+async fn exchange(socket: &mut ClientSocket<TcpStream>, orders: &mut Receiver<Order>) -> Option<Happening<()>> {
     poll_fn(|cx| {
         loop {
             match orders.poll_next_unpin(cx) {
                 Poll::Ready(Some(Order::Send(message))) => socket.send(message),
                 Poll::Ready(Some(Order::Close(close))) => socket.close(close),
-                Poll::Ready(None) => {
-                    socket.close(Close::Normal);
-                    return socket.poll_next(cx);
-                }
-                Poll::Pending => return socket.poll_next(cx),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return socket.poll_next(cx).map(Some),
             }
         }
     })

@@ -9,8 +9,9 @@ use std::{
 use async_std::io::{Read, Write};
 use io_engine::ByteStream;
 
+/// A byte stream with the traits of `futures-io`, as the engine sees it.
 #[derive(Debug)]
-pub(crate) struct Stream<S>(pub(crate) S);
+pub struct Stream<S>(pub(crate) S);
 
 impl<S: Read + Write + Unpin> ByteStream for Stream<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

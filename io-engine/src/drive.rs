@@ -2,11 +2,12 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
     task::{Context, Poll},
 };
 
 use proto_core::{Deadline, Instant, Machine, Misuse, Status};
+
+use crate::runtime::before;
 
 /// After how many turns the loop lets others run, however many facts wait.
 const TURNS: u32 = 64;
@@ -44,23 +45,13 @@ pub async fn drive<M: Machine>(machine: &mut M, timer: &mut impl Timer, host: &m
         if turn == TURNS {
             let_others_run().await;
         }
-        let fact = fact_or_deadline(host.fact(), timer.sleep_until(machine.poll_timeout())).await;
+        let fact = before(timer.sleep_until(machine.poll_timeout()), host.fact()).await;
         let now = timer.now();
         fire_due(machine, now, host);
         if let Some(Err(misuse)) = fact.map(|fact| machine.handle_input(now, fact)) {
             host.refused(misuse);
         }
     }
-}
-
-/// The fact, or `None` when the deadline comes first.
-async fn fact_or_deadline<F>(fact: impl Future<Output = F>, deadline: impl Future<Output = ()>) -> Option<F> {
-    let (mut fact, mut deadline) = (pin!(fact), pin!(deadline));
-    poll_fn(|cx| match fact.as_mut().poll(cx) {
-        Poll::Ready(fact) => Poll::Ready(Some(fact)),
-        Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
-    })
-    .await
 }
 
 async fn let_others_run() {

@@ -18,9 +18,12 @@
 //! 3. Read, hand it to [`Transducer::receive`] (or [`Transducer::receive_end`], or [`Transducer::fail`]), go to 1.
 //!
 //! [`Driven`] is that loop over any runtime's [`ByteStream`], and [`drive`] the loop around a machine with any runtime's [`Timer`].
+//! Where a runtime has futures, [`request`], [`connect`] and [`Socket`] do the rest over its [`Runtime`].
 
+mod client;
 mod clock;
 mod connection;
+mod dial;
 mod directories;
 mod drive;
 mod driven;
@@ -31,11 +34,14 @@ mod http;
 mod links;
 mod primitives;
 mod roots;
+mod runtime;
+mod socket;
 mod target;
 mod tls;
 mod transducer;
 mod websocket;
 
+pub use client::{ClientSocket, connect, connect_over, request};
 pub use clock::{StepWatch, SystemClock, wall_clock};
 pub use connection::Connection;
 pub use directories::{change, look};
@@ -47,6 +53,8 @@ pub use http::HttpCall;
 pub use links::Links;
 pub use primitives::{AwsLc, aes_in_hardware};
 pub use roots::Roots;
+pub use runtime::Runtime;
+pub use socket::Socket;
 pub use target::{ATTEMPT_DELAY, Target, connect_fault};
 pub use tls::{ServerKey, Tls, TlsSetupError, Trust};
 pub use transducer::{MessageSocket, Transducer};

@@ -47,9 +47,9 @@ impl<I: Eq + Hash, L> Links<I, L> {
         Some(happening)
     }
 
-    /// Lets go of all of them.
-    pub fn clear(&mut self) {
-        self.live.clear();
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &L> {
+        self.live.values().map(|(_, link)| link)
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{fmt::Debug, hash::Hash};
 
 use io_engine::{FileJob, Home, Links, Roots};
-use proto_core::effect::{Effect, Happening};
+use proto_core::effect::{Close, Connect, Effect, Happening};
 use tokio::{
     sync::mpsc,
-    task::{AbortHandle, JoinError, JoinSet},
+    task::{JoinError, JoinSet},
 };
 
 use crate::{
@@ -25,7 +25,8 @@ const WAITING: usize = 32;
 pub struct Adapter<I> {
     roots: Roots,
     tasks: Tasks<I>,
-    links: Links<I, Owned>,
+    /// The orders for each WebSocket that this side has not heard the end of. Without them its task lets go of it.
+    links: Links<I, mpsc::UnboundedSender<Order>>,
     happenings: mpsc::Receiver<Told<I>>,
 }
 
@@ -36,13 +37,6 @@ struct Tasks<I> {
     lasting: JoinSet<()>,
     files: mpsc::UnboundedSender<(I, FileJob)>,
     reports: Reports<I>,
-}
-
-/// A WebSocket that this side has not heard the end of.
-#[derive(Debug)]
-struct Owned {
-    orders: mpsc::UnboundedSender<Order>,
-    task: AbortHandle,
 }
 
 /// What was told, and of which generation of WebSockets; 0 for everything else.
@@ -104,11 +98,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
                     let _ = reports.tell(happening).await;
                 });
             }
-            Effect::Connect(id, connect) => {
-                let (orders, taken) = mpsc::unbounded_channel();
-                let link = Link { connect, roots: self.roots.clone(), orders: taken };
-                self.open(id, link, orders);
-            }
+            Effect::Connect(id, connect) => self.open(id, connect),
             Effect::Send(id, message) => self.order(&id, Order::Send(message)),
             Effect::Close(id, close) => self.order(&id, Order::Close(close)),
             Effect::Store(id, file, contents) => self.file(id, FileJob::Store(file, contents)),
@@ -133,7 +123,10 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
 
     /// Finishes what was to be stored, closes the WebSockets normally, and drops HTTP requests.
     pub async fn shutdown(mut self) {
-        self.links.clear();
+        for orders in self.links.iter() {
+            // The task may have ended with its report still on its way.
+            let _ = orders.send(Order::Close(Close::Normal));
+        }
         self.happenings.close();
         let Tasks { mut lasting, files, .. } = self.tasks;
         drop(files);
@@ -142,22 +135,22 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
         }
     }
 
-    fn open(&mut self, id: I, link: Link, orders: mpsc::UnboundedSender<Order>) {
-        let Self { tasks, links, .. } = self;
-        let replaced = links.open(id.clone(), |generation| {
+    fn open(&mut self, id: I, connect: Connect) {
+        let Self { roots, tasks, links, .. } = self;
+        links.open(id.clone(), |generation| {
+            let (orders, taken) = mpsc::unbounded_channel();
+            let link = Link { connect, roots: roots.clone(), orders: taken };
             let reports = Reports { generation, sender: tasks.reports.sender.clone() };
-            Owned { orders, task: tasks.lasting.spawn(link::serve(id, link, reports)) }
+            tasks.lasting.spawn(link::serve(id, link, reports));
+            orders
         });
-        if let Some(old) = replaced {
-            old.task.abort();
-        }
     }
 
     /// An order for a WebSocket whose end is known came too late, and is nobody's loss.
     fn order(&self, id: &I, order: Order) {
-        if let Some(link) = self.links.get(id) {
+        if let Some(orders) = self.links.get(id) {
             // The task may have ended with its report still on its way.
-            let _ = link.orders.send(order);
+            let _ = orders.send(order);
         } else {
             tracing::debug!(?id, "no such WebSocket any more");
         }

@@ -1,71 +1,38 @@
-//! Clients: one HTTP request, or one WebSocket, over TCP, TLS or a Unix socket.
+//! Sockets and requests on tokio, for whoever wants to wait for them directly.
 
-use std::{path::Path, time::Duration};
-
-use io_engine::{Connection, Driven, HttpCall, Roots, WebSocketClient, connect_fault};
+use bytes::Bytes;
+use io_engine::{Connection, Roots, WebSocket, WebSocketClient};
 use proto_core::{
     Entropy,
-    effect::{Closed, Connect, Happening, HttpAnswer, HttpRequest, NetFault},
+    effect::{Connect, HttpAnswer, HttpRequest, NetFault},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::UnixStream,
-    time::timeout,
+    net::TcpStream,
 };
 
-use crate::{Socket, dial, stream::Stream};
+use crate::{Stream, Tokio};
+
+/// A WebSocket over any of tokio's byte streams.
+pub type Socket<S, T = WebSocket> = io_engine::Socket<Tokio, Stream<S>, T>;
 
 /// A client's WebSocket over `S`.
 pub type ClientSocket<S> = Socket<S, Connection<WebSocketClient>>;
 
-/// Sends one HTTP request and gives its whole answer, whatever its status.
+/// [`io_engine::request`] on tokio.
 ///
 /// # Errors
 /// Why there was no answer; [`NetFault::TimedOut`] when the request's own timeout passed.
 pub async fn request(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
-    within(request.timeout, async {
-        let (target, call) = HttpCall::new(request)?;
-        let connection = Connection::to(&target, call, roots)?;
-        Driven::new(Stream(dial::dial(&target).await?), connection).next().await
-    })
-    .await
+    io_engine::request::<Tokio>(request, roots).await
 }
 
-/// [`request`] over a stream that is connected already. The URL's scheme has to be `http`; its host goes into `Host`.
-///
-/// # Errors
-/// As for [`request`].
-pub async fn request_over<S>(stream: S, request: &HttpRequest) -> Result<HttpAnswer, NetFault>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    within(request.timeout, async {
-        let (target, call) = HttpCall::new(request)?;
-        Driven::new(Stream(stream), Connection::to_plain(&target, call)?).next().await
-    })
-    .await
-}
-
-/// [`request`] over the Unix socket at `path`. The URL says `http://localhost/…`.
-///
-/// # Errors
-/// As for [`request`]; [`NetFault::Refused`] when nobody listens there.
-pub async fn request_unix(path: &Path, request: &HttpRequest) -> Result<HttpAnswer, NetFault> {
-    let stream = UnixStream::connect(path).await.map_err(|error| connect_fault(&error))?;
-    request_over(stream, request).await
-}
-
-/// Opens a WebSocket, up to the end of the upgrade. The entropy is fresh, for the handshake that follows.
+/// [`io_engine::connect`] on tokio.
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<tokio::net::TcpStream>, Entropy), NetFault> {
-    within(connect.timeout, async {
-        let (target, client) = WebSocketClient::new(connect)?;
-        let connection = Connection::to(&target, client, roots)?;
-        opened(Socket::over(dial::dial(&target).await?, connection)).await
-    })
-    .await
+pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), NetFault> {
+    io_engine::connect::<Tokio>(connect, roots).await
 }
 
 /// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `Host`.
@@ -76,33 +43,13 @@ pub async fn connect_over<S>(stream: S, connect: &Connect) -> Result<(ClientSock
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    within(connect.timeout, async {
-        let (target, client) = WebSocketClient::new(connect)?;
-        opened(Socket::over(stream, Connection::to_plain(&target, client)?)).await
-    })
-    .await
+    io_engine::connect_over(Stream(stream), connect).await
 }
 
-/// [`connect`] over the Unix socket at `path`. The URL says `ws://localhost/…`.
-///
-/// # Errors
-/// As for [`connect`]; [`NetFault::Refused`] when nobody listens there.
-pub async fn connect_unix(path: &Path, connect: &Connect) -> Result<(ClientSocket<UnixStream>, Entropy), NetFault> {
-    let stream = UnixStream::connect(path).await.map_err(|error| connect_fault(&error))?;
-    connect_over(stream, connect).await
-}
-
-async fn opened<S>(mut socket: ClientSocket<S>) -> Result<(ClientSocket<S>, Entropy), NetFault>
+/// The server's end of a stream that was upgraded: see [`io_engine::Socket::accept`].
+pub fn accept<S>(stream: S, read_already: Bytes, max_message: usize) -> Socket<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match socket.next().await {
-        Happening::Connected((), entropy) => Ok((socket, entropy)),
-        Happening::Closed((), Closed::Fault(fault)) => Err(fault),
-        _ => Err(NetFault::Broken),
-    }
-}
-
-async fn within<A>(limit: Duration, work: impl Future<Output = Result<A, NetFault>>) -> Result<A, NetFault> {
-    timeout(limit, work).await.unwrap_or(Err(NetFault::TimedOut))
+    Socket::accept(Stream(stream), read_already, max_message)
 }

@@ -2,20 +2,20 @@
 //!
 //! - [`Adapter`] performs a machine's effects and tells what came of them; [`Clock`] tells the time and wakes at deadlines;
 //!   [`drive`] is the loop around a machine.
-//! - [`Socket`] is one WebSocket over any byte stream, for servers after an upgrade and for clients ([`connect_over`]).
-//! - [`request`], [`request_over`] and [`request_unix`] are one HTTP request each.
+//! - [`Socket`] is one WebSocket over any byte stream, for servers after an upgrade ([`accept`]) and for clients ([`connect`],
+//!   [`connect_over`]); [`request`] is one HTTP request. Both are the engine's, over [`Tokio`].
 
 mod adapter;
 mod client;
 mod clock;
-mod dial;
 mod files;
 mod link;
-mod socket;
+mod runtime;
 mod stream;
 
 pub use adapter::Adapter;
-pub use client::{ClientSocket, connect, connect_over, connect_unix, request, request_over, request_unix};
+pub use client::{ClientSocket, Socket, accept, connect, connect_over, request};
 pub use clock::Clock;
 pub use io_engine::{Host, Roots, drive};
-pub use socket::Socket;
+pub use runtime::Tokio;
+pub use stream::Stream;

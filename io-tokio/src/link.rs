@@ -24,7 +24,7 @@ pub(crate) struct Link {
 }
 
 /// Opens the WebSocket and serves it until it is closed, and that was told. Without an owner (no more orders can come) it is
-/// closed normally.
+/// dropped at once.
 pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) {
     let outcome = tokio::select! {
         opened = client::connect(&link.connect, &link.roots) => opened.map_err(Closed::Fault),
@@ -55,13 +55,14 @@ async fn exchange<I: Clone>(
     reports: &Reports<I>,
 ) {
     let mut batch = Vec::new();
-    let mut owned = true;
     let mut untold = None;
     loop {
         tokio::select! {
-            taken = orders.recv_many(&mut batch, BATCH), if owned => {
-                owned = taken > 0;
-                carry_out(&mut socket, &mut batch, owned);
+            taken = orders.recv_many(&mut batch, BATCH) => {
+                if taken == 0 {
+                    return;
+                }
+                carry_out(&mut socket, &mut batch);
             }
             happening = socket.next_with(untold.is_none()) => untold = Some(happening),
             room = reports.room(), if untold.is_some() => {
@@ -78,14 +79,11 @@ async fn exchange<I: Clone>(
     }
 }
 
-fn carry_out(socket: &mut ClientSocket<TcpStream>, batch: &mut Vec<Order>, owned: bool) {
+fn carry_out(socket: &mut ClientSocket<TcpStream>, batch: &mut Vec<Order>) {
     for order in batch.drain(..) {
         match order {
             Order::Send(message) => socket.send(message),
             Order::Close(close) => socket.close(close),
         }
-    }
-    if !owned {
-        socket.close(Close::Normal);
     }
 }

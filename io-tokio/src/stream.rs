@@ -9,8 +9,9 @@ use std::{
 use io_engine::ByteStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// A byte stream of tokio, as the engine sees it.
 #[derive(Debug)]
-pub(crate) struct Stream<S>(pub(crate) S);
+pub struct Stream<S>(pub(crate) S);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream for Stream<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -1,13 +1,13 @@
-//! HTTP requests over real sockets: TCP, TLS, Unix.
+//! HTTP requests over real sockets: TCP, TLS.
 
 mod servers;
 
 use std::time::Duration;
 
-use io_tokio::{Roots, request, request_unix};
+use io_tokio::{Roots, request};
 use proto_core::effect::{HttpRequest, NetFault};
-use servers::{app, canned, http, serve, tls_echo};
-use tokio::net::{TcpListener, UnixListener};
+use servers::{canned, http, serve, tls_echo};
+use tokio::net::TcpListener;
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| at.to_le_bytes()[0]).collect()
@@ -83,18 +83,4 @@ async fn a_server_that_is_not_trusted_gets_nothing() {
     assert_eq!(request(&unknown_root, &Roots::default()).await, Err(NetFault::Tls));
     let wrong_name = http(format!("https://{address}/"), None);
     assert_eq!(request(&wrong_name, &roots).await, Err(NetFault::Tls));
-}
-
-#[tokio::test]
-async fn a_request_over_a_unix_socket_is_answered() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("vpd.sock");
-    let hello = http("http://localhost/hello".to_owned(), None);
-    assert_eq!(request_unix(&path, &hello).await, Err(NetFault::Refused));
-    let listener = UnixListener::bind(&path).unwrap();
-    tokio::spawn(async move { axum::serve(listener, app().0).await });
-    let answer = request_unix(&path, &hello).await.unwrap();
-    assert_eq!((answer.status, answer.body.expose()), (200, &b"hello"[..]));
-    let secure = http("https://localhost/hello".to_owned(), None);
-    assert_eq!(request_unix(&path, &secure).await, Err(NetFault::BadUrl));
 }

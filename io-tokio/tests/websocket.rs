@@ -5,7 +5,7 @@ mod servers;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use io_tokio::{ClientSocket, Roots, Socket, connect, connect_over, connect_unix};
+use io_tokio::{ClientSocket, Roots, Socket, accept, connect, connect_over};
 use proto_core::{
     Reason,
     effect::{Close, Closed, Connect, Happening, NetFault},
@@ -13,7 +13,7 @@ use proto_core::{
 use servers::{LIMIT, app, echo, serve, to_the_end, websocket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     time::{Instant, timeout},
 };
 
@@ -108,7 +108,7 @@ async fn in_memory(capacity: usize) -> (ClientSocket<DuplexStream>, Socket<Duple
         far
     };
     let (client, far) = tokio::join!(connect_over(near, &wanted), answer);
-    let mut server = Socket::accept(far, Bytes::new(), LIMIT);
+    let mut server = accept(far, Bytes::new(), LIMIT);
     assert!(matches!(server.next().await, Happening::Connected((), _)));
     (client.unwrap().0, server)
 }
@@ -200,11 +200,10 @@ async fn a_websocket_runs_over_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vpd.sock");
     let wanted = websocket("ws://localhost/ws".to_owned());
-    assert_eq!(connect_unix(&path, &wanted).await.unwrap_err(), NetFault::Refused);
     let listener = UnixListener::bind(&path).unwrap();
     let (app, mut sockets) = app();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let (mut client, _) = connect_unix(&path, &wanted).await.unwrap();
+    let (mut client, _) = connect_over(UnixStream::connect(&path).await.unwrap(), &wanted).await.unwrap();
     tokio::spawn(echo(sockets.recv().await.unwrap()));
     let messages = [Bytes::from("keystroke")];
     assert_eq!(exchange(&mut client, &messages).await, (messages.to_vec(), 1));

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use io_engine::AwsLc;
-use io_tokio::{Clock, Socket};
+use io_tokio::{Clock, Socket, accept};
 use proto_core::{
     Entropy, Machine as _, Reason,
     crypto::noise::Snow,
@@ -37,7 +37,7 @@ type Asked = Pin<Box<dyn Future<Output = Input> + Send>>;
 
 /// Serves an upgraded connection to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read_already: Bytes, address: IpAddr, slot: Slot) {
-    let mut socket = Socket::accept(stream, read_already, FIRST_MESSAGE_MAX);
+    let mut socket = accept(stream, read_already, FIRST_MESSAGE_MAX);
     let Happening::Connected((), entropy) = socket.next().await else { return };
     let task = Task::new(shared, socket, &entropy, address, slot);
     Box::pin(task.run()).await;

@@ -11,7 +11,7 @@ use std::{
 use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use io_tokio::Socket;
+use io_tokio::{Socket, accept};
 use proto_core::{
     Reason, SessionId,
     api::Workspace,
@@ -74,7 +74,7 @@ impl FakeDaemon {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let stream = TokioIo::new(upgrade.await.unwrap());
-            self.attend(Socket::accept(stream, Bytes::new(), FRAME_MAX_DEFAULT)).await;
+            self.attend(accept(stream, Bytes::new(), FRAME_MAX_DEFAULT)).await;
         });
         response.map(|()| Body::empty())
     }

@@ -15,7 +15,7 @@ use axum::{
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use io_engine::{Trust, answer_upgrade};
-use io_tokio::{Roots, Socket};
+use io_tokio::{Roots, Socket, accept};
 use proto_core::{
     effect::{Connect, Happening, HttpRequest, Method},
     secret::SecretBytes,
@@ -62,7 +62,7 @@ fn upgrade(request: Request, accepted: mpsc::UnboundedSender<Accepted>) -> Respo
         Ok(answer) => {
             tokio::spawn(async move {
                 let stream = hyper::upgrade::on(request).await.unwrap();
-                let _ = accepted.send(Socket::accept(TokioIo::new(stream), Bytes::new(), LIMIT));
+                let _ = accepted.send(accept(TokioIo::new(stream), Bytes::new(), LIMIT));
             });
             answer
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use io_engine::answer_upgrade;
-use io_tokio::Socket;
+use io_tokio::{Socket, accept};
 use proto_core::{
     effect::{Close, Happening},
     local::Attach,
@@ -29,7 +29,7 @@ pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Req
         Ok(answer) => {
             tokio::spawn(async move {
                 if let Ok(stream) = upgrade.await {
-                    let socket = Socket::accept(TokioIo::new(stream), Bytes::new(), FRAME_MAX_DEFAULT);
+                    let socket = accept(TokioIo::new(stream), Bytes::new(), FRAME_MAX_DEFAULT);
                     serve(socket, &questions).await;
                 }
             });

@@ -171,7 +171,7 @@ mod tests {
 
     use axum::{Router, body::Body, extract::Request, routing::get};
     use hyper_util::rt::TokioIo;
-    use io_tokio::{Roots, Socket};
+    use io_tokio::{Roots, accept};
     use proto_core::effect::Connect;
 
     use super::*;
@@ -182,7 +182,7 @@ mod tests {
             let response = io_engine::answer_upgrade(&request).unwrap();
             let upgrade = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {
-                let mut socket = Socket::accept(TokioIo::new(upgrade.await.unwrap()), Bytes::new(), MAX_MESSAGE);
+                let mut socket = accept(TokioIo::new(upgrade.await.unwrap()), Bytes::new(), MAX_MESSAGE);
                 loop {
                     match socket.next().await {
                         Happening::Received((), message) => socket.send(message),

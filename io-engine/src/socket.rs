@@ -1,34 +1,29 @@
-//! One WebSocket, for whoever wants to wait for it directly: the relay's connections, the daemon's local interface.
+//! One WebSocket, for whoever wants to wait for it directly: an adapter, the relay's connections, the daemon's local interface.
 
 use std::{
+    fmt,
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use io_engine::{Driven, LINGER, MessageSocket, Transducer, WebSocket};
 use proto_core::effect::{Close, Happening};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Sleep, sleep},
-};
 
-use crate::stream::Stream;
+use crate::{ByteStream, Driven, LINGER, MessageSocket, Runtime, Transducer, WebSocket};
 
-/// A WebSocket over the byte stream `S`. It makes progress while somebody waits for [`Socket::next`], in both directions; what
-/// is queued in between is written in few large writes. Reading stops while nobody waits, so a slow consumer slows its sender
-/// down. An idle one holds no buffer.
-#[derive(Debug)]
-pub struct Socket<S, T = WebSocket> {
-    driven: Driven<Stream<S>, T>,
+/// A WebSocket over the byte stream `S`, with the timers of `R`. It makes progress while somebody waits for [`Socket::next`],
+/// in both directions; what is queued in between is written in few large writes. Reading stops while nobody waits, so a slow
+/// consumer slows its sender down. An idle one holds no buffer.
+pub struct Socket<R: Runtime, S, T = WebSocket> {
+    driven: Driven<S, T>,
     /// Runs while the WebSocket closes.
-    linger: Option<Pin<Box<Sleep>>>,
+    linger: Option<R::Sleep>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<R: Runtime, S: ByteStream> Socket<R, S> {
     /// The server's end of a stream that was upgraded, say by hyper, with the answer of
-    /// [`answer_upgrade`](io_engine::answer_upgrade). `read_already` is what the server read beyond the request, taken by value
+    /// [`answer_upgrade`](crate::answer_upgrade). `read_already` is what the server read beyond the request, taken by value
     /// because it often holds on to the server's whole read buffer. A longer message than `max_message` ends it with
     /// [`NetFault::TooLarge`](proto_core::effect::NetFault::TooLarge).
     #[expect(clippy::needless_pass_by_value, reason = "see above: it has to be dropped")]
@@ -44,9 +39,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
-    pub(crate) const fn over(stream: S, socket: T) -> Self {
-        Self { driven: Driven::new(Stream(stream), socket), linger: None }
+impl<R: Runtime, S: ByteStream, T: MessageSocket> Socket<R, S, T> {
+    /// `socket` over `stream`, which is connected.
+    pub const fn over(stream: S, socket: T) -> Self {
+        Self { driven: Driven::new(stream, socket), linger: None }
     }
 
     /// Queues one binary message; [`Socket::next`] writes it, and tells with [`Happening::Sent`] when the stream took it.
@@ -68,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
     /// [`Socket::next`] for hand-written futures.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happening<()>> {
         let Self { driven, linger } = self;
-        driven.poll_message(cx, |cx| linger.get_or_insert_with(|| Box::pin(sleep(LINGER))).as_mut().poll(cx))
+        driven.poll_message(cx, |cx| Pin::new(linger.get_or_insert_with(|| R::sleep(LINGER))).poll(cx))
     }
 
     /// [`Socket::next`], or for a caller without room for what would come: writes for as long as it is waited for.
@@ -81,5 +77,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: MessageSocket> Socket<S, T> {
             Poll::Pending
         })
         .await
+    }
+}
+
+impl<R: Runtime, S: fmt::Debug, T: fmt::Debug> fmt::Debug for Socket<R, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("driven", &self.driven).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,60 @@
+//! Clients: one HTTP request, or one WebSocket, over the sockets of a [`Runtime`].
+
+use proto_core::{
+    Entropy,
+    effect::{Closed, Connect, Happening, HttpAnswer, HttpRequest, NetFault},
+};
+
+use crate::{ByteStream, Connection, Driven, HttpCall, Roots, Runtime, Socket, WebSocketClient, dial::dial, runtime::within};
+
+/// A client's WebSocket over `S`.
+pub type ClientSocket<R, S> = Socket<R, S, Connection<WebSocketClient>>;
+
+/// Sends one HTTP request and gives its whole answer, whatever its status.
+///
+/// # Errors
+/// Why there was no answer; [`NetFault::TimedOut`] when the request's own timeout passed.
+pub async fn request<R: Runtime>(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
+    within::<R, _>(request.timeout, async {
+        let (target, call) = HttpCall::new(request)?;
+        let connection = Connection::to(&target, call, roots)?;
+        Driven::new(dial::<R>(&target).await?, connection).next().await
+    })
+    .await
+}
+
+/// Opens a WebSocket, up to the end of the upgrade. The entropy is fresh, for the handshake that follows.
+///
+/// # Errors
+/// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
+pub async fn connect<R: Runtime>(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<R, R::Tcp>, Entropy), NetFault> {
+    within::<R, _>(connect.timeout, async {
+        let (target, client) = WebSocketClient::new(connect)?;
+        let connection = Connection::to(&target, client, roots)?;
+        opened(Socket::over(dial::<R>(&target).await?, connection)).await
+    })
+    .await
+}
+
+/// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `Host`.
+///
+/// # Errors
+/// As for [`connect`].
+pub async fn connect_over<R: Runtime, S: ByteStream>(
+    stream: S,
+    connect: &Connect,
+) -> Result<(ClientSocket<R, S>, Entropy), NetFault> {
+    within::<R, _>(connect.timeout, async {
+        let (target, client) = WebSocketClient::new(connect)?;
+        opened(Socket::over(stream, Connection::to_plain(&target, client)?)).await
+    })
+    .await
+}
+
+async fn opened<R: Runtime, S: ByteStream>(mut socket: ClientSocket<R, S>) -> Result<(ClientSocket<R, S>, Entropy), NetFault> {
+    match socket.next().await {
+        Happening::Connected((), entropy) => Ok((socket, entropy)),
+        Happening::Closed((), Closed::Fault(fault)) => Err(fault),
+        _ => Err(NetFault::Broken),
+    }
+}
