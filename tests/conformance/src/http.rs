@@ -15,19 +15,19 @@ use crate::{
 
 const LIMIT: usize = 200_000;
 
-fn get(url: String) -> HttpRequest {
+pub(crate) fn get(url: String) -> HttpRequest {
     HttpRequest { method: Method::Get, url, headers: Vec::new(), body: None, timeout: crate::PATIENCE, max_answer: LIMIT }
 }
 
-fn post(url: String, len: usize) -> HttpRequest {
+pub(crate) fn post(url: String, len: usize) -> HttpRequest {
     HttpRequest { method: Method::Post, body: Some(SecretBytes::new(pattern(len))), ..get(url) }
 }
 
-fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| at.to_le_bytes()[0]).collect()
 }
 
-fn outcome<S: Subject>(subject: &mut S, request: HttpRequest) -> Result<HttpAnswer, NetFault> {
+pub(crate) fn outcome<S: Subject>(subject: &mut S, request: HttpRequest) -> Result<HttpAnswer, NetFault> {
     subject.perform(Effect::Http("request", request));
     match next(subject) {
         Happening::Answered("request", answer) => Ok(answer),
@@ -37,7 +37,7 @@ fn outcome<S: Subject>(subject: &mut S, request: HttpRequest) -> Result<HttpAnsw
 }
 
 /// What comes of a request that is answered with exactly `pieces`, each written by itself.
-fn answered<S: Subject>(pieces: Vec<Vec<u8>>) -> Result<HttpAnswer, NetFault> {
+pub(crate) fn answered<S: Subject>(pieces: Vec<Vec<u8>>) -> Result<HttpAnswer, NetFault> {
     let peer = Peer::plain(move |mut far| {
         far.request();
         for piece in &pieces {
@@ -53,7 +53,7 @@ fn body_of<S: Subject>(answer: &[u8]) -> Vec<u8> {
     answered::<S>(vec![answer.to_vec()]).unwrap().body.expose().to_vec()
 }
 
-fn echo(mut far: Far) {
+pub(crate) fn echo(mut far: Far) {
     let (_, body) = far.request();
     far.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes());
     far.write(&body);
@@ -131,11 +131,13 @@ pub fn not_http<S: Subject>() {
     assert_eq!(answered::<S>(vec![b"220 smtp.example ESMTP\r\n".to_vec()]), Err(NetFault::NotUnderstood));
 }
 
-/// Nobody listens, or the URL is none.
+/// Nobody listens, the URL is none, or its name cannot be one.
 pub fn nobody_there<S: Subject>() {
     let mut subject = subject::<S>();
     assert_eq!(outcome(&mut subject, get("http://127.0.0.1:1/".to_owned())), Err(NetFault::Refused));
     assert_eq!(outcome(&mut subject, get("nonsense".to_owned())), Err(NetFault::BadUrl));
+    // Longer than a label may be (RFC 1035 section 2.3.4), so no resolver on the network is asked.
+    assert_eq!(outcome(&mut subject, get(format!("http://{}.example/", "x".repeat(64)))), Err(NetFault::Dns));
 }
 
 /// A server that the roots vouch for.

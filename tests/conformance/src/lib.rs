@@ -5,12 +5,20 @@
 
 #![allow(clippy::missing_panics_doc, reason = "scenarios panic when an adapter does not conform")]
 
+pub mod alone;
+pub mod discipline;
+pub mod disk;
 pub mod files;
 pub mod http;
+pub mod http_faults;
 pub mod journeys;
 pub mod peer;
+pub mod process;
 pub mod timers;
+pub mod tls;
+pub mod trace;
 pub mod websocket;
+pub mod websocket_faults;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
 
@@ -75,6 +83,20 @@ macro_rules! suite {
             messages_come_back, refused_upgrade, closed_with_reason_by_us, closed_with_reason_by_peer, half_open,
             reset_within_a_frame, given_up_before_it_opens, too_large, a_name_belongs_to_its_latest, dropping_closes_everything, shutdown_closes_normally
         });
+        $crate::suite!($subject: http_faults {
+            trickling, truncated_anywhere, endless, half_open, never_reads, answered_early, interim_answers
+        });
+        $crate::suite!($subject: tls {
+            unknown_root, wrong_name, expired, not_tls, handshake_stops, cut_without_goodbye, long_body_before_the_handshake, lots_at_once
+        });
+        $crate::suite!($subject: websocket_faults {
+            slow_upgrade, truncated_upgrade, endless_upgrade, frames_in_pieces, truncated_anywhere, deaf_peer, no_answer_to_a_goodbye,
+            reset_while_sending
+        });
+        $crate::suite!($subject: discipline { a_flood_starves_nobody, a_flood_is_held_back, cancelled_waits_lose_nothing });
+        $crate::suite!($subject: trace { as_in_memory, as_in_memory_however_often_it_is_woken });
+        $crate::suite!($subject: alone process { idle, few_wake_ups_for_a_message, nothing_stays_behind });
+        $crate::suite!($subject: on_a_small_disk disk { full });
         $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
         $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });
         $crate::suite!($subject<$crate::journeys::Ask>: journeys {
@@ -88,6 +110,14 @@ macro_rules! suite {
         mod $area {
             use super::*;
             $(#[test] fn $scenario() { $crate::$area::$scenario::<$subject<$name>>(); })*
+        }
+    };
+    ($subject:ident: $place:ident $area:ident { $($scenario:ident),* }) => {
+        mod $area {
+            use super::*;
+            $(#[test] fn $scenario() {
+                $crate::alone::$place(module_path!(), stringify!($scenario), $crate::$area::$scenario::<$subject<$crate::Id>>);
+            })*
         }
     };
 }

@@ -3,38 +3,68 @@
 use std::{
     io::{ErrorKind, IoSlice, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use io_engine::{Connection, MessageSocket, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade};
 use proto_core::effect::{Happening, NetFault};
 
+/// What a server does with somebody who connected.
+pub type Script = Box<dyn FnOnce(Far) + Send>;
+
 /// A server that follows a script with the first who connects.
 pub struct Peer {
     address: SocketAddr,
+    /// Who connects only to say that nobody else will.
+    last: Arc<Mutex<Option<SocketAddr>>>,
     script: JoinHandle<()>,
 }
 
 impl Peer {
     /// Serves plain TCP.
     pub fn plain(script: impl FnOnce(Far) + Send + 'static) -> Self {
-        Self::serve(|| Connection::plain(Pipe::default()), script)
+        Self::serve(|| Connection::plain(Pipe::default()), usize::MAX, vec![Box::new(script)])
+    }
+
+    /// Serves plain TCP, and sends every byte by itself.
+    pub fn piecemeal(script: impl FnOnce(Far) + Send + 'static) -> Self {
+        Self::serve(|| Connection::plain(Pipe::default()), 1, vec![Box::new(script)])
+    }
+
+    /// Serves plain TCP to one after the other, each by the next script.
+    pub fn in_turn(scripts: Vec<Script>) -> Self {
+        Self::serve(|| Connection::plain(Pipe::default()), usize::MAX, scripts)
     }
 
     /// Serves TLS, as `key`.
     pub fn secure(key: ServerKey, script: impl FnOnce(Far) + Send + 'static) -> Self {
-        Self::serve(move || Connection::secure(Pipe::default(), Tls::server(&key).unwrap()), script)
+        Self::serve(move || Connection::secure(Pipe::default(), Tls::server(&key).unwrap()), usize::MAX, vec![Box::new(script)])
     }
 
-    fn serve(connection: impl FnOnce() -> Connection<Pipe> + Send + 'static, script: impl FnOnce(Far) + Send + 'static) -> Self {
+    /// Serves TLS, as `key`, and sends every byte by itself, so that the handshake takes its time.
+    pub fn secure_piecemeal(key: ServerKey, script: impl FnOnce(Far) + Send + 'static) -> Self {
+        Self::serve(move || Connection::secure(Pipe::default(), Tls::server(&key).unwrap()), 1, vec![Box::new(script)])
+    }
+
+    fn serve(connection: impl Fn() -> Connection<Pipe> + Send + 'static, piece: usize, scripts: Vec<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let last = Arc::new(Mutex::new(None));
+        let is_last = Arc::clone(&last);
         let script = std::thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
-            script(Far { stream, connection: connection() });
+            for script in scripts {
+                let (stream, from) = listener.accept().unwrap();
+                if *is_last.lock().unwrap() == Some(from) {
+                    return;
+                }
+                stream.set_nodelay(true).unwrap();
+                script(Far { stream, connection: connection(), piece });
+            }
         });
-        Self { address, script }
+        Self { address, last, script }
     }
 
     /// A URL of this server under the name `localhost`, for the scheme `scheme`.
@@ -47,8 +77,12 @@ impl Peer {
         format!("{scheme}://{}/path", self.address)
     }
 
-    /// Waits for the end of the script, and fails as it failed.
+    /// Waits for the end of the script, and fails as it failed. Nobody connects any more: a client whose time was up before it
+    /// could leaves the script without its part.
     pub fn finish(self) {
+        if let Ok(mut last) = self.last.lock() {
+            *last = TcpStream::connect(self.address).and_then(|stream| stream.local_addr()).ok();
+        }
         if let Err(panic) = self.script.join() {
             std::panic::resume_unwind(panic);
         }
@@ -57,16 +91,48 @@ impl Peer {
 
 /// A key for `localhost`, and roots that vouch for it alone.
 pub fn identity() -> (ServerKey, Roots) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let pem = made.cert.pem();
-    let key = ServerKey::from_pem(pem.as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    identity_until(4096)
+}
+
+/// The same, whose time is over.
+pub fn expired_identity() -> (ServerKey, Roots) {
+    identity_until(2001)
+}
+
+fn identity_until(year: i32) -> (ServerKey, Roots) {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let private = rcgen::KeyPair::generate().unwrap();
+    let pem = params.self_signed(&private).unwrap().pem();
+    let key = ServerKey::from_pem(pem.as_bytes(), private.serialize_pem().as_bytes()).unwrap();
     (key, Roots::only(Trust::only(&[pem]).unwrap()))
+}
+
+/// A way to hold a script back.
+pub fn gate() -> (Opener, Gate) {
+    let (opener, gate) = mpsc::channel();
+    (Opener(opener), Gate(gate))
+}
+
+/// Lets the script at the [`Gate`] go on when it is dropped.
+pub struct Opener(#[expect(dead_code, reason = "its end is what it says")] mpsc::Sender<()>);
+
+/// Where a script waits.
+pub struct Gate(mpsc::Receiver<()>);
+
+impl Gate {
+    /// Waits until the [`Opener`] is gone.
+    pub fn wait(&self) {
+        let _ = self.0.recv();
+    }
 }
 
 /// The script's end of a connection.
 pub struct Far {
     stream: TcpStream,
     connection: Connection<Pipe>,
+    /// How many bytes are sent at a time.
+    piece: usize,
 }
 
 impl Far {
@@ -108,6 +174,41 @@ impl Far {
         self.flush();
     }
 
+    /// Sends the same again and again, as fast as it is taken, until the client hangs up. Gives how many bytes were taken.
+    pub fn pour(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        loop {
+            match self.stream.write(bytes) {
+                Ok(count) if count < bytes.len() && self.stream.write_all(&bytes[count..]).is_err() => return taken,
+                Ok(_) => taken += bytes.len(),
+                Err(_) => return taken,
+            }
+        }
+    }
+
+    /// Sends the same byte again and again, a millisecond apart, until the client hangs up.
+    pub fn trickle(&mut self, byte: u8) {
+        self.stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        while self.stream.write_all(&[byte]).is_ok() {
+            match self.stream.read(&mut [0; 1024]) {
+                Ok(0) => return,
+                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the head of an HTTP request, or of an upgrade, as far as it comes: a client may be out of time by then.
+    pub fn head(&mut self) {
+        let mut head = Vec::new();
+        while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+            match self.read() {
+                end if end.is_empty() => return,
+                more => head.extend(more),
+            }
+        }
+    }
+
     /// Reads a whole HTTP request: its head, and its body.
     pub fn request(&mut self) -> (String, Vec<u8>) {
         let head_len = |bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
@@ -143,7 +244,7 @@ impl Far {
 
     /// Breaks the connection so that the client gets a reset (RFC 9293 section 3.5.3), not an end.
     pub fn reset(self) {
-        let at_once = Some(std::time::Duration::ZERO);
+        let at_once = Some(Duration::ZERO);
         rustix::net::sockopt::set_socket_linger(&self.stream, at_once).unwrap();
     }
 
@@ -153,7 +254,8 @@ impl Far {
             if self.connection.transmit(&mut slices) == 0 {
                 return;
             }
-            match self.stream.write(&slices[0]) {
+            let piece = slices[0].len().min(self.piece);
+            match self.stream.write(&slices[0][..piece]) {
                 Ok(count) => self.connection.transmitted(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return,
@@ -201,13 +303,15 @@ impl FarSocket {
         }
     }
 
+    /// Sends one message.
+    pub fn send(&mut self, message: Bytes) {
+        self.socket.send(message);
+        while self.flush() {}
+    }
+
     /// The connection below.
     pub fn into_bytes(self) -> Far {
         self.far
-    }
-
-    fn send(&mut self, message: Bytes) {
-        self.socket.send(message);
     }
 
     fn flush(&mut self) -> bool {

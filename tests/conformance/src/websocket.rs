@@ -11,7 +11,7 @@ use crate::{PATIENCE, Subject, next, peer::Peer, subject};
 
 const LIMIT: usize = 300_000;
 
-fn open<S: Subject>(subject: &mut S, peer: &Peer) {
+pub(crate) fn open<S: Subject>(subject: &mut S, peer: &Peer) {
     subject.perform(Effect::Connect("relay", to(peer)));
     assert!(matches!(next(subject), Happening::Connected("relay", _)));
 }
@@ -20,7 +20,7 @@ fn to(peer: &Peer) -> Connect {
     Connect { url: peer.url("ws"), timeout: PATIENCE, max_message: LIMIT }
 }
 
-fn closed<S: Subject>(subject: &mut S) -> Closed {
+pub(crate) fn closed<S: Subject>(subject: &mut S) -> Closed {
     match next(subject) {
         Happening::Closed("relay", closed) => closed,
         other => panic!("{other:?}"),
