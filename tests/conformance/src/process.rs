@@ -5,7 +5,7 @@ use std::{fs, io::Write, sync::mpsc, time::Duration};
 use io_engine::{Home, Roots};
 use proto_core::{
     Deadline,
-    effect::{Closed, Connect, Effect, Happening, NetFault, StateFile},
+    effect::{Closed, Connect, Effect, Happening, HttpRequest, NetFault, StateFile},
     secret::SecretBytes,
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -144,7 +144,8 @@ fn dropped_in_the_middle<S: Subject>() {
             far.read_to_end();
         })
     });
-    subject.perform(Effect::Http("request", get(http.url("http"))));
+    let request = HttpRequest { timeout: 10 * PATIENCE, ..get(http.url("http")) };
+    subject.perform(Effect::Http("request", request));
     subject.perform(Effect::Connect("secure", Connect { url: tls.url("wss"), timeout: PATIENCE, max_message: LIMIT }));
     subject.perform(Effect::Connect("upgrade", Connect { url: upgrade.url("ws"), timeout: PATIENCE, max_message: LIMIT }));
     for at in 0..20_u8 {

@@ -186,7 +186,9 @@ pub fn dropping_closes_everything<S: Subject>() {
     let mut subject = subject::<S>();
     open(&mut subject, &open_one);
     let url = unanswered.url("http");
-    let request = HttpRequest { method: Method::Get, url, headers: Vec::new(), body: None, timeout: PATIENCE, max_answer: 9 };
+    // Longer than anybody waits for tasks to end: one that is left does not end by itself in time.
+    let timeout = 10 * PATIENCE;
+    let request = HttpRequest { method: Method::Get, url, headers: Vec::new(), body: None, timeout, max_answer: 9 };
     subject.perform(Effect::Http("request", request));
     while wait.try_recv().is_err() {
         let soon = subject.now().after(std::time::Duration::from_millis(1));
