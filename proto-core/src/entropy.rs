@@ -53,18 +53,34 @@ impl EntropyChain {
 
 /// A seeded generator for jitter and nothing else: SplitMix64, predictable from its seed by design.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Jitter(u64);
+pub struct Jitter(Source);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    Seeded(u64),
+    Constant(u64),
+}
 
 impl Jitter {
     /// A generator that always gives the same sequence for the same `seed`.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Source::Seeded(seed))
+    }
+
+    /// A generator that always gives `number`, also to its parts: for exploring a machine at an end of its range, where there is
+    /// nothing to spread.
+    pub const fn constant(number: u64) -> Self {
+        Self(Source::Constant(number))
     }
 
     /// The next number, uniform over all of `u64`.
     pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        let seed = match &mut self.0 {
+            Source::Seeded(seed) => seed,
+            Source::Constant(number) => return *number,
+        };
+        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *seed;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -80,14 +96,18 @@ impl Jitter {
     /// A generator for the part named `label`: the same, whatever was or will be derived or drawn for other parts (ISO-2).
     #[must_use]
     pub fn derive(&self, label: &[u8]) -> Self {
-        let digest = Sha256::new().chain_update(self.0.to_be_bytes()).chain_update(label).finalize();
-        Self(digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte)))
+        let Source::Seeded(seed) = self.0 else { return self.clone() };
+        let digest = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(label).finalize();
+        Self::new(digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte)))
     }
 
     /// A generator for a part of the whole, independent of how often this one is used afterwards (ISO-2).
     #[must_use]
     pub const fn split(&mut self) -> Self {
-        Self(self.next())
+        match self.0 {
+            Source::Seeded(_) => Self::new(self.next()),
+            Source::Constant(number) => Self::constant(number),
+        }
     }
 }
 
@@ -118,5 +138,15 @@ mod tests {
         assert!(draws.iter().all(|d| *d <= cap));
         assert!(draws.iter().any(|d| *d < cap / 4) && draws.iter().any(|d| *d > cap * 3 / 4));
         assert_eq!(jitter.up_to(Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_constant_jitter_stays_at_an_end_of_its_range() {
+        let cap = Duration::from_secs(9);
+        for (number, expected) in [(0, Duration::ZERO), (u64::MAX, cap)] {
+            let mut jitter = Jitter::constant(number);
+            let mut parts = [jitter.derive(b"part"), jitter.split(), jitter];
+            assert!(parts.iter_mut().all(|part| part.up_to(cap) == expected && part.up_to(cap) == expected));
+        }
     }
 }

@@ -22,6 +22,7 @@ extern crate alloc;
 
 pub mod admission;
 pub mod api;
+pub mod aside;
 pub mod backoff;
 pub mod binding;
 pub mod bridge;
@@ -53,6 +54,7 @@ pub mod uplink;
 pub mod viewer;
 pub mod wire;
 
+pub use aside::Aside;
 pub use entropy::{Entropy, EntropyChain, Jitter};
 pub use id::{BindingId, GivenId, OrgId, SessionId};
 pub use machine::{Deadline, Machine, Misuse, Status};

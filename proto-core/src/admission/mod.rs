@@ -28,7 +28,7 @@ pub use self::{
     limiter::{ARRIVALS_MAX, RateLimiter},
 };
 use crate::{
-    Reason,
+    Aside, Reason,
     api::{DeviceKind, PolicyMode, ValidateAnswer, ValidateRequest},
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     jose::{Claims, Expectation, Expiry, Unverified},
@@ -77,7 +77,7 @@ pub struct Admission {
     latest: Instant,
     applicant: Applicant,
     state: State,
-    stale_answers: u64,
+    stale_answers: Aside<u64>,
     outbox: Outbox<Output>,
 }
 
@@ -86,7 +86,7 @@ impl Admission {
     pub fn begin(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
         let parsed = Unverified::parse(&applicant.token);
         let state = State::Refused(Reason::TokenMalformed);
-        let mut machine = Self { gate, clock, latest: now, applicant, state, stale_answers: 0, outbox: Outbox::new() };
+        let mut machine = Self { gate, clock, latest: now, applicant, state, stale_answers: Aside(0), outbox: Outbox::new() };
         match parsed {
             Ok(token) => {
                 machine.outbox.push(Output::LookUp { kid: token.kid() });
@@ -99,7 +99,7 @@ impl Admission {
 
     /// How many answers came that nobody waited for.
     pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers
+        self.stale_answers.0
     }
 
     fn take_key(&mut self, answer: KeyAnswer) {
@@ -184,7 +184,7 @@ impl Admission {
     }
 
     const fn count_stale_answer(&mut self) {
-        self.stale_answers = self.stale_answers.saturating_add(1);
+        self.stale_answers.count();
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::{
 
 use super::{Binding, Bindings, Disk, Output, Phase};
 use crate::{
-    BindingId, Instant, Outbox, Reason, SessionId,
+    Aside, BindingId, Instant, Outbox, Reason, SessionId,
     crypto::Identity,
     effect::StateFile,
     files::{BindingRecord, BindingState, Config, Document, IdentityFile},
@@ -41,9 +41,9 @@ impl Bindings {
             keys: keys.into_keys().collect(),
             disk: Disk::Idle,
             failures: 0,
-            asked: 0,
+            asked: Aside(0),
             latest: now,
-            ignored: 0,
+            ignored: Aside(0),
             outbox: Outbox::new(),
         };
         for (session, pin) in sessions {

@@ -8,7 +8,7 @@ use super::{
     state::{Binding, Change, Disk},
 };
 use crate::{
-    BindingId, Reason,
+    Aside, BindingId, Reason,
     backoff::Backoff,
     effect::{Effect, Happening, StateFile},
     files::{BindingRecord, BindingState, Config, Document, IdentityFile},
@@ -81,16 +81,16 @@ impl Bindings {
     }
 
     fn begin(&mut self, change: Change) -> u32 {
-        self.asked = self.asked.wrapping_add(1);
+        self.asked = Aside(self.asked.0.wrapping_add(1));
         self.disk = Disk::Writing { number: self.asked, change };
-        self.asked
+        self.asked.0
     }
 
     pub(super) fn happened(&mut self, happening: Happening<Ask>) {
         let (Ask(number), happening) = happening.take_id();
         let durable = match (&self.disk, &happening) {
-            (Disk::Writing { number: asked, .. }, Happening::Stored(())) if *asked == number => true,
-            (Disk::Writing { number: asked, .. }, Happening::NotStored(())) if *asked == number => false,
+            (Disk::Writing { number: asked, .. }, Happening::Stored(())) if asked.0 == number => true,
+            (Disk::Writing { number: asked, .. }, Happening::NotStored(())) if asked.0 == number => false,
             _ => return self.ignore(),
         };
         let Disk::Writing { change, .. } = mem::replace(&mut self.disk, Disk::Idle) else { return };

@@ -41,8 +41,8 @@ use core::{convert::Infallible, mem};
 
 use self::state::{Disk, Joining};
 use crate::{
-    BindingId, Deadline, Instant, Machine, Misuse, OrgId, Outbox, Reason, SessionId, Status, api::Workspace, credential::Renewal,
-    effect::StateFile, files::Config, secret::Secret,
+    Aside, BindingId, Deadline, Instant, Machine, Misuse, OrgId, Outbox, Reason, SessionId, Status, api::Workspace,
+    credential::Renewal, effect::StateFile, files::Config, secret::Secret,
 };
 
 /// The most sessions that are pinned to one binding at a time.
@@ -62,9 +62,9 @@ pub struct Bindings {
     keys: BTreeSet<StateFile>,
     disk: Disk,
     failures: u32,
-    asked: u32,
+    asked: Aside<u32>,
     latest: Instant,
-    ignored: u64,
+    ignored: Aside<u64>,
     outbox: Outbox<Output>,
 }
 
@@ -106,7 +106,7 @@ impl Bindings {
 
     /// How many inputs came that nobody waits for, or that name a binding that is not there.
     pub const fn ignored(&self) -> u64 {
-        self.ignored
+        self.ignored.0
     }
 
     fn renewed(&mut self, id: BindingId, renewal: &Renewal) {
@@ -194,7 +194,7 @@ impl Bindings {
     }
 
     const fn ignore(&mut self) {
-        self.ignored = self.ignored.saturating_add(1);
+        self.ignored.count();
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeSet};
 
 use crate::{
-    BindingId, Instant, Reason, SessionId,
+    Aside, BindingId, Instant, Reason, SessionId,
     api::Workspace,
     crypto::Identity,
     effect::StateFile,
@@ -94,7 +94,7 @@ pub(super) enum Disk {
     /// Nothing.
     Idle,
     /// One store or removal.
-    Writing { number: u32, change: Change },
+    Writing { number: Aside<u32>, change: Change },
     /// Nothing: the last one failed, the next one starts then.
     Pausing { until: Instant },
 }

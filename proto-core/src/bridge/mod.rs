@@ -22,7 +22,7 @@ use stream::Stream;
 use visitors::{Host, Step, Visitor, Visitors};
 
 use crate::{
-    Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, UnixTime, WallClock,
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, UnixTime, WallClock,
     crypto::{Cipher, Identity, noise::Noise, seal::EpochSecret},
     files::BindingRecord,
     id::OrgId,
@@ -45,7 +45,7 @@ pub struct Bridge<N> {
     uplink: Uplink<N>,
     streams: BTreeMap<SessionId, Stream>,
     visitors: Visitors<N>,
-    stats: Stats,
+    stats: Aside<Stats>,
     outbox: Outbox<Output>,
 }
 
@@ -81,7 +81,7 @@ impl<N: Noise> Bridge<N> {
             identity,
             streams: BTreeMap::new(),
             visitors: Visitors::new(),
-            stats: Stats::default(),
+            stats: Aside(Stats::default()),
             outbox: Outbox::new(),
         };
         bridge.drain();
@@ -105,21 +105,21 @@ impl<N: Noise> Bridge<N> {
 
     /// What was dropped or ignored so far.
     pub const fn stats(&self) -> &Stats {
-        &self.stats
+        &self.stats.0
     }
 
     fn know(&mut self, session: SessionId, cipher: Cipher, secret: EpochSecret) {
         if self.streams.len() < SESSIONS_MAX {
             self.streams.entry(session).or_insert_with(|| Stream::new(cipher, secret));
         } else {
-            self.stats.unknown_session += 1;
+            self.stats.0.unknown_session += 1;
         }
     }
 
     fn attach(&mut self, source: SourceId, session: SessionId) {
         match self.streams.get_mut(&session) {
             Some(stream) => stream.attach(source),
-            None => self.stats.unknown_session += 1,
+            None => self.stats.0.unknown_session += 1,
         }
     }
 
@@ -131,7 +131,7 @@ impl<N: Noise> Bridge<N> {
     fn source_said(&mut self, source: SourceId, frame: Frame) {
         let stream = frame.head.session().and_then(|session| self.streams.get_mut(&session));
         let Some(stream) = stream.filter(|stream| stream.source() == Some(source)) else {
-            self.stats.unknown_session += 1;
+            self.stats.0.unknown_session += 1;
             return;
         };
         let passed = match frame.head {
@@ -142,7 +142,7 @@ impl<N: Noise> Bridge<N> {
         };
         match passed {
             Some(frame) => self.send(frame),
-            None => self.stats.out_of_turn += 1,
+            None => self.stats.0.out_of_turn += 1,
         }
     }
 
@@ -170,18 +170,18 @@ impl<N: Noise> Bridge<N> {
     fn tell_source(&mut self, session: SessionId, frame: Frame) {
         match self.streams.get(&session).and_then(Stream::source) {
             Some(source) => self.outbox.push(Output::ToSource(source, frame)),
-            None => self.stats.unknown_session += 1,
+            None => self.stats.0.unknown_session += 1,
         }
     }
 
     fn visit(&mut self, visitor: Visitor, body: &[u8]) {
         let (Some(stream), Some(entropy)) = (self.streams.get(&visitor.0), self.uplink.draw()) else {
-            self.stats.unknown_session += 1;
+            self.stats.0.unknown_session += 1;
             return;
         };
         let local = self.identity.static_keys();
         match self.visitors.message(visitor, body, stream.secret(), local, entropy) {
-            Step::Ignored => self.stats.strange_visitors += 1,
+            Step::Ignored => self.stats.0.strange_visitors += 1,
             Step::Send(frame) => self.send(frame),
             Step::Look(lookup, kid) => self.drive(uplink::Input::Look(lookup, kid)),
         }

@@ -35,6 +35,7 @@ use core::time::Duration;
 
 use self::state::State;
 use crate::{
+    aside::Aside,
     id::{GivenId, OrgId},
     machine::{Deadline, Machine, Misuse, Status},
     outbox::Outbox,
@@ -67,8 +68,8 @@ pub struct PairingCode {
     expires_at: Instant,
     asked: Option<String>,
     guesses: u32,
-    checks: u64,
-    stale_answers: u64,
+    checks: Aside<u64>,
+    stale_answers: Aside<u64>,
     outbox: Outbox<Output>,
 }
 
@@ -90,8 +91,8 @@ impl PairingCode {
             expires_at: record.expires_at,
             asked: record.asked,
             guesses: record.guesses,
-            checks: 0,
-            stale_answers: 0,
+            checks: Aside(0),
+            stale_answers: Aside(0),
             outbox: Outbox::new(),
         };
         code.expire_if_due(now);
@@ -122,7 +123,7 @@ impl PairingCode {
 
     /// How many answers came for a question that nobody asks any more.
     pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers
+        self.stale_answers.0
     }
 
     /// Time decides nothing but this, and for good, so a `now` that goes back needs no clamp.
@@ -154,7 +155,7 @@ impl PairingCode {
     /// nobody can take an approval away from the device that waits for it.
     fn count_guess(&mut self) {
         self.outbox.push(Output::Unknown);
-        self.guesses = self.guesses.saturating_add(1);
+        self.guesses = self.guesses.saturating_add(1).min(MAX_GUESSES);
         if self.guesses >= MAX_GUESSES && !matches!(self.state, State::Decided(_)) {
             self.state = State::Failed(Failure::Guessed);
             self.outbox.push(Output::Voided);
@@ -162,10 +163,10 @@ impl PairingCode {
     }
 
     fn approve(&mut self, by: GivenId, org: OrgId) {
-        self.checks = self.checks.wrapping_add(1);
-        let check = CheckId(self.checks);
+        self.checks = Aside(self.checks.0.wrapping_add(1));
+        let check = CheckId(self.checks.0);
         self.outbox.push(Output::CheckStanding { check, by: by.clone(), org: org.clone() });
-        self.state = State::Checking { check, by, org };
+        self.state = State::Checking { check: Aside(check), by, org };
     }
 
     fn deny(&mut self, by: GivenId) {
@@ -175,8 +176,8 @@ impl PairingCode {
 
     fn settle(&mut self, check: CheckId, standing: &Standing) {
         let (by, org) = match &self.state {
-            State::Checking { check: asked, by, org } if *asked == check => (by.clone(), org.clone()),
-            _ => return self.stale_answers = self.stale_answers.saturating_add(1),
+            State::Checking { check: asked, by, org } if asked.0 == check => (by.clone(), org.clone()),
+            _ => return self.stale_answers.count(),
         };
         match standing {
             Standing::Member { slug } if self.fits_what_was_asked(&org, slug) => {}

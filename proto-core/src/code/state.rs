@@ -1,7 +1,10 @@
 //! Where a code stands.
 
 use super::event::{CheckId, Failure, Verdict};
-use crate::id::{GivenId, OrgId};
+use crate::{
+    aside::Aside,
+    id::{GivenId, OrgId},
+};
 
 /// What a person decided about a code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +38,7 @@ pub(super) enum State {
     /// Nobody decided.
     Pending,
     /// Somebody approved; whether they may is being looked up.
-    Checking { check: CheckId, by: GivenId, org: OrgId },
+    Checking { check: Aside<CheckId>, by: GivenId, org: OrgId },
     /// Somebody decided; polls get that until the code expires.
     Decided(Decision),
     /// Somebody decided, and the code has expired since.

@@ -41,7 +41,7 @@ pub use place::{Advice, Change, Hint, Place, Plan, unbind};
 use state::{State, Walk};
 
 use crate::{
-    Deadline, Instant, Machine, Misuse, Outbox, Reason, Status,
+    Aside, Deadline, Instant, Machine, Misuse, Outbox, Reason, Status,
     files::{Grant, Grants, LocalYaml, Streaming, WorkspaceYaml},
 };
 
@@ -55,7 +55,7 @@ pub struct Resolver {
     /// The ledger, as far as it concerns `directory`.
     grants: BTreeMap<Directory, Grant>,
     state: State,
-    stale_answers: u64,
+    stale_answers: Aside<u64>,
     outbox: Outbox<Output>,
 }
 
@@ -68,12 +68,12 @@ impl Resolver {
             Walk { at: directory.clone(), left: MAX_LEVELS - 1, is_outside: false, decision: None, hint: None, ignore: None };
         let mut outbox = Outbox::new();
         outbox.push(Output::Look(directory.clone()));
-        Self { directory, grants, state: State::Walking(walk), stale_answers: 0, outbox }
+        Self { directory, grants, state: State::Walking(walk), stale_answers: Aside(0), outbox }
     }
 
     /// How many answers came about directories that nobody asked for, or twice.
     pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers
+        self.stale_answers.0
     }
 
     /// Takes what stands in `walk.at`, then goes one up, or ends.
@@ -161,7 +161,7 @@ impl Machine for Resolver {
                 let walk = walk.clone();
                 self.step(walk, looked);
             }
-            State::Walking(_) | State::Finished => self.stale_answers = self.stale_answers.saturating_add(1),
+            State::Walking(_) | State::Finished => self.stale_answers.count(),
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ use core::{convert::Infallible, mem, time::Duration};
 
 use self::{held::Held, state::State};
 use crate::{
-    Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status, UnixTime, WallClock,
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status, UnixTime, WallClock,
     api::{ROTATE_PATH, Renewed, RotateRequest, refusal, unanswered},
     backoff::Backoff,
     crypto::Identity,
@@ -67,11 +67,11 @@ pub struct Rotation {
     clock: WallClock,
     jitter: Jitter,
     latest: Instant,
-    asked: u32,
+    asked: Aside<u32>,
     failures: u32,
     attempts: VecDeque<Instant>,
     trouble: Option<Reason>,
-    ignored: u64,
+    ignored: Aside<u64>,
     state: State,
     outbox: Outbox<Output>,
 }
@@ -98,11 +98,11 @@ impl Rotation {
             clock,
             jitter,
             latest: now,
-            asked: 0,
+            asked: Aside(0),
             failures: 0,
             attempts: VecDeque::new(),
             trouble: None,
-            ignored: 0,
+            ignored: Aside(0),
             state: State::Resting { until },
             outbox: Outbox::new(),
         };
@@ -142,7 +142,7 @@ impl Rotation {
 
     /// How many inputs came that nobody waits for any more.
     pub const fn ignored(&self) -> u64 {
-        self.ignored
+        self.ignored.0
     }
 
     /// Does what is due.
@@ -161,10 +161,10 @@ impl Rotation {
             self.attempts.pop_front();
         }
         self.attempts.push_back(self.latest);
-        self.asked = self.asked.wrapping_add(1);
+        self.asked = Aside(self.asked.0.wrapping_add(1));
         self.state = State::Asking { number: self.asked };
         let request = self.request();
-        self.outbox.push(Output::Effect(Effect::Http(Ask(self.asked), request)));
+        self.outbox.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
     }
 
     fn request(&mut self) -> HttpRequest {
@@ -186,7 +186,7 @@ impl Rotation {
 
     fn happened(&mut self, happening: Happening<Ask>) {
         let (Ask(number), happening) = happening.take_id();
-        if !matches!(self.state, State::Asking { number: asked } if asked == number) {
+        if !matches!(self.state, State::Asking { number: asked } if asked.0 == number) {
             return self.ignore();
         }
         match happening {
@@ -278,7 +278,7 @@ impl Rotation {
     }
 
     const fn ignore(&mut self) {
-        self.ignored = self.ignored.saturating_add(1);
+        self.ignored.count();
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     running::{Presence, Sessions},
 };
 use crate::{
-    Instant, Jitter, Outbox, Reason, WallClock,
+    Aside, Instant, Jitter, Outbox, Reason, WallClock,
     binding::Bindings,
     crypto::noise::Noise,
     effect::StateFile,
@@ -94,7 +94,7 @@ impl<N: Noise> Daemon<N> {
             ledger: Ledger::new(ledger),
             sessions,
             tasks: BTreeMap::new(),
-            stats: super::Stats::default(),
+            stats: Aside(super::Stats::default()),
             outbox: Outbox::new(),
         };
         daemon.outbox.extend(log.into_iter().map(|reason| Output::Log(Event::Trouble(reason))));

@@ -25,7 +25,7 @@ impl<N: Noise> Daemon<N> {
             Ask::Bridge(id, life, ask) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
                 self.drive_bridge(&id, bridge::Input::Happening(happening.with_id(ask)));
             }
-            Ask::Pairing(..) | Ask::Bridge(..) => self.stats.stale_happenings += 1,
+            Ask::Pairing(..) | Ask::Bridge(..) => self.stats.0.stale_happenings += 1,
             Ask::Ledger(request) => self.ledger_written(request, matches!(happening, Happening::Stored(()))),
             Ask::Pin(source) => self.pinned(source, matches!(happening, Happening::Stored(()))),
             Ask::Unpin(_) => {}
@@ -58,7 +58,7 @@ impl<N: Noise> Daemon<N> {
                 let _ = bridge.machine.handle_input(self.latest, input);
                 self.spoken_to.insert(id.clone());
             }
-            None => self.stats.stale_happenings += 1,
+            None => self.stats.0.stale_happenings += 1,
         }
     }
 

@@ -68,7 +68,7 @@ impl<N: Noise> Daemon<N> {
     /// The ledger is durable, or is as it was.
     pub(super) fn ledger_written(&mut self, id: RequestId, is_durable: bool) {
         let Some((_, grants)) = self.ledger.writing.take_if(|(writing, _)| *writing == id) else {
-            self.stats.stale_answers += 1;
+            self.stats.0.stale_answers += 1;
             return;
         };
         if is_durable {
@@ -91,7 +91,7 @@ impl<N: Noise> Daemon<N> {
                 self.outbox.push(Output::Change(errand, files));
                 self.tasks.insert(errand, Task::Uprooting { directory });
             }
-            _ => self.stats.stale_answers += 1,
+            _ => self.stats.0.stale_answers += 1,
         }
     }
 }

@@ -31,7 +31,7 @@ use running::Sessions;
 use state::{Living, Task};
 
 use crate::{
-    BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Status, WallClock, binding::Bindings, bridge::Bridge,
+    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Status, WallClock, binding::Bindings, bridge::Bridge,
     crypto::noise::Noise, local::PairEvent, pairing::Pairing, uplink,
 };
 
@@ -61,7 +61,7 @@ pub struct Daemon<N> {
     ledger: Ledger,
     sessions: Sessions,
     tasks: BTreeMap<Errand, Task>,
-    stats: Stats,
+    stats: Aside<Stats>,
     outbox: Outbox<Output>,
 }
 
@@ -79,7 +79,7 @@ pub struct Stats {
 impl<N: Noise> Daemon<N> {
     /// What was ignored so far.
     pub const fn stats(&self) -> &Stats {
-        &self.stats
+        &self.stats.0
     }
 
     /// The children that have deadlines of their own.

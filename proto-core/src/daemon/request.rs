@@ -148,7 +148,7 @@ impl<N: Noise> Daemon<N> {
     /// Files of a directory were changed, or could not be.
     pub(super) fn changed(&mut self, errand: Errand, result: Result<(), Reason>) {
         let (Errand::Request(id), Some(task)) = (errand, self.tasks.remove(&errand)) else {
-            self.stats.stale_answers += 1;
+            self.stats.0.stale_answers += 1;
             return;
         };
         match (task, result) {
@@ -161,7 +161,7 @@ impl<N: Noise> Daemon<N> {
                 self.answer(id, Ok(Answer::Unbound(Unbound { directory: directory.to_string() })));
             }
             (other, _) => {
-                self.stats.stale_answers += 1;
+                self.stats.0.stale_answers += 1;
                 self.tasks.insert(errand, other);
             }
         }

@@ -77,7 +77,7 @@ impl<N: Noise> Daemon<N> {
                 let _ = resolver.handle_input(self.latest, looked);
                 self.look_on(errand);
             }
-            _ => self.stats.stale_answers += 1,
+            _ => self.stats.0.stale_answers += 1,
         }
     }
 
@@ -91,7 +91,7 @@ impl<N: Noise> Daemon<N> {
                 (Errand::Request(id), Some(Task::Looking { org, recursive, .. })) => {
                     self.plan(id, &place, org.as_deref(), recursive);
                 }
-                _ => self.stats.stale_answers += 1,
+                _ => self.stats.0.stale_answers += 1,
             },
             None => {}
         }
@@ -134,7 +134,7 @@ impl<N: Noise> Daemon<N> {
     /// The pin is durable, or could not be made so: nothing streams that a restart would not know.
     pub(super) fn pinned(&mut self, source: SourceId, is_durable: bool) {
         let Some(Task::Pinning { file, org }) = self.tasks.remove(&Errand::Source(source)) else {
-            self.stats.stale_answers += 1;
+            self.stats.0.stale_answers += 1;
             return;
         };
         if !is_durable {
@@ -168,7 +168,7 @@ impl<N: Noise> Daemon<N> {
         let session = frame.head.session().and_then(|session| self.sessions.get(session));
         match session.filter(|running| running.presence() == Presence::Here(source)).map(Running::pin) {
             Some(pin) => self.drive_bridge(&pin, bridge::Input::Frame(source, frame)),
-            None => self.stats.unattached += 1,
+            None => self.stats.0.unattached += 1,
         }
     }
 

@@ -89,10 +89,10 @@ impl Hub {
         let Some(number) = self.opened(from, id) else { return self.close(from, Reason::FrameMalformed) };
         let Some(session) = self.sessions.get_mut(&number) else { return };
         match session.arrive(sequence, &record) {
-            Arrival::Duplicate => self.counters.duplicate_records += 1,
+            Arrival::Duplicate => self.counters.0.duplicate_records += 1,
             Arrival::OutOfPlace => self.close(from, Reason::FrameMalformed),
             Arrival::New => {
-                self.counters.records += 1;
+                self.counters.0.records += 1;
                 self.deliver_live(number, sequence, &record);
                 self.hold_back(from, record.body.len());
                 self.outbox.push(Output::Write(Write::Record { number, sequence, record }));
@@ -144,7 +144,7 @@ impl Hub {
         let reachable = receiver.is_some_and(|link| matches!(link.role, LinkRole::Viewer(_)));
         let owner = self.links.get(&from).and_then(|link| Some((link, self.session_of(&link.org, id)?)));
         if !reachable || owner.is_none_or(|(link, session)| link.target != session.target) {
-            self.counters.peer_without_receiver += 1;
+            self.counters.0.peer_without_receiver += 1;
             return;
         }
         self.pass_on(to, Frame { head: Head::Peer { session: id, viewer }, body }, Output::SendTail);
@@ -153,11 +153,11 @@ impl Hub {
     pub(super) fn pass_on(&mut self, to: ConnectionId, frame: Frame, send: impl FnOnce(ConnectionId, Frame) -> Output) {
         let Some(link) = self.links.get_mut(&to) else { return };
         if link.outstanding >= PEER_WINDOW {
-            self.counters.peer_without_room += 1;
+            self.counters.0.peer_without_room += 1;
             return;
         }
         link.charge(&frame);
-        self.counters.peer_frames += 1;
+        self.counters.0.peer_frames += 1;
         self.outbox.push(send(to, frame));
     }
 
@@ -177,7 +177,7 @@ impl Hub {
     /// The store has everything below `next`: acknowledge it, and let held daemons go on.
     pub(super) fn appended(&mut self, number: SessionNumber, next: u64) {
         let Some(session) = self.sessions.get_mut(&number).filter(|s| s.durable < next) else {
-            self.counters.stale_store_answers += 1;
+            self.counters.0.stale_store_answers += 1;
             return;
         };
         let bytes = session.settle(next);
@@ -212,11 +212,11 @@ impl Hub {
     /// The end of a session is durable: acknowledge once more.
     pub(super) fn ended(&mut self, number: SessionNumber) {
         let Some(session) = self.sessions.get_mut(&number) else {
-            self.counters.stale_store_answers += 1;
+            self.counters.0.stale_store_answers += 1;
             return;
         };
         let Life::Ending(outcome) = session.life else {
-            self.counters.stale_store_answers += 1;
+            self.counters.0.stale_store_answers += 1;
             return;
         };
         session.life = Life::Ended(outcome);

@@ -17,7 +17,7 @@ impl Hub {
     pub(super) fn confirmed(&mut self, connection: ConnectionId, confirmed: Confirmed) {
         self.recall();
         if self.links.contains_key(&connection) {
-            self.counters.confirmed_twice += 1;
+            self.counters.0.confirmed_twice += 1;
             return;
         }
         if let Some(reason) = self.refusal(&confirmed) {
@@ -75,7 +75,7 @@ impl Hub {
 
     pub(super) fn renewed(&mut self, connection: ConnectionId, credential: SecretText) {
         let Some(link) = self.links.get(&connection) else {
-            self.counters.unknown_connection += 1;
+            self.counters.0.unknown_connection += 1;
             return;
         };
         if matches!(link.role, LinkRole::Daemon(_)) {
@@ -88,7 +88,7 @@ impl Hub {
         if self.links.contains_key(&connection) {
             self.forget(connection);
         } else {
-            self.counters.unknown_connection += 1;
+            self.counters.0.unknown_connection += 1;
         }
     }
 
@@ -159,7 +159,7 @@ impl Hub {
     pub(super) fn stored(&mut self, stored: StoredSession) {
         let org = self.orgs.entry(stored.org.clone()).or_default();
         if org.sessions.contains_key(&stored.session) || self.sessions.contains_key(&stored.number) {
-            self.counters.contradicting_sessions += 1;
+            self.counters.0.contradicting_sessions += 1;
             return;
         }
         org.sessions.insert(stored.session, stored.number);

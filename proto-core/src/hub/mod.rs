@@ -42,7 +42,7 @@ pub use event::{
 use state::{Link, LinkRole, Org, Session};
 
 use crate::{
-    Reason,
+    Aside, Reason,
     id::{GivenId, OrgId},
     machine::{Deadline, Machine, Misuse, Status},
     outbox::Outbox,
@@ -87,7 +87,7 @@ pub struct Hub {
     revoked: VecDeque<(Instant, Revoked)>,
     next_number: u64,
     latest: Instant,
-    counters: Counters,
+    counters: Aside<Counters>,
     outbox: Outbox<Output>,
 }
 
@@ -149,7 +149,7 @@ impl Hub {
 
     /// What was done and ignored so far.
     pub const fn counters(&self) -> &Counters {
-        &self.counters
+        &self.counters.0
     }
 
     /// Bytes of records that wait for the store.
@@ -175,7 +175,7 @@ impl Hub {
 
     fn received(&mut self, from: ConnectionId, frame: Frame) {
         let Some(link) = self.links.get(&from) else {
-            self.counters.unknown_connection += 1;
+            self.counters.0.unknown_connection += 1;
             return;
         };
         let is_daemon = matches!(link.role, LinkRole::Daemon(_));
@@ -188,7 +188,7 @@ impl Hub {
             (true, Head::Peer { session, viewer }) => self.peer_to_viewer(from, session, viewer, frame.body),
             (false, Head::Resume { session, next }) => self.subscribe(from, session, next),
             (false, Head::Peer { session, .. }) => self.peer_to_daemon(from, session, frame.body),
-            _ => self.counters.misdirected += 1,
+            _ => self.counters.0.misdirected += 1,
         }
     }
 

@@ -59,7 +59,7 @@ impl Hub {
         let daemon = owner.and_then(|target| self.orgs.get(&link.org)?.links.get(target)).copied();
         match daemon {
             Some(daemon) => self.pass_on(daemon, Frame { head: Head::Peer { session: id, viewer: from.0 }, body }, Output::Send),
-            None => self.counters.peer_without_receiver += 1,
+            None => self.counters.0.peer_without_receiver += 1,
         }
     }
 
@@ -81,7 +81,7 @@ impl Hub {
             if link.has_room() {
                 link.charge(&frame);
                 cursor.next = sequence.saturating_add(1);
-                counters.delivered_live += 1;
+                counters.0.delivered_live += 1;
                 outbox.push(Output::SendTail(*connection, frame.clone()));
             } else if let Some(viewer) = link.viewer_mut() {
                 cursor.pace = Pace::Queued;
@@ -109,7 +109,7 @@ impl Hub {
     /// The socket took something: there may be room for more.
     pub(super) fn taken(&mut self, connection: ConnectionId, weight: usize) {
         let Some(link) = self.links.get_mut(&connection) else {
-            self.counters.unknown_connection += 1;
+            self.counters.0.unknown_connection += 1;
             return;
         };
         link.outstanding = link.outstanding.saturating_sub(weight);
@@ -175,7 +175,7 @@ impl Hub {
             let frame = session.frame(cursor.next, record);
             link.charge(&frame);
             cursor.next = cursor.next.saturating_add(1);
-            counters.delivered_later += 1;
+            counters.0.delivered_later += 1;
             outbox.push(Output::SendTail(connection, frame));
         }
         let caught_up = cursor.next >= session.received();
@@ -206,7 +206,7 @@ impl Hub {
             cursor.next = from.saturating_add(records.len() as u64);
             self.send_records(viewer, number, from, &records);
         } else {
-            self.counters.stale_store_answers += 1;
+            self.counters.0.stale_store_answers += 1;
         }
         self.queue_again(viewer, number, cursor);
         self.pump(viewer);
@@ -217,7 +217,7 @@ impl Hub {
         let session = self.sessions.get(&number);
         let cursor = session.and_then(|session| session.subscribers.get(&viewer)).filter(|cursor| cursor.pace == Pace::Reading);
         let (Some(cursor), Some(link)) = (cursor.copied(), self.links.get_mut(&viewer)) else {
-            self.counters.stale_store_answers += 1;
+            self.counters.0.stale_store_answers += 1;
             return None;
         };
         link.outstanding = link.outstanding.saturating_sub(READ_MAX);
@@ -227,7 +227,7 @@ impl Hub {
     fn send_records(&mut self, to: ConnectionId, number: SessionNumber, from: u64, records: &[SealedRecord]) {
         for (sequence, record) in (from..).zip(records) {
             let Some(frame) = self.sessions.get(&number).map(|session| session.frame(sequence, record)) else { return };
-            self.counters.delivered_later += 1;
+            self.counters.0.delivered_later += 1;
             self.send(to, frame, Output::SendTail);
         }
     }

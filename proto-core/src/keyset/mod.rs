@@ -24,7 +24,7 @@ use core::{convert::Infallible, mem, time::Duration};
 pub use self::event::{FetchId, Input, LookupId, Output};
 use self::state::{Fetch, Held, Waiting};
 use crate::{
-    Reason,
+    Aside, Reason,
     backoff::Backoff,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     entropy::Jitter,
@@ -64,9 +64,9 @@ pub struct KeySet {
     latest: Instant,
     held: Option<Held>,
     fetch: Fetch,
-    fetches: u64,
+    fetches: Aside<u64>,
     waiting: Vec<Waiting>,
-    stale_answers: u64,
+    stale_answers: Aside<u64>,
     jitter: Jitter,
     outbox: Outbox<Output>,
 }
@@ -79,9 +79,9 @@ impl KeySet {
             latest: now,
             held: None,
             fetch: Fetch::Idle { next: now, allowed: now, failures: 0 },
-            fetches: 0,
+            fetches: Aside(0),
             waiting: Vec::new(),
-            stale_answers: 0,
+            stale_answers: Aside(0),
             jitter,
             outbox: Outbox::new(),
         };
@@ -101,7 +101,7 @@ impl KeySet {
 
     /// How many answers came for a fetch that was not under way.
     pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers
+        self.stale_answers.0
     }
 
     fn fetch_if_due(&mut self, now: Instant) {
@@ -113,9 +113,9 @@ impl KeySet {
     }
 
     fn start_fetch(&mut self, now: Instant, failures: u32) {
-        self.fetches = self.fetches.wrapping_add(1);
-        let id = FetchId(self.fetches);
-        self.fetch = Fetch::Asked { id, started: now, failures };
+        self.fetches = Aside(self.fetches.0.wrapping_add(1));
+        let id = FetchId(self.fetches.0);
+        self.fetch = Fetch::Asked { id: Aside(id), started: now, failures };
         let request = HttpRequest {
             method: Method::Get,
             url: self.url.clone(),
@@ -160,7 +160,7 @@ impl KeySet {
 
     fn happen(&mut self, now: Instant, happening: Happening<FetchId>) {
         let (id, happening) = happening.take_id();
-        let Fetch::Asked { id: asked, started, failures } = self.fetch else { return self.count_stale_answer() };
+        let Fetch::Asked { id: Aside(asked), started, failures } = self.fetch else { return self.count_stale_answer() };
         if id != asked {
             return self.count_stale_answer();
         }
@@ -175,7 +175,7 @@ impl KeySet {
     }
 
     const fn count_stale_answer(&mut self) {
-        self.stale_answers = self.stale_answers.saturating_add(1);
+        self.stale_answers.count();
     }
 
     fn refresh(&mut self, now: Instant, allowed: Instant, keys: JwkSet) {

@@ -2,6 +2,7 @@
 
 use super::event::{FetchId, LookupId};
 use crate::{
+    aside::Aside,
     jose::{JwkSet, Thumbprint},
     time::Instant,
 };
@@ -18,7 +19,7 @@ pub(super) enum Fetch {
     /// Until `next`; a lookup may bring that forward, but not before `allowed`.
     Idle { next: Instant, allowed: Instant, failures: u32 },
     /// Under way. `failures` are those in a row before it.
-    Asked { id: FetchId, started: Instant, failures: u32 },
+    Asked { id: Aside<FetchId>, started: Instant, failures: u32 },
 }
 
 impl Fetch {

@@ -45,7 +45,7 @@ impl<N: Noise> Link<N> {
     pub(super) fn closed(&mut self, closed: Closed) {
         let then = match &mut self.state {
             State::Waiting { .. } | State::Stopped | State::Ended(_) => {
-                self.stats.stale += 1;
+                self.stats.0.stale += 1;
                 return;
             }
             State::Closing(then) => *then,

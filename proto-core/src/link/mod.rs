@@ -39,7 +39,7 @@ use state::{State, Then};
 use up::Up;
 
 use crate::{
-    Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status,
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status,
     crypto::{
         Identity,
         channel::{Channel, Tails},
@@ -91,7 +91,7 @@ pub struct Link<N> {
     latest: Instant,
     state: State<N>,
     trouble: Option<Reason>,
-    stats: Stats,
+    stats: Aside<Stats>,
     outbox: Outbox<Output>,
 }
 
@@ -113,7 +113,7 @@ impl<N: Noise> Link<N> {
             latest: now,
             state: State::Waiting { until: now },
             trouble: None,
-            stats: Stats::default(),
+            stats: Aside(Stats::default()),
             outbox: Outbox::new(),
         }
     }
@@ -141,7 +141,7 @@ impl<N: Noise> Link<N> {
 
     /// What was ignored so far.
     pub const fn stats(&self) -> &Stats {
-        &self.stats
+        &self.stats.0
     }
 
     /// Where the relay is and which keys it may have, from the next attempt on, as the platform announced them (PIN-2).
@@ -188,7 +188,7 @@ impl<N: Noise> Link<N> {
                 Ok(frame) => self.frame(frame),
                 Err(reason) => self.close(Then::Retry(reason)),
             },
-            _ => self.stats.stale += 1,
+            _ => self.stats.0.stale += 1,
         }
     }
 
@@ -214,7 +214,7 @@ impl<N: Noise> Link<N> {
 
     fn send(&mut self, frame: &Frame) {
         let State::Up(up) = &mut self.state else {
-            self.stats.not_up += 1;
+            self.stats.0.not_up += 1;
             return;
         };
         match up.seal(frame, self.latest) {
@@ -309,7 +309,7 @@ impl<N: Noise> Machine for Link<N> {
             Input::Happening(Happening::Received((), message)) => self.received(message),
             Input::Happening(Happening::Closed((), closed)) => self.closed(closed),
             Input::Happening(Happening::Sent((), _)) => {}
-            Input::Happening(_) => self.stats.stale += 1,
+            Input::Happening(_) => self.stats.0.stale += 1,
             Input::Send(frame) => {
                 self.rekey_if_due();
                 self.send(&frame);

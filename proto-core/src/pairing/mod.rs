@@ -35,7 +35,7 @@ use core::time::Duration;
 
 use self::state::{State, Turn};
 use crate::{
-    Deadline, Entropy, Instant, Machine, Misuse, Outbox, Reason, Status, WallClock,
+    Aside, Deadline, Entropy, Instant, Machine, Misuse, Outbox, Reason, Status, WallClock,
     api::{DeviceKind, PairingMode},
     files::PendingPairing,
 };
@@ -91,9 +91,9 @@ pub struct Pairing {
     settings: Settings,
     clock: WallClock,
     latest: Instant,
-    asked: u32,
+    asked: Aside<u32>,
     trouble: Option<Reason>,
-    ignored: u64,
+    ignored: Aside<u64>,
     state: State,
     outbox: Outbox<Output>,
 }
@@ -131,7 +131,7 @@ impl Pairing {
 
     fn new(now: Instant, clock: WallClock, settings: Settings, state: State) -> Self {
         let settings = Settings { api_endpoint: settings.api_endpoint.trim_end_matches('/').into(), ..settings };
-        Self { settings, clock, latest: now, asked: 0, trouble: None, ignored: 0, state, outbox: Outbox::new() }
+        Self { settings, clock, latest: now, asked: Aside(0), trouble: None, ignored: Aside(0), state, outbox: Outbox::new() }
     }
 
     /// The code, while a person can approve it.
@@ -151,7 +151,7 @@ impl Pairing {
 
     /// How many answers and commands came that nobody waits for any more (PAIR-2).
     pub const fn ignored(&self) -> u64 {
-        self.ignored
+        self.ignored.0
     }
 
     const fn has_ended(&self) -> bool {

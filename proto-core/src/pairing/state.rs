@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::REQUEST_TIMEOUT;
-use crate::{Reason, api::Approval, files::PendingPairing, secret::Secret, time::Instant};
+use crate::{Aside, Reason, api::Approval, files::PendingPairing, secret::Secret, time::Instant};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
@@ -53,5 +53,5 @@ pub(super) enum Turn {
     /// The next request goes out then.
     Pausing { until: Instant },
     /// A request is under way.
-    Asking { number: u32, since: Instant },
+    Asking { number: Aside<u32>, since: Instant },
 }

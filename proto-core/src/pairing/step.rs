@@ -11,7 +11,7 @@ use super::{
     state::{State, Turn},
 };
 use crate::{
-    Entropy, Reason,
+    Aside, Entropy, Reason,
     api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, unanswered},
     crypto::Identity,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method, NetFault, StateFile},
@@ -53,7 +53,7 @@ impl Pairing {
     }
 
     pub(super) const fn ignore(&mut self) {
-        self.ignored = self.ignored.saturating_add(1);
+        self.ignored.count();
     }
 
     fn is_asking(&self, answered: Ask) -> bool {
@@ -63,12 +63,12 @@ impl Pairing {
         else {
             return false;
         };
-        matches!(self.state.turn(), Some((Turn::Asking { number: asked, .. }, _)) if asked == number)
+        matches!(self.state.turn(), Some((Turn::Asking { number: asked, .. }, _)) if asked.0 == number)
     }
 
     fn ask(&mut self) {
-        self.asked = self.asked.wrapping_add(1);
-        let (number, since) = (self.asked, self.latest);
+        self.asked = Aside(self.asked.0.wrapping_add(1));
+        let (number, since) = (self.asked.0, self.latest);
         let (ask, http) = match &self.state {
             State::Minting { seed, .. } => (Ask::Mint(number), self.mint_request(seed)),
             State::Polling { pending, expires_at, .. } => {
@@ -78,7 +78,7 @@ impl Pairing {
             _ => return,
         };
         if let Some(turn) = self.state.turn_mut() {
-            *turn = Turn::Asking { number, since };
+            *turn = Turn::Asking { number: self.asked, since };
         }
         self.outbox.push(Output::Effect(Effect::Http(ask, http)));
     }

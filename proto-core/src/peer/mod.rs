@@ -30,7 +30,7 @@ use self::{
     state::{Confirming, Deciding, Entering, Progress, State},
 };
 use crate::{
-    Reason,
+    Aside, Reason,
     admission::{self, Admission, Applicant, Gate},
     crypto::{StaticKeys, channel::Channel, noise::Noise},
     effect::{Close, Closed, Effect, Happening, NetFault},
@@ -74,7 +74,7 @@ pub struct Connection<N> {
     state: State<N>,
     /// What the messages that wait for the socket weigh for the hub; 0 for those it did not send.
     unsent: VecDeque<usize>,
-    ignored: u64,
+    ignored: Aside<u64>,
     outbox: Outbox<Output>,
 }
 
@@ -83,7 +83,7 @@ impl<N: Noise> Connection<N> {
     pub fn new(now: Instant, settings: Arc<Settings>, clock: WallClock, entropy: &Entropy) -> Self {
         let responder = Responder::new(now, Door::Devices, settings.keys.clone(), entropy);
         let state = State::Entering(Box::new(Entering { responder, progress: Progress::Knocking }));
-        Self { settings, clock, latest: now, state, unsent: VecDeque::new(), ignored: 0, outbox: Outbox::new() }
+        Self { settings, clock, latest: now, state, unsent: VecDeque::new(), ignored: Aside(0), outbox: Outbox::new() }
     }
 
     /// How far it has come; the last stage once ended is told by [`Output::Ended`].
@@ -103,7 +103,7 @@ impl<N: Noise> Connection<N> {
 
     /// How many inputs came that nobody waited for.
     pub const fn ignored(&self) -> u64 {
-        self.ignored
+        self.ignored.0
     }
 
     fn happen(&mut self, now: Instant, happening: Happening<Errand>) {
@@ -123,7 +123,7 @@ impl<N: Noise> Connection<N> {
     }
 
     fn ignore(&mut self) {
-        self.ignored = self.ignored.saturating_add(1);
+        self.ignored.count();
     }
 
     fn receive(&mut self, now: Instant, message: Bytes) {

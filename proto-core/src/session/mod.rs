@@ -34,7 +34,7 @@ pub use state::Stats;
 use state::{Path, State, Stream};
 
 use crate::{
-    Deadline, Instant, Machine, Misuse, Outbox, Reason, SessionId, Status,
+    Aside, Deadline, Instant, Machine, Misuse, Outbox, Reason, SessionId, Status,
     crypto::{
         Cipher, Primitives, TAG_LEN,
         seal::{EpochSecret, Scope, Sealer},
@@ -60,7 +60,7 @@ pub struct Session {
     state: State,
     retained: Retained,
     outbox: Outbox<Output>,
-    stats: Stats,
+    stats: Aside<Stats>,
 }
 
 impl Session {
@@ -75,7 +75,7 @@ impl Session {
             state: State::Live { path: Path::Detached, stream: Stream::Open },
             retained: Retained::default(),
             outbox: Outbox::new(),
-            stats: Stats::default(),
+            stats: Aside(Stats::default()),
         }
     }
 
@@ -91,7 +91,7 @@ impl Session {
 
     /// What was ignored so far, and why.
     pub const fn stats(&self) -> &Stats {
-        &self.stats
+        &self.stats.0
     }
 
     const fn is_open(&self) -> bool {
@@ -100,7 +100,7 @@ impl Session {
 
     fn push(&mut self, content: Content) {
         let State::Live { path, stream: Stream::Open } = self.state else {
-            self.stats.pushed_after_end += 1;
+            self.stats.0.pushed_after_end += 1;
             return;
         };
         if pieces(content).all(|piece| self.retain(piece)) {
@@ -143,11 +143,11 @@ impl Session {
 
     fn frame(&mut self, frame: &Frame) {
         match &frame.head {
-            _ if !matches!(self.state, State::Live { .. }) => self.stats.strange_frames += 1,
+            _ if !matches!(self.state, State::Live { .. }) => self.stats.0.strange_frames += 1,
             Head::Resume { session, next } if *session == self.id => self.resume(*next),
             Head::Acknowledge { session, next } if *session == self.id => self.acknowledged(*next),
             Head::Revoke { reason } => self.fail(*reason),
-            _ => self.stats.strange_frames += 1,
+            _ => self.stats.0.strange_frames += 1,
         }
     }
 
@@ -165,7 +165,7 @@ impl Session {
 
     fn acknowledged(&mut self, next: u64) {
         let State::Live { path: path @ Path::Flowing { cursor, end_sent }, .. } = self.state else {
-            self.stats.stale_acknowledgements += 1;
+            self.stats.0.stale_acknowledgements += 1;
             return;
         };
         if end_sent && self.is_whole(next) {
@@ -175,7 +175,7 @@ impl Session {
         } else if self.retained.acknowledge(next) {
             self.send_on(path);
         } else {
-            self.stats.stale_acknowledgements += 1;
+            self.stats.0.stale_acknowledgements += 1;
         }
     }
 

@@ -20,7 +20,7 @@ pub use event::{Input, Output};
 use watched::{Me, Need, Step, Watched};
 
 use crate::{
-    Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
     api::DeviceKind,
     crypto::{Cipher, Identity, Primitives, noise::Noise},
     files::BindingRecord,
@@ -49,7 +49,7 @@ pub struct Viewer<N> {
     sessions: BTreeMap<SessionId, Watched<N>>,
     lookups: BTreeMap<LookupId, SessionId>,
     looked: u64,
-    ignored: u64,
+    ignored: Aside<u64>,
     outbox: Outbox<Output>,
 }
 
@@ -78,7 +78,7 @@ impl<N: Noise> Viewer<N> {
             sessions: BTreeMap::new(),
             lookups: BTreeMap::new(),
             looked: 0,
-            ignored: 0,
+            ignored: Aside(0),
             outbox: Outbox::new(),
         };
         viewer.drain();
@@ -92,12 +92,12 @@ impl<N: Noise> Viewer<N> {
 
     /// Frames that made no sense or came for nobody.
     pub const fn ignored(&self) -> u64 {
-        self.ignored
+        self.ignored.0
     }
 
     fn watch(&mut self, session: SessionId) {
         if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
-            return self.ignored += 1;
+            return self.ignored.count();
         }
         self.sessions.entry(session).or_insert_with(Watched::awaited).want();
         self.approach(session);
@@ -111,15 +111,15 @@ impl<N: Noise> Viewer<N> {
             Head::Data { session, epoch, sequence } => self.step(session, |w, _| w.record(epoch, sequence, &frame.body)),
             Head::End { session, next, outcome } => self.step(session, |w, _| w.end(next, outcome)),
             Head::Peer { session, .. } => self.step(session, |w, me| w.answered(session, me, &frame.body, now)),
-            _ => self.ignored += 1,
+            _ => self.ignored.count(),
         }
     }
 
     /// There is a session: new, or again after a reconnect, or its daemon has another credential.
     fn opened(&mut self, session: SessionId, cipher: u8, voucher: &Bytes) {
-        let Some(cipher) = Cipher::from_byte(cipher) else { return self.ignored += 1 };
+        let Some(cipher) = Cipher::from_byte(cipher) else { return self.ignored.count() };
         if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
-            return self.ignored += 1;
+            return self.ignored.count();
         }
         let watched = self.sessions.entry(session).or_insert_with(Watched::listed);
         if watched.opened(cipher, voucher) {
@@ -175,7 +175,7 @@ impl<N: Noise> Viewer<N> {
 
     /// Lets a session's own machine take a step and does what comes of it.
     fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>) -> Step) {
-        let Some(watched) = self.sessions.get_mut(&session) else { return self.ignored += 1 };
+        let Some(watched) = self.sessions.get_mut(&session) else { return self.ignored.count() };
         let me = Me {
             org: &self.org,
             keys: self.identity.static_keys(),

@@ -28,7 +28,7 @@ pub use self::event::{Door, Input, Output, Verdict};
 use self::state::State;
 use super::HANDSHAKE_TIMEOUT;
 use crate::{
-    Reason,
+    Aside, Reason,
     crypto::{
         StaticKeys,
         noise::{FirstMessage, Noise, NoiseError},
@@ -47,8 +47,8 @@ pub struct Responder<N> {
     door: Door,
     latest: Instant,
     state: State<N>,
-    stale_verdicts: u64,
-    early_messages: u64,
+    stale_verdicts: Aside<u64>,
+    early_messages: Aside<u64>,
     outbox: Outbox<Output<N>>,
 }
 
@@ -56,17 +56,17 @@ impl<N: Noise> Responder<N> {
     /// Waits for message 1 at `door` from `now` on, as the holder of `local`. `entropy` makes the answer's ephemeral key.
     pub fn new(now: Instant, door: Door, local: StaticKeys, entropy: &Entropy) -> Self {
         let state = State::Waiting { local, seed: entropy.derive("handshake"), until: now.after(HANDSHAKE_TIMEOUT) };
-        Self { door, latest: now, state, stale_verdicts: 0, early_messages: 0, outbox: Outbox::new() }
+        Self { door, latest: now, state, stale_verdicts: Aside(0), early_messages: Aside(0), outbox: Outbox::new() }
     }
 
     /// How many verdicts came that nobody waited for.
     pub const fn stale_verdicts(&self) -> u64 {
-        self.stale_verdicts
+        self.stale_verdicts.0
     }
 
     /// How many messages came before message 2 was out; they are dropped.
     pub const fn early_messages(&self) -> u64 {
-        self.early_messages
+        self.early_messages.0
     }
 
     fn expire_if_due(&mut self, now: Instant) {
@@ -84,7 +84,7 @@ impl<N: Noise> Responder<N> {
                 });
                 self.read_first(now, opened);
             }
-            State::Deciding { .. } => self.early_messages = self.early_messages.saturating_add(1),
+            State::Deciding { .. } => self.early_messages.count(),
             State::Unconfirmed { noise, .. } => match self.door.open(noise, message) {
                 Some(plaintext) => self.confirm(plaintext),
                 None => self.break_off(Reason::NoiseHandshakeFailed),
@@ -106,7 +106,7 @@ impl<N: Noise> Responder<N> {
 
     fn decide(&mut self, now: Instant, verdict: Verdict) {
         if !matches!(self.state, State::Deciding { .. }) {
-            self.stale_verdicts = self.stale_verdicts.saturating_add(1);
+            self.stale_verdicts.count();
             return;
         }
         match verdict {
