@@ -1,3 +1,4 @@
+use crate::fixtures::network::platform_says;
 use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
@@ -9,7 +10,7 @@ use proto_core::{
 };
 
 use super::{
-    network::{Net, nets, platform_says},
+    network::{Net, nets},
     world::{clock, clocks, identity, reasons, record, relay, relay_record, secret, uplink_settings},
 };
 

@@ -1,3 +1,4 @@
+use crate::fixtures::durable_record;
 use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -14,7 +15,7 @@ use proto_core::{
 };
 
 use super::{
-    device::{answered, asked, body, device_fates, frames, record, session},
+    device::{answered, asked, body, device_fates, frames, session},
     world::{Fate, ISSUER, clock, clocks, latest, parsed, recent, secret},
 };
 
@@ -47,7 +48,7 @@ impl Subject for Whole {
     const MAX_DEBUG: usize = 8 * 1024 * 1024;
 
     fn start(&self, seed: u64) -> Self::Machine {
-        let config = Config { bindings: vec![record("A", 1), record("B", 2)], ..Config::default() };
+        let config = Config { bindings: vec![durable_record("A", 1), durable_record("B", 2)], ..Config::default() };
         let key = |org: &str, seed| {
             let file = StateFile::Identity(parsed(org), 0);
             (file, IdentityFile::new(secret(seed)).write().unwrap())

@@ -4,37 +4,12 @@ use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     SessionId,
-    effect::{Effect, StateFile},
-    files::{BindingRecord, BindingState, RelayRecord, Unknown},
+    effect::Effect,
     wire::{Frame, Head, Outcome},
 };
 
-use super::{
-    handshake::second_message,
-    world::{Fate, approval, fates, id_of, key_set, relay_identity, renewed, secret, socket_fates},
-};
-
-/// A binding that is durable.
-pub(super) fn record(org: &str, seed: u8) -> BindingRecord {
-    let approval = approval(&secret(seed), org, "r1");
-    BindingRecord {
-        workspace_id: approval.workspace.id.clone(),
-        slug: approval.workspace.slug,
-        name: approval.workspace.name,
-        install_id: approval.install_id,
-        runtime_target_id: approval.runtime_target_id,
-        machine_id: approval.machine_id,
-        issue_token: approval.issue_token,
-        generation: 1,
-        identity: StateFile::Identity(approval.workspace.id, 0).path(),
-        relay: RelayRecord::pin(&approval.relay),
-        policy_mode: approval.policy_mode,
-        psk: None,
-        api: None,
-        state: BindingState::Active,
-        unknown: Unknown::new(),
-    }
-}
+use super::world::{Fate, fates, id_of, key_set, relay_identity, renewed, secret, socket_fates};
+use crate::fixtures::handshake::second_message;
 
 /// What a good platform answers to the request for this URL.
 pub(super) fn body(url: &str) -> String {

@@ -1,22 +1,20 @@
-use crate::laws::{START, Subject};
+use crate::{
+    fixtures::handshake::{decided, first_message, knock, open, second_message, third_message, welcome},
+    laws::Subject,
+};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Machine, Reason,
-    crypto::{
-        Identity,
-        channel::{Channel, Tails},
-        noise::{InitiatorKeys, Symbolic},
-    },
+    Reason,
+    crypto::noise::Symbolic,
     handshake::{
         Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
+        responder::{self, Verdict},
     },
-    secret::Secret,
-    wire::{Head, Hello, Preamble, Refused, Role, Suite, Welcome},
+    wire::{Refused, Suite},
 };
 
-use super::world::{identity, reasons, secret, token};
+use super::world::{identity, reasons, secret};
 
 pub struct Knocking;
 
@@ -34,67 +32,6 @@ pub enum Fact {
 
 fn suite(seed: u64) -> Suite {
     Suite::ALL[usize::try_from(seed % 4).unwrap()]
-}
-
-fn psk(suite: Suite) -> Option<Secret> {
-    (suite.pattern() == proto_core::wire::Pattern::IkPsk2).then(|| secret(3))
-}
-
-fn knock(suite: Suite) -> Initiator<Symbolic> {
-    let (local, psk) = (identity(1), psk(suite));
-    let preamble = Preamble { suite, role: Role::Daemon };
-    let keys = InitiatorKeys { preamble, local: local.static_keys(), responder: identity(2).static_key(), psk: psk.as_ref() };
-    let hello = Hello { token: token(&secret(1), "A", "r", 1), software: "vpd".into() };
-    Initiator::start(START, keys, Entropy::new([5; 32]), &hello)
-}
-
-fn open(relay: &Identity) -> Responder<Symbolic> {
-    Responder::new(START, Door::Devices, relay.static_keys().clone(), &Entropy::new([6; 32]))
-}
-
-fn welcome() -> Welcome {
-    Welcome { frame_max: 1_048_576, time: 1_800_000_000, software: "relay".into() }
-}
-
-/// What the real initiator of this suite sends first.
-pub(super) fn first_message(suite: Suite) -> Bytes {
-    match knock(suite).poll_output() {
-        Some(initiator::Output::Send(message)) => message,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// What a real responder with this key answers to that when it lets the initiator in.
-pub(super) fn second_message(relay: &Identity, first: Bytes) -> Bytes {
-    let psk = Preamble::split(&first).ok().and_then(|(preamble, _)| psk(preamble.suite));
-    decided(relay, first, Verdict::Admit { psk, welcome: welcome() })
-}
-
-/// What a real responder with this key answers after this verdict.
-fn decided(relay: &Identity, first: Bytes, verdict: Verdict) -> Bytes {
-    let mut responder = open(relay);
-    responder.handle_input(START, responder::Input::Received(first)).unwrap();
-    responder.handle_input(START, responder::Input::Verdict(verdict)).unwrap();
-    let sent = core::iter::from_fn(|| responder.poll_output()).find_map(|output| match output {
-        responder::Output::Send(message) => Some(message),
-        _ => None,
-    });
-    sent.unwrap_or_default()
-}
-
-/// And what the real initiator says to that.
-pub(super) fn third_message(suite: Suite, second: Bytes) -> Bytes {
-    let mut initiator = knock(suite);
-    initiator.handle_input(START, initiator::Input::Received(second)).unwrap();
-    let established = core::iter::from_fn(|| initiator.poll_output()).find_map(|output| match output {
-        initiator::Output::Established { noise, .. } => Some(noise),
-        _ => None,
-    });
-    let mut message = Vec::new();
-    if let Some(noise) = established {
-        Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 1 }.into(), &mut message).unwrap();
-    }
-    message.into()
 }
 
 fn facts() -> BoxedStrategy<Fact> {

@@ -10,10 +10,8 @@ use proto_core::{
     wire::{Frame, Head, Role},
 };
 
-use super::{
-    handshake::second_message,
-    world::{Fate, identity, latest, relay, relay_identity, secret, socket_fates},
-};
+use super::world::{Fate, identity, latest, relay, relay_identity, secret, socket_fates};
+use crate::fixtures::handshake::second_message;
 
 pub struct Dialling;
 

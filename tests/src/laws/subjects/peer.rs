@@ -14,10 +14,9 @@ use proto_core::{
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Suite},
 };
 
-use super::{
-    handshake::{first_message, third_message},
-    world::{Fate, clock, fates, id_of, identity, latest, platform_key, reasons, secret, socket_fates},
-};
+use crate::fixtures::handshake::{first_message, third_message};
+
+use super::world::{Fate, clock, fates, id_of, identity, latest, platform_key, reasons, secret, socket_fates};
 
 const SUITE: Suite = Suite::IkPsk2ChaChaPoly;
 

@@ -1,3 +1,4 @@
+use crate::fixtures::network::platform_says;
 use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -10,7 +11,7 @@ use proto_core::{
 };
 
 use super::{
-    network::{Net, nets, platform_says},
+    network::{Net, nets},
     world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
 };
 

@@ -1,158 +1,27 @@
-//! What the subjects share: a platform that signs, a device, and the fates of effects.
+//! What the subjects share beside the fixtures: the fates of effects.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Debug,
-    sync::{LazyLock, Mutex, OnceLock},
+use std::fmt::Debug;
+
+pub(super) use crate::fixtures::{
+    ISSUER, UNIX, approval, clock, id_of, identity, key_set, parsed, platform_key, record, relay, relay_identity, relay_record,
+    renewed, secret, token, uplink_settings,
 };
-
 use crate::laws::START;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Reason, UnixTime, WallClock,
-    api::{Approval, DeviceKind, PolicyMode, RelayEndpoint, Renewed, Workspace},
-    crypto::Identity,
-    effect::{Closed, Effect, Happening, HttpAnswer, NetFault},
-    files::{BindingRecord, BindingState, RelayRecord, Unknown},
-    jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
-    secret::{Secret, SecretBytes, SecretText},
-    uplink,
+    effect::{Closed, Happening, HttpAnswer, NetFault},
+    secret::SecretBytes,
 };
-
-/// What the wall clock shows at [`START`].
-pub(super) const UNIX: UnixTime = UnixTime(1_800_000_000);
-
-pub(super) const ISSUER: &str = "https://api.example";
 
 /// How many of the recent outputs an answer may be for.
 const RECENT: usize = 4;
-
-pub(super) fn clock() -> WallClock {
-    WallClock::new(START, UNIX)
-}
 
 /// Wall clocks that are right, a little wrong, and far off.
 pub(super) fn clocks() -> BoxedStrategy<WallClock> {
     let unix = prop_oneof![Just(UNIX.0), UNIX.0 - 7_200..UNIX.0 + 7_200, any::<u64>()];
     unix.prop_map(|unix| WallClock::new(START, UnixTime(unix))).boxed()
-}
-
-pub(super) fn parsed<T: std::str::FromStr<Err: Debug>>(text: &str) -> T {
-    text.parse().unwrap()
-}
-
-pub(super) fn secret(byte: u8) -> Secret {
-    Secret::new([byte; 32])
-}
-
-/// The same one every time, and made once: traces are many, and the arithmetic would be most of their time.
-pub(super) fn identity(seed: u8) -> Identity {
-    static MADE: [OnceLock<Identity>; 256] = [const { OnceLock::new() }; 256];
-    MADE[usize::from(seed)].get_or_init(|| Identity::from_seed(secret(seed))).clone()
-}
-
-pub(super) fn platform_key() -> SigningKey {
-    static MADE: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&secret(0x50)));
-    MADE.clone()
-}
-
-pub(super) fn key_set() -> String {
-    JwkSet::from_iter([platform_key().public_key()]).to_json()
-}
-
-/// A credential of the device with this seed; signed once, as above.
-pub(super) fn token(seed: &Secret, org: &str, target: &str, generation: u64) -> SecretText {
-    type Tokens = BTreeMap<([u8; 32], String, u64), SecretText>;
-    static MADE: Mutex<Tokens> = Mutex::new(Tokens::new());
-    let what = (*seed.expose(), format!("{org} {target}"), generation);
-    let mut made = MADE.lock().unwrap();
-    made.entry(what).or_insert_with(|| signed(seed, org, target, generation)).clone()
-}
-
-fn signed(seed: &Secret, org: &str, target: &str, generation: u64) -> SecretText {
-    let device = Identity::from_seed(seed.clone());
-    let claims = Claims {
-        issuer: ISSUER.into(),
-        audience: RELAY_AUDIENCE.into(),
-        install: parsed("i"),
-        org: parsed(org),
-        runtime_target: parsed(target),
-        machine: parsed("m"),
-        role: DeviceKind::Daemon,
-        generation,
-        confirmation: Confirmation {
-            static_key: device.static_key(),
-            identity: Thumbprint::of_identity_key(device.identity_key()),
-        },
-        issued_at: UNIX,
-        not_before: UNIX,
-        expires_at: UNIX.plus(3_600),
-        renewable_until: UNIX.plus(2_592_000),
-        id: parsed("t"),
-    };
-    jose::sign(&claims, &platform_key())
-}
-
-pub(super) fn workspace(org: &str) -> Workspace {
-    Workspace { id: parsed(org), slug: org.to_lowercase(), name: org.into() }
-}
-
-pub(super) fn relay_identity() -> Identity {
-    identity(0x52)
-}
-
-pub(super) fn relay() -> RelayEndpoint {
-    RelayEndpoint { url: "wss://relay.example/ws".into(), static_keys: vec![relay_identity().static_key()] }
-}
-
-pub(super) fn approval(seed: &Secret, org: &str, target: &str) -> Approval {
-    Approval {
-        workspace: workspace(org),
-        install_id: parsed("i"),
-        runtime_target_id: parsed(target),
-        machine_id: parsed("m"),
-        issue_token: token(seed, org, target, 1),
-        relay: relay(),
-        policy_mode: PolicyMode::Standard,
-        psk: None,
-    }
-}
-
-/// The binding of a device that paired with `A`.
-pub(super) fn record() -> BindingRecord {
-    let seed = secret(1);
-    let Approval { workspace, install_id, runtime_target_id, machine_id, issue_token, relay, policy_mode, psk } =
-        approval(&seed, "A", "r");
-    BindingRecord {
-        workspace_id: workspace.id,
-        slug: workspace.slug,
-        name: workspace.name,
-        install_id,
-        runtime_target_id,
-        machine_id,
-        issue_token,
-        generation: 1,
-        identity: "relay-identities/A.json".into(),
-        relay: relay_record(relay),
-        policy_mode,
-        psk,
-        api: None,
-        state: BindingState::Active,
-        unknown: Unknown::new(),
-    }
-}
-
-pub(super) fn relay_record(relay: RelayEndpoint) -> RelayRecord {
-    RelayRecord { url: relay.url, static_keys: relay.static_keys, retired_keys: Vec::new(), unknown: Unknown::new() }
-}
-
-pub(super) fn uplink_settings() -> uplink::Settings {
-    uplink::Settings { api_endpoint: ISSUER.into(), relay_endpoint: None, software: "vpd".into(), aes_in_hardware: true }
-}
-
-pub(super) fn renewed(seed: &Secret, org: &str, target: &str, generation: u64) -> Renewed {
-    Renewed { issue_token: token(seed, org, target, generation), relay: relay() }
 }
 
 pub(super) fn reasons() -> BoxedStrategy<Reason> {
@@ -233,16 +102,4 @@ pub(super) fn recent() -> BoxedStrategy<usize> {
 /// The `back`-th latest output that `pick` takes something from.
 pub(super) fn latest<'a, O, T: 'a>(said: &'a [O], back: usize, pick: impl Fn(&'a O) -> Option<T> + 'a) -> Option<T> {
     said.iter().rev().filter_map(pick).nth(back)
-}
-
-/// Whose an effect is.
-pub(super) fn id_of<I: Clone>(effect: &Effect<I>) -> I {
-    match effect {
-        Effect::Http(id, _)
-        | Effect::Connect(id, _)
-        | Effect::Send(id, _)
-        | Effect::Close(id, _)
-        | Effect::Store(id, ..)
-        | Effect::Remove(id, _) => id.clone(),
-    }
 }

@@ -1,0 +1,57 @@
+//! Every machine of the core with its alphabet, its surroundings and what must hold of it.
+
+mod admission;
+mod binding;
+mod code;
+mod consent;
+mod credential;
+mod handshake;
+mod keyset;
+mod pairing;
+mod session;
+
+use std::fmt::Debug;
+
+use proto_core::effect::{Effect, Happening, HttpAnswer};
+use proto_core::secret::SecretBytes;
+
+pub use admission::Entering;
+pub use binding::Bound;
+pub use code::Coded;
+pub use consent::Asked;
+pub use credential::Renewing;
+pub use handshake::{Knocking, Opening};
+pub use keyset::Keys;
+pub use pairing::Waiting;
+pub use session::Streamed;
+
+use crate::fixtures::id_of;
+
+/// An effect in a few words, its name without numbers.
+fn effect<I: Clone + Debug>(effect: &Effect<I>) -> String {
+    let id = unnumbered(&id_of(effect));
+    let (what, of) = match effect {
+        Effect::Http(..) => ("Http", String::new()),
+        Effect::Connect(..) => ("Connect", String::new()),
+        Effect::Send(..) => ("Send", String::new()),
+        Effect::Close(_, close) => ("Close", format!("{close:?}")),
+        Effect::Store(_, file, _) => ("Store", format!("{file:?}")),
+        Effect::Remove(_, file) => ("Remove", format!("{file:?}")),
+    };
+    let words = [id, of].into_iter().filter(|word| !word.is_empty() && word != "()").collect::<Vec<_>>();
+    format!("{what}({})", words.join(", "))
+}
+
+/// The `Debug` text without the numbers in parentheses that only tell one from another.
+fn unnumbered(named: &impl Debug) -> String {
+    let text = format!("{named:?}");
+    match text.split_once('(') {
+        Some((name, rest)) if rest.trim_end_matches(')').bytes().all(|byte| byte.is_ascii_digit()) => name.into(),
+        _ => text,
+    }
+}
+
+/// An HTTP answer under the name `id`.
+fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<Vec<u8>>) -> Happening<I> {
+    Happening::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
+}

@@ -1,0 +1,473 @@
+//! `pairing`: a platform that answers anything, and a person who may decide, cancel or do nothing.
+
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+
+use proto_core::{
+    Aside, Entropy, Instant, Machine, Reason, Status, UnixTime, WallClock,
+    api::{DeviceKind, MintRequest, PairingMode, PollAnswer, Problem},
+    effect::{Effect, Happening, NetFault, StateFile},
+    files::{Document, PendingPairing, Unknown, VERSION},
+    key::IdentityKey,
+    pairing::{Ask, Input, Output, Pairing, REQUEST_TIMEOUT, Settings},
+    secret::{Secret, SecretText},
+};
+
+use super::{answered, effect};
+use crate::{
+    explore::{Broken, Seen, Situation, Subject},
+    fixtures::{ISSUER, UNIX, approval, clock, key_set, secret},
+    laws::START,
+};
+
+/// A pairing, its platform and its person.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    approvals: RefCell<BTreeMap<(Secret32, &'static str), String>>,
+}
+
+type Secret32 = [u8; 32];
+
+/// Seconds that a code lives: two or three polls.
+const LIFETIME: u64 = 5;
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Fact {
+    Mint(Minted),
+    Poll(Polled),
+    Keys(Keys),
+    /// The platform does not answer the latest question.
+    Unanswered,
+    /// The platform's URL is none.
+    BadUrl,
+    /// An approval comes for the question before the latest.
+    OldPoll,
+    Stored,
+    NotStored,
+    Forgotten,
+    ClockAnHourBack,
+    ClockRight,
+    Adopted,
+    Rejected,
+    Cancel,
+}
+
+/// What the platform says to the request for a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Minted {
+    Code,
+    /// A code whose polls may come without any pause.
+    IntervalZero,
+    /// A code whose polls may never come.
+    IntervalHuge,
+    Html,
+    Refused,
+    Busy,
+}
+
+/// What it says to a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Polled {
+    Pending,
+    Approved,
+    /// An approval whose credential is another device's.
+    ApprovedForOther,
+    /// An approval for another organization.
+    ApprovedElsewhere,
+    Denied,
+    Gone,
+    GoneHtml,
+    SlowDown,
+    /// With a `Retry-After` of a day.
+    Busy,
+    Html,
+}
+
+/// What it says to the request for its key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Keys {
+    Right,
+    Empty,
+    Html,
+    Busy,
+}
+
+impl Fact {
+    fn all() -> Vec<Self> {
+        use {Keys as K, Minted as M, Polled as P};
+        let mint = [M::Code, M::IntervalZero, M::IntervalHuge, M::Html, M::Refused, M::Busy].map(Self::Mint);
+        let poll = [
+            P::Pending,
+            P::Approved,
+            P::ApprovedForOther,
+            P::ApprovedElsewhere,
+            P::Denied,
+            P::Gone,
+            P::GoneHtml,
+            P::SlowDown,
+            P::Busy,
+            P::Html,
+        ];
+        let keys = [K::Right, K::Empty, K::Html, K::Busy].map(Self::Keys);
+        let others = [
+            Self::Unanswered,
+            Self::BadUrl,
+            Self::OldPoll,
+            Self::Stored,
+            Self::NotStored,
+            Self::Forgotten,
+            Self::ClockAnHourBack,
+            Self::ClockRight,
+            Self::Adopted,
+            Self::Rejected,
+            Self::Cancel,
+        ];
+        mint.into_iter().chain(poll.map(Self::Poll)).chain(keys).chain(others).collect()
+    }
+
+    /// Trouble that passes: it ends nothing (PAIR-4).
+    const fn is_trouble(self) -> bool {
+        matches!(
+            self,
+            Self::Poll(Polled::Pending | Polled::GoneHtml | Polled::SlowDown | Polled::Busy | Polled::Html)
+                | Self::Keys(Keys::Html | Keys::Busy)
+                | Self::Unanswered
+                | Self::OldPoll
+                | Self::ClockAnHourBack
+                | Self::ClockRight
+        )
+    }
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Mint,
+    Poll,
+    Keys,
+    Save,
+    Forget,
+}
+
+/// What the outside and the properties remember.
+#[derive(Clone, Debug, Hash)]
+pub struct Memory {
+    /// The question that waits for an answer.
+    asked: Option<Kind>,
+    /// The device named the organization it wants.
+    names_org: bool,
+    number: Aside<u32>,
+    /// The seed in the pending file, as handed over to be stored.
+    seed: Option<Secret>,
+    is_durable: bool,
+    /// Seconds that must lie between polls.
+    interval: u64,
+    polled: Option<Instant>,
+    not_before: Instant,
+    expires_at: Option<Instant>,
+    keys: Vec<IdentityKey>,
+    /// The platform approved, and for whom.
+    approved: Option<bool>,
+    handed_over: bool,
+}
+
+fn settings(org: Option<&str>) -> Settings {
+    Settings {
+        api_endpoint: ISSUER.into(),
+        kind: DeviceKind::Daemon,
+        mode: PairingMode::New,
+        org: org.map(Into::into),
+        name: "laptop".into(),
+        software: "vpd".into(),
+    }
+}
+
+fn pending() -> PendingPairing {
+    PendingPairing {
+        version: VERSION,
+        api_endpoint: ISSUER.into(),
+        kind: DeviceKind::Daemon,
+        mode: PairingMode::New,
+        org: None,
+        seed: secret(9),
+        code: "BCDF2345".into(),
+        status_token: SecretText::new("s"),
+        url: "https://app.example/pair?code=BCDF2345".into(),
+        interval: 2,
+        expires_at: UNIX.plus(LIFETIME),
+        unknown: Unknown::new(),
+    }
+}
+
+impl Waiting {
+    fn approval(&self, seed: &Secret, org: &'static str) -> String {
+        let make = || serde_json::to_string(&PollAnswer::Approved(Box::new(approval(seed, org, "r")))).expect("JSON");
+        self.approvals.borrow_mut().entry((*seed.expose(), org)).or_insert_with(make).clone()
+    }
+
+    fn polled(&self, polled: Polled, ask: Ask, memory: &Memory) -> Happening<Ask> {
+        let own = memory.seed.clone().unwrap_or_else(|| secret(0));
+        match polled {
+            Polled::Pending => answered(ask, 200, None, r#"{"status":"pending"}"#),
+            Polled::Approved => answered(ask, 200, None, self.approval(&own, "A")),
+            Polled::ApprovedForOther => answered(ask, 200, None, self.approval(&secret(0x66), "A")),
+            Polled::ApprovedElsewhere => answered(ask, 200, None, self.approval(&own, "B")),
+            Polled::Denied => answered(ask, 200, None, r#"{"status":"denied"}"#),
+            Polled::Gone => answered(ask, 404, None, problem(404, Reason::CodeExpired)),
+            Polled::GoneHtml => answered(ask, 404, None, "<html>"),
+            Polled::SlowDown => answered(ask, 429, None, problem(429, Reason::RateLimited)),
+            Polled::Busy => answered(ask, 503, Some(86_400), "<html>"),
+            Polled::Html => answered(ask, 200, None, "<html>"),
+        }
+    }
+}
+
+fn problem(status: u16, reason: Reason) -> Vec<u8> {
+    serde_json::to_vec(&Problem::because(status, reason)).expect("JSON")
+}
+
+fn minted(minted: Minted, ask: Ask) -> Happening<Ask> {
+    let code = |interval: &str| {
+        format!(r#"{{"code":"BCDF2345","status_token":"s","url":"https://a.example/","expires_in":{LIFETIME}{interval}}}"#)
+    };
+    match minted {
+        Minted::Code => answered(ask, 201, None, code("")),
+        Minted::IntervalZero => answered(ask, 201, None, code(r#","interval":0"#)),
+        Minted::IntervalHuge => answered(ask, 201, None, code(r#","interval":18446744073709551615"#)),
+        Minted::Html => answered(ask, 200, None, "<html>"),
+        Minted::Refused => answered(ask, 403, None, problem(403, Reason::RateLimited)),
+        Minted::Busy => answered(ask, 503, None, "<html>"),
+    }
+}
+
+fn keys(keys: Keys, ask: Ask) -> Happening<Ask> {
+    match keys {
+        Keys::Right => answered(ask, 200, None, key_set()),
+        Keys::Empty => answered(ask, 200, None, r#"{"keys":[]}"#),
+        Keys::Html => answered(ask, 200, None, "<html>"),
+        Keys::Busy => answered(ask, 503, None, "<html>"),
+    }
+}
+
+impl Subject for Waiting {
+    type Machine = Pairing;
+    type Fact = Fact;
+    type Memory = Memory;
+
+    const NAME: &'static str = "pairing";
+    const MAX_OUTPUTS: usize = 2;
+    /// The longest `Retry-After` that counts, the expiry, and the last requests.
+    const SETTLES: (usize, Duration) = (32, Duration::from_mins(8));
+
+    fn bounds(&self) -> String {
+        "codes that live 5 s, with a poll every 1, 2 or 60 s; clocks right and an hour back; new, for one org, and resumed".into()
+    }
+
+    fn starts(&self) -> Vec<(Pairing, Memory)> {
+        let fresh = Memory {
+            asked: None,
+            names_org: false,
+            number: Aside(0),
+            seed: None,
+            is_durable: false,
+            interval: 0,
+            polled: None,
+            not_before: Instant::ZERO,
+            expires_at: None,
+            keys: Vec::new(),
+            approved: None,
+            handed_over: false,
+        };
+        let expires_at = Some(START.after(Duration::from_secs(LIFETIME)));
+        let known = Memory { seed: Some(secret(9)), is_durable: true, interval: 2, expires_at, ..fresh.clone() };
+        let start = |org| Pairing::start(START, clock(), settings(org), &Entropy::new([7; 32]));
+        let resumed = Pairing::resume(START, clock(), pending());
+        vec![(start(None), fresh.clone()), (start(Some("a")), Memory { names_org: true, ..fresh }), (resumed, known)]
+    }
+
+    fn facts(&self, _at: &Situation<Self>) -> Vec<Fact> {
+        Fact::all()
+    }
+
+    fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
+        let number = at.memory.number.0;
+        let happening = match *fact {
+            Fact::Mint(said) => minted(said, Ask::Mint(number)),
+            Fact::Poll(said) => self.polled(said, Ask::Poll(number), &at.memory),
+            Fact::Keys(said) => keys(said, Ask::KeySet(number)),
+            Fact::OldPoll => self.polled(Polled::Approved, Ask::Poll(number.wrapping_sub(1)), &at.memory),
+            Fact::Unanswered | Fact::BadUrl => {
+                let fault = if *fact == Fact::BadUrl { NetFault::BadUrl } else { NetFault::TimedOut };
+                let ask = match at.memory.asked {
+                    Some(Kind::Mint) => Ask::Mint(number),
+                    Some(Kind::Keys) => Ask::KeySet(number),
+                    _ => Ask::Poll(number),
+                };
+                Happening::Unanswered(ask, fault)
+            }
+            Fact::Stored => Happening::Stored(Ask::Save),
+            Fact::NotStored => Happening::NotStored(Ask::Save),
+            Fact::Forgotten => Happening::Stored(Ask::Forget),
+            Fact::ClockAnHourBack => return Input::Clock(WallClock::new(START, UnixTime(UNIX.0 - 3_600))),
+            Fact::ClockRight => return Input::Clock(clock()),
+            Fact::Adopted => return Input::Adopted,
+            Fact::Rejected => return Input::Rejected(Reason::OrgAlreadyBound),
+            Fact::Cancel => return Input::Cancel,
+        };
+        Input::Happening(happening)
+    }
+
+    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
+        memory.hear(seen);
+        seen.outputs.iter().try_for_each(|output| memory.judge(output, seen.now))?;
+        let (before, after) = (self.state(seen.before), self.state(seen.after));
+        let ends = |state: &str| state.contains("removed") || state == "failed";
+        let is_over = memory.expires_at.is_some_and(|at| seen.now >= at);
+        let is_minting = before.contains("a code");
+        if let Some(fact) = seen.fact
+            && (fact.is_trouble() && !is_minting && !is_over && ends(&after) && !ends(&before))
+        {
+            return Err(Broken::new("PAIR-4", format!("{fact:?} ended it")));
+        }
+        let lasts = after.contains("approval") || after.contains("key set");
+        if lasts && memory.expires_at.is_some_and(|at| seen.now > at.after(REQUEST_TIMEOUT)) {
+            return Err(Broken::new("PAIR-3", "it goes on after the expiry and a request"));
+        }
+        Ok(())
+    }
+
+    fn fair(&self, at: &Situation<Self>) -> Option<Fact> {
+        match at.memory.asked {
+            Some(Kind::Mint) => Some(Fact::Mint(Minted::Code)),
+            Some(Kind::Poll) => Some(Fact::Poll(Polled::Approved)),
+            Some(Kind::Keys) => Some(Fact::Keys(Keys::Right)),
+            Some(Kind::Save) => Some(Fact::Stored),
+            Some(Kind::Forget) => Some(Fact::Forgotten),
+            None => self.state(&at.machine).contains("binding").then_some(Fact::Adopted),
+        }
+    }
+
+    fn goal(&self, at: &Situation<Self>) -> bool {
+        !matches!(at.machine.status(), Status::Running { .. })
+    }
+
+    fn say(&self, output: &Output) -> String {
+        match output {
+            Output::Effect(asked) => effect(asked),
+            Output::ShowCode(_) => "ShowCode".into(),
+            Output::Trouble(reason) => format!("Trouble({reason:?})"),
+            Output::Approved(_) => "Approved".into(),
+        }
+    }
+
+    fn ignored(&self, machine: &Pairing) -> Vec<(&'static str, u64)> {
+        vec![("ignored", machine.ignored())]
+    }
+}
+
+impl Memory {
+    /// What the platform said counts from when it was heard by a machine that asked for it.
+    fn hear(&mut self, seen: &Seen<'_, Waiting>) {
+        let Some(fact) = seen.fact else { return };
+        let asked = self.asked;
+        match (*fact, asked) {
+            (Fact::Mint(said @ (Minted::Code | Minted::IntervalZero | Minted::IntervalHuge)), Some(Kind::Mint)) => {
+                self.interval = match said {
+                    Minted::IntervalZero => 1,
+                    Minted::IntervalHuge => 60,
+                    _ => 2,
+                };
+                self.expires_at = Some(seen.now.after(Duration::from_secs(LIFETIME)));
+                self.asked = None;
+            }
+            (Fact::Mint(_), Some(Kind::Mint)) | (Fact::Unanswered | Fact::BadUrl, Some(Kind::Mint | Kind::Poll | Kind::Keys)) => {
+                self.asked = None;
+            }
+            (Fact::Poll(said), Some(Kind::Poll)) => {
+                self.asked = None;
+                match said {
+                    Polled::SlowDown => self.interval += 5,
+                    Polled::Busy => self.not_before = seen.now.after(Duration::from_mins(5)),
+                    Polled::Approved => self.approved = Some(true),
+                    Polled::ApprovedElsewhere => self.approved = Some(!self.names_org),
+                    Polled::ApprovedForOther => self.approved = Some(false),
+                    _ => {}
+                }
+            }
+            (Fact::Stored, Some(Kind::Save)) => {
+                self.is_durable = true;
+                self.asked = None;
+            }
+            (Fact::Keys(_), Some(Kind::Keys)) | (Fact::NotStored, Some(Kind::Save)) | (Fact::Forgotten, Some(Kind::Forget)) => {
+                self.asked = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn judge(&mut self, output: &Output, now: Instant) -> Result<(), Broken> {
+        match output {
+            Output::Effect(Effect::Http(ask, request)) => {
+                let is_open = !matches!(self.asked, None | Some(Kind::Save | Kind::Forget));
+                let (kind, number) = match *ask {
+                    Ask::Mint(number) => (Kind::Mint, number),
+                    Ask::Poll(number) => (Kind::Poll, number),
+                    Ask::KeySet(number) => (Kind::Keys, number),
+                    Ask::Save | Ask::Forget => return Err(Broken::new("PAIR-2", "a file is not asked for over HTTP")),
+                };
+                if is_open {
+                    return Err(Broken::new("PAIR-2", "a second request while one is under way"));
+                }
+                (self.asked, self.number) = (Some(kind), Aside(number));
+                match kind {
+                    Kind::Mint => self.minting(request.body.as_ref().map_or(&[], |body| body.expose())),
+                    Kind::Poll => self.polling(now),
+                    Kind::Keys | Kind::Save | Kind::Forget => Ok(()),
+                }
+            }
+            Output::Effect(Effect::Store(_, StateFile::PendingPairing, contents)) => {
+                let seed = PendingPairing::parse(contents.expose()).map(|pending| pending.seed);
+                (self.seed, self.asked) = (seed.ok(), Some(Kind::Save));
+                Ok(())
+            }
+            Output::Effect(_) => {
+                self.asked = Some(Kind::Forget);
+                Ok(())
+            }
+            Output::ShowCode(_) if !self.is_durable => Err(Broken::new("PAIR-5", "shown before it is durable")),
+            Output::ShowCode(_) | Output::Trouble(_) => Ok(()),
+            Output::Approved(_) if self.approved != Some(true) => Err(Broken::new("PAIR-7", "nobody approved this")),
+            Output::Approved(_) if self.handed_over => Err(Broken::new("PAIR-9", "handed over twice")),
+            Output::Approved(paired) => {
+                self.handed_over = true;
+                let is_own = Some(&paired.seed) == self.seed.as_ref();
+                if is_own { Ok(()) } else { Err(Broken::new("PAIR-6", "another identity than the one that is durable")) }
+            }
+        }
+    }
+
+    fn minting(&mut self, body: &[u8]) -> Result<(), Broken> {
+        let request: MintRequest = serde_json::from_slice(body).map_err(|_| Broken::new("PAIR-6", "no request"))?;
+        if self.keys.contains(&request.identity_key) {
+            return Err(Broken::new("PAIR-6", "one identity is asked for two codes with"));
+        }
+        self.keys.push(request.identity_key);
+        Ok(())
+    }
+
+    fn polling(&mut self, now: Instant) -> Result<(), Broken> {
+        if self.expires_at.is_some_and(|at| now >= at) {
+            return Err(Broken::new("PAIR-3", "a poll starts after the expiry"));
+        }
+        let earliest = self.polled.map_or(Instant::ZERO, |at| at.after(Duration::from_secs(self.interval)));
+        if now < earliest.max(self.not_before) {
+            return Err(Broken::new("PAIR-1", format!("a poll starts {:?} early", earliest.max(self.not_before).since(now))));
+        }
+        self.polled = Some(now);
+        Ok(())
+    }
+}
