@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
 };
 
-use super::{Action, Alone, Report, Situation, Subject, System, Witness};
+use super::{Action, Alone, Situation, Subject, System, Witness};
 
 /// Everything that was seen of one machine, by named state and input.
 #[derive(Debug, Default)]
@@ -48,25 +48,36 @@ impl Chart {
         self.cells.entry(from).or_default().entry(input).or_default().insert(outcome);
     }
 
-    /// The table, as `tests/tables` keeps it. `missing` says why an input is never heard in a state.
-    pub fn table(&self, name: &str, missing: impl Fn(&str, &str) -> Option<&'static str>) -> String {
+    /// The table, as `tests/tables` keeps it.
+    pub fn table(&self, name: &str) -> String {
         let mut text = format!(
             "# {name}: every state, every input\n\nMade by exploring the machine (`cargo test -p tests --test tables`); not written \
-             by hand. A cell lists every outcome that was seen: `→` the next state where it is another one, then what was said.\n"
+             by hand. A row lists every outcome that was seen: `→` the next state where it is another one, then what was said; `–` is nothing at all.\n"
         );
         for (state, row) in &self.cells {
             let _ = write!(text, "\n## {state}\n\n| input | outcome |\n|---|---|\n");
-            let time = TIME.iter().map(ToString::to_string).collect::<Vec<_>>();
-            for input in self.inputs.iter().chain(&time) {
-                let cell = match row.get(input) {
-                    Some(outcomes) => outcomes.iter().map(|outcome| outcome.cell(state)).collect::<Vec<_>>().join("<br>"),
-                    None if time.contains(input) => "no deadline".into(),
-                    None => missing(state, input).map_or_else(|| "**never heard here**".into(), Into::into),
-                };
-                let _ = writeln!(text, "| {} | {cell} |", spelled(input));
+            for (inputs, cell) in self.rows(state, row) {
+                let _ = writeln!(text, "| {} | {cell} |", inputs.join(", "));
             }
         }
         text
+    }
+
+    /// The rows of a state: inputs that lead to the same share one.
+    fn rows(&self, state: &str, row: &BTreeMap<String, BTreeSet<Outcome>>) -> Vec<(Vec<String>, String)> {
+        let mut rows: Vec<(Vec<String>, String)> = Vec::new();
+        for input in self.inputs.iter().map(String::as_str).chain(TIME) {
+            let cell = match row.get(input) {
+                Some(outcomes) => outcomes.iter().map(|outcome| outcome.cell(state)).collect::<Vec<_>>().join("<br>"),
+                None if TIME.contains(&input) => "no deadline".into(),
+                None => "**never heard here**".into(),
+            };
+            match rows.iter_mut().find(|(_, known)| *known == cell) {
+                Some((inputs, _)) => inputs.push(spelled(input)),
+                None => rows.push((vec![spelled(input)], cell)),
+            }
+        }
+        rows
     }
 
     /// The graph, in Mermaid.
@@ -105,13 +116,6 @@ impl Chart {
         }
         ways
     }
-}
-
-/// The figures of a walk, for a page.
-pub fn figures(report: &Report, bounds: &str) -> String {
-    let Report { states, edges, depth, is_closed, hash } = report;
-    let end = if *is_closed { "to the end" } else { "up to a limit" };
-    format!("Explored {end}: {states} states, {edges} edges, depth {depth}, graph `{hash:016x}`. Bounds: {bounds}\n")
 }
 
 impl Outcome {

@@ -24,6 +24,6 @@ mod search;
 pub mod subjects;
 
 pub use alone::{Action, Alone, Seen, Situation, Subject};
-pub use chart::{Chart, figures};
+pub use chart::Chart;
 pub use fingerprint::fingerprint;
 pub use search::{Broken, Counterexample, Log, Report, System, Witness, explore};

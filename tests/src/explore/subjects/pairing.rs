@@ -384,9 +384,6 @@ impl Memory {
                 self.expires_at = Some(seen.now.after(Duration::from_secs(LIFETIME)));
                 self.asked = None;
             }
-            (Fact::Mint(_), Some(Kind::Mint)) | (Fact::Unanswered | Fact::BadUrl, Some(Kind::Mint | Kind::Poll | Kind::Keys)) => {
-                self.asked = None;
-            }
             (Fact::Poll(said), Some(Kind::Poll)) => {
                 self.asked = None;
                 match said {
@@ -402,7 +399,11 @@ impl Memory {
                 self.is_durable = true;
                 self.asked = None;
             }
-            (Fact::Keys(_), Some(Kind::Keys)) | (Fact::NotStored, Some(Kind::Save)) | (Fact::Forgotten, Some(Kind::Forget)) => {
+            (Fact::Mint(_), Some(Kind::Mint))
+            | (Fact::Unanswered | Fact::BadUrl, Some(Kind::Mint | Kind::Poll | Kind::Keys))
+            | (Fact::Keys(_), Some(Kind::Keys))
+            | (Fact::NotStored, Some(Kind::Save))
+            | (Fact::Forgotten, Some(Kind::Forget)) => {
                 self.asked = None;
             }
             _ => {}
