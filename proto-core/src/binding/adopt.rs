@@ -49,13 +49,14 @@ impl Bindings {
         self.by_id.keys().filter(is_replaced).cloned().collect()
     }
 
-    /// The first name for a key of this org that neither the disk nor a record knows.
+    /// The first name for a key of this org that neither the disk nor a record knows, and that nothing is being written under:
+    /// an adoption that was given up may still be on its way.
     fn free_file(&self, org: &OrgId) -> StateFile {
         let is_named = |file: &StateFile| self.by_id.values().any(|binding| binding.record.identity == file.path());
         let mut number = 0;
         loop {
             let file = StateFile::Identity(org.clone(), number);
-            if !self.keys.contains(&file) && !is_named(&file) {
+            if !self.keys.contains(&file) && !is_named(&file) && !self.is_writing_key(&file) {
                 return file;
             }
             number = number.wrapping_add(1);

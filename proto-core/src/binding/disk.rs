@@ -75,6 +75,11 @@ impl Bindings {
         self.keys.difference(&named).find(|file| !is_joining(file)).cloned()
     }
 
+    /// Whether a key is being written to that file.
+    pub(super) fn is_writing_key(&self, file: &StateFile) -> bool {
+        matches!(&self.disk, Disk::Writing { change: Change::Identity(written), .. } if written == file)
+    }
+
     fn store(&mut self, file: StateFile, contents: SecretBytes, change: Change) {
         let number = self.begin(change);
         self.outbox.push(Output::Effect(Effect::Store(Ask(number), file, contents)));

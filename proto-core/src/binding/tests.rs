@@ -364,3 +364,16 @@ fn too_much_is_misuse() {
     let state = laptop.machine.get(&id("A", "r1")).unwrap().record().state;
     assert_eq!(state, BindingState::Active);
 }
+
+/// BIND-4: a key that is still being written when its adoption is given up is not taken for the next adoption's.
+#[test]
+fn a_key_on_its_way_is_not_another_adoptions() {
+    let mut laptop = Laptop::new();
+    laptop.input(Input::Adopt(Box::new(paired("A", "r1", 1, New))));
+    laptop.input(Input::Unpair("A".parse().unwrap()));
+    laptop.input(Input::Adopt(Box::new(paired("A", "r1", 2, New))));
+    while laptop.write() {}
+    assert_eq!(laptop.view(), [(id("A", "r1"), "active", Some(2))]);
+    assert_eq!(laptop.again().view(), [(id("A", "r1"), "active", Some(2))]);
+    assert_eq!(laptop.files().len(), 2, "{:?}", laptop.files());
+}
