@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
-    subjects::{Asked, Bound, Coded, Entering, Keys, Knocking, Opening, Renewing, Streamed, Waiting},
+    subjects::{Asked, Bound, Coded, Connecting, Dialling, Entering, Keys, Knocking, Opening, Renewing, Streamed, Waiting},
+    systems::{
+        Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
+    },
 };
 
 /// Something that can be walked through.
@@ -64,14 +67,35 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
         Box::new(Alone(Knocking)),
         Box::new(Alone(Opening)),
         Box::new(Alone(Keys)),
+        Box::new(Alone(Dialling::widely())),
         Box::new(Alone(Waiting::default())),
+        Box::new(Alone(Connecting)),
         Box::new(Alone(Streamed)),
     ]
 }
 
-/// Systems beyond single machines, by name.
+/// Systems beyond single machines, and single machines under other bounds, by name.
 pub fn systems() -> Vec<(&'static str, Box<dyn Walk>)> {
-    vec![("binding-two-orgs", Box::new(Alone(Bound::new(true)))), ("credential-limit", Box::new(Alone(Renewing::to_the_limit())))]
+    use Compromised::{Device, Nothing, Relay};
+    let attacked = |compromised, has_psk| Box::new(Attacked::new(compromised, has_psk, [2, 2, 2]));
+    vec![
+        ("approval", Box::new(Approving { losses: 2 })),
+        ("attacker-ik", attacked(Nothing, false)),
+        ("attacker-ik-device-lost", attacked(Device, false)),
+        ("attacker-ik-relay-lost", attacked(Relay, false)),
+        ("attacker-psk", attacked(Nothing, true)),
+        ("attacker-psk-device-lost", attacked(Device, true)),
+        ("attacker-psk-relay-lost", attacked(Relay, true)),
+        ("binding-two-orgs", Box::new(Alone(Bound::new(true)))),
+        ("crash-bindings", Box::new(CrashingBindings::new(3, 2))),
+        ("crash-pairing", Box::new(CrashingPairing { crashes: 2 })),
+        ("credential-limit", Box::new(Alone(Renewing::to_the_limit()))),
+        ("hub-two-orgs", Box::new(Routing { records: 2 })),
+        ("link-turned-away", Box::new(Alone(Dialling::turned_away()))),
+        ("link-peer", Box::new(Wire::new(2, 2))),
+        ("rotation-platform", Box::new(Rotating::new(4))),
+        ("session-relay", Box::new(Resuming { records: 3, breaks: 3 })),
+    ]
 }
 
 /// The names of all of them.

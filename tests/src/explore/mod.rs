@@ -22,6 +22,7 @@ mod chart;
 mod fingerprint;
 mod search;
 pub mod subjects;
+pub mod systems;
 
 pub use alone::{Action, Alone, Seen, Situation, Subject};
 pub use chart::Chart;

@@ -254,8 +254,9 @@ fn judge(output: &Output, seen: &Seen<'_, Bound>) -> Result<(), Broken> {
             }
         }
         Output::Drained(id) => {
-            let sessions = seen.after.get(id).map_or(0, |binding| binding.sessions().len());
-            if sessions > 0 {
+            let ended = if let Some(Fact::SessionEnds(whose)) = seen.fact { Some(session(*whose)) } else { None };
+            let sessions = seen.before.get(id).map(Binding::sessions);
+            if sessions.is_some_and(|sessions| sessions.iter().any(|session| Some(*session) != ended)) {
                 return Err(Broken::new("BIND-3", "drained with a session left"));
             }
         }

@@ -7,7 +7,10 @@ mod consent;
 mod credential;
 mod handshake;
 mod keyset;
+mod link;
+mod net;
 mod pairing;
+mod peer;
 mod session;
 
 use std::fmt::Debug;
@@ -22,7 +25,9 @@ pub use consent::Asked;
 pub use credential::Renewing;
 pub use handshake::{Knocking, Opening};
 pub use keyset::Keys;
+pub use link::Dialling;
 pub use pairing::Waiting;
+pub use peer::Entering as Connecting;
 pub use session::Streamed;
 
 use crate::fixtures::id_of;
@@ -52,6 +57,6 @@ fn unnumbered(named: &impl Debug) -> String {
 }
 
 /// An HTTP answer under the name `id`.
-fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<Vec<u8>>) -> Happening<I> {
+pub(super) fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<Vec<u8>>) -> Happening<I> {
     Happening::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
 }

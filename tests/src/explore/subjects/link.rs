@@ -1,0 +1,268 @@
+//! `link`: a relay that lets in, refuses, closes, is silent and sends what it may not; for as many attempts as there are kinds.
+
+use std::time::Duration;
+
+use proto_core::{
+    Instant, Jitter, Machine, Status,
+    crypto::noise::Symbolic,
+    effect::Effect,
+    link::{Config, Input, Link, Output, SILENCE_MAX, STABLE_AFTER},
+    secret::SecretText,
+    uplink::Ask,
+    wire::{Frame, Head, Role},
+};
+
+use super::{
+    effect,
+    net::{Ends, Net, is_first_message},
+};
+use crate::{
+    explore::{Broken, Seen, Situation, Subject},
+    fixtures::{identity, relay, secret},
+    laws::START,
+};
+
+/// One device's link.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialling {
+    /// The relay accepts and closes at once, and does nothing else.
+    only_closes: bool,
+}
+
+impl Dialling {
+    /// With everything that a relay can do.
+    pub const fn widely() -> Self {
+        Self { only_closes: false }
+    }
+
+    /// With a relay that accepts and closes, for more than an hour (LINK-1).
+    pub const fn turned_away() -> Self {
+        Self { only_closes: true }
+    }
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Fact {
+    Net(Net),
+    Sent,
+    Send,
+    Renew,
+    Hurry,
+    Stop,
+}
+
+/// What the outside and the properties remember.
+#[derive(Clone, Debug, Hash)]
+pub struct Memory {
+    ends: Ends,
+    /// Frames handed over on this connection.
+    sends: u8,
+    /// Attempts that failed since the link was up.
+    failures: u8,
+    /// When attempts began, within an hour.
+    attempts: Vec<Instant>,
+    heard_at: Option<Instant>,
+    up_at: Option<Instant>,
+    has_sent_first: bool,
+    /// The relay said, under its key, that the access ends.
+    is_over: bool,
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Five quick attempts, one before them, and one every five minutes.
+const ATTEMPTS_PER_HOUR: usize = 6 + 12;
+
+fn acknowledge() -> Frame {
+    Head::Acknowledge { session: proto_core::SessionId([1; 16]), next: 1 }.into()
+}
+
+impl Subject for Dialling {
+    type Machine = Link<Symbolic>;
+    type Fact = Fact;
+    type Memory = Memory;
+
+    const NAME: &'static str = "link";
+    const MAX_OUTPUTS: usize = 4;
+    const MEMORY: Duration = Duration::from_hours(2);
+    const SETTLES: (usize, Duration) = (16, Duration::from_mins(15));
+
+    fn bounds(&self) -> String {
+        let (relay, failures) = if self.only_closes { ("a relay that accepts and closes", 20) } else { ("any relay", 7) };
+        format!(
+            "{relay}; IK and IKpsk2; jitter at both ends of its range; {failures} failures in a row; two frames each way on a connection"
+        )
+    }
+
+    fn starts(&self) -> Vec<(Self::Machine, Memory)> {
+        let memory = Memory {
+            ends: Ends::sending(acknowledge()),
+            sends: 0,
+            failures: 0,
+            attempts: Vec::new(),
+            heard_at: None,
+            up_at: None,
+            has_sent_first: false,
+            is_over: false,
+        };
+        let start = |jitter, is_psk: bool| {
+            let config = Config {
+                role: Role::Daemon,
+                url: relay().url,
+                relay_keys: relay().static_keys,
+                identity: identity(1),
+                psk: is_psk.then(|| secret(3)),
+                token: SecretText::new("token"),
+                software: "vpd".into(),
+                aes_in_hardware: true,
+            };
+            (Link::new(config, Jitter::constant(jitter), START), memory.clone())
+        };
+        if self.only_closes {
+            return vec![start(0, false), start(u64::MAX, false)];
+        }
+        vec![start(0, false), start(u64::MAX, true)]
+    }
+
+    fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
+        if self.only_closes {
+            let limit = 20;
+            return if at.memory.failures < limit { vec![Fact::Net(Net::Connected), Fact::Net(Net::Closed)] } else { Vec::new() };
+        }
+        if at.memory.failures > 7 {
+            return Vec::new();
+        }
+        let net = Net::LINK.into_iter().filter(|net| !net.is_frame() || at.memory.ends.frames < 2).map(Fact::Net);
+        let sends = (at.memory.sends < 2 || !at.machine.is_up()).then_some([Fact::Send, Fact::Renew]);
+        net.chain(sends.into_iter().flatten()).chain([Fact::Sent, Fact::Hurry, Fact::Stop]).collect()
+    }
+
+    fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
+        match fact {
+            Fact::Net(net) => Input::Happening(at.memory.ends.happening(*net).1.take_id().1),
+            Fact::Sent => Input::Happening(proto_core::effect::Happening::Sent((), 1)),
+            Fact::Send => Input::Send(Head::Open { session: proto_core::SessionId([1; 16]), cipher: 1 }.into()),
+            Fact::Renew => Input::Renew(SecretText::new("newer")),
+            Fact::Hurry => Input::Hurry,
+            Fact::Stop => Input::Stop,
+        }
+    }
+
+    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
+        memory.attempts.retain(|at| seen.now.since(*at) < HOUR);
+        if let Some(Fact::Net(net)) = seen.fact {
+            memory.ends = memory.ends.happening(*net).0;
+            memory.is_over |= net.ends_access();
+            let is_over_link = seen.before.is_up() && (net.is_frame() || *net == Net::Garbage);
+            if is_over_link || *net == Net::Welcome {
+                memory.heard_at = Some(seen.now);
+            }
+        }
+        if seen.before.is_up() && matches!(seen.fact, Some(Fact::Send | Fact::Renew)) {
+            memory.sends += 1;
+        }
+        if seen.fact == Some(&Fact::Hurry) {
+            // Somebody asks for quick attempts: those before count no more.
+            memory.attempts.clear();
+        }
+        for output in seen.outputs {
+            memory.judge(output, seen)?;
+        }
+        memory.notices_silence(seen)
+    }
+
+    fn fair(&self, at: &Situation<Self>) -> Option<Fact> {
+        let net = match at.machine.status() {
+            Status::Running { waiting_for: "the WebSocket" } => Net::Connected,
+            Status::Running { waiting_for: "the relay's answer" } => Net::Welcome,
+            Status::Running { waiting_for: "the close" } => Net::Closed,
+            _ => return None,
+        };
+        Some(Fact::Net(net))
+    }
+
+    /// LINK-4.
+    fn goal(&self, at: &Situation<Self>) -> bool {
+        at.machine.is_up() || !matches!(at.machine.status(), Status::Running { .. })
+    }
+
+    fn say(&self, output: &Output) -> String {
+        match output {
+            Output::Effect(asked) => effect(asked).replace("()", ""),
+            Output::Up(_) => "Up".into(),
+            Output::Received(frame) => format!("Received({})", name_of(&frame.head)),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn ignored(&self, machine: &Self::Machine) -> Vec<(&'static str, u64)> {
+        vec![("not_up", machine.stats().not_up), ("stale", machine.stats().stale)]
+    }
+}
+
+/// A frame's kind.
+pub(super) fn name_of(head: &Head) -> String {
+    let text = format!("{head:?}");
+    text.split([' ', '(', '{']).next().unwrap_or_default().into()
+}
+
+impl Memory {
+    fn judge(&mut self, output: &Output, seen: &Seen<'_, Dialling>) -> Result<(), Broken> {
+        let is_up = seen.after.is_up() || seen.before.is_up();
+        match output {
+            Output::Effect(asked) => {
+                self.ends.asked(&asked.clone().map_id(|()| Ask::Link));
+                match asked {
+                    Effect::Connect(..) => return self.attempt(seen.now),
+                    Effect::Send((), message) if !is_up && (self.has_sent_first || !is_first_message(message)) => {
+                        return Err(Broken::new("NOI-8", "something else than one message 1 is sent before the handshake ended"));
+                    }
+                    Effect::Send(..) => self.has_sent_first = true,
+                    _ => {}
+                }
+            }
+            Output::Up(_) if seen.fact != Some(&Fact::Net(Net::Welcome)) => {
+                return Err(Broken::new("PIN-1", format!("{:?} brought the link up", seen.fact)));
+            }
+            Output::Up(_) => {
+                self.failures = 0;
+                self.up_at = Some(seen.now);
+            }
+            Output::Down(_) | Output::Failed(_) => self.failures = self.failures.saturating_add(1),
+            Output::Ended(_) if !self.is_over => {
+                return Err(Broken::new("BIND-6", "the access ended without the relay's word for it"));
+            }
+            Output::Received(_) if seen.fact != Some(&Fact::Net(Net::Frame)) => {
+                return Err(Broken::new("NOI-8", format!("{:?} delivered a frame", seen.fact)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// LINK-1.
+    fn attempt(&mut self, now: Instant) -> Result<(), Broken> {
+        let was_stable = self.up_at.take().is_some_and(|at| now.since(at) >= STABLE_AFTER);
+        if was_stable {
+            self.attempts.clear();
+        }
+        (self.sends, self.has_sent_first, self.heard_at) = (0, false, None);
+        self.attempts.push(now);
+        if self.attempts.len() > ATTEMPTS_PER_HOUR {
+            return Err(Broken::new("LINK-1", format!("{} attempts within an hour", self.attempts.len())));
+        }
+        Ok(())
+    }
+
+    /// LINK-5.
+    fn notices_silence(&self, seen: &Seen<'_, Dialling>) -> Result<(), Broken> {
+        let silent_at = self.heard_at.map(|at| at.after(SILENCE_MAX));
+        let deadline = seen.after.poll_timeout().map(|deadline| deadline.at);
+        if seen.after.is_up() && silent_at.is_some_and(|at| deadline.is_none_or(|deadline| deadline > at)) {
+            return Err(Broken::new("LINK-5", "a relay that is silent would not be noticed"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The other ends of a device's requests: a relay that really opens and seals, a platform that answers or does not.
+
+use bytes::Bytes;
+use proto_core::{
+    Aside, Entropy, Reason,
+    crypto::{
+        channel::{Channel, Tails},
+        noise::{Noise, Symbolic},
+    },
+    effect::{Closed, Effect, Happening, NetFault},
+    secret::Secret,
+    uplink::Ask,
+    wire::{Answer, Frame, Head, Preamble, Refused},
+};
+
+use super::answered;
+use crate::fixtures::{
+    handshake::{psk, welcome},
+    key_set, relay_identity, renewed,
+};
+
+/// The relay's end of one WebSocket.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) enum Relay {
+    /// Nothing came yet.
+    #[default]
+    Deaf,
+    /// Message 1 came.
+    Knocked(Symbolic, Option<Secret>),
+    /// Message 2 was sent.
+    Answered(Channel<Symbolic>),
+}
+
+impl Relay {
+    /// A message of the device came.
+    pub(super) fn hear(&mut self, message: &Bytes) {
+        match self {
+            Self::Deaf => {
+                let keys = relay_identity();
+                if let Ok((noise, first)) = Symbolic::respond(keys.static_keys(), Entropy::new([6; 32]), message) {
+                    *self = Self::Knocked(noise, psk(first.preamble.suite));
+                }
+            }
+            Self::Knocked(..) => {}
+            Self::Answered(channel) => drop(channel.open(message)),
+        }
+    }
+
+    /// What it answers, if it was asked.
+    fn answer(&mut self, answer: &Answer) -> Bytes {
+        let Self::Knocked(noise, psk) = self else { return Bytes::from_static(b"too early") };
+        let message = noise.answer(psk.as_ref(), &answer.encode()).unwrap_or_default();
+        *self = Self::Answered(Channel::new(noise.clone(), Tails::Refused));
+        message.into()
+    }
+
+    fn say(&mut self, frame: &Frame) -> Bytes {
+        let mut message = Vec::new();
+        if let Self::Answered(channel) = self {
+            let _ = channel.seal(frame, &mut message);
+        }
+        message.into()
+    }
+}
+
+/// What the network, the relay and the platform can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Net {
+    Connected,
+    ConnectFails,
+    /// The socket is closed, by whomever.
+    Closed,
+    ClosedPskInvalid,
+    /// The relay lets the device in.
+    Welcome,
+    /// Under its key, it says that the machine is revoked.
+    RefusedRevoked,
+    /// Under its key, it asks for ten minutes' patience.
+    RefusedBusy,
+    Garbage,
+    Ping,
+    /// A frame that the relay may send.
+    Frame,
+    /// A frame that only a device sends.
+    WrongFrame,
+    Revoke,
+    Superseded,
+    /// The platform gives the next credential.
+    Renewed,
+    NotRenewed,
+    /// The platform gives its key set.
+    KeySet,
+    NoKeySet,
+}
+
+impl Net {
+    /// What happens to a link.
+    pub(super) const LINK: [Self; 13] = [
+        Self::Connected,
+        Self::ConnectFails,
+        Self::Closed,
+        Self::ClosedPskInvalid,
+        Self::Welcome,
+        Self::RefusedRevoked,
+        Self::RefusedBusy,
+        Self::Garbage,
+        Self::Ping,
+        Self::Frame,
+        Self::WrongFrame,
+        Self::Revoke,
+        Self::Superseded,
+    ];
+
+    /// What happens to the other requests of an uplink.
+    pub(super) const PLATFORM: [Self; 4] = [Self::Renewed, Self::NotRenewed, Self::KeySet, Self::NoKeySet];
+
+    /// Whether it comes from the relay over an open link, under its key.
+    pub(super) const fn is_frame(self) -> bool {
+        matches!(self, Self::Ping | Self::Frame | Self::WrongFrame | Self::Revoke | Self::Superseded)
+    }
+
+    /// Whether it ends the access of the device, under the pinned key (BIND-6).
+    pub(super) const fn ends_access(self) -> bool {
+        matches!(self, Self::RefusedRevoked | Self::Revoke)
+    }
+}
+
+/// Where the other ends stand.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Ends {
+    pub(super) relay: Relay,
+    rotation: Aside<u32>,
+    keys: Aside<u64>,
+    /// Frames of the relay on this connection.
+    pub(super) frames: u8,
+    /// Connections, renewals and fetches that were asked for.
+    pub(super) connections: u8,
+    pub(super) renewals: u8,
+    pub(super) fetches: u8,
+    /// What the relay sends as [`Net::Frame`].
+    frame: Option<Frame>,
+}
+
+impl Ends {
+    /// Ends whose relay sends this frame, where it sends one.
+    pub(super) fn sending(frame: Frame) -> Self {
+        Self { frame: Some(frame), ..Self::default() }
+    }
+
+    /// The happening behind a name, and what becomes of the ends.
+    pub(super) fn happening(&self, net: Net) -> (Self, Happening<Ask>) {
+        let mut next = self.clone();
+        let happening = next.happen(net);
+        (next, happening)
+    }
+
+    fn happen(&mut self, net: Net) -> Happening<Ask> {
+        let rotation = Ask::Rotation(proto_core::credential::Ask(self.rotation.0));
+        let keys = Ask::Keys(proto_core::keyset::FetchId(self.keys.0));
+        let message = match net {
+            Net::Connected => {
+                self.relay = Relay::Deaf;
+                return Happening::Connected(Ask::Link, Entropy::new([5; 32]));
+            }
+            Net::ConnectFails => return Happening::Closed(Ask::Link, Closed::Fault(NetFault::Refused)),
+            Net::Closed => return Happening::Closed(Ask::Link, Closed::ByPeer(None)),
+            Net::ClosedPskInvalid => return Happening::Closed(Ask::Link, Closed::ByPeer(Some(Reason::NoisePskInvalid))),
+            Net::Renewed => {
+                let renewed = renewed(&Secret::new([1; 32]), "A", "r", 2);
+                return answered(rotation, 200, None, serde_json::to_vec(&renewed).expect("JSON"));
+            }
+            Net::NotRenewed => return answered(rotation, 503, None, "<html>"),
+            Net::KeySet => return answered(keys, 200, None, key_set()),
+            Net::NoKeySet => return answered(keys, 503, None, "<html>"),
+            Net::Welcome => self.relay.answer(&Answer::Welcome(welcome())),
+            Net::RefusedRevoked => self.refuse(Reason::MachineRevoked, 0),
+            Net::RefusedBusy => self.refuse(Reason::RelayFull, 600),
+            Net::Garbage => Bytes::from_static(&[0x42; 80]),
+            Net::Ping => self.say(Head::Ping { nonce: 7 }.into()),
+            Net::Frame => {
+                let frame = self.frame.clone().unwrap_or_else(|| Head::Ping { nonce: 8 }.into());
+                self.say(frame)
+            }
+            Net::WrongFrame => self.say(Head::Rotate { token: proto_core::secret::SecretText::new("x") }.into()),
+            Net::Revoke => self.say(Head::Revoke { reason: Reason::MachineRevoked }.into()),
+            Net::Superseded => self.say(Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into()),
+        };
+        Happening::Received(Ask::Link, message)
+    }
+
+    fn refuse(&mut self, reason: Reason, retry_after: u32) -> Bytes {
+        self.relay.answer(&Answer::Refused(Refused { reason, retry_after }))
+    }
+
+    fn say(&mut self, frame: Frame) -> Bytes {
+        self.frames = self.frames.saturating_add(1);
+        self.relay.say(&frame)
+    }
+
+    /// The machine asked for this.
+    pub(super) fn asked(&mut self, effect: &Effect<Ask>) {
+        match effect {
+            Effect::Connect(..) => {
+                self.connections = self.connections.saturating_add(1);
+                self.frames = 0;
+            }
+            Effect::Send(_, message) => self.relay.hear(message),
+            Effect::Http(Ask::Rotation(ask), _) => {
+                self.rotation = Aside(ask.0);
+                self.renewals = self.renewals.saturating_add(1);
+            }
+            Effect::Http(Ask::Keys(fetch), _) => {
+                self.keys = Aside(fetch.0);
+                self.fetches = self.fetches.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a message is one of a handshake.
+pub(super) fn is_first_message(message: &Bytes) -> bool {
+    Preamble::split(message).is_ok()
+}

@@ -1,0 +1,427 @@
+//! An attacker who is the network: it keeps every message, delivers what it likes to whom it likes, builds what it can from the
+//! keys that it holds, and owns a device of another organization (NOI-3, NOI-4, NOI-9, JWT-4, PIN-1).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto_core::{
+    Entropy, Instant, Machine, Status,
+    admission::{Gate, KeyAnswer},
+    crypto::{
+        channel::{Channel, Tails},
+        noise::{InitiatorKeys, Noise},
+    },
+    effect::{Effect, Happening},
+    handshake::{Initiator, initiator},
+    peer::{self, Connection, Errand, Settings},
+    secret::SecretText,
+    wire::{Answer, FRAME_MAX_DEFAULT, Head, Hello, Pattern, Preamble, Role, Suite},
+};
+
+use super::algebra::{Algebra, First, Knowledge, Word, name};
+use crate::{
+    explore::{Broken, Log, System, subjects::answered},
+    fixtures::{clock, handshake::welcome, identity, platform_key, secret, token},
+    laws::START,
+};
+
+/// Which long-term key the attacker has got hold of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compromised {
+    /// None.
+    Nothing,
+    /// The device's.
+    Device,
+    /// The relay's.
+    Relay,
+}
+
+/// The system: a device of org A, a relay, and the attacker's own device of org B.
+#[derive(Debug)]
+pub struct Attacked {
+    compromised: Compromised,
+    /// Org A wants IKpsk2.
+    has_psk: bool,
+    /// Sessions of the device, connections of the relay, messages that the attacker builds.
+    sizes: [usize; 3],
+    tokens: [SecretText; 2],
+    settings: Arc<Settings>,
+}
+
+/// A state.
+#[derive(Clone, Debug, Hash)]
+pub struct State {
+    sessions: Vec<Session>,
+    connections: Vec<Door>,
+    /// Every message that was ever sent or built.
+    known: Vec<Bytes>,
+    /// The attacker's own handshakes.
+    own: Vec<Algebra>,
+    built: usize,
+    knowledge: Knowledge,
+}
+
+/// A handshake of the device.
+#[derive(Clone, Debug, Hash)]
+struct Session {
+    initiator: Initiator<Algebra>,
+    first: Bytes,
+    /// What it took for the relay's answer, and what it said then.
+    second: Option<Bytes>,
+    third: Option<Bytes>,
+}
+
+/// A connection at the relay.
+#[derive(Clone, Debug, Hash)]
+struct Door {
+    connection: Connection<Algebra>,
+    first: Option<Bytes>,
+    second: Option<Bytes>,
+    confirmed_by: Option<Bytes>,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Action {
+    DeviceStarts,
+    RelayOpens,
+    ToRelay(usize, usize),
+    ToDevice(usize, usize),
+    /// A first message of its own, with its key or the device's, and its credential or the device's.
+    Knock {
+        as_device: bool,
+        with_devices_token: bool,
+        pattern: Pattern,
+    },
+    /// A first message whose suite is another one now.
+    Downgrade(usize),
+    /// Message 2 in the relay's name.
+    Answer(usize),
+    /// What its own session says first, after this message 2.
+    Confirm(usize),
+}
+
+const DEVICE: u8 = 1;
+const RELAY: u8 = 2;
+const ATTACKER: u8 = 7;
+
+fn key(of: u8) -> Word {
+    identity(of).static_key().0
+}
+
+fn suite(pattern: Pattern) -> Preamble {
+    Preamble { suite: Suite::choose(pattern, true), role: Role::Daemon }
+}
+
+impl Attacked {
+    /// With this key lost, with or without a PSK; so many sessions, connections and messages of the attacker's.
+    pub fn new(compromised: Compromised, has_psk: bool, sizes: [usize; 3]) -> Self {
+        let gate = Gate {
+            validate_url: "https://api.example/api/relay/validate".into(),
+            internal_key: SecretText::new("internal"),
+            issuer: None,
+        };
+        let frame_max = u32::try_from(FRAME_MAX_DEFAULT).unwrap_or(u32::MAX);
+        let keys = identity(RELAY).static_keys().clone();
+        let settings = Arc::new(Settings { gate: Arc::new(gate), keys, frame_max, software: "relay".into() });
+        let tokens = [token(&secret(DEVICE), "A", "r", 1), token(&secret(ATTACKER), "B", "r", 1)];
+        Self { compromised, has_psk, sizes, tokens, settings }
+    }
+
+    fn pattern(&self) -> Pattern {
+        if self.has_psk { Pattern::IkPsk2 } else { Pattern::Ik }
+    }
+
+    fn start(&self, state: &mut State) {
+        let number = u8::try_from(state.sessions.len()).unwrap_or(0);
+        let (device, psk) = (identity(DEVICE), secret(3));
+        let keys = InitiatorKeys {
+            preamble: suite(self.pattern()),
+            local: device.static_keys(),
+            responder: identity(RELAY).static_key(),
+            psk: self.has_psk.then_some(&psk),
+        };
+        let hello = Hello { token: self.tokens[0].clone(), software: "vpd".into() };
+        let mut initiator = Initiator::start(START, keys, Entropy::new([0x10 + number; 32]), &hello);
+        if let Some(initiator::Output::Send(first)) = initiator.poll_output() {
+            state.known.push(first.clone());
+            state.sessions.push(Session { initiator, first, second: None, third: None });
+        }
+    }
+
+    fn open(&self, state: &mut State) {
+        let number = u8::try_from(state.connections.len()).unwrap_or(0);
+        let connection = Connection::new(START, Arc::clone(&self.settings), clock(), &Entropy::new([0x20 + number; 32]));
+        state.connections.push(Door { connection, first: None, second: None, confirmed_by: None });
+    }
+
+    /// Builds a message, where it can.
+    fn build(&self, state: &mut State, action: Action) {
+        let number = u8::try_from(state.built).unwrap_or(0);
+        let built = match action {
+            Action::Knock { as_device, with_devices_token, pattern } => {
+                let local = identity(if as_device { DEVICE } else { ATTACKER });
+                let psk = state.knowledge.psk.clone().unwrap_or_else(|| secret(0x77));
+                let keys = InitiatorKeys {
+                    preamble: suite(pattern),
+                    local: local.static_keys(),
+                    responder: identity(RELAY).static_key(),
+                    psk: (pattern == Pattern::IkPsk2).then_some(&psk),
+                };
+                let token = self.tokens[usize::from(!with_devices_token)].clone();
+                let hello = Hello { token, software: "evil".into() };
+                let made = Algebra::initiate(keys, Entropy::new([0x30 + number; 32]), &hello.encode());
+                made.ok().map(|(noise, message)| {
+                    state.own.push(noise);
+                    message
+                })
+            }
+            Action::Downgrade(place) => downgraded(state.known.get(place)),
+            Action::Answer(place) => {
+                let ephemeral = name(&[b"attacker", &[number]]);
+                state.knowledge.holds.insert(ephemeral);
+                let payload = Answer::Welcome(welcome()).encode();
+                let known = state.known.get(place).cloned().unwrap_or_default();
+                state.knowledge.forges_answer(&known, &key(RELAY), &ephemeral, &payload)
+            }
+            Action::Confirm(place) => confirmed(state, place),
+            _ => None,
+        };
+        state.built += 1;
+        state
+            .known
+            .extend(built.map(Bytes::from).filter(|message| !state.known.contains(message)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+fn downgraded(message: Option<&Bytes>) -> Option<Vec<u8>> {
+    let (preamble, rest) = Preamble::split(message?).ok()?;
+    let other = if preamble.suite.pattern() == Pattern::Ik { Pattern::IkPsk2 } else { Pattern::Ik };
+    Some([suite(other).to_bytes().as_slice(), rest].concat())
+}
+
+/// The attacker reads a message 2 with one of its own sessions and answers.
+fn confirmed(state: &State, place: usize) -> Option<Vec<u8>> {
+    let second = state.known.get(place)?;
+    state.own.iter().find_map(|noise| {
+        let mut noise = noise.clone();
+        noise.read_answer(second).ok()?;
+        let mut message = Vec::new();
+        Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 9 }.into(), &mut message).ok()?;
+        Some(message)
+    })
+}
+
+impl System for Attacked {
+    type State = State;
+    type Action = Action;
+
+    fn bounds(&self) -> String {
+        let [sessions, connections, built] = self.sizes;
+        let psk = if self.has_psk { "IKpsk2" } else { "IK" };
+        format!(
+            "{psk}; compromised: {:?}; {sessions} sessions of the device, {connections} connections at the relay, {built} messages \
+             that the attacker builds; it has the device's credential and a device of another org",
+            self.compromised
+        )
+    }
+
+    fn starts(&self) -> Vec<State> {
+        let mut knowledge = Knowledge::default();
+        knowledge.holds.insert(key(ATTACKER));
+        match self.compromised {
+            Compromised::Nothing => {}
+            Compromised::Device => drop(knowledge.holds.insert(key(DEVICE))),
+            Compromised::Relay => drop(knowledge.holds.insert(key(RELAY))),
+        }
+        vec![State { sessions: Vec::new(), connections: Vec::new(), known: Vec::new(), own: Vec::new(), built: 0, knowledge }]
+    }
+
+    fn actions(&self, state: &State) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let [sessions, connections, built] = self.sizes;
+        actions.extend((state.sessions.len() < sessions).then_some(Action::DeviceStarts));
+        actions.extend((state.connections.len() < connections).then_some(Action::RelayOpens));
+        for (place, door) in state.connections.iter().enumerate().filter(|(_, door)| door.connection.stage().is_some()) {
+            if door.confirmed_by.is_none() {
+                actions.extend((0..state.known.len()).map(|known| Action::ToRelay(place, known)));
+            }
+        }
+        for (place, session) in state.sessions.iter().enumerate() {
+            if matches!(session.initiator.status(), Status::Running { .. }) {
+                actions.extend((0..state.known.len()).map(|known| Action::ToDevice(place, known)));
+            }
+        }
+        if state.built < built {
+            let as_device: &[bool] = if self.compromised == Compromised::Device { &[false, true] } else { &[false] };
+            for as_device in as_device {
+                for pattern in [Pattern::Ik, Pattern::IkPsk2] {
+                    actions.extend([false, true].map(|with_devices_token| Action::Knock {
+                        as_device: *as_device,
+                        with_devices_token,
+                        pattern,
+                    }));
+                }
+            }
+            for place in 0..state.known.len() {
+                actions.extend([Action::Downgrade(place), Action::Answer(place), Action::Confirm(place)]);
+            }
+        }
+        actions
+    }
+
+    fn step(&self, state: &mut State, action: &Action, log: &mut Log) -> Result<(), Broken> {
+        match *action {
+            Action::DeviceStarts => self.start(state),
+            Action::RelayOpens => self.open(state),
+            Action::ToRelay(to, what) => {
+                let message = state.known.get(what).cloned().unwrap_or_default();
+                log.say(|| format!("{} bytes", message.len()));
+                self.relay_hears(state, to, &message)?;
+            }
+            Action::ToDevice(to, what) => {
+                let message = state.known.get(what).cloned().unwrap_or_default();
+                log.say(|| format!("{} bytes", message.len()));
+                self.device_hears(state, to, &message)?;
+            }
+            built => self.build(state, built),
+        }
+        self.secrecy(state)
+    }
+
+    fn now(&self, _: &State) -> Instant {
+        START
+    }
+
+    fn show(&self, state: &State) -> String {
+        let sessions = state.sessions.iter().map(|session| format!("{:?}", session.initiator.status()));
+        let doors = state.connections.iter().map(|door| format!("{:?}", door.connection.stage()));
+        format!(
+            "device {:?}, relay {:?}, {} messages known",
+            sessions.collect::<Vec<_>>(),
+            doors.collect::<Vec<_>>(),
+            state.known.len()
+        )
+    }
+}
+
+impl Attacked {
+    fn device_hears(&self, state: &mut State, to: usize, message: &Bytes) -> Result<(), Broken> {
+        let Some(session) = state.sessions.get_mut(to) else { return Ok(()) };
+        let _ = session.initiator.handle_input(START, initiator::Input::Received(message.clone()));
+        while let Some(output) = session.initiator.poll_output() {
+            if let initiator::Output::Established { noise, .. } = output {
+                session.second = Some(message.clone());
+                let mut third = Vec::new();
+                let _ = Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 1 }.into(), &mut third);
+                session.third = Some(third.clone().into());
+                state.known.push(third.into());
+            }
+        }
+        self.authentic_relay(state, to)
+    }
+
+    /// PIN-1, KCI: what the device takes for the relay's answer is the relay's answer to this very message 1.
+    fn authentic_relay(&self, state: &State, to: usize) -> Result<(), Broken> {
+        let Some(session) = state.sessions.get(to) else { return Ok(()) };
+        let Some(second) = &session.second else { return Ok(()) };
+        let is_relays = state
+            .connections
+            .iter()
+            .any(|door| door.second.as_ref() == Some(second) && door.first.as_ref() == Some(&session.first));
+        // Who has the relay's key is the relay, unless there is a PSK as well.
+        let may_be_forged = self.compromised == Compromised::Relay && !self.has_psk;
+        if is_relays || may_be_forged {
+            return Ok(());
+        }
+        Err(Broken::new("NOI-9", "the device has a session with somebody who is not the relay"))
+    }
+
+    fn relay_hears(&self, state: &mut State, to: usize, message: &Bytes) -> Result<(), Broken> {
+        let Some(door) = state.connections.get_mut(to) else { return Ok(()) };
+        if door.first.is_none() {
+            door.first = Some(message.clone());
+        }
+        let heard = peer::Input::Happened(Happening::Received(Errand::Socket, message.clone()));
+        let _ = door.connection.handle_input(START, heard);
+        while let Some(output) = door.connection.poll_output() {
+            let input = match output {
+                peer::Output::Effect(Effect::Send(_, second)) => {
+                    if door.second.is_none() {
+                        door.second = Some(second.clone());
+                    }
+                    state.known.extend((!state.known.contains(&second)).then_some(second));
+                    continue;
+                }
+                peer::Output::LookUp(errand, _) => peer::Input::Key(errand, KeyAnswer::Found(platform_key().public_key())),
+                peer::Output::Effect(Effect::Http(errand, request)) => {
+                    let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
+                    peer::Input::Happened(answered(errand, 200, None, self.validated(body)))
+                }
+                peer::Output::Confirmed(device) => {
+                    door.confirmed_by = Some(message.clone());
+                    if device.org.as_str() == "A" {
+                        return self.authentic_device(state, to);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            let _ = door.connection.handle_input(START, input);
+        }
+        Ok(())
+    }
+
+    /// The platform's answer: which org wants what.
+    fn validated(&self, body: &[u8]) -> String {
+        let is_devices = String::from_utf8_lossy(body).contains(self.tokens[0].expose());
+        if is_devices && self.has_psk {
+            let psk = serde_json::to_string(&secret(3)).unwrap_or_default();
+            return format!(r#"{{"active":true,"policy_mode":"crypto_pairing","psk":{psk}}}"#);
+        }
+        r#"{"active":true,"policy_mode":"standard"}"#.into()
+    }
+
+    /// Who is let in as the device is the device, now, on this connection and on no other; under a PSK where one is wanted.
+    fn authentic_device(&self, state: &State, to: usize) -> Result<(), Broken> {
+        let Some(door) = state.connections.get(to) else { return Ok(()) };
+        let (Some(first), Some(third)) = (&door.first, &door.confirmed_by) else { return Ok(()) };
+        let parsed = First::parse(first).map_err(|_| Broken::new("NOI-9", "let in without a message 1"))?;
+        if self.has_psk && parsed.preamble.suite.pattern() == Pattern::Ik {
+            return Err(Broken::new("NOI-3", "plain IK was completed by an org that wants a PSK"));
+        }
+        if parsed.local.0 != key(DEVICE) {
+            return Err(Broken::new("JWT-4", "somebody else is let in with the device's credential"));
+        }
+        let is_devices =
+            |session: &Session| session.first == *first && session.second == door.second && session.third.as_ref() == Some(third);
+        let is_there = state.sessions.iter().any(is_devices);
+        let may_be_forged = self.compromised == Compromised::Device && !self.has_psk;
+        if !is_there && !may_be_forged {
+            return Err(Broken::new("NOI-4", "somebody is let in as the device, and the device is not there"));
+        }
+        let twins = state.connections.iter().filter(|other| other.confirmed_by.is_some() && other.second == door.second);
+        if twins.count() > 1 {
+            return Err(Broken::new("NOI-9", "one session of the device is two of the relay's"));
+        }
+        Ok(())
+    }
+
+    /// The credential stays between device and relay, and what they say in a session as well, even when keys are lost.
+    fn secrecy(&self, state: &State) -> Result<(), Broken> {
+        let relay = key(RELAY);
+        for session in &state.sessions {
+            let Ok(first) = First::parse(&session.first) else { continue };
+            if self.compromised != Compromised::Relay && state.knowledge.reads_first(&first, &relay).is_some() {
+                return Err(Broken::new("NOI-9", "the attacker reads the device's credential"));
+            }
+            let genuine = |second: &&Bytes| state.connections.iter().any(|door| door.second.as_ref() == Some(*second));
+            let answerer = session.second.as_ref().filter(genuine).and_then(|second| second.first_chunk::<32>().copied());
+            if answerer.is_some_and(|answerer| state.knowledge.reads_session(&first, &relay, &answerer).is_some()) {
+                return Err(Broken::new("NOI-9", "the attacker reads a session of device and relay"));
+            }
+        }
+        Ok(())
+    }
+}
