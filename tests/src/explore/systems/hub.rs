@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use proto_core::{
-    Instant, Machine, OrgId, Reason, SessionId,
+    Instant, Machine, OrgId, SessionId,
     hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, SessionNumber, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
@@ -38,6 +38,8 @@ pub struct State {
     watched: BTreeSet<u64>,
     /// Whose session a number is, as the hub said when it made it.
     owners: BTreeMap<SessionNumber, usize>,
+    /// The number of A's session where there is no B.
+    alone: Option<SessionNumber>,
 }
 
 /// Connections: daemon, its successor and the viewer of A, then those of B.
@@ -145,6 +147,7 @@ impl System for Routing {
             ended: [false; 2],
             watched: BTreeSet::new(),
             owners: BTreeMap::new(),
+            alone: None,
         }]
     }
 
@@ -176,7 +179,7 @@ impl System for Routing {
 
     fn step(&self, state: &mut State, action: &Action, log: &mut Log) -> Result<(), Broken> {
         let Some(input) = Self::input(state, *action) else { return Ok(()) };
-        let twin = Self::is_about_a(*action).then(|| input.clone());
+        let twin = Self::is_about_a(*action).then(|| state.as_alone(input.clone()));
         note(state, *action);
         let _ = state.hub.handle_input(START, input);
         let said: Vec<_> = core::iter::from_fn(|| state.hub.poll_output()).collect();
@@ -187,7 +190,9 @@ impl System for Routing {
         if let Some(input) = twin {
             let _ = state.without_b.handle_input(START, input);
         }
-        let alone: Vec<_> = core::iter::from_fn(|| state.without_b.poll_output()).map(numberless).collect();
+        let alone: Vec<_> = core::iter::from_fn(|| state.without_b.poll_output()).collect();
+        state.alone = alone.iter().find_map(made).or(state.alone);
+        let alone: Vec<_> = alone.into_iter().map(numberless).collect();
         let about_a: Vec<_> = said.into_iter().filter(|output| whose(state, output) == Some(0)).map(numberless).collect();
         if about_a == alone {
             Ok(())
@@ -217,6 +222,24 @@ impl System for Routing {
             .map(|org| format!("{}: {} daemons, {} viewers, {} sessions", org.org, org.daemons, org.viewers, org.sessions))
             .collect::<Vec<_>>()
             .join("; ")
+    }
+}
+
+impl State {
+    /// What A does, as the hub without B hears it.
+    fn as_alone(&self, input: Input) -> Input {
+        match (input, self.alone) {
+            (Input::Appended(_, next), Some(number)) => Input::Appended(number, next),
+            (Input::Ended(_), Some(number)) => Input::Ended(number),
+            (other, _) => other,
+        }
+    }
+}
+
+const fn made(output: &Output) -> Option<SessionNumber> {
+    match output {
+        Output::Write(Write::Session { number, .. }) => Some(*number),
+        _ => None,
     }
 }
 
