@@ -3,6 +3,7 @@
 //! `VIEWPORT_RENEW=1 cargo test -p tests --test tables` writes them anew; the difference then is what changed in the machine.
 
 use std::{
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
@@ -64,9 +65,9 @@ fn tables_and_graphs_show_what_the_machines_do() {
         let (table, page) = page(machine.as_ref());
         differences.extend(keep(&format!("tests/tables/{name}.md"), &table).err());
         differences.extend(keep(&format!("docs/machines/{name}.md"), &page).err());
-        index.push_str(&format!("| [{name}]({name}.md) | {} | [table](../../tests/tables/{name}.md) |\n", machine.bounds()));
+        let _ = writeln!(index, "| [{name}]({name}.md) | {} | [table](../../tests/tables/{name}.md) |", machine.bounds());
     }
-    index.push_str(&format!("\nRenew with `{RENEW}`.\n"));
+    let _ = writeln!(index, "\nRenew with `{RENEW}`.");
     differences.extend(keep("docs/machines/README.md", &index).err());
     let report = differences.join("\n");
     assert!(report.is_empty(), "{report}\n\nWhen this is what you meant: {RENEW}");

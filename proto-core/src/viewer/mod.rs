@@ -13,6 +13,8 @@
 mod event;
 mod watched;
 
+use core::hash::{Hash, Hasher};
+
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use bytes::Bytes;
 
@@ -51,6 +53,15 @@ pub struct Viewer<N> {
     looked: u64,
     ignored: Aside<u64>,
     outbox: Outbox<Output>,
+}
+
+/// All but the primitives, which all give the same bytes.
+impl<N: Hash> Hash for Viewer<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { org, identity, software, aes_in_hardware, latest, uplink, sessions, lookups, looked, outbox, .. } = self;
+        (org, identity, software, aes_in_hardware, latest, uplink).hash(state);
+        (sessions, lookups, looked, outbox).hash(state);
+    }
 }
 
 impl<N: Noise> Viewer<N> {

@@ -40,6 +40,16 @@ pub trait Subject {
     /// What may be heard there.
     fn facts(&self, at: &Situation<Self>) -> Vec<Self::Fact>;
 
+    /// What happens before the walk begins.
+    fn opening(&self) -> Vec<Action<Self::Fact>> {
+        Vec::new()
+    }
+
+    /// How punctual the driver is.
+    fn times(&self) -> Vec<Action<Self::Fact>> {
+        vec![Action::JustBefore, Action::Due, Action::Late]
+    }
+
     /// The input behind a name.
     fn input(&self, fact: &Self::Fact, at: &Situation<Self>) -> <Self::Machine as Machine>::Input;
 
@@ -230,14 +240,17 @@ impl<S: Subject> System for Alone<S> {
             let outputs: Vec<_> = core::iter::from_fn(|| machine.poll_output()).collect();
             let seen = Seen { fact: None, before: &before, after: &machine, outputs: &outputs, misuse: None, now: START };
             self.0.saw(&seen, &mut memory).expect("a start breaks nothing");
-            Situation { machine, memory, now: START }
+            let mut at = Situation { machine, memory, now: START };
+            for action in self.0.opening() {
+                self.take(&mut at, &action, &mut Log::default()).expect("an opening breaks nothing");
+            }
+            at
         });
         drained.collect()
     }
 
     fn actions(&self, at: &Situation<S>) -> Vec<Action<S::Fact>> {
-        let time = [Action::JustBefore, Action::Due, Action::Late];
-        let possible = time.into_iter().filter(|action| Self::moment(at, action).is_some());
+        let possible = self.0.times().into_iter().filter(|action| Self::moment(at, action).is_some());
         self.0.facts(at).into_iter().map(Action::Hears).chain(possible).collect()
     }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
-    subjects::{Asked, Bound, Coded, Connecting, Dialling, Entering, Keys, Knocking, Opening, Renewing, Streamed, Waiting},
+    subjects::{
+        Asked, Bound, Coded, Connecting, Dialling, Entering, Hosting, Keys, Knocking, Opening, Renewing, Streamed, Streaming,
+        Waiting, Watching, Wired,
+    },
     systems::{
         Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
     },
@@ -61,16 +64,20 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
     vec![
         Box::new(Alone(Entering)),
         Box::new(Alone(Bound::new(false))),
+        Box::new(Alone(Streaming)),
         Box::new(Alone(Coded)),
         Box::new(Alone(Asked)),
         Box::new(Alone(Renewing::widely())),
         Box::new(Alone(Knocking)),
         Box::new(Alone(Opening)),
+        Box::new(Alone(Hosting)),
         Box::new(Alone(Keys)),
         Box::new(Alone(Dialling::widely())),
         Box::new(Alone(Waiting::default())),
         Box::new(Alone(Connecting)),
         Box::new(Alone(Streamed)),
+        Box::new(Alone(Wired)),
+        Box::new(Alone(Watching)),
     ]
 }
 
@@ -91,6 +98,7 @@ pub fn systems() -> Vec<(&'static str, Box<dyn Walk>)> {
         ("crash-pairing", Box::new(CrashingPairing { crashes: 2 })),
         ("credential-limit", Box::new(Alone(Renewing::to_the_limit()))),
         ("hub-two-orgs", Box::new(Routing { records: 2 })),
+        ("link-up", Box::new(Alone(Dialling::from_the_open_link()))),
         ("link-turned-away", Box::new(Alone(Dialling::turned_away()))),
         ("link-peer", Box::new(Wire::new(2, 2))),
         ("rotation-platform", Box::new(Rotating::new(4))),

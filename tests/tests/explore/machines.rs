@@ -3,7 +3,7 @@
 use tests::explore::catalogue;
 
 /// States that are visited here at most.
-const STATES: usize = 1_500;
+const STATES: usize = 3_000;
 
 fn holds(name: &str) {
     let walk = catalogue::named(name).expect("a known name");
@@ -33,16 +33,20 @@ macro_rules! explored {
 explored! {
     admission: "admission",
     binding: "binding",
+    bridge: "bridge",
     code: "code",
     consent: "consent",
     credential: "credential",
     handshake_initiator: "handshake-initiator",
     handshake_responder: "handshake-responder",
+    hub: "hub",
     keyset: "keyset",
     link: "link",
     pairing: "pairing",
     peer: "peer",
     session: "session",
+    uplink: "uplink",
+    viewer: "viewer",
     approval: "approval",
     attacker_ik: "attacker-ik",
     attacker_ik_device_lost: "attacker-ik-device-lost",
@@ -55,6 +59,7 @@ explored! {
     crash_pairing: "crash-pairing",
     credential_limit: "credential-limit",
     hub_two_orgs: "hub-two-orgs",
+    link_up: "link-up",
     link_turned_away: "link-turned-away",
     link_peer: "link-peer",
     rotation_platform: "rotation-platform",

@@ -13,7 +13,7 @@ use proto_core::{
 
 use super::{answered, effect};
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{ISSUER, UNIX, claims, clock, identity, platform_key, relay, secret},
     laws::START,
 };
@@ -110,7 +110,7 @@ impl Subject for Renewing {
         format!(
             "credentials of {SOFT} s that can be renewed for {HARD} s, generations 1 to {GENERATIONS}, jitter at both ends of its \
              range, {}, {} attempts in a row",
-            if self.is_wide() { "any answer, a clock that is right or an hour ahead" } else { "no answer" },
+            if self.is_wide() { "any answer, a clock that is right or an hour ahead" } else { "no answer, a punctual driver" },
             self.attempts
         )
     }
@@ -141,6 +141,10 @@ impl Subject for Renewing {
             facts.extend([Fact::Html, Fact::Busy, Fact::Unanswered, Fact::RenewNow]);
         }
         facts
+    }
+
+    fn times(&self) -> Vec<Action<Fact>> {
+        if self.is_wide() { vec![Action::JustBefore, Action::Due, Action::Late] } else { vec![Action::Due] }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {

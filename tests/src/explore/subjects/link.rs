@@ -17,7 +17,7 @@ use super::{
     net::{Ends, Net, is_first_message},
 };
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{identity, relay, secret},
     laws::START,
 };
@@ -27,17 +27,24 @@ use crate::{
 pub struct Dialling {
     /// The relay accepts and closes at once, and does nothing else.
     only_closes: bool,
+    /// The walk begins when the link is up.
+    begins_up: bool,
 }
 
 impl Dialling {
     /// With everything that a relay can do.
     pub const fn widely() -> Self {
-        Self { only_closes: false }
+        Self { only_closes: false, begins_up: false }
+    }
+
+    /// From the open link on.
+    pub const fn from_the_open_link() -> Self {
+        Self { only_closes: false, begins_up: true }
     }
 
     /// With a relay that accepts and closes, for more than an hour (LINK-1).
     pub const fn turned_away() -> Self {
-        Self { only_closes: true }
+        Self { only_closes: true, begins_up: false }
     }
 }
 
@@ -90,7 +97,11 @@ impl Subject for Dialling {
     const SETTLES: (usize, Duration) = (16, Duration::from_mins(15));
 
     fn bounds(&self) -> String {
-        let (relay, failures) = if self.only_closes { ("a relay that accepts and closes", 20) } else { ("any relay", 7) };
+        let (relay, failures) = match (self.only_closes, self.begins_up) {
+            (true, _) => ("a relay that accepts and closes, and a punctual driver", 20),
+            (false, true) => ("any relay, from the open link on", 7),
+            (false, false) => ("any relay", 7),
+        };
         format!(
             "{relay}; IK and IKpsk2; jitter at both ends of its range; {failures} failures in a row; two frames each way on a connection"
         )
@@ -137,6 +148,15 @@ impl Subject for Dialling {
         let net = Net::LINK.into_iter().filter(|net| !net.is_frame() || at.memory.ends.frames < 2).map(Fact::Net);
         let sends = (at.memory.sends < 2 || !at.machine.is_up()).then_some([Fact::Send, Fact::Renew]);
         net.chain(sends.into_iter().flatten()).chain([Fact::Sent, Fact::Hurry, Fact::Stop]).collect()
+    }
+
+    fn opening(&self) -> Vec<Action<Fact>> {
+        let net = |net| Action::Hears(Fact::Net(net));
+        if self.begins_up { vec![Action::Due, net(Net::Connected), net(Net::Welcome)] } else { Vec::new() }
+    }
+
+    fn times(&self) -> Vec<Action<Fact>> {
+        if self.only_closes { vec![Action::Due] } else { vec![Action::JustBefore, Action::Due, Action::Late] }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {

@@ -6,12 +6,14 @@ mod code;
 mod consent;
 mod credential;
 mod handshake;
+mod hub;
 mod keyset;
 mod link;
 mod net;
 mod pairing;
 mod peer;
 mod session;
+mod uplinked;
 
 use std::fmt::Debug;
 
@@ -24,11 +26,13 @@ pub use code::Coded;
 pub use consent::Asked;
 pub use credential::Renewing;
 pub use handshake::{Knocking, Opening};
+pub use hub::Routing as Hosting;
 pub use keyset::Keys;
 pub use link::Dialling;
 pub use pairing::Waiting;
 pub use peer::Entering as Connecting;
 pub use session::Streamed;
+pub use uplinked::{Streaming, Watching, Wired};
 
 use crate::fixtures::id_of;
 

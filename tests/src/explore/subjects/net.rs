@@ -32,17 +32,18 @@ pub(super) enum Relay {
 }
 
 impl Relay {
-    /// A message of the device came.
-    pub(super) fn hear(&mut self, message: &Bytes) {
+    /// A message of the device came; the frame in it.
+    pub(super) fn hear(&mut self, message: &Bytes) -> Option<Frame> {
         match self {
             Self::Deaf => {
                 let keys = relay_identity();
                 if let Ok((noise, first)) = Symbolic::respond(keys.static_keys(), Entropy::new([6; 32]), message) {
                     *self = Self::Knocked(noise, psk(first.preamble.suite));
                 }
+                None
             }
-            Self::Knocked(..) => {}
-            Self::Answered(channel) => drop(channel.open(message)),
+            Self::Knocked(..) => None,
+            Self::Answered(channel) => channel.open(message).ok(),
         }
     }
 
@@ -150,9 +151,9 @@ impl Ends {
 
     /// The happening behind a name, and what becomes of the ends.
     pub(super) fn happening(&self, net: Net) -> (Self, Happening<Ask>) {
-        let mut next = self.clone();
-        let happening = next.happen(net);
-        (next, happening)
+        let mut ends = self.clone();
+        let happening = ends.happen(net);
+        (ends, happening)
     }
 
     fn happen(&mut self, net: Net) -> Happening<Ask> {
@@ -177,14 +178,16 @@ impl Ends {
             Net::RefusedRevoked => self.refuse(Reason::MachineRevoked, 0),
             Net::RefusedBusy => self.refuse(Reason::RelayFull, 600),
             Net::Garbage => Bytes::from_static(&[0x42; 80]),
-            Net::Ping => self.say(Head::Ping { nonce: 7 }.into()),
+            Net::Ping => self.say(&Head::Ping { nonce: 7 }.into()),
             Net::Frame => {
                 let frame = self.frame.clone().unwrap_or_else(|| Head::Ping { nonce: 8 }.into());
-                self.say(frame)
+                self.say(&frame)
             }
-            Net::WrongFrame => self.say(Head::Rotate { token: proto_core::secret::SecretText::new("x") }.into()),
-            Net::Revoke => self.say(Head::Revoke { reason: Reason::MachineRevoked }.into()),
-            Net::Superseded => self.say(Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into()),
+            Net::WrongFrame => self.say(&Head::Rotate { token: proto_core::secret::SecretText::new("x") }.into()),
+            Net::Revoke => self.say(&Head::Revoke { reason: Reason::MachineRevoked }.into()),
+            Net::Superseded => {
+                self.say(&Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into())
+            }
         };
         Happening::Received(Ask::Link, message)
     }
@@ -193,19 +196,19 @@ impl Ends {
         self.relay.answer(&Answer::Refused(Refused { reason, retry_after }))
     }
 
-    fn say(&mut self, frame: Frame) -> Bytes {
+    fn say(&mut self, frame: &Frame) -> Bytes {
         self.frames = self.frames.saturating_add(1);
-        self.relay.say(&frame)
+        self.relay.say(frame)
     }
 
-    /// The machine asked for this.
-    pub(super) fn asked(&mut self, effect: &Effect<Ask>) {
+    /// The machine asked for this; the frame that it sent to the relay, if it is one.
+    pub(super) fn asked(&mut self, effect: &Effect<Ask>) -> Option<Frame> {
         match effect {
             Effect::Connect(..) => {
                 self.connections = self.connections.saturating_add(1);
                 self.frames = 0;
             }
-            Effect::Send(_, message) => self.relay.hear(message),
+            Effect::Send(_, message) => return self.relay.hear(message),
             Effect::Http(Ask::Rotation(ask), _) => {
                 self.rotation = Aside(ask.0);
                 self.renewals = self.renewals.saturating_add(1);
@@ -216,6 +219,7 @@ impl Ends {
             }
             _ => {}
         }
+        None
     }
 }
 

@@ -178,11 +178,10 @@ impl System for Approving {
         let pairs = has_time(state) && matches!(state.pairing.status(), Status::Running { .. });
         for _ in 0..80 {
             let action = match state.pairing.status() {
-                Status::Finished => return Ok(()),
                 Status::Failed(_) if pairs => {
                     return Err(Broken::new("PAIR-11", "approved in time, and not paired"));
                 }
-                Status::Failed(_) => return Ok(()),
+                Status::Finished | Status::Failed(_) => return Ok(()),
                 Status::Running { .. } if state.is_storing.is_some() => Action::Stored,
                 Status::Running { .. } if adopts(state) => Action::Adopted,
                 Status::Running { .. } if state.answer.is_some() => Action::Arrives,
@@ -203,7 +202,7 @@ impl System for Approving {
 
 /// Whether it is approved, and the expiry is an interval and two requests away.
 fn has_time(state: &State) -> bool {
-    let needed = Duration::from_secs(60 + 2 * 30);
+    let needed = Duration::from_mins(2);
     let expires_at = state.code.as_ref().map(PairingCode::expires_at);
     is_approved(state) && expires_at.is_some_and(|at| state.now.after(needed) <= at)
 }

@@ -8,7 +8,7 @@ use proto_core::{
     binding::{Ask, Binding, Bindings, Input, Output, Phase},
     credential::Renewal,
     effect::{Effect, Happening, StateFile},
-    files::{Config, Document},
+    files::{BindingRecord, Config, Document},
     pairing::Paired,
     secret::SecretBytes,
 };
@@ -344,7 +344,7 @@ impl State {
 fn tidy(state: &State) -> Result<(), Broken> {
     let config = state.disk.read(&StateFile::Config).map(Config::parse).transpose();
     let config = config.map_err(|reason| Broken::new("BIND-8", format!("config.json: {reason:?}")))?.unwrap_or_default();
-    let named: Vec<_> = config.bindings.iter().filter_map(|record| record.identity_file()).collect();
+    let named: Vec<_> = config.bindings.iter().filter_map(BindingRecord::identity_file).collect();
     let keys: Vec<_> =
         state.disk.files().filter(|(file, _)| matches!(file, StateFile::Identity(..))).map(|(file, _)| file).collect();
     if keys.len() != named.len() || keys.iter().any(|key| !named.contains(key)) {

@@ -183,7 +183,9 @@ impl System for Routing {
         note(state, *action);
         let _ = state.hub.handle_input(START, input);
         let said: Vec<_> = core::iter::from_fn(|| state.hub.poll_output()).collect();
-        said.iter().for_each(|output| log.say(|| format!("{output:?}").chars().take(110).collect()));
+        for output in &said {
+            log.say(|| format!("{output:?}").chars().take(110).collect());
+        }
         for output in &said {
             hear(state, output)?;
         }
@@ -193,7 +195,7 @@ impl System for Routing {
         let alone: Vec<_> = core::iter::from_fn(|| state.without_b.poll_output()).collect();
         state.alone = alone.iter().find_map(made).or(state.alone);
         let alone: Vec<_> = alone.into_iter().map(numberless).collect();
-        let about_a: Vec<_> = said.into_iter().filter(|output| whose(state, output) == Some(0)).map(numberless).collect();
+        let about_a: Vec<_> = said.into_iter().filter(|output| whose(state, output) == 0).map(numberless).collect();
         if about_a == alone {
             Ok(())
         } else {
@@ -305,16 +307,16 @@ fn owner(state: &State, number: SessionNumber) -> usize {
 }
 
 /// Whose an output is.
-fn whose(state: &State, output: &Output) -> Option<usize> {
+fn whose(state: &State, output: &Output) -> usize {
     match output {
         Output::Send(ConnectionId(to), _)
         | Output::SendTail(ConnectionId(to), _)
         | Output::Close(ConnectionId(to), _)
         | Output::Hold(ConnectionId(to))
-        | Output::Release(ConnectionId(to)) => Some(org(*to)),
-        Output::Read(read) => Some(org(read.viewer.0)),
-        Output::Write(Write::Session { org, .. } | Write::Credential { org, .. }) => Some(usize::from(*org != name(0))),
-        Output::Write(Write::Record { number, .. } | Write::End { number, .. }) => Some(owner(state, *number)),
+        | Output::Release(ConnectionId(to)) => org(*to),
+        Output::Read(read) => org(read.viewer.0),
+        Output::Write(Write::Session { org, .. } | Write::Credential { org, .. }) => usize::from(*org != name(0)),
+        Output::Write(Write::Record { number, .. } | Write::End { number, .. }) => owner(state, *number),
     }
 }
 

@@ -128,14 +128,15 @@ impl Connecting {
         match action {
             Action::LoseUp | Action::LoseDown => drop(queue.pop_front()),
             Action::RepeatUp | Action::RepeatDown => {
-                let first = queue.front().cloned();
-                first.into_iter().for_each(|message| queue.push_front(message));
+                if let Some(message) = queue.front().cloned() {
+                    queue.push_front(message);
+                }
             }
             Action::SwapUp | Action::SwapDown => queue.swap(0, 1),
             Action::ReplayFirst => {
                 socket.is_replayed = true;
                 socket.up.clear();
-                recorded.into_iter().for_each(|message| socket.up.push_front(message));
+                socket.up.extend(recorded);
             }
             _ => state.socket = None,
         }

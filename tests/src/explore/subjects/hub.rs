@@ -1,0 +1,236 @@
+//! `hub`: a daemon and a viewer of one org, and a store that may have lost what it took. Two orgs: `hub-two-orgs`.
+
+use bytes::Bytes;
+use proto_core::{
+    SessionId,
+    hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
+    secret::SecretText,
+    wire::{Frame, Head, Outcome},
+};
+
+use super::link::name_of;
+use crate::{
+    explore::{Broken, Seen, Situation, Subject},
+    fixtures::parsed,
+};
+
+/// The hub of one org.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Routing;
+
+const SESSION: SessionId = SessionId([7; 16]);
+const DAEMON: ConnectionId = ConnectionId(1);
+const VIEWER: ConnectionId = ConnectionId(2);
+const NUMBER: SessionNumber = SessionNumber(0);
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Fact {
+    DaemonConfirmed,
+    ViewerConfirmed,
+    DaemonGone,
+    ViewerGone,
+    Open,
+    /// The next record.
+    Data,
+    /// A record that was sent before.
+    DataAgain,
+    End,
+    Resume,
+    PeerOfViewer,
+    PeerOfDaemon,
+    Taken,
+    /// The store has got on by one record.
+    Appended,
+    EndStored,
+    Records,
+    Unreadable,
+    Renewed,
+    Revoked,
+    OrgGone,
+}
+
+const FACTS: [Fact; 19] = [
+    Fact::DaemonConfirmed,
+    Fact::ViewerConfirmed,
+    Fact::DaemonGone,
+    Fact::ViewerGone,
+    Fact::Open,
+    Fact::Data,
+    Fact::DataAgain,
+    Fact::End,
+    Fact::Resume,
+    Fact::PeerOfViewer,
+    Fact::PeerOfDaemon,
+    Fact::Taken,
+    Fact::Appended,
+    Fact::EndStored,
+    Fact::Records,
+    Fact::Unreadable,
+    Fact::Renewed,
+    Fact::Revoked,
+    Fact::OrgGone,
+];
+
+/// What the outside and the properties remember.
+#[derive(Clone, Debug, Default, Hash)]
+pub struct Memory {
+    /// Records that were written, and how many of them are durable.
+    written: u64,
+    durable: u64,
+    has_end: bool,
+    /// From where the viewer reads, and what it was sent last.
+    reads: Option<u64>,
+    shown: Option<u64>,
+    peers: u8,
+}
+
+fn record() -> SealedRecord {
+    SealedRecord { epoch: 0, body: Bytes::from_static(b"sealed") }
+}
+
+impl Subject for Routing {
+    type Machine = Hub;
+    type Fact = Fact;
+    type Memory = Memory;
+
+    const NAME: &'static str = "hub";
+    const MAX_OUTPUTS: usize = 8;
+
+    fn bounds(&self) -> String {
+        "one org with a daemon, a viewer and a session of two records; at most two peer frames".into()
+    }
+
+    fn starts(&self) -> Vec<(Hub, Memory)> {
+        vec![(Hub::new(), Memory::default())]
+    }
+
+    fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
+        let memory = &at.memory;
+        let may = |fact: &Fact| match fact {
+            Fact::Data => memory.written < 2,
+            Fact::PeerOfViewer | Fact::PeerOfDaemon => memory.peers < 2,
+            _ => true,
+        };
+        FACTS.into_iter().filter(may).collect()
+    }
+
+    fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
+        let memory = &at.memory;
+        let says = |from, head| Input::Received(from, Frame { head, body: record().body });
+        let plain = |from, head: Head| Input::Received(from, head.into());
+        let confirmed = |target, kind| Confirmed { org: parsed("A"), target: parsed(target), kind };
+        match fact {
+            Fact::DaemonConfirmed => Input::Confirmed(DAEMON, confirmed("r", Kind::Daemon(SecretText::new("first")))),
+            Fact::ViewerConfirmed => Input::Confirmed(VIEWER, confirmed("v", Kind::Viewer)),
+            Fact::DaemonGone => Input::Gone(DAEMON),
+            Fact::ViewerGone => Input::Gone(VIEWER),
+            Fact::Open => plain(DAEMON, Head::Open { session: SESSION, cipher: 1 }),
+            Fact::Data => says(DAEMON, Head::Data { session: SESSION, epoch: 0, sequence: memory.written }),
+            Fact::DataAgain => {
+                says(DAEMON, Head::Data { session: SESSION, epoch: 0, sequence: memory.written.saturating_sub(1) })
+            }
+            Fact::End => plain(DAEMON, Head::End { session: SESSION, next: memory.written, outcome: Outcome::Exited }),
+            Fact::Resume => plain(VIEWER, Head::Resume { session: SESSION, next: 0 }),
+            Fact::PeerOfViewer => says(VIEWER, Head::Peer { session: SESSION, viewer: 0 }),
+            Fact::PeerOfDaemon => says(DAEMON, Head::Peer { session: SESSION, viewer: VIEWER.0 }),
+            Fact::Taken => Input::Taken(VIEWER, 1_000),
+            Fact::Appended => Input::Appended(NUMBER, (memory.durable + 1).min(memory.written)),
+            Fact::EndStored => Input::Ended(NUMBER),
+            Fact::Records => {
+                let from = memory.reads.unwrap_or(0);
+                Input::Records(Records { viewer: VIEWER, session: NUMBER, from, records: vec![record()] })
+            }
+            Fact::Unreadable => Input::Unreadable(VIEWER, NUMBER),
+            Fact::Renewed => Input::Renewed(DAEMON, SecretText::new("second")),
+            Fact::Revoked => Input::Revoked { targets: vec![parsed("r")], orgs: Vec::new() },
+            Fact::OrgGone => Input::Revoked { targets: Vec::new(), orgs: vec![parsed("A")] },
+        }
+    }
+
+    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
+        match seen.fact {
+            Some(Fact::Appended) => memory.durable = (memory.durable + 1).min(memory.written),
+            Some(Fact::ViewerGone) => (memory.shown, memory.reads, memory.peers) = (None, None, 0),
+            Some(Fact::PeerOfDaemon | Fact::PeerOfViewer) => memory.peers += 1,
+            Some(Fact::Resume) => memory.shown = None,
+            Some(Fact::Taken) => memory.peers = 0,
+            Some(Fact::Records) => memory.reads = None,
+            _ => {}
+        }
+        seen.outputs.iter().try_for_each(|output| memory.judge(output))
+    }
+
+    fn state(&self, machine: &Hub) -> String {
+        let Some(org) = machine.orgs().into_iter().next() else { return "nobody".into() };
+        let who = match (org.daemons, org.viewers) {
+            (0, 0) => "nobody",
+            (_, 0) => "a daemon",
+            (0, _) => "a viewer",
+            _ => "daemon and viewer",
+        };
+        let session = match (org.sessions, org.running) {
+            (0, _) => "no session",
+            (_, 0) => "a session that rests",
+            _ => "a session that runs",
+        };
+        format!("{who}, {session}")
+    }
+
+    fn say(&self, output: &Output) -> String {
+        let to = |connection: &ConnectionId| if *connection == DAEMON { "daemon" } else { "viewer" };
+        match output {
+            Output::Send(who, frame) => format!("Send({}, {})", to(who), name_of(&frame.head)),
+            Output::SendTail(who, frame) => format!("SendTail({}, {})", to(who), name_of(&frame.head)),
+            Output::Close(who, reason) => format!("Close({}, {reason:?})", to(who)),
+            Output::Write(Write::Credential { .. }) => "Write(Credential)".into(),
+            Output::Write(Write::Session { .. }) => "Write(Session)".into(),
+            Output::Write(Write::Record { .. }) => "Write(Record)".into(),
+            Output::Write(Write::End { .. }) => "Write(End)".into(),
+            Output::Read(_) => "Read".into(),
+            Output::Hold(who) => format!("Hold({})", to(who)),
+            Output::Release(who) => format!("Release({})", to(who)),
+        }
+    }
+
+    fn ignored(&self, machine: &Hub) -> Vec<(&'static str, u64)> {
+        let counters = machine.counters();
+        vec![
+            ("duplicate_records", counters.duplicate_records),
+            ("unknown_connection", counters.unknown_connection),
+            ("confirmed_twice", counters.confirmed_twice),
+            ("misdirected", counters.misdirected),
+            ("stale_store_answers", counters.stale_store_answers),
+            ("peer_without_receiver", counters.peer_without_receiver),
+            ("peer_without_room", counters.peer_without_room),
+        ]
+    }
+}
+
+impl Memory {
+    /// SES-1, SES-2: written without a gap, acknowledged when durable, shown in order.
+    fn judge(&mut self, output: &Output) -> Result<(), Broken> {
+        match output {
+            Output::Write(Write::Record { sequence, .. }) if *sequence != self.written => {
+                return Err(Broken::new("SES-1", format!("record {sequence} is written, {} was due", self.written)));
+            }
+            Output::Write(Write::Record { .. }) => self.written += 1,
+            Output::Write(Write::End { .. }) => self.has_end = true,
+            Output::Read(read) => self.reads = Some(read.from),
+            Output::Send(DAEMON, Frame { head: Head::Acknowledge { next, .. }, .. })
+                if *next > self.durable + u64::from(self.has_end) =>
+            {
+                return Err(Broken::new("SES-2", format!("{next} is acknowledged, {} are durable", self.durable)));
+            }
+            Output::SendTail(_, Frame { head: Head::Data { sequence, .. }, .. }) => {
+                if *sequence != self.shown.map_or(0, |shown| shown + 1) {
+                    return Err(Broken::new("SES-1", format!("record {sequence} is shown after {:?}", self.shown)));
+                }
+                self.shown = Some(*sequence);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
