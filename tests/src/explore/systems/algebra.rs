@@ -179,10 +179,10 @@ impl Noise for Algebra {
         Ok(message)
     }
 
-    fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
         let Phase::Transport { sending: (key, nonce), .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
-        out.extend_from_slice(plaintext);
-        out.extend_from_slice(&tag(key, &name(&[&nonce.to_be_bytes()]), plaintext));
+        let tag = tag(key, &name(&[&nonce.to_be_bytes()]), &message[start..]);
+        message.extend_from_slice(&tag);
         *nonce += 1;
         Ok(())
     }
