@@ -6,7 +6,7 @@ use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
     subjects::{
         Asked, Bound, Coded, Connecting, Dialling, Entering, Hosting, Keys, Knocking, Opening, Renewing, Streamed, Streaming,
-        Waiting, Watching, Wired,
+        Waiting, Watching, Whole, Wired,
     },
     systems::{
         Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
@@ -68,6 +68,7 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
         Box::new(Alone(Coded)),
         Box::new(Alone(Asked)),
         Box::new(Alone(Renewing::widely())),
+        Box::new(Alone(Whole)),
         Box::new(Alone(Knocking)),
         Box::new(Alone(Opening)),
         Box::new(Alone(Hosting)),

@@ -37,6 +37,7 @@ explored! {
     code: "code",
     consent: "consent",
     credential: "credential",
+    daemon: "daemon",
     handshake_initiator: "handshake-initiator",
     handshake_responder: "handshake-responder",
     hub: "hub",
