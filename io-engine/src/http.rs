@@ -80,11 +80,13 @@ impl HttpCall {
 
     fn read_head(&mut self, mut call: Call<state::RecvResponse>) -> Result<Stage, NetFault> {
         let response = loop {
-            let (used, response) = call.try_response(&self.received, false).map_err(|_| NetFault::NotUnderstood)?;
+            // No more than may be there, so that the fault is the same however the stream was cut.
+            let head = &self.received[..self.received.len().min(HEAD_MAX)];
+            let (used, response) = call.try_response(head, false).map_err(|_| NetFault::NotUnderstood)?;
             self.received.drain(..used);
             match response {
                 Some(response) => break response,
-                None if self.received.len() > HEAD_MAX => return Err(NetFault::TooLarge),
+                None if used == 0 && self.received.len() > HEAD_MAX => return Err(NetFault::TooLarge),
                 None if used == 0 => return Ok(Stage::Head(call)),
                 None => {} // An interim answer (1xx): the real one follows.
             }
@@ -116,7 +118,10 @@ impl HttpCall {
         let mut piece = Zeroizing::new([0; PIECE]);
         let mut at = 0;
         loop {
-            let (used, made) = call.read(&self.received[at..], &mut *piece).map_err(|_| NetFault::NotUnderstood)?;
+            // No more than a line may take, and room for one byte too many: what is too large is found where it is, not
+            // only after what follows in the same read.
+            let (line, room) = (self.received.len().min(at + LINE_MAX), PIECE.min(self.max_answer - body.len() + 1));
+            let (used, made) = call.read(&self.received[at..line], &mut piece[..room]).map_err(|_| NetFault::NotUnderstood)?;
             at += used;
             self.fitting((body.len() + made) as u64)?;
             body.extend_from_slice(&piece[..made]);

@@ -174,3 +174,20 @@ fn lines_between_chunks_are_bounded() {
         assert_eq!(answer_to(&get(100_000), &endless), Err(NetFault::TooLarge), "{start}");
     }
 }
+
+#[test]
+fn which_fault_it_is_does_not_depend_on_the_cuts() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let too_much_then_nonsense = format!("{chunked}5\r\nabcde\r\nno size\r\n");
+    assert_eq!(answer_to(&get(4), too_much_then_nonsense.as_bytes()), Err(NetFault::TooLarge));
+    assert_eq!(answer_to(&get(5), too_much_then_nonsense.as_bytes()), Err(NetFault::NotUnderstood));
+    let long_line = format!("{chunked}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(LINE_MAX));
+    assert_eq!(answer_to(&get(4), long_line.as_bytes()), Err(NetFault::TooLarge));
+
+    let long_head_then_nonsense = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\0\r\n\r\n", "x".repeat(HEAD_MAX));
+    for size in [HEAD_MAX / 16, long_head_then_nonsense.len()] {
+        let (_, mut call) = HttpCall::new(&get(4)).unwrap();
+        long_head_then_nonsense.as_bytes().chunks(size).for_each(|piece| call.receive(piece));
+        assert_eq!(call.poll_event(), Some(Err(NetFault::TooLarge)), "in pieces of {size}");
+    }
+}
