@@ -45,8 +45,8 @@ pub trait Subject {
         Vec::new()
     }
 
-    /// How punctual the driver is.
-    fn times(&self) -> Vec<Action<Self::Fact>> {
+    /// How time may pass there: how punctual the driver is.
+    fn times(&self, _at: &Situation<Self>) -> Vec<Action<Self::Fact>> {
         vec![Action::JustBefore, Action::Due, Action::Late]
     }
 
@@ -250,7 +250,7 @@ impl<S: Subject> System for Alone<S> {
     }
 
     fn actions(&self, at: &Situation<S>) -> Vec<Action<S::Fact>> {
-        let possible = self.0.times().into_iter().filter(|action| Self::moment(at, action).is_some());
+        let possible = self.0.times(at).into_iter().filter(|action| Self::moment(at, action).is_some());
         self.0.facts(at).into_iter().map(Action::Hears).chain(possible).collect()
     }
 

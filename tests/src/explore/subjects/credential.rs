@@ -143,7 +143,7 @@ impl Subject for Renewing {
         facts
     }
 
-    fn times(&self) -> Vec<Action<Fact>> {
+    fn times(&self, _: &Situation<Self>) -> Vec<Action<Fact>> {
         if self.is_wide() { vec![Action::JustBefore, Action::Due, Action::Late] } else { vec![Action::Due] }
     }
 

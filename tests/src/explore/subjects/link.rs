@@ -139,8 +139,11 @@ impl Subject for Dialling {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         if self.only_closes {
-            let limit = 20;
-            return if at.memory.failures < limit { vec![Fact::Net(Net::Connected), Fact::Net(Net::Closed)] } else { Vec::new() };
+            let net = match at.machine.status() {
+                Status::Running { waiting_for: "the WebSocket" } => Net::Connected,
+                _ => Net::Closed,
+            };
+            return if at.memory.failures < 20 { vec![Fact::Net(net)] } else { Vec::new() };
         }
         if at.memory.failures > 7 {
             return Vec::new();
@@ -155,8 +158,12 @@ impl Subject for Dialling {
         if self.begins_up { vec![Action::Due, net(Net::Connected), net(Net::Welcome)] } else { Vec::new() }
     }
 
-    fn times(&self) -> Vec<Action<Fact>> {
-        if self.only_closes { vec![Action::Due] } else { vec![Action::JustBefore, Action::Due, Action::Late] }
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
+        match (self.only_closes, at.machine.status()) {
+            (true, Status::Running { waiting_for: "the relay's answer" }) => Vec::new(),
+            (true, _) => vec![Action::Due],
+            (false, _) => vec![Action::JustBefore, Action::Due, Action::Late],
+        }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
