@@ -295,8 +295,8 @@ fn edges(seen: &Seen<'_, Bound>) -> Result<(), Broken> {
         if rank(after.phase()) < rank(before.phase()) {
             return Err(Broken::new("BIND-2", format!("{id} went back from {:?} to {:?}", before.phase(), after.phase())));
         }
-        let joined = after.sessions().difference(before.sessions()).count();
-        if joined > 0 && rank(before.phase()) > 0 {
+        let starts = matches!(seen.fact, Some(Fact::SessionStarts(whose)) if whose.binding() == *id);
+        if starts && rank(before.phase()) > 0 && seen.after.ignored() == seen.before.ignored() {
             return Err(Broken::new("BIND-3", format!("{id} took a session while {:?}", before.phase())));
         }
     }
