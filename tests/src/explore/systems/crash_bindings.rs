@@ -279,13 +279,15 @@ fn hear(state: &mut State, output: &Output) -> Result<(), Broken> {
             }
         }
         Output::Adopted(id) => {
-            let known = state.machine.get(id);
-            let told = known.and_then(|known| Some((key_of(known)?, known.record().generation)));
-            state.told.extend(told.map(|told| (id.clone(), told)));
+            let generation = durable_generation(&state.disk, id);
+            let generation = generation.ok_or_else(|| Broken::new("PAIR-8", format!("{id} is adopted before it is durable")))?;
+            let key = state.machine.get(id).and_then(key_of);
+            state.told.extend(key.map(|key| (id.clone(), (key, generation))));
         }
         Output::Saved(id) => {
+            let durable = durable_generation(&state.disk, id);
             if let Some((_, generation)) = state.told.get_mut(id) {
-                *generation = state.machine.get(id).map_or(*generation, |known| known.record().generation);
+                *generation = durable.unwrap_or(*generation);
             }
         }
         Output::Draining(id) | Output::Drained(id) | Output::Cut(id, _) => {
@@ -293,8 +295,7 @@ fn hear(state: &mut State, output: &Output) -> Result<(), Broken> {
             state.sessions.retain(|_, pin| pin != id || matches!(output, Output::Draining(_)));
         }
         Output::Gone(id) => {
-            let is_named = state.disk.read(&StateFile::Config).is_some_and(|config| names(config, id));
-            if is_named {
+            if durable_generation(&state.disk, id).is_some() {
                 return Err(Broken::new("BIND-2", format!("{id} is gone, and named on disk")));
             }
         }
@@ -303,8 +304,10 @@ fn hear(state: &mut State, output: &Output) -> Result<(), Broken> {
     Ok(())
 }
 
-fn names(config: &[u8], id: &BindingId) -> bool {
-    Config::parse(config).is_ok_and(|config| config.bindings.iter().any(|record| record.id() == *id))
+/// The generation with which `config.json` names a binding.
+fn durable_generation(disk: &Disk, id: &BindingId) -> Option<u64> {
+    let config = Config::parse(disk.read(&StateFile::Config)?).ok()?;
+    config.bindings.iter().find(|record| record.id() == *id).map(|record| record.generation)
 }
 
 /// BIND-4: what was durable is there, with its key; nothing is half there.
