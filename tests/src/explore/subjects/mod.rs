@@ -15,6 +15,7 @@ mod pairing;
 mod peer;
 mod session;
 mod uplinked;
+mod viewer;
 
 use std::fmt::Debug;
 
@@ -34,7 +35,8 @@ pub use link::Dialling;
 pub use pairing::Waiting;
 pub use peer::Entering as Connecting;
 pub use session::Streamed;
-pub use uplinked::{Streaming, Watching, Wired};
+pub use uplinked::{Streaming, Wired};
+pub use viewer::Watching;
 
 use crate::fixtures::id_of;
 

@@ -1,4 +1,4 @@
-//! `uplink`, `bridge` and `viewer`: machines that own a link, a rotation and a key set, and what they add to them.
+//! `uplink` and `bridge`: machines that own a link, a rotation and a key set, and what they add to them.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use bytes::Bytes;
 use proto_core::{
     Jitter, Machine, Reason, SessionId, Status,
     bridge::{self, Bridge, SourceId},
-    crypto::{Cipher, PureRust, noise::Symbolic, seal::EpochSecret},
+    crypto::{Cipher, noise::Symbolic, seal::EpochSecret},
     effect::Effect,
     jose::Thumbprint,
     keyset::LookupId,
     uplink::{self, Ask, Uplink},
-    viewer::{self, Viewer},
     wire::{Frame, Head, Outcome, Role},
 };
 
@@ -22,30 +21,30 @@ use super::{
 };
 use crate::{
     explore::{Broken, Seen, Situation, Subject},
-    fixtures::{clock, identity, record, relay, relay_record, secret, token, uplink_settings},
+    fixtures::{clock, identity, record, relay, relay_record, secret, uplink_settings},
     laws::START,
 };
 
-const SESSION: SessionId = SessionId([1; 16]);
+pub(super) const SESSION: SessionId = SessionId([1; 16]);
 
-/// What is remembered of all three.
+/// What is remembered of each of them.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
-    ends: Ends,
+    pub(super) ends: Ends,
     /// Inputs of the owner on this connection.
-    inputs: u8,
-    is_over: bool,
-    is_storing: bool,
+    pub(super) inputs: u8,
+    pub(super) is_over: bool,
+    pub(super) is_storing: bool,
     /// Known, attached, and where the relay wants to go on.
-    is_known: bool,
-    is_attached: bool,
-    expects: Option<u64>,
-    was_cut: bool,
+    pub(super) is_known: bool,
+    pub(super) is_attached: bool,
+    pub(super) expects: Option<u64>,
+    pub(super) was_cut: bool,
 }
 
 impl Memory {
-    fn new(frame: Frame) -> Self {
+    pub(super) fn new(frame: Frame) -> Self {
         Self {
             ends: Ends::sending(frame),
             inputs: 0,
@@ -59,37 +58,38 @@ impl Memory {
     }
 
     /// Whether this walk goes no further.
-    const fn is_beyond(&self) -> bool {
+    pub(super) const fn is_beyond(&self) -> bool {
         self.ends.connections > 2 || self.ends.renewals > 1 || self.ends.fetches > 2
     }
 
-    fn nets(&self) -> impl Iterator<Item = Net> {
+    pub(super) fn nets(&self) -> impl Iterator<Item = Net> {
         let may_speak = self.ends.frames < 1;
         Net::LINK.into_iter().chain(Net::PLATFORM).filter(move |net| !net.is_frame() || may_speak)
     }
 
-    fn hear(&mut self, net: Net) {
+    pub(super) fn hear(&mut self, net: Net) {
         self.ends = self.ends.happening(net).0;
         self.is_over |= net.ends_access();
     }
 
     /// What is asked of the adapter; a frame, when one was sent to the relay.
-    fn asked(&mut self, asked: &Effect<Ask>) -> Option<Frame> {
+    pub(super) fn asked(&mut self, asked: &Effect<Ask>) -> Option<Frame> {
         if matches!(asked, Effect::Connect(..)) {
             (self.inputs, self.expects) = (0, None);
         }
         self.ends.asked(asked)
     }
 
-    fn ended(&self) -> Result<(), Broken> {
+    pub(super) fn ended(&self) -> Result<(), Broken> {
         if self.is_over { Ok(()) } else { Err(Broken::new("BIND-6", "the access ended without the relay's word for it")) }
     }
 }
 
-const BOUNDS: &str = "two connections, one renewal, two fetches of the key set; one frame of the relay and two inputs of the owner on a connection";
+/// What the walk of each of them is confined to.
+pub(super) const BOUNDS: &str = "two connections, one renewal, two fetches of the key set; one frame of the relay and two inputs of the owner on a connection";
 
 /// The first thing that a good outside would do for a machine that waits for this.
-fn fair(waiting_for: &str) -> Option<Net> {
+pub(super) fn fair(waiting_for: &str) -> Option<Net> {
     match waiting_for {
         "the WebSocket" => Some(Net::Connected),
         "the relay's answer" => Some(Net::Welcome),
@@ -371,111 +371,5 @@ impl Memory {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// One viewer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Watching;
-
-/// What a viewer can hear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Watched {
-    Net(Net),
-    Stored,
-    Watch,
-    WatchOther,
-    Hurry,
-    Stop,
-}
-
-impl Subject for Watching {
-    type Machine = Viewer<Symbolic>;
-    type Fact = Watched;
-    type Memory = Memory;
-
-    const NAME: &'static str = "viewer";
-    const MAX_OUTPUTS: usize = 8;
-    const SETTLES: (usize, Duration) = (16, Duration::from_mins(15));
-
-    fn bounds(&self) -> String {
-        format!("{BOUNDS}; one session, whose daemon's credential holds and who does not answer")
-    }
-
-    fn starts(&self) -> Vec<(Self::Machine, Memory)> {
-        let voucher = Bytes::from(token(&secret(1), "A", "r", 1).expose().to_owned());
-        let open = Frame { head: Head::Open { session: SESSION, cipher: 1 }, body: voucher };
-        let viewer = Viewer::new(START, clock(), &record(), identity(1), &uplink_settings(), &PureRust, Jitter::constant(0));
-        vec![(viewer.expect("a credential"), Memory::new(open))]
-    }
-
-    fn facts(&self, at: &Situation<Self>) -> Vec<Watched> {
-        if at.memory.is_beyond() || at.memory.inputs > 3 {
-            return Vec::new();
-        }
-        let own = [Watched::Stored, Watched::Watch, Watched::WatchOther, Watched::Hurry, Watched::Stop];
-        at.memory.nets().map(Watched::Net).chain(own).collect()
-    }
-
-    fn input(&self, fact: &Watched, at: &Situation<Self>) -> viewer::Input {
-        match *fact {
-            Watched::Net(net) => viewer::Input::Happening(at.memory.ends.happening(net).1),
-            Watched::Stored => viewer::Input::Stored(relay_record(relay())),
-            Watched::Watch => viewer::Input::Watch(SESSION),
-            Watched::WatchOther => viewer::Input::Watch(SessionId([2; 16])),
-            Watched::Hurry => viewer::Input::Hurry,
-            Watched::Stop => viewer::Input::Stop,
-        }
-    }
-
-    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
-        if let Some(Watched::Net(net)) = seen.fact {
-            memory.hear(*net);
-        }
-        memory.is_known |= seen.fact == Some(&Watched::Watch);
-        for output in seen.outputs {
-            match output {
-                viewer::Output::Effect(asked) => {
-                    if let Some(Frame { head: Head::Peer { .. }, .. }) = memory.asked(asked) {
-                        memory.inputs += 1;
-                        if !memory.is_known {
-                            return Err(Broken::new("ISO-6", "a key is asked for that nobody wants"));
-                        }
-                    }
-                }
-                viewer::Output::Revoked(_) => memory.ended()?,
-                viewer::Output::Record(..) | viewer::Output::Ended(..) => {
-                    return Err(Broken::new("SES-1", "something is shown, and nothing was sent"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn fair(&self, at: &Situation<Self>) -> Option<Watched> {
-        match at.machine.status() {
-            Status::Running { waiting_for } => fair(waiting_for).map(Watched::Net),
-            _ => None,
-        }
-    }
-
-    fn goal(&self, at: &Situation<Self>) -> bool {
-        !matches!(at.machine.status(), Status::Running { waiting_for } if waiting_for != "frames")
-    }
-
-    fn say(&self, output: &viewer::Output) -> String {
-        match output {
-            viewer::Output::Effect(asked) => effect(asked),
-            viewer::Output::Renewed(_) => "Renewed".into(),
-            viewer::Output::Listed(_) => "Listed".into(),
-            viewer::Output::Failed(_, reason) => format!("Failed({reason:?})"),
-            other => format!("{other:?}"),
-        }
-    }
-
-    fn ignored(&self, machine: &Self::Machine) -> Vec<(&'static str, u64)> {
-        vec![("ignored", machine.ignored())]
     }
 }
