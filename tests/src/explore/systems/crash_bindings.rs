@@ -338,8 +338,11 @@ impl State {
     /// Whether nothing that was going on explains that this binding is not there.
     fn is_leaving_unheard(&self, id: &BindingId) -> bool {
         // A replacement that became durable with the last write makes the others drain, and without sessions they leave.
-        let has_newer =
-            self.machine.iter().any(|(other, known)| other != id && !self.told.contains_key(other) && key_of(known).is_some());
+        let is_new = |other: &BindingId, known: &Binding| {
+            let key = key_of(known);
+            key.is_some() && key != self.told.get(other).map(|(told, _)| *told)
+        };
+        let has_newer = self.machine.iter().any(|(other, known)| other != id && is_new(other, known));
         !has_newer
     }
 }
