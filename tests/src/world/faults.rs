@@ -26,7 +26,7 @@ impl World {
     /// The daemon starts; commands that still run come back to it.
     pub fn boot(&mut self) {
         let clock = clock();
-        self.laptop.boot(self.now, clock);
+        self.laptop.boot(self.now, clock).expect("the disk is sound");
         self.drain_laptop();
         for run in 0..self.laptop.runs.len() {
             self.come_back(run);

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use proto_core::{
     Instant, Jitter, Machine, OrgId, Reason, SessionId, Status, UnixTime, WallClock,
     consent::{Change, Directory, File, IGNORE_FILE, LOCAL_FILE, Looked, WORKSPACE_FILE},
-    crypto::{Cipher, PureRust, noise::Symbolic, seal::EpochSecret, seal::Scope},
+    crypto::{
+        Cipher, PureRust,
+        noise::{Noise, Symbolic},
+        seal::EpochSecret,
+        seal::Scope,
+    },
     daemon::{Answer, Daemon, Event, Found, RequestId, Settings},
     effect::StateFile,
     files::{Config, Document, SessionFile},
@@ -19,9 +24,13 @@ use super::platform::API;
 
 /// The machine.
 #[derive(Debug)]
-pub struct Laptop {
+pub struct Laptop<N = Symbolic> {
+    /// Its name.
+    pub name: String,
+    /// The version of the program that is installed.
+    pub version: String,
     /// The daemon while it runs.
-    pub daemon: Option<Daemon<Symbolic>>,
+    pub daemon: Option<Daemon<N>>,
     /// How often it was started: what belongs to an earlier life is lost.
     pub life: u32,
     /// Whether it has a network.
@@ -42,6 +51,8 @@ pub struct Laptop {
     pub log: Vec<Event>,
     /// The commands that were run.
     pub runs: Vec<Run>,
+    /// What its daemons' jitter grows from.
+    seed: u64,
 }
 
 /// One command under `vpd run`.
@@ -62,9 +73,11 @@ pub struct Run {
     waiting: VecDeque<Content>,
 }
 
-impl Laptop {
-    pub(super) fn new() -> Self {
+impl<N: Noise> Laptop<N> {
+    pub(crate) fn new(name: &str, seed: u64) -> Self {
         Self {
+            name: name.into(),
+            version: "0.1.0".into(),
             daemon: None,
             life: 0,
             is_online: true,
@@ -76,13 +89,15 @@ impl Laptop {
             pairing: Vec::new(),
             log: Vec::new(),
             runs: Vec::new(),
+            seed,
         }
     }
 
-    pub(super) fn boot(&mut self, now: Instant, clock: WallClock) {
+    /// Starts the daemon on what the disk holds, or says why it does not start.
+    pub(crate) fn boot(&mut self, now: Instant, clock: WallClock) -> Result<(), Reason> {
         let settings = Settings {
-            name: "laptop".into(),
-            version: "0.1.0".into(),
+            name: self.name.clone(),
+            version: self.version.clone(),
             pid: 1,
             api_endpoint: Some(API.into()),
             aes_in_hardware: false,
@@ -96,15 +111,16 @@ impl Laptop {
             grants: file(StateFile::Grants),
             sessions: of(|file| matches!(file, StateFile::Session(_))).map(|(_, bytes)| bytes.clone()).collect(),
         };
-        let jitter = Jitter::new(u64::from(self.life) + 1);
-        self.daemon = Some(Daemon::boot(now, clock, &found, settings, jitter).expect("the disk is sound"));
+        let jitter = Jitter::new(self.seed.wrapping_add(u64::from(self.life) + 1));
+        self.daemon = Some(Daemon::boot(now, clock, &found, settings, jitter)?);
+        Ok(())
     }
 
     /// The daemon.
     ///
     /// # Panics
     /// When it does not run.
-    pub fn daemon(&self) -> &Daemon<Symbolic> {
+    pub fn daemon(&self) -> &Daemon<N> {
         self.daemon.as_ref().expect("the daemon runs")
     }
 
@@ -125,7 +141,7 @@ impl Laptop {
         files.map(|(_, bytes)| proto_core::files::IdentityFile::parse(bytes.expose()).unwrap().seed).collect()
     }
 
-    pub(super) fn write(&mut self, file: StateFile, contents: Option<SecretBytes>) -> bool {
+    pub(crate) fn write(&mut self, file: StateFile, contents: Option<SecretBytes>) -> bool {
         if self.disk_works {
             match contents {
                 Some(contents) => drop(self.disk.insert(file, contents)),
@@ -135,7 +151,7 @@ impl Laptop {
         self.disk_works
     }
 
-    pub(super) fn look(&self, directory: Directory) -> Looked {
+    pub(crate) fn look(&self, directory: Directory) -> Looked {
         let file = |name: &str| match self.tree.get(&directory.join(name)) {
             Some(text) => File::Contents(text.clone().into_bytes()),
             None => File::Absent,
@@ -145,7 +161,7 @@ impl Laptop {
         Looked { directory, is_repository, local, workspace, ignore }
     }
 
-    pub(super) fn change(&mut self, changes: Vec<Change>) {
+    pub(crate) fn change(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
                 Change::Write(path, text) => drop(self.tree.insert(path, text)),
@@ -156,7 +172,7 @@ impl Laptop {
 }
 
 impl Run {
-    pub(super) fn new(directory: &str, source: u64) -> Self {
+    pub(crate) fn new(directory: &str, source: u64) -> Self {
         Self {
             directory: directory.into(),
             source,
@@ -168,7 +184,7 @@ impl Run {
         }
     }
 
-    pub(super) fn title(&self, now: UnixTime) -> Title {
+    pub(crate) fn title(&self, now: UnixTime) -> Title {
         Title { command: "agent".into(), directory: self.directory.clone(), started: now.0, columns: 80, rows: 24 }
     }
 
@@ -193,7 +209,7 @@ impl Run {
         self.session.as_ref().is_some_and(|session| matches!(session.status(), Status::Finished))
     }
 
-    pub(super) fn attached(&mut self, now: Instant, attached: Attached) -> Vec<Frame> {
+    pub(crate) fn attached(&mut self, now: Instant, attached: Attached) -> Vec<Frame> {
         match &attached {
             Attached::Streaming { session, org, secret, cipher } if self.session.is_none() => {
                 let scope = Scope { org: org.id.clone(), session: *session, cipher: Cipher::from_byte(*cipher).unwrap() };
@@ -215,7 +231,7 @@ impl Run {
         frames
     }
 
-    pub(super) fn push(&mut self, now: Instant, content: Content) -> Vec<Frame> {
+    pub(crate) fn push(&mut self, now: Instant, content: Content) -> Vec<Frame> {
         self.shown.push(content.clone());
         if self.attached.is_none() {
             self.waiting.push_back(content);
@@ -224,11 +240,11 @@ impl Run {
         self.tell(now, session::Input::Push(content))
     }
 
-    pub(super) fn end(&mut self, now: Instant, outcome: Outcome) -> Vec<Frame> {
+    pub(crate) fn end(&mut self, now: Instant, outcome: Outcome) -> Vec<Frame> {
         self.tell(now, session::Input::End(outcome))
     }
 
-    pub(super) fn tell(&mut self, now: Instant, input: session::Input) -> Vec<Frame> {
+    pub(crate) fn tell(&mut self, now: Instant, input: session::Input) -> Vec<Frame> {
         let Some(session) = &mut self.session else { return Vec::new() };
         session.handle_input(now, input).unwrap();
         if let Status::Failed(reason) = session.status() {

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 pub use laptop::{Laptop, Run};
-pub use platform::{API, Org, Platform, Target};
+pub use platform::{API, Code, Org, Platform, Target};
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, UnixTime, WallClock,
     api::{PolicyMode, RelayEndpoint, Workspace},
@@ -38,7 +38,9 @@ use proto_core::{
     secret::SecretBytes,
     uplink, viewer,
 };
+pub(crate) use relay::Want;
 pub use relay::{Relay, Stored, Tampering};
+pub(crate) use watcher::Then;
 pub use watcher::Watcher;
 
 /// What the wall clock shows at the beginning.
@@ -123,7 +125,7 @@ impl World {
             now: Instant::from_nanos(1_000_000_000),
             platform: Platform::default(),
             relays: BTreeMap::new(),
-            laptop: Laptop::new(),
+            laptop: Laptop::new("laptop", 0),
             watchers: Vec::new(),
             watchers_reach_platform: true,
             sent: Vec::new(),
@@ -154,7 +156,10 @@ impl World {
         let relay = Relay::new(u8::try_from(self.relays.len() + 1).unwrap());
         let endpoint = RelayEndpoint { url: url.clone(), static_keys: vec![relay.key()] };
         let workspace = Workspace { id: id.clone(), slug: slug.into(), name: format!("{slug} Inc.") };
-        self.platform.orgs.insert(id.clone(), Org { workspace, relay: endpoint, policy, deleted: false });
+        self.platform.orgs.insert(
+            id.clone(),
+            Org { workspace, relay: endpoint, policy, deleted: false, members: ["owner".parse().unwrap()].into() },
+        );
         self.relays.insert(url, relay);
         id
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    Reason, SessionId,
+    Jitter, Reason, SessionId,
     api::{DeviceKind, PairingMode},
     bridge::SourceId,
     consent::Directory,
@@ -146,7 +146,7 @@ impl World {
             Confirmation { static_key: identity.static_key(), identity: Thumbprint::of_identity_key(identity.identity_key()) };
         let (org, unix) = (self.org(slug), self.unix());
         let approval = self.platform.enrol(&org, DeviceKind::Viewer, confirmation, unix);
-        self.watchers.push(Watcher::new(self.now, clock(), identity, approval));
+        self.watchers.push(Watcher::new(self.now, clock(), identity, approval, Jitter::new(77)));
         self.drain_watcher(self.watchers.len() - 1);
         self.settle();
         self.watchers.len() - 1

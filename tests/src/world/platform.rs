@@ -1,14 +1,19 @@
 //! The control plane as a script: codes, approvals, credentials, key set, validation; all in memory.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use proto_core::{
-    GivenId, Jitter, OrgId, Reason, UnixTime,
+    GivenId, Instant, Jitter, Machine, OrgId, Reason, UnixTime,
     admission::Gate,
     api::{
         Approval, DeviceKind, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem,
         ROTATE_PATH, RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
     },
+    code::{self, PairingCode, Refusal, Standing, Verdict},
     effect::{HttpAnswer, HttpRequest},
     jose::{
         Claims, Confirmation, Expectation, Expiry, JwkSet, ProofTarget, RELAY_AUDIENCE, SigningKey, Thumbprint, sign, verify,
@@ -33,6 +38,8 @@ pub struct Org {
     pub policy: PolicyMode,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// The accounts that belong to it.
+    pub members: BTreeSet<GivenId>,
 }
 
 /// A runtime target.
@@ -56,13 +63,15 @@ pub struct Target {
     pub psk: Option<Secret>,
 }
 
-/// A pairing code.
+/// A pairing code: the machine, and what is stored beside it.
 #[derive(Clone, Debug)]
-struct Code {
-    request: MintRequest,
+pub struct Code {
+    /// What the device asked for.
+    pub request: MintRequest,
+    /// How it stands.
+    pub machine: PairingCode,
     status_token: String,
-    expires_at: UnixTime,
-    outcome: PollAnswer,
+    approval: Option<Approval>,
 }
 
 /// The control plane.
@@ -84,8 +93,10 @@ pub struct Platform {
     pub renewals: usize,
     /// How many codes were made.
     pub minted: usize,
-    codes: BTreeMap<String, Code>,
-    key: SigningKey,
+    /// Its codes, by their text.
+    pub codes: BTreeMap<String, Code>,
+    /// Its signing keys: all are published, the last one signs.
+    keys: Vec<SigningKey>,
     drawn: Jitter,
 }
 
@@ -101,7 +112,7 @@ impl Default for Platform {
             renewals: 0,
             minted: 0,
             codes: BTreeMap::new(),
-            key: SigningKey::from_seed(&Secret::new([9; 32])),
+            keys: vec![SigningKey::from_seed(&Secret::new([9; 32]))],
             drawn: Jitter::new(0x706c_6174),
         }
     }
@@ -116,21 +127,79 @@ impl Platform {
 
     /// Its signing key of that name.
     pub fn signing_key(&self, kid: Thumbprint) -> Option<IdentityKey> {
-        (kid == self.key.kid()).then(|| self.key.public_key())
+        self.keys.iter().find(|key| key.kid() == kid).map(SigningKey::public_key)
     }
 
-    /// Somebody approves a code for this org.
+    /// Signs with a new key from now on; the old ones stay published.
+    pub fn rotate_keys(&mut self) {
+        let seed = self.secret();
+        self.keys.push(SigningKey::from_seed(&seed));
+    }
+
+    /// Publishes no more than its two latest keys.
+    pub fn retire_keys(&mut self) {
+        let old = self.keys.len().saturating_sub(2);
+        self.keys.drain(..old);
+    }
+
+    /// Somebody approves a code for this org, as a member of it.
     pub fn approve(&mut self, code: &str, org: &OrgId, now: UnixTime) {
-        let request = self.codes[code].request.clone();
-        let confirmation =
-            Confirmation { static_key: request.static_key, identity: Thumbprint::of_identity_key(request.identity_key) };
-        let approval = self.enrol(org, request.kind, confirmation, now);
-        self.codes.get_mut(code).unwrap().outcome = PollAnswer::Approved(Box::new(approval));
+        let member = self.orgs[org].members.first().expect("the org has a member").clone();
+        self.approve_as(code, &member, org, now).expect("the code can be approved");
+    }
+
+    /// An account approves a code for this org.
+    ///
+    /// # Errors
+    /// Why that does not count.
+    pub fn approve_as(&mut self, code: &str, by: &GivenId, org: &OrgId, now: UnixTime) -> Result<(), Refusal> {
+        self.decide(code, code::Input::Approve { by: by.clone(), org: org.clone() }, now)
     }
 
     /// Somebody denies a code.
-    pub fn deny(&mut self, code: &str) {
-        self.codes.get_mut(code).unwrap().outcome = PollAnswer::Denied;
+    ///
+    /// # Panics
+    /// When it is decided already.
+    pub fn deny(&mut self, code: &str, now: UnixTime) {
+        let by = self.draw("account");
+        self.decide(code, code::Input::Deny { by }, now).expect("the code can be denied");
+    }
+
+    fn decide(&mut self, text: &str, input: code::Input, now: UnixTime) -> Result<(), Refusal> {
+        self.tell_code(text, input, now);
+        let mut refused = Ok(());
+        while let Some(output) = self.codes.get_mut(text).and_then(|code| code.machine.poll_output()) {
+            match output {
+                code::Output::CheckStanding { check, by, org } => {
+                    let standing = self.standing(&by, &org);
+                    self.tell_code(text, code::Input::Checked { check, standing }, now);
+                }
+                code::Output::Issue { org, .. } => self.issue(text, &org, now),
+                code::Output::Refused(refusal) => refused = Err(refusal),
+                code::Output::Decided(_) | code::Output::Answer(_) | code::Output::Unknown | code::Output::Voided => {}
+            }
+        }
+        refused
+    }
+
+    fn tell_code(&mut self, text: &str, input: code::Input, now: UnixTime) {
+        if let Some(code) = self.codes.get_mut(text) {
+            code.machine.handle_input(moment(now), input).unwrap();
+        }
+    }
+
+    fn standing(&self, by: &GivenId, org: &OrgId) -> Standing {
+        let org = self.orgs.get(org).filter(|org| !org.deleted && org.members.contains(by));
+        org.map_or(Standing::NoMember, |org| Standing::Member { slug: org.workspace.slug.clone() })
+    }
+
+    fn issue(&mut self, text: &str, org: &OrgId, now: UnixTime) {
+        let request = self.codes[text].request.clone();
+        let confirmation =
+            Confirmation { static_key: request.static_key, identity: Thumbprint::of_identity_key(request.identity_key) };
+        let approval = self.enrol(org, request.kind, confirmation, now);
+        let was = self.codes.get_mut(text).unwrap().approval.replace(approval);
+        assert!(was.is_none(), "PAIR-12: one code was approved twice");
     }
 
     /// A new device of an org.
@@ -140,7 +209,7 @@ impl Platform {
         let target_id = self.targets.iter().find(|(_, target)| is_its(target)).map_or(fresh, |(id, _)| id.clone());
         let known = &self.orgs[org];
         let (workspace, relay, policy_mode) = (known.workspace.clone(), known.relay.clone(), known.policy);
-        let psk = (policy_mode == PolicyMode::CryptoPairing).then(|| Secret::new([self.drawn.next().to_be_bytes()[0]; 32]));
+        let psk = (policy_mode == PolicyMode::CryptoPairing).then(|| self.secret());
         let target = Target {
             org: org.clone(),
             kind,
@@ -186,7 +255,7 @@ impl Platform {
             renewable_until: expires_at.plus(self.renewable),
             id,
         };
-        sign(&claims, &self.key)
+        sign(&claims, self.keys.last().expect("a key to sign with"))
     }
 
     /// Answers a request.
@@ -196,17 +265,23 @@ impl Platform {
             PAIRING_CODES_PATH => self.mint(request, now),
             JWKS_PATH => raw(200, self.key_set().to_json().into_bytes()),
             ROTATE_PATH => self.rotate(request, now),
-            VALIDATE_PATH => self.validate(request),
+            VALIDATE_PATH => self.validate(request, now),
             _ => self.poll(path.rsplit('/').next().unwrap(), request, now),
         }
     }
 
     fn key_set(&self) -> JwkSet {
-        [self.key.public_key()].into_iter().collect()
+        self.keys.iter().map(SigningKey::public_key).collect()
     }
 
     fn draw(&mut self, prefix: &str) -> GivenId {
         format!("{prefix}-{:016x}{:016x}", self.drawn.next(), self.drawn.next()).parse().unwrap()
+    }
+
+    fn secret(&mut self) -> Secret {
+        let mut bytes = [0; 32];
+        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.drawn.next().to_be_bytes()));
+        Secret::new(bytes)
     }
 
     fn mint(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
@@ -214,21 +289,27 @@ impl Platform {
         let number = self.drawn.next();
         let code: String = (0..8).map(|n| char::from(LETTERS[usize::try_from(number >> (4 * n)).unwrap() & 15])).collect();
         let status_token = self.draw("status").to_string();
-        let request = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
-        let expires_at = now.plus(900);
-        let outcome = PollAnswer::Pending;
-        self.codes.insert(code.clone(), Code { request, status_token: status_token.clone(), expires_at, outcome });
+        let request: MintRequest = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
+        let machine = PairingCode::mint(moment(now), request.org.clone());
+        self.codes.insert(code.clone(), Code { request, machine, status_token: status_token.clone(), approval: None });
         self.minted += 1;
         let url = format!("{API}/pair?code={code}");
         json(201, &MintAnswer { code, status_token: SecretText::new(status_token), url, expires_in: 900, interval: Some(2) })
     }
 
-    fn poll(&self, code: &str, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
-        let code = self.codes.get(code).filter(|code| code.expires_at > now);
-        let authorization = header(request, "Authorization");
-        match code.filter(|code| authorization == Some(format!("Bearer {}", code.status_token).as_str())) {
-            Some(code) => json(200, &code.outcome),
-            None => json(404, &Problem::because(404, Reason::CodeExpired)),
+    fn poll(&mut self, text: &str, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        let gone = || json(404, &Problem::because(404, Reason::CodeExpired));
+        let Some(code) = self.codes.get_mut(text) else { return gone() };
+        let token_fits = header(request, "Authorization") == Some(format!("Bearer {}", code.status_token).as_str());
+        code.machine.handle_input(moment(now), code::Input::Polled { token_fits }).unwrap();
+        let said: Vec<_> = std::iter::from_fn(|| code.machine.poll_output()).collect();
+        match (said.first(), &code.approval) {
+            (Some(code::Output::Answer(Verdict::Pending)), _) => json(200, &PollAnswer::Pending),
+            (Some(code::Output::Answer(Verdict::Denied)), _) => json(200, &PollAnswer::Denied),
+            (Some(code::Output::Answer(Verdict::Approved)), Some(approval)) => {
+                json(200, &PollAnswer::Approved(Box::new(approval.clone())))
+            }
+            _ => gone(),
         }
     }
 
@@ -248,6 +329,9 @@ impl Platform {
         let goal = ProofTarget { method: "POST", url: &request.url, token: &token };
         verify_proof(&proof, goal, claims.confirmation.identity, now)?;
         let RotateRequest { generation } = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
+        if self.orgs.get(&claims.org).is_none_or(|org| org.deleted) {
+            return Err(Reason::WorkspaceNotFound);
+        }
         let target = self.targets.get_mut(&claims.runtime_target).ok_or(Reason::MachineRevoked)?;
         if target.revoked {
             return Err(Reason::MachineRevoked);
@@ -261,25 +345,33 @@ impl Platform {
         Ok(Renewed { issue_token: self.credential(&claims.runtime_target, now), relay })
     }
 
-    fn validate(&self, request: &HttpRequest) -> HttpAnswer {
+    fn validate(&self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
         let ValidateRequest { token, static_key } = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
-        let answer = match self.judge(&token, static_key) {
+        let answer = match self.judge(&token, static_key, now) {
             Ok((policy_mode, psk)) => ValidateAnswer { active: true, reason: None, policy_mode: Some(policy_mode), psk },
             Err(reason) => ValidateAnswer { active: false, reason: Some(reason), policy_mode: None, psk: None },
         };
         json(200, &answer)
     }
 
-    fn judge(&self, token: &SecretText, static_key: StaticKey) -> Result<(PolicyMode, Option<Secret>), Reason> {
-        let expected = Expectation { issuer: None, expiry: Expiry::Ignored };
-        let claims = verify(token, &self.key_set(), UnixTime(u64::MAX / 2), &expected)?;
+    fn judge(&self, token: &SecretText, static_key: StaticKey, now: UnixTime) -> Result<(PolicyMode, Option<Secret>), Reason> {
+        let expected = Expectation { issuer: None, expiry: Expiry::Connect };
+        let claims = verify(token, &self.key_set(), now, &expected)?;
         let org = self.orgs.get(&claims.org).filter(|org| !org.deleted).ok_or(Reason::WorkspaceNotFound)?;
         let target = self.targets.get(&claims.runtime_target).filter(|target| !target.revoked).ok_or(Reason::MachineRevoked)?;
         if target.confirmation.static_key != static_key {
             return Err(Reason::TokenKeyMismatch);
         }
+        if claims.generation + 1 < target.generation {
+            return Err(Reason::TokenSuperseded);
+        }
         Ok((org.policy, target.psk.clone()))
     }
+}
+
+/// The platform's clock as the axis of its codes.
+fn moment(now: UnixTime) -> Instant {
+    Instant::ZERO.after(Duration::from_secs(now.0))
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

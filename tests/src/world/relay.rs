@@ -1,17 +1,20 @@
 //! A relay: the real connections and the real hub, and a store that keeps what was committed.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use proto_core::{
     Entropy, GivenId, Instant, Machine, OrgId, SessionId, WallClock,
-    crypto::{StaticKeys, noise::Symbolic},
+    crypto::{
+        StaticKeys,
+        noise::{Noise, Symbolic},
+    },
     hub::{self, ConnectionId, Hub, Read, Records, SealedRecord, SessionNumber, StoredSession, Write},
     key::StaticKey,
-    peer::{self, Connection},
+    peer::{self, Connection, Device},
     secret::{Secret, SecretText},
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Outcome},
 };
@@ -52,7 +55,7 @@ pub struct Stored {
 
 /// A relay.
 #[derive(Debug)]
-pub struct Relay {
+pub struct Relay<N = Symbolic> {
     /// Whether it answers.
     pub is_up: bool,
     /// Whether the store makes anything durable.
@@ -63,28 +66,37 @@ pub struct Relay {
     pub store: BTreeMap<SessionNumber, Stored>,
     /// Frames that daemons sent it, in order.
     pub frames: Vec<(ConnectionId, Frame)>,
+    /// The devices that are in.
+    pub admitted: BTreeMap<ConnectionId, Device>,
     /// How many credentials were renewed over live links.
     pub renewed: usize,
-    pub(super) connections: BTreeMap<ConnectionId, Connection<Symbolic>>,
-    pub(super) hub: Hub,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection<N>>,
+    pub(crate) hub: Hub,
     settings: Arc<peer::Settings>,
     credentials: BTreeMap<(OrgId, GivenId), SecretText>,
     writes: VecDeque<Write>,
+    /// The connections that were spoken to and not listened to since.
+    spoken_to: BTreeSet<ConnectionId>,
 }
 
 /// What a relay wants of the world.
 #[derive(Debug)]
-pub(super) enum Want {
+pub(crate) enum Want {
     Perform(ConnectionId, proto_core::effect::Effect<peer::Errand>),
     LookUp(ConnectionId, peer::Errand, proto_core::jose::Thumbprint),
 }
 
-impl Relay {
+impl<N: Noise> Relay<N> {
     /// A relay with keys of its own.
     pub fn new(seed: u8) -> Self {
+        Self::with_keys(StaticKeys::from_private(Secret::new([seed; 32])))
+    }
+
+    /// A relay with these keys.
+    pub fn with_keys(keys: StaticKeys) -> Self {
         let settings = peer::Settings {
             gate: Platform::gate(),
-            keys: StaticKeys::from_private(Secret::new([seed; 32])),
+            keys,
             frame_max: u32::try_from(FRAME_MAX_DEFAULT).unwrap(),
             software: "viewport-relay 0.1.0".into(),
         };
@@ -94,7 +106,9 @@ impl Relay {
             tampering: Tampering::None,
             store: BTreeMap::new(),
             frames: Vec::new(),
+            admitted: BTreeMap::new(),
             renewed: 0,
+            spoken_to: BTreeSet::new(),
             connections: BTreeMap::new(),
             hub: Hub::new(),
             settings: Arc::new(settings),
@@ -108,19 +122,26 @@ impl Relay {
         self.settings.keys.public()
     }
 
+    /// It has another static key from its next connection on.
+    pub fn change_key(&mut self, keys: StaticKeys) {
+        Arc::make_mut(&mut self.settings).keys = keys;
+    }
+
     /// The durable sessions, by their ids.
     pub fn session(&self, session: SessionId) -> Option<&Stored> {
         self.store.values().find(|stored| stored.session == session)
     }
 
-    pub(super) fn accept(&mut self, now: Instant, clock: WallClock, id: ConnectionId, entropy: &Entropy) {
+    pub(crate) fn accept(&mut self, now: Instant, clock: WallClock, id: ConnectionId, entropy: &Entropy) {
         let connection = Connection::new(now, Arc::clone(&self.settings), clock, entropy);
         self.connections.insert(id, connection);
     }
 
     /// The process dies: what was not committed is lost.
-    pub(super) fn restart(&mut self, now: Instant) {
+    pub(crate) fn restart(&mut self, now: Instant) {
         self.connections.clear();
+        self.admitted.clear();
+        self.spoken_to.clear();
         self.writes.clear();
         self.hub = Hub::new();
         for (number, stored) in self.store.clone() {
@@ -139,25 +160,31 @@ impl Relay {
         }
     }
 
-    pub(super) fn tell(&mut self, now: Instant, id: ConnectionId, input: peer::Input) -> Vec<Want> {
+    pub(crate) fn tell(&mut self, now: Instant, id: ConnectionId, input: peer::Input) -> Vec<Want> {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.handle_input(now, input).unwrap();
+            self.spoken_to.insert(id);
         }
         self.drain(now)
     }
 
-    pub(super) fn tell_hub(&mut self, now: Instant, input: hub::Input) -> Vec<Want> {
+    pub(crate) fn tell_hub(&mut self, now: Instant, input: hub::Input) -> Vec<Want> {
         self.hub.handle_input(now, input).unwrap();
         self.drain(now)
     }
 
-    pub(super) fn fire(&mut self, now: Instant) -> Vec<Want> {
-        self.connections.values_mut().for_each(|connection| connection.handle_timeout(now));
+    pub(crate) fn fire(&mut self, now: Instant) -> Vec<Want> {
+        for (id, connection) in &mut self.connections {
+            if connection.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+                connection.handle_timeout(now);
+                self.spoken_to.insert(*id);
+            }
+        }
         self.drain(now)
     }
 
     /// Everything that waits for the disk becomes durable.
-    pub(super) fn commit(&mut self, now: Instant) -> Vec<Want> {
+    pub(crate) fn commit(&mut self, now: Instant) -> Vec<Want> {
         let mut wants = Vec::new();
         while self.commits
             && let Some(write) = self.writes.pop_front()
@@ -169,7 +196,7 @@ impl Relay {
     }
 
     /// Whether a commit would make something durable.
-    pub(super) fn has_writes(&self) -> bool {
+    pub(crate) fn has_writes(&self) -> bool {
         self.commits && !self.writes.is_empty()
     }
 
@@ -200,8 +227,7 @@ impl Relay {
     fn drain(&mut self, now: Instant) -> Vec<Want> {
         let mut wants = Vec::new();
         loop {
-            let from_connection = self.connections.iter_mut().find_map(|(id, c)| Some((*id, c.poll_output()?)));
-            if let Some((id, output)) = from_connection {
+            if let Some((id, output)) = self.next_of_connections() {
                 self.connection_said(now, id, output, &mut wants);
             } else if let Some(output) = self.hub.poll_output() {
                 self.hub_said(now, output);
@@ -211,21 +237,46 @@ impl Relay {
         }
     }
 
+    /// What the next connection says that was spoken to. One that has ended and has nothing left to say is forgotten.
+    fn next_of_connections(&mut self) -> Option<(ConnectionId, peer::Output)> {
+        while let Some(id) = self.spoken_to.first().copied() {
+            let output = self.connections.get_mut(&id).and_then(Machine::poll_output);
+            if let Some(output) = output {
+                return Some((id, output));
+            }
+            self.spoken_to.remove(&id);
+            if self.connections.get(&id).is_some_and(|connection| connection.stage().is_none()) {
+                self.connections.remove(&id);
+            }
+        }
+        None
+    }
+
     fn connection_said(&mut self, now: Instant, id: ConnectionId, output: peer::Output, wants: &mut Vec<Want>) {
         let input = match output {
             peer::Output::Effect(effect) => return wants.push(Want::Perform(id, effect)),
             peer::Output::LookUp(errand, kid) => return wants.push(Want::LookUp(id, errand, kid)),
-            peer::Output::Confirmed(device) => hub::Input::Confirmed(id, device.for_hub()),
+            peer::Output::Confirmed(device) => {
+                let confirmed = hub::Input::Confirmed(id, device.for_hub());
+                self.admitted.insert(id, *device);
+                confirmed
+            }
             peer::Output::Frame(frame) => {
                 self.frames.push((id, frame.clone()));
                 hub::Input::Received(id, frame)
             }
             peer::Output::Renewed(token) => {
                 self.renewed += 1;
+                if let Some(device) = self.admitted.get_mut(&id) {
+                    device.token = token.clone();
+                }
                 hub::Input::Renewed(id, token)
             }
             peer::Output::Taken(weight) => hub::Input::Taken(id, weight),
-            peer::Output::Ended(_) => hub::Input::Gone(id),
+            peer::Output::Ended(_) => {
+                self.admitted.remove(&id);
+                hub::Input::Gone(id)
+            }
         };
         self.hub.handle_input(now, input).unwrap();
     }
@@ -249,6 +300,7 @@ impl Relay {
         };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.handle_input(now, input).unwrap();
+            self.spoken_to.insert(id);
         }
     }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto_core::{
     Instant, Jitter, Machine, Reason, SessionId, WallClock,
     api::Approval,
-    crypto::{Identity, PureRust, noise::Symbolic},
+    crypto::{
+        Identity, PureRust,
+        noise::{Noise, Symbolic},
+    },
     files::{BindingRecord, BindingState, RelayRecord, Unknown},
     uplink::Settings,
     viewer::{self, Viewer},
@@ -16,9 +19,9 @@ use super::platform::API;
 
 /// A viewer and what it showed.
 #[derive(Debug)]
-pub struct Watcher {
+pub struct Watcher<N = Symbolic> {
     /// The machine.
-    pub viewer: Viewer<Symbolic>,
+    pub viewer: Viewer<N>,
     /// What its binding says.
     pub record: BindingRecord,
     /// Sessions it heard of.
@@ -35,8 +38,8 @@ pub struct Watcher {
     pub revoked: Option<Reason>,
 }
 
-impl Watcher {
-    pub(super) fn new(now: Instant, clock: WallClock, identity: Identity, approval: Approval) -> Self {
+impl<N: Noise> Watcher<N> {
+    pub(crate) fn new(now: Instant, clock: WallClock, identity: Identity, approval: Approval, jitter: Jitter) -> Self {
         let record = BindingRecord {
             workspace_id: approval.workspace.id,
             slug: approval.workspace.slug,
@@ -56,7 +59,7 @@ impl Watcher {
         };
         let settings =
             Settings { api_endpoint: API.into(), relay_endpoint: None, software: "vpd 0.1.0".into(), aes_in_hardware: false };
-        let viewer = Viewer::new(now, clock, &record, identity, &settings, &PureRust, Jitter::new(77)).unwrap();
+        let viewer = Viewer::new(now, clock, &record, identity, &settings, &PureRust, jitter).unwrap();
         Self {
             viewer,
             record,
@@ -70,11 +73,11 @@ impl Watcher {
     }
 
     /// Hands an input over and takes what comes of it: effects, and what is to be told at once.
-    pub(super) fn tell(&mut self, now: Instant, input: viewer::Input) {
+    pub(crate) fn tell(&mut self, now: Instant, input: viewer::Input) {
         self.viewer.handle_input(now, input).unwrap();
     }
 
-    pub(super) fn said(&mut self, output: viewer::Output) -> Option<Then> {
+    pub(crate) fn said(&mut self, output: viewer::Output) -> Option<Then> {
         match output {
             viewer::Output::Effect(effect) => return Some(Then::Perform(effect)),
             viewer::Output::Renewed(renewal) => {
@@ -94,7 +97,7 @@ impl Watcher {
 }
 
 /// What a viewer's output leads to.
-pub(super) enum Then {
+pub(crate) enum Then {
     Perform(proto_core::effect::Effect<proto_core::uplink::Ask>),
     Stored(RelayRecord),
 }

@@ -51,7 +51,8 @@ fn a_denied_code_pairs_nothing() {
     let mut world = World::with(&["acme"]);
     world.pair(PairingMode::New, None).unwrap();
     let code = world.code().unwrap();
-    world.platform.deny(&code);
+    let unix = world.unix();
+    world.platform.deny(&code, unix);
     world.pass(Duration::from_secs(3));
     assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::PairingDenied }));
     assert!(world.laptop.disk.is_empty());

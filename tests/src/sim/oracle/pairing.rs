@@ -1,0 +1,190 @@
+//! PAIR-1 to PAIR-7, PAIR-9, PAIR-10: what a pairing asks, when, and what becomes of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proto_core::{
+    Instant, Reason,
+    api::{MintAnswer, MintRequest, PAIRING_CODES_PATH, PairingMode},
+    crypto::noise::Noise,
+    daemon::Ask,
+    effect::{HttpAnswer, HttpRequest, NetFault, StateFile},
+    files::{BindingState, Config, Document, PendingPairing},
+    jose::Thumbprint,
+    local::PairEvent,
+    pairing,
+};
+
+use super::{Files, Oracle, Seen, Verdicts};
+use crate::sim::net::End;
+
+/// What the platform of the simulation asks for, and how long its codes live.
+const INTERVAL: Duration = Duration::from_secs(2);
+const LIFETIME: Duration = proto_core::code::LIFETIME;
+/// What a `slow_down` adds.
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+
+/// The oracle.
+#[derive(Debug, Default)]
+pub(super) struct Pairings {
+    attempts: BTreeMap<usize, Attempt>,
+    /// Machines that have an active binding.
+    bound: BTreeSet<usize>,
+    damaged: BTreeSet<usize>,
+    /// The identities of all codes.
+    identities: BTreeSet<Thumbprint>,
+    /// Codes whose approval counted.
+    approved: BTreeMap<String, u32>,
+}
+
+/// What is known of a machine's pairing.
+#[derive(Debug, Default)]
+struct Attempt {
+    code: Option<String>,
+    polls_in_flight: u32,
+    asked_at: Option<Instant>,
+    interval: Duration,
+    /// By the machine's clock: no poll from then on. Unknown after a restart, which goes by the wall clock.
+    expires_at: Option<Instant>,
+    /// Whether it was said to be paired.
+    said_paired: bool,
+}
+
+impl Pairings {
+    fn asked(
+        &mut self,
+        at: Instant,
+        host: usize,
+        (ask, request, clock): (pairing::Ask, &HttpRequest, Instant),
+        verdicts: &mut Verdicts,
+    ) {
+        let bound = self.bound.contains(&host) && !self.damaged.contains(&host);
+        let attempt = self.attempts.entry(host).or_default();
+        match ask {
+            pairing::Ask::Mint(_) => {
+                let body = request.body.as_ref().and_then(|body| serde_json::from_slice::<MintRequest>(body.expose()).ok());
+                let is_new = body.is_some_and(|body| body.mode == PairingMode::New);
+                verdicts.demand(!(is_new && bound), at, "PAIR-10", || format!("laptop-{host} is bound, and asks for a code"));
+                *attempt = Attempt { interval: INTERVAL, ..Attempt::default() };
+            }
+            pairing::Ask::Poll(_) => {
+                attempt.polls_in_flight += 1;
+                let in_flight = attempt.polls_in_flight;
+                verdicts.demand(in_flight == 1, at, "PAIR-2", || format!("laptop-{host} has {in_flight} polls under way"));
+                let since = attempt.asked_at.map(|before| clock.since(before));
+                let interval = attempt.interval;
+                verdicts.demand(since.is_none_or(|since| since >= interval), at, "PAIR-1", || {
+                    format!("laptop-{host} polls {since:?} after it did, and the interval is {interval:?}")
+                });
+                let is_late = attempt.expires_at.is_some_and(|at| clock >= at);
+                verdicts.demand(!is_late, at, "PAIR-3", || format!("laptop-{host} polls for a code that has expired"));
+                attempt.asked_at = Some(clock);
+            }
+            _ => {}
+        }
+    }
+
+    fn came(&mut self, host: usize, ask: pairing::Ask, outcome: &Result<HttpAnswer, NetFault>) {
+        let attempt = self.attempts.entry(host).or_default();
+        if !matches!(ask, pairing::Ask::Poll(_)) {
+            return;
+        }
+        attempt.polls_in_flight = attempt.polls_in_flight.saturating_sub(1);
+        if let Ok(answer) = outcome
+            && (answer.status == 429 || (answer.status == 400 && answer.body.expose().windows(9).any(|w| w == b"slow_down")))
+        {
+            attempt.interval += SLOW_DOWN;
+        }
+    }
+
+    fn minted(&mut self, at: Instant, request: &HttpRequest, answer: &HttpAnswer, verdicts: &mut Verdicts) {
+        if !request.url.ends_with(PAIRING_CODES_PATH) || answer.status != 201 {
+            return;
+        }
+        let asked: Option<MintRequest> = request.body.as_ref().and_then(|body| serde_json::from_slice(body.expose()).ok());
+        let minted: Option<MintAnswer> = serde_json::from_slice(answer.body.expose()).ok();
+        let (Some(asked), Some(minted)) = (asked, minted) else { return };
+        let is_new = self.identities.insert(crate::sim::people::name_of(asked.identity_key));
+        verdicts.demand(is_new, at, "PAIR-6", || format!("the identity of code {} has another code", minted.code));
+    }
+
+    fn said(&mut self, at: Instant, host: usize, event: &PairEvent, disk: &Files, verdicts: &mut Verdicts) {
+        let attempt = self.attempts.entry(host).or_default();
+        match event {
+            PairEvent::Code(shown) => {
+                let pending = disk.get(&StateFile::PendingPairing).and_then(|bytes| PendingPairing::parse(bytes.expose()).ok());
+                let is_durable = pending.is_some_and(|pending| pending.code == shown.code);
+                verdicts.demand(is_durable, at, "PAIR-5", || format!("laptop-{host} shows a code that is not durable"));
+                attempt.code = Some(shown.code.clone());
+            }
+            PairEvent::Paired { .. } => {
+                let approvals = attempt.code.as_ref().and_then(|code| self.approved.get(code)).copied().unwrap_or(0);
+                let is_ok = approvals == 1 && !attempt.said_paired;
+                verdicts.demand(is_ok || self.damaged.contains(&host), at, "PAIR-9", || {
+                    format!("laptop-{host} is paired, with {approvals} approvals of its code")
+                });
+                attempt.said_paired = true;
+            }
+            PairEvent::Failed { reason } => {
+                let may_end = attempt.code.is_none() || attempt.expires_at.is_none() || may_end(*reason);
+                verdicts.demand(may_end, at, "PAIR-4", || format!("laptop-{host}: {reason:?} has ended a pairing"));
+                *attempt = Attempt::default();
+            }
+            PairEvent::Trouble { .. } => {}
+        }
+    }
+
+    fn stored(&mut self, host: usize, file: &StateFile, contents: Option<&[u8]>) {
+        match (file, contents) {
+            (StateFile::Config, Some(bytes)) => {
+                let config = Config::parse(bytes).unwrap_or_default();
+                let is_bound = config.bindings.iter().any(|record| record.state == BindingState::Active);
+                if is_bound {
+                    self.bound.insert(host)
+                } else {
+                    self.bound.remove(&host)
+                };
+            }
+            (StateFile::PendingPairing, None) => {
+                self.attempts.entry(host).or_default().expires_at = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reasons that may end a pairing whose code is shown, before the code expires. None of them is about the network.
+const fn may_end(reason: Reason) -> bool {
+    !matches!(reason, Reason::PlatformUnreachable | Reason::PlatformAnswerInvalid | Reason::RateLimited)
+}
+
+impl<N: Noise + 'static> Oracle<N> for Pairings {
+    fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
+        match seen {
+            Seen::Asked { end: End::Host(host, _, Ask::Pairing(_, ask)), request, clock } => {
+                self.asked(at, *host, (*ask, request, *clock), verdicts);
+            }
+            Seen::Came { end: End::Host(host, _, Ask::Pairing(_, ask)), outcome } => self.came(*host, *ask, outcome),
+            Seen::Platform { request, answer, again: false } => self.minted(at, request, answer, verdicts),
+            Seen::Pairing { host, event, disk } => self.said(at, *host, event, disk, verdicts),
+            Seen::Approved { code, counts: true } => *self.approved.entry((*code).into()).or_default() += 1,
+            Seen::Durable { host, file, contents } => self.stored(*host, file, contents.map(|bytes| bytes.expose())),
+            Seen::CodeSaved { host, clock } => {
+                self.attempts.entry(*host).or_default().expires_at = Some(clock.after(LIFETIME));
+            }
+            Seen::Died { host } => {
+                let attempt = self.attempts.entry(*host).or_default();
+                (attempt.polls_in_flight, attempt.asked_at, attempt.expires_at) = (0, None, None);
+                attempt.interval = INTERVAL;
+            }
+            Seen::Damaged { host } => drop(self.damaged.insert(*host)),
+            Seen::Wiped { host } => {
+                self.bound.remove(host);
+                self.attempts.remove(host);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! ISO-6, ISO-7, SES-1 to SES-3: where sessions go, and whether they arrive whole.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use proto_core::{
+    Instant, OrgId, SessionId,
+    crypto::{
+        Cipher, PureRust,
+        noise::Noise,
+        seal::{EpochSecret, Opener, Scope},
+    },
+    effect::StateFile,
+    files::{Document, Grants},
+    local::Attached,
+    secret::Secret,
+    session::RETAINED_MAX,
+    wire::{Content, Frame, Head, Outcome, Record},
+};
+
+use super::{Oracle, Seen, Verdicts};
+use crate::sim::Sim;
+
+/// The oracle.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    sessions: BTreeMap<SessionId, Known>,
+    /// What each command said, as digests in order.
+    said: BTreeMap<u64, Vec<u64>>,
+    /// The directories of each machine's ledger, and those that were in it once.
+    granted: BTreeSet<(usize, String, OrgId)>,
+    /// How much each viewer has shown.
+    shown: BTreeMap<(usize, SessionId), usize>,
+    /// Delivered, and not compared with the store yet.
+    to_compare: Vec<SessionId>,
+}
+
+#[derive(Debug)]
+struct Known {
+    org: OrgId,
+    command: u64,
+    secret: Secret,
+    cipher: u8,
+}
+
+impl Sessions {
+    fn attached(&mut self, at: Instant, host: usize, command: u64, place: &str, attached: &Attached, verdicts: &mut Verdicts) {
+        let Attached::Streaming { session, org, secret, cipher } = attached else { return };
+        if let Some(known) = self.sessions.get(session) {
+            let stays = known.org == org.id && known.secret == *secret;
+            return verdicts
+                .demand(stays, at, "ISO-7", || format!("laptop-{host}: a session moved from {} to {}", known.org, org.id));
+        }
+        let is_granted = self.granted.contains(&(host, place.into(), org.id.clone()));
+        verdicts.demand(is_granted, at, "ISO-6", || format!("laptop-{host}: {place} streams to {} without a grant", org.id));
+        let known = Known { org: org.id.clone(), command, secret: secret.clone(), cipher: *cipher };
+        self.sessions.insert(*session, known);
+    }
+
+    fn ledger(&mut self, host: usize, bytes: &[u8]) {
+        let Ok(grants) = Grants::parse(bytes) else { return };
+        self.granted.retain(|(of, ..)| *of != host);
+        self.granted.extend(
+            grants.directories.into_iter().filter_map(|(path, grant)| Some((host, path, grant.org_id.as_str().parse().ok()?))),
+        );
+    }
+
+    fn frame(&self, at: Instant, org: Option<&OrgId>, frame: &Frame, verdicts: &mut Verdicts) {
+        let (Head::Open { session, .. } | Head::Data { session, .. } | Head::End { session, .. }) = &frame.head else { return };
+        let pinned = self.sessions.get(session).map(|known| &known.org);
+        verdicts.demand(pinned.is_some(), at, "ISO-6", || format!("{org:?} gets a session that nobody started"));
+        verdicts.demand(pinned.is_none() || org.is_none() || pinned == org, at, "ISO-7", || {
+            format!("a session of {pinned:?} goes to {org:?}")
+        });
+    }
+
+    fn shown(&mut self, at: Instant, seat: usize, session: SessionId, record: &Record, verdicts: &mut Verdicts) {
+        let nth = self.shown.entry((seat, session)).or_default();
+        let said = self.sessions.get(&session).and_then(|known| self.said.get(&known.command)?.get(*nth));
+        let place = *nth;
+        *nth += 1;
+        verdicts.demand(said == Some(&digest(&record.content)), at, "SES-1", || {
+            format!("viewer-{seat} shows a record {place} that was never said")
+        });
+    }
+
+    fn shown_end(&self, at: Instant, seat: usize, session: SessionId, verdicts: &mut Verdicts) {
+        let shown = self.shown.get(&(seat, session)).copied().unwrap_or(0);
+        let said = self.sessions.get(&session).and_then(|known| self.said.get(&known.command)).map_or(0, Vec::len);
+        verdicts.demand(shown == said, at, "SES-1", || format!("viewer-{seat} shows an end after {shown} of {said} records"));
+    }
+
+    /// A session that its maker calls delivered is in the store, whole and in order.
+    fn compare<N: Noise>(&self, sim: &Sim<N>, session: SessionId, verdicts: &mut Verdicts) {
+        let Some(known) = self.sessions.get(&session) else { return };
+        let stored = sim.stations.iter().find_map(|station| station.relay.session(session));
+        let Some(stored) = stored else {
+            return verdicts.broken(sim.now, "SES-2", "a session is delivered, and no relay has it".into());
+        };
+        verdicts.demand(stored.org == known.org, sim.now, "ADM-4", || format!("{} has a session of {}", stored.org, known.org));
+        let Some(cipher) = Cipher::from_byte(known.cipher) else { return };
+        let scope = Scope { org: known.org.clone(), session, cipher };
+        let mut opener = Opener::new(&PureRust, scope, 0, EpochSecret::new(known.secret.clone()));
+        let mut records = Vec::new();
+        for (sequence, sealed) in (0..).zip(&stored.records) {
+            let mut plain = Vec::new();
+            let opens = opener.open(sealed.epoch, sequence, &sealed.body, &mut plain).is_ok();
+            records.push(if opens { Record::decode(&plain.into()).map_or(0, |record| digest(&record.content)) } else { 0 });
+        }
+        let said = self.said.get(&known.command);
+        verdicts.demand(said == Some(&records) && stored.ended == Some(Outcome::Exited), sim.now, "SES-2", || {
+            let said = said.map_or(0, Vec::len);
+            format!("a session is delivered: {said} records were said, {} are durable, {:?}", records.len(), stored.ended)
+        });
+    }
+}
+
+fn digest(content: &Content) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl<N: Noise + 'static> Oracle<N> for Sessions {
+    fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
+        match seen {
+            Seen::Attached { host, command, directory, attached, .. } => {
+                self.attached(at, *host, *command, directory, attached, verdicts);
+            }
+            Seen::Said { command, content } => self.said.entry(*command).or_default().push(digest(content)),
+            Seen::Durable { host, file: StateFile::Grants, contents: Some(contents) } => self.ledger(*host, contents.expose()),
+            Seen::Booted { host, disk } => {
+                if let Some(contents) = disk.get(&StateFile::Grants) {
+                    self.ledger(*host, contents.expose());
+                }
+            }
+            Seen::Frame { device, frame } => self.frame(at, device.map(|device| &device.org), frame, verdicts),
+            Seen::Delivered { session, .. } => self.to_compare.push(*session),
+            Seen::Shown { seat, session, record } => self.shown(at, *seat, *session, record, verdicts),
+            Seen::ShownEnd { seat, session, outcome: Outcome::Exited } => self.shown_end(at, *seat, *session, verdicts),
+            Seen::ViewerRestarted { seat } => self.shown.retain(|(of, _), _| of != seat),
+            _ => {}
+        }
+    }
+
+    fn every(&self) -> u64 {
+        64
+    }
+
+    fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
+        for session in std::mem::take(&mut self.to_compare) {
+            self.compare(sim, session, verdicts);
+        }
+        for run in sim.hosts.iter().flat_map(|host| &host.laptop.runs) {
+            let kept = run.session.as_ref().map_or(0, proto_core::session::Session::pending_bytes);
+            verdicts.demand(kept <= RETAINED_MAX + 65_536, sim.now, "SES-3", || format!("a session keeps {kept} bytes"));
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What people do, on machines and in the browser.
+
+use std::time::Duration;
+
+use proto_core::{
+    GivenId, OrgId, Reason,
+    api::DeviceKind,
+    consent::Directory,
+    crypto::noise::Noise,
+    daemon::{self, Answer, Request, RequestId},
+    jose::Thumbprint,
+    local::{PairEvent, PairRequest, UnpairRequest},
+    secret::Secret,
+};
+
+use super::{
+    Party, Sim, account, confirmation,
+    fault::Fault,
+    host::{Intent, unix},
+    oracle::Seen,
+    plan::{Decision, Deed},
+    seat::Seat,
+    station::Revoked,
+    step::Event,
+};
+
+/// A relay hears of a revocation after this at most, while the platform can be asked.
+pub(super) const FEED_DELAY: Duration = Duration::from_millis(300);
+
+impl<N: Noise + 'static> Sim<N> {
+    pub(super) fn deed(&mut self, deed: &Deed) {
+        match *deed {
+            Deed::Pair { host, org, mode, decision, after } => {
+                let intent = Intent { org: self.orgs[org].clone(), decision, after };
+                let entropy = self.hosts[host].dice.entropy();
+                self.hosts[host].intent = Some(intent);
+                self.story.host(
+                    self.now,
+                    host,
+                    &format!("vpd pair ({mode:?}), to be {decision:?} for {}", self.slug(&self.orgs[org])),
+                );
+                self.ask(host, Request::Pair(PairRequest { mode, org: None }, entropy));
+            }
+            Deed::Cancel(host) => self.ask(host, Request::CancelPairing),
+            Deed::Unpair(host, org) => {
+                self.story.host(self.now, host, &format!("vpd unpair {}", self.slug(&self.orgs[org])));
+                let org = self.orgs[org].to_string();
+                self.ask(host, Request::Unpair(UnpairRequest { org: Some(org) }));
+            }
+            Deed::Bind(host, org) => {
+                let org_id = self.orgs[org].to_string();
+                self.ask(host, Request::Bind { directory: directory(org), org: Some(org_id), recursive: false });
+            }
+            Deed::Unbind(host, org) => self.ask(host, Request::Unbind(directory(org))),
+            Deed::Run { host, org, records, size, every } => self.begin_run(host, org, records, size, every),
+            Deed::HangUp(host) => self.hang_up(host),
+            Deed::Reconnect(host) => self.ask(host, Request::Reconnect),
+            Deed::Revoke(host, org) => self.revoke_machine(host, org),
+            Deed::DeleteOrg(org) => self.delete_org(org),
+            Deed::RemoveMember(host, org) => self.remove_member(host, org),
+            Deed::SetPolicy(org, policy) => {
+                let id = self.orgs[org].clone();
+                self.story.browser(self.now, &format!("{} pairs with {policy:?} from now on", self.slug(&id)));
+                self.platform.orgs.get_mut(&id).expect("the org exists").policy = policy;
+            }
+            Deed::ChangeRelayKey(station) => self.announce_key(station),
+            Deed::RestartViewer(seat) => self.restart_viewer(seat),
+        }
+    }
+
+    /// A person asks a daemon, if it runs.
+    pub(super) fn ask(&mut self, host: usize, request: Request) {
+        if self.hosts[host].laptop.daemon.is_none() {
+            return;
+        }
+        self.court.see(self.now, &Seen::Commanded { host, request: &request });
+        let id = RequestId(self.number());
+        self.queue.put(self.now, Event::Host(host, self.hosts[host].laptop.life, daemon::Input::Request(id, request)));
+    }
+
+    pub(super) fn request_answered(&mut self, host: usize, id: RequestId, answer: Result<Answer, Reason>) {
+        self.court.see(self.now, &Seen::Answered { host, answer: &answer });
+        if let Ok(Answer::Unpaired(unpaired)) = &answer {
+            self.story.host(self.now, host, &format!("is unpaired from {}", unpaired.org.slug));
+        }
+        let was = self.hosts[host].laptop.answers.insert(id, answer);
+        if was.is_some() {
+            self.court.verdicts.broken(self.now, "LINK-3", format!("laptop-{host} answered a request twice"));
+        }
+        // Nobody asks for old answers.
+        if self.hosts[host].laptop.answers.len() > 64 {
+            self.hosts[host].laptop.answers.pop_first();
+        }
+    }
+
+    /// The person sees a code, and decides about it in the browser after a while.
+    pub(super) fn pairing_said(&mut self, host: usize, event: &PairEvent) {
+        self.court.see(self.now, &Seen::Pairing { host, event, disk: &self.hosts[host].laptop.disk });
+        match event {
+            PairEvent::Code(pending) => {
+                let after = self.hosts[host].intent.as_ref().map_or(Duration::from_secs(5), |intent| intent.after);
+                self.queue.put(self.now.after(after), Event::Decide(host, pending.code.clone()));
+            }
+            PairEvent::Paired { org, refreshed } => {
+                let how = if *refreshed { " again" } else { "" };
+                self.story.host(self.now, host, &format!("is paired{how} with {}", org.slug));
+            }
+            PairEvent::Failed { reason } => self.story.host(self.now, host, &format!("did not pair: {}", reason.summary())),
+            PairEvent::Trouble { .. } => return,
+        }
+        // The latest word is the one that counts.
+        self.hosts[host].laptop.pairing = vec![event.clone()];
+    }
+
+    pub(super) fn decide(&mut self, host: usize, code: &str) {
+        let Some(Intent { org, decision, .. }) = self.hosts[host].intent.clone() else { return };
+        let now = unix(self.now);
+        let person = account(self.hosts[host].copy_of.unwrap_or(host));
+        match decision {
+            Decision::Approve => self.approve(code, &person, &org),
+            Decision::ApproveTwice => {
+                self.approve(code, &person, &org);
+                self.approve(code, &person, &org);
+            }
+            Decision::StrangerFirst => {
+                let stranger = account(usize::MAX);
+                let refused = self.platform.approve_as(code, &stranger, &org, now).is_err();
+                if !refused {
+                    self.court.verdicts.broken(self.now, "PAIR-12", "a stranger approved a code".into());
+                }
+                self.approve(code, &person, &org);
+            }
+            Decision::ApproveOther => {
+                let other = self.orgs[(self.number_of(&org).unwrap_or(0) + 1) % self.orgs.len()].clone();
+                self.approve(code, &person, &other);
+            }
+            Decision::Deny => {
+                if self.platform.codes.get(code).is_some_and(|code| code.machine.decision().is_none()) {
+                    self.platform.deny(code, now);
+                }
+            }
+            Decision::Ignore => {}
+        }
+    }
+
+    fn approve(&mut self, code: &str, person: &GivenId, org: &OrgId) {
+        let before: Vec<_> = self.platform.targets.keys().cloned().collect();
+        let approved = self.platform.approve_as(code, person, org, unix(self.now)).is_ok();
+        self.court.see(self.now, &Seen::Approved { code, counts: approved });
+        if let Some(new) = self.platform.targets.keys().find(|id| !before.contains(id)).cloned() {
+            self.owners.insert(new, person.clone());
+        }
+    }
+
+    // The page of an organization
+
+    fn revoke_machine(&mut self, host: usize, org: usize) {
+        let (owner, org) = (account(host), self.orgs[org].clone());
+        let is_its = |(id, target): &(&GivenId, &crate::world::Target)| {
+            target.org == org && !target.revoked && self.owners.get(*id) == Some(&owner)
+        };
+        let targets: Vec<_> = self.platform.targets.iter().filter(is_its).map(|(id, _)| id.clone()).collect();
+        if !targets.is_empty() {
+            self.story.browser(self.now, &format!("laptop-{host} is revoked at {}", self.slug(&org)));
+            self.revoke_targets(targets);
+        }
+    }
+
+    /// Access is withdrawn; relays hear of it soon.
+    pub(super) fn revoke_targets(&mut self, targets: Vec<GivenId>) {
+        for id in targets {
+            let Some(target) = self.platform.targets.get_mut(&id) else { continue };
+            target.revoked = true;
+            let org = target.org.clone();
+            self.court.see(self.now, &Seen::Revoked { target: &id });
+            self.spread(&org, &Revoked::Target(id));
+        }
+    }
+
+    fn spread(&mut self, org: &OrgId, revoked: &Revoked) {
+        let url = self.platform.orgs[org].relay.url.clone();
+        if let Some(station) = self.station_at(&url) {
+            self.queue.put(self.now.after(FEED_DELAY), Event::Told(station, revoked.clone()));
+        }
+    }
+
+    fn delete_org(&mut self, number: usize) {
+        let id = self.orgs[number].clone();
+        self.story.browser(self.now, &format!("{} is deleted", self.slug(&id)));
+        self.platform.orgs.get_mut(&id).expect("the org exists").deleted = true;
+        self.court.see(self.now, &Seen::Deleted { org: &id });
+        self.spread(&id, &Revoked::Org(id.clone()));
+        self.orgs[number] = self.found(number);
+        for seat in 0..self.seats.len() {
+            if self.seats[seat].org == number {
+                self.seats[seat] = self.new_seat(number);
+                self.drain_seat(seat);
+                self.schedule(Party::Seat(seat));
+            }
+        }
+    }
+
+    fn remove_member(&mut self, host: usize, org: usize) {
+        let id = self.orgs[org].clone();
+        let members = &mut self.platform.orgs.get_mut(&id).expect("the org exists").members;
+        if members.len() > 1 && members.remove(&account(host)) {
+            self.story.browser(self.now, &format!("the owner of laptop-{host} is removed from {}", self.slug(&id)));
+            self.revoke_machine(host, org);
+        }
+    }
+
+    /// A successor of a relay's key is announced; it takes over when every device that renews has heard of it.
+    fn announce_key(&mut self, station: usize) {
+        let keys = self.stations[station].fresh_keys();
+        let (old, new, url) = (self.stations[station].relay.key(), keys.public(), self.stations[station].url.clone());
+        for org in self.platform.orgs.values_mut().filter(|org| org.relay.url == url) {
+            org.relay.static_keys = vec![old, new];
+        }
+        self.story.browser(self.now, &format!("relay-{station} announces another key"));
+        self.stations[station].next_keys = Some(keys);
+        self.queue.put(self.now.after(Duration::from_secs(self.options.lifetime)), Event::ChangeKey(station));
+    }
+
+    pub(super) fn change_key(&mut self, station: usize) {
+        let Some(keys) = self.stations[station].next_keys.take() else { return };
+        let url = self.stations[station].url.clone();
+        for org in self.platform.orgs.values_mut().filter(|org| org.relay.url == url) {
+            org.relay.static_keys = vec![keys.public()];
+        }
+        self.stations[station].relay.change_key(keys);
+        self.story.browser(self.now, &format!("relay-{station} has its announced key"));
+        self.restart_station(station);
+    }
+
+    /// The platform signs with another key from now on.
+    pub(super) fn rotate_signing_keys(&mut self) {
+        self.platform.rotate_keys();
+        self.tally.count(Fault::KeyRotation);
+        self.story.browser(self.now, "the platform signs with another key");
+    }
+
+    // Viewers
+
+    pub(super) fn seat_viewer(&mut self, number: usize) {
+        let seat = self.new_seat(number % self.options.orgs);
+        self.seats.push(seat);
+        self.drain_seat(number);
+        self.schedule(Party::Seat(number));
+    }
+
+    fn new_seat(&mut self, org: usize) -> Seat<N> {
+        let seed = Secret::new(self.dice.bytes());
+        let approval = self.platform.enrol(&self.orgs[org], DeviceKind::Viewer, confirmation(&seed), unix(self.now));
+        Seat::new(self.now, org, seed, approval, self.dice.jitter())
+    }
+
+    pub(super) fn restart_viewer(&mut self, number: usize) {
+        if self.seats[number].watcher.revoked.is_some() {
+            return;
+        }
+        self.story.viewer(self.now, number, "is started again");
+        let jitter = self.dice.jitter();
+        let now = self.now;
+        self.seats[number].restart(now, jitter);
+        self.court.see(now, &Seen::ViewerRestarted { seat: number });
+        self.drain_seat(number);
+        self.schedule(Party::Seat(number));
+    }
+}
+
+/// The directory that belongs to an org's work.
+pub(super) fn directory(org: usize) -> Directory {
+    Directory::parse(&format!("/work/{org}")).expect("an absolute path")
+}
+
+/// The name of an identity key, for whoever compares codes.
+pub(super) fn name_of(key: proto_core::key::IdentityKey) -> Thumbprint {
+    Thumbprint::of_identity_key(key)
+}

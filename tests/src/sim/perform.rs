@@ -1,0 +1,261 @@
+//! What machines want is carried out.
+
+use proto_core::{
+    BindingId, Machine,
+    crypto::noise::Noise,
+    daemon::{self, Ask},
+    effect::{Close, Closed, Effect, Happening, StateFile},
+    hub::{self, ConnectionId},
+    peer,
+    secret::SecretBytes,
+    uplink, viewer,
+};
+
+use super::{
+    Party, Sim,
+    disk::{self, Fate},
+    net::{End, Way},
+    oracle::Seen,
+    station::{KeyWant, Revoked},
+    step::Event,
+};
+use crate::world::{Then, Want};
+
+impl<N: Noise + 'static> Sim<N> {
+    pub(super) fn drain_host(&mut self, host: usize) {
+        let life = self.hosts[host].laptop.life;
+        let mut taken = Vec::new();
+        loop {
+            let Some(output) = self.hosts[host].laptop.daemon.as_mut().and_then(Machine::poll_output) else {
+                let Some(ask) = taken.pop() else { return };
+                let at = self.hosts[host].clock.monotonic(self.now);
+                if let Some(daemon) = self.hosts[host].laptop.daemon.as_mut() {
+                    daemon.handle_input(at, daemon::Input::Happening(Happening::Sent(ask, 1))).unwrap();
+                }
+                continue;
+            };
+            match output {
+                daemon::Output::Effect(Effect::Send(ask, message)) => {
+                    if let Ask::Bridge(binding, ..) = &ask {
+                        self.court.see(self.now, &Seen::Sent { host, binding, message: &message });
+                    }
+                    self.sends(&End::Host(host, life, ask.clone()), message);
+                    taken.push(ask);
+                }
+                daemon::Output::Effect(effect) => self.perform_for_host(host, life, effect),
+                daemon::Output::Answer(id, answer) => self.request_answered(host, id, answer),
+                daemon::Output::Pairing(event) => self.pairing_said(host, &event),
+                daemon::Output::Attached(source, attached) => self.attached(host, source, attached),
+                daemon::Output::ToSource(source, frame) => self.to_source(host, source, frame),
+                daemon::Output::Look(errand, directory) => self.soon(Event::Look(host, life, errand, directory)),
+                daemon::Output::Change(errand, changes) => self.soon(Event::Change(host, life, errand, changes)),
+                daemon::Output::Log(event) => {
+                    self.court.see(self.now, &Seen::Logged { host, event: &event });
+                    if let daemon::Event::Connected(binding) = &event {
+                        self.link_is_up(host, binding);
+                    }
+                    self.tell_story(host, &event);
+                }
+            }
+        }
+    }
+
+    fn link_is_up(&mut self, host: usize, binding: &BindingId) {
+        let life = self.hosts[host].laptop.life;
+        let is_it = |end: &End| matches!(end, End::Host(h, l, Ask::Bridge(id, _, uplink::Ask::Link)) if *h == host && *l == life && id == binding);
+        let wire = self.by_end.iter().filter(|(end, _)| is_it(end)).filter_map(|(_, id)| self.wires.get(id)).next_back();
+        if let Some(station) = wire.map(|wire| &self.stations[wire.station]) {
+            let (key, is_false) = (station.relay.key(), station.is_false);
+            self.court.see(self.now, &Seen::LinkUp { host, binding, key, is_false });
+        }
+    }
+
+    fn soon(&mut self, event: Event) {
+        self.queue.put(self.now, event);
+    }
+
+    fn perform_for_host(&mut self, host: usize, life: u32, effect: Effect<Ask>) {
+        match effect {
+            Effect::Store(ask, file, contents) => self.begins_write(host, life, ask, file, Some(contents)),
+            Effect::Remove(ask, file) => self.begins_write(host, life, ask, file, None),
+            Effect::Http(ask, request) => self.asks(End::Host(host, life, ask), request),
+            Effect::Connect(ask, connect) => {
+                if let Ask::Bridge(binding, ..) = &ask {
+                    self.court.see(self.now, &Seen::Dials { host, binding });
+                }
+                self.dials(End::Host(host, life, ask), &connect.url, connect.timeout);
+            }
+            Effect::Close(ask, close) => self.closes_end(End::Host(host, life, ask), close),
+            Effect::Send(..) => unreachable!("sent above"),
+        }
+    }
+
+    /// A device closes its newest connection, and is told at once that it is closed.
+    fn closes_end(&mut self, end: End, close: Close) {
+        let reason = if let Close::Because(reason) = close { Some(reason) } else { None };
+        if let Some(id) = self.by_end.get(&end).copied() {
+            self.closes(id, Way::Up, Closed::ByPeer(reason));
+        }
+        let happening = Happening::Closed((), Closed::ByUs);
+        match end {
+            End::Host(host, life, ask) => self.soon(Event::Host(host, life, daemon::Input::Happening(happening.with_id(ask)))),
+            End::Seat(seat, life, ask) => self.soon(Event::Seat(seat, life, viewer::Input::Happening(happening.with_id(ask)))),
+            End::Peer(..) | End::Keys(..) | End::Attacker => {}
+        }
+    }
+
+    /// Writes of one process come to their ends in their order.
+    fn begins_write(&mut self, host: usize, life: u32, ask: Ask, file: StateFile, contents: Option<SecretBytes>) {
+        let time = disk::latency(&mut self.hosts[host].dice);
+        let at = self.now.after(time).max(self.hosts[host].disk.free_at);
+        self.hosts[host].disk.free_at = at;
+        self.queue.put(at, Event::Disk(host, life, ask, file, contents));
+    }
+
+    pub(super) fn write(&mut self, host: usize, life: u32, ask: Ask, file: StateFile, contents: Option<SecretBytes>) {
+        if life != self.hosts[host].laptop.life {
+            return;
+        }
+        if let Some(until) = self.is_stopped(host) {
+            return self.queue.put(until, Event::Disk(host, life, ask, file, contents));
+        }
+        let machine = &mut self.hosts[host];
+        let happening = match machine.disk.fate(self.now) {
+            Fate::PowerGoes => {
+                self.tally.count(super::Fault::TornWrite);
+                self.story.host(self.now, host, "lost power in the middle of a write");
+                return self.power_goes(host);
+            }
+            Fate::Failed(fault) => {
+                self.tally.count(fault);
+                Happening::NotStored(ask)
+            }
+            Fate::Done => {
+                machine.disk.replaces(self.now, &machine.laptop.disk, &file);
+                machine.laptop.write(file.clone(), contents.clone());
+                self.trace.note(self.now, 4, host as u64, contents.as_ref().map_or(&[], SecretBytes::expose));
+                self.saw_durable(host, &file, contents.as_ref());
+                Happening::Stored(ask)
+            }
+        };
+        self.tell_host(host, life, daemon::Input::Happening(happening));
+    }
+
+    fn saw_durable(&mut self, host: usize, file: &StateFile, contents: Option<&SecretBytes>) {
+        self.court.see(self.now, &Seen::Durable { host, file, contents });
+        if *file == StateFile::PendingPairing && contents.is_some() {
+            let clock = self.hosts[host].clock.monotonic(self.now);
+            self.court.see(self.now, &Seen::CodeSaved { host, clock });
+        }
+    }
+
+    // Viewers
+
+    pub(super) fn drain_seat(&mut self, seat: usize) {
+        let life = self.seats[seat].life;
+        while let Some(output) = self.seats[seat].watcher.viewer.poll_output() {
+            self.seat_said(seat, &output);
+            match self.seats[seat].watcher.said(output) {
+                None => {}
+                Some(Then::Stored(relay)) => self.soon(Event::Seat(seat, life, viewer::Input::Stored(relay))),
+                Some(Then::Perform(effect)) => self.perform_for_seat(seat, life, effect),
+            }
+        }
+    }
+
+    fn perform_for_seat(&mut self, seat: usize, life: u32, effect: Effect<uplink::Ask>) {
+        match effect {
+            Effect::Http(ask, request) => self.asks(End::Seat(seat, life, ask), request),
+            Effect::Connect(ask, connect) => self.dials(End::Seat(seat, life, ask), &connect.url, connect.timeout),
+            Effect::Send(ask, message) => {
+                self.sends(&End::Seat(seat, life, ask), message);
+                self.soon(Event::Seat(seat, life, viewer::Input::Happening(Happening::Sent(ask, 1))));
+            }
+            Effect::Close(ask, close) => self.closes_end(End::Seat(seat, life, ask), close),
+            Effect::Store(..) | Effect::Remove(..) => unreachable!("a viewer has no files of its own"),
+        }
+    }
+
+    // Relays
+
+    /// Takes what a relay wants, until it wants nothing more.
+    pub(super) fn after_station(&mut self, station: usize, wants: Vec<Want>) {
+        let mut wants = std::collections::VecDeque::from(wants);
+        loop {
+            while let Some(want) = wants.pop_front() {
+                match want {
+                    Want::LookUp(connection, errand, kid) => {
+                        self.stations[station].look_up(self.now, connection, errand, kid);
+                    }
+                    Want::Perform(connection, effect) => self.perform_for_station(station, connection, effect),
+                }
+            }
+            let key_wants = self.stations[station].keys_said();
+            for want in key_wants {
+                match want {
+                    KeyWant::Fetch(id, request) => self.asks(End::Keys(station, id), request),
+                    KeyWant::Answer(connection, errand, answer) => {
+                        let input = peer::Input::Key(errand, answer);
+                        wants.extend(self.stations[station].relay.tell(self.now, connection, input));
+                    }
+                }
+            }
+            if wants.is_empty() {
+                wants.extend(self.reads_on(station));
+            }
+            if wants.is_empty() {
+                break;
+            }
+        }
+        self.frames_at(station);
+        self.commits_soon(station);
+        self.schedule(Party::Station(station));
+    }
+
+    /// Frames that the relay did not read because it was behind.
+    fn reads_on(&mut self, station: usize) -> Vec<Want> {
+        let relay = &mut self.stations[station].relay;
+        for (id, wire) in self.wires.iter_mut().filter(|(_, wire)| wire.station == station && !wire.unread.is_empty()) {
+            if relay.connections.get(id).is_some_and(peer::Connection::is_reading)
+                && let Some(message) = wire.unread.pop_front()
+            {
+                let received = peer::Input::Happened(Happening::Received(peer::Errand::Socket, message));
+                return relay.tell(self.now, *id, received);
+            }
+        }
+        Vec::new()
+    }
+
+    fn perform_for_station(&mut self, station: usize, connection: ConnectionId, effect: Effect<peer::Errand>) {
+        match effect {
+            Effect::Http(errand, request) => self.asks(End::Peer(station, connection, errand), request),
+            Effect::Send(_, message) => self.sets_out(connection, Way::Down, message),
+            Effect::Close(_, close) => {
+                let reason = if let Close::Because(reason) = close { Some(reason) } else { None };
+                self.closes(connection, Way::Down, Closed::ByPeer(reason));
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Shows the oracles what devices sent to a relay.
+    fn frames_at(&mut self, station: usize) {
+        let relay = &mut self.stations[station].relay;
+        if relay.frames.is_empty() {
+            return;
+        }
+        for (id, frame) in std::mem::take(&mut relay.frames) {
+            let device = self.stations[station].relay.admitted.get(&id);
+            self.court.see(self.now, &Seen::Frame { device, frame: &frame });
+        }
+    }
+
+    pub(super) fn tell_revoked(&mut self, station: usize, revoked: Revoked) {
+        let (targets, orgs) = match revoked {
+            Revoked::Target(target) => (vec![target], Vec::new()),
+            Revoked::Org(org) => (Vec::new(), vec![org]),
+        };
+        let wants = self.stations[station].relay.tell_hub(self.now, hub::Input::Revoked { targets, orgs });
+        self.after_station(station, wants);
+    }
+}

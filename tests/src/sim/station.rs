@@ -1,0 +1,132 @@
+//! A relay as a process: its connections, hub and store, the platform's key set, its clock.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use proto_core::{
+    GivenId, Instant, Machine, OrgId, WallClock,
+    admission::KeyAnswer,
+    api::JWKS_PATH,
+    crypto::{StaticKeys, noise::Noise},
+    effect::{Effect, HttpRequest},
+    hub::ConnectionId,
+    jose::Thumbprint,
+    keyset::{self, FetchId, KeySet, LookupId},
+    peer,
+    secret::Secret,
+};
+
+use super::{dice::Dice, host::Clock};
+use crate::world::{API, Relay};
+
+/// One relay, or somebody who stands in the place of relays.
+#[derive(Debug)]
+pub struct Station<N> {
+    /// Connections, hub and store.
+    pub relay: Relay<N>,
+    /// The platform's keys as it holds them.
+    pub keys: KeySet,
+    /// Its clock.
+    pub clock: Clock,
+    /// Whether this is the attacker's: it has other keys, and believes everything.
+    pub is_false: bool,
+    /// The key that was announced.
+    pub(super) next_keys: Option<StaticKeys>,
+    /// Whether it sends what nobody asked for.
+    pub(super) lies: bool,
+    /// Where it is.
+    pub url: String,
+    /// When its timer fires.
+    pub(super) scheduled: Option<Instant>,
+    /// Whether a commit is on its way.
+    pub(super) commits_at: Option<Instant>,
+    /// First messages that somebody recorded on their way to it.
+    pub(super) recorded: VecDeque<Bytes>,
+    lookups: BTreeMap<LookupId, (ConnectionId, peer::Errand)>,
+    number: u64,
+    dice: Dice,
+}
+
+/// What a station's key set wants.
+pub(super) enum KeyWant {
+    Fetch(FetchId, HttpRequest),
+    Answer(ConnectionId, peer::Errand, KeyAnswer),
+}
+
+/// Whose access ended.
+#[derive(Clone, Debug)]
+pub(super) enum Revoked {
+    Target(GivenId),
+    Org(OrgId),
+}
+
+impl<N: Noise> Station<N> {
+    pub(super) fn new(number: usize, is_false: bool, now: Instant, mut dice: Dice) -> Self {
+        let keys = KeySet::new(now, format!("{API}{JWKS_PATH}"), dice.jitter());
+        Self {
+            relay: Relay::with_keys(StaticKeys::from_private(Secret::new(dice.bytes()))),
+            keys,
+            clock: Clock::of_server(),
+            is_false,
+            next_keys: None,
+            lies: false,
+            url: format!("wss://relay-{number}.example/ws"),
+            scheduled: None,
+            commits_at: None,
+            recorded: VecDeque::new(),
+            lookups: BTreeMap::new(),
+            number: 0,
+            dice,
+        }
+    }
+
+    /// What its connections are told of the time.
+    pub(super) fn reading(&self, now: Instant) -> WallClock {
+        WallClock::new(now, self.clock.unix(now))
+    }
+
+    /// Other keys for it.
+    pub(super) fn fresh_keys(&mut self) -> StaticKeys {
+        StaticKeys::from_private(Secret::new(self.dice.bytes()))
+    }
+
+    /// The process died and is there again: what it knew of keys is lost.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.relay.restart(now);
+        self.lookups.clear();
+        self.commits_at = None;
+        self.keys = KeySet::new(now, format!("{API}{JWKS_PATH}"), self.dice.jitter());
+    }
+
+    pub(super) fn look_up(&mut self, now: Instant, connection: ConnectionId, errand: peer::Errand, kid: Thumbprint) {
+        self.number += 1;
+        self.lookups.insert(LookupId(self.number), (connection, errand));
+        self.keys.handle_input(now, keyset::Input::Look { lookup: LookupId(self.number), kid }).unwrap();
+    }
+
+    /// What the key set says.
+    pub(super) fn keys_said(&mut self) -> Vec<KeyWant> {
+        let mut wants = Vec::new();
+        while let Some(output) = self.keys.poll_output() {
+            let (lookup, answer) = match output {
+                keyset::Output::Effect(Effect::Http(id, request)) => {
+                    wants.push(KeyWant::Fetch(id, request));
+                    continue;
+                }
+                keyset::Output::Found { lookup, key } => (lookup, KeyAnswer::Found(key)),
+                keyset::Output::Unknown { lookup } => (lookup, KeyAnswer::Unknown),
+                keyset::Output::Unreachable { lookup } => (lookup, KeyAnswer::Unreachable),
+                keyset::Output::Effect(_) | keyset::Output::Refreshed { .. } | keyset::Output::Stale { .. } => continue,
+            };
+            if let Some((connection, errand)) = self.lookups.remove(&lookup) {
+                wants.push(KeyWant::Answer(connection, errand, answer));
+            }
+        }
+        wants
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let connections = self.relay.connections.values().filter_map(Machine::poll_timeout);
+        connections.chain(self.keys.poll_timeout()).map(|deadline| deadline.at).min()
+    }
+}

@@ -1,0 +1,391 @@
+//! One event after the other, and whose timer fires when.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto_core::{
+    Instant, Machine,
+    consent::{Change, Directory},
+    crypto::noise::Noise,
+    daemon::{self, Ask, Errand},
+    effect::{Closed, Happening, HttpAnswer, NetFault, StateFile},
+    hub::ConnectionId,
+    peer,
+    secret::SecretBytes,
+    viewer,
+};
+
+use super::{
+    Party, Sim,
+    fault::Fault,
+    host::Stopped,
+    net::{End, Way},
+    oracle::Seen,
+    plan::What,
+    station::Revoked,
+};
+
+/// So many events at one moment are a cycle (LINK-3).
+const AT_ONE_MOMENT: u32 = 100_000;
+
+/// What is going to happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Somebody's timer fires.
+    Wake(Party),
+    /// Something of the plan.
+    Incident(usize),
+    /// The disk, a command or a person tells a daemon in one of its lives.
+    Host(usize, u32, daemon::Input),
+    /// A write or removal comes to its end.
+    Disk(usize, u32, Ask, StateFile, Option<SecretBytes>),
+    Look(usize, u32, Errand, Directory),
+    Change(usize, u32, Errand, Vec<Change>),
+    /// A daemon starts.
+    Boot(usize),
+    /// A daemon that has just started dies again.
+    KillAgain(usize),
+    /// Somebody decides about the code that a machine shows, in the browser.
+    Decide(usize, String),
+    /// A command shows the next record, or ends.
+    Show(usize, u64),
+    /// A terminal comes back to its daemon.
+    ComeBack(usize, u64),
+    /// A viewer's machine tells it something.
+    Seat(usize, u32, viewer::Input),
+    /// A request arrives at the platform, perhaps twice.
+    Request(u64, bool),
+    Answer(u64, Result<HttpAnswer, NetFault>),
+    TimeOut(u64),
+    Dialled(ConnectionId),
+    NotDialled(ConnectionId, NetFault),
+    Up(ConnectionId, Bytes),
+    UpClosed(ConnectionId, Closed),
+    Down(ConnectionId, Bytes),
+    DownClosed(ConnectionId, Closed),
+    /// What waits in a relay's store becomes durable.
+    Commit(usize),
+    /// A relay has its announced key.
+    ChangeKey(usize),
+    /// A relay hears of a revocation.
+    Told(usize, Revoked),
+    /// A trouble of the plan is over.
+    Over(usize),
+}
+
+impl<N: Noise + 'static> Sim<N> {
+    /// One event. False when nothing is going to happen any more.
+    pub fn step(&mut self) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        self.now = self.now.max(at);
+        self.steps += 1;
+        self.happen(event);
+        true
+    }
+
+    /// Lets everything happen up to a moment, and judges at every step. False when something does not hold.
+    pub fn run_until(&mut self, end: Instant) -> bool {
+        let (mut moment, mut steps) = (self.now, 0);
+        while self.queue.next_at().is_some_and(|at| at <= end) {
+            self.step();
+            self.judge_step();
+            steps = if self.now == moment { steps + 1 } else { 0 };
+            moment = self.now;
+            if steps > AT_ONE_MOMENT {
+                self.court.verdicts.broken(self.now, "LINK-3", "a cycle at one moment".into());
+            }
+            if !self.court.verdicts.is_clean() {
+                return false;
+            }
+        }
+        self.now = self.now.max(end);
+        true
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Wake(party) => self.wake(party),
+            Event::Incident(number) => self.incident(number),
+            Event::Over(number) => self.over(number),
+            Event::Host(host, life, input) => self.tell_host(host, life, input),
+            Event::Disk(host, life, ask, file, contents) => self.write(host, life, ask, file, contents),
+            Event::Look(host, life, errand, directory) => {
+                let looked = self.hosts[host].laptop.look(directory);
+                self.tell_host(host, life, daemon::Input::Looked(errand, looked));
+            }
+            Event::Change(host, life, errand, changes) => {
+                if life == self.hosts[host].laptop.life {
+                    self.hosts[host].laptop.change(changes);
+                    self.tell_host(host, life, daemon::Input::Changed(errand, Ok(())));
+                }
+            }
+            Event::Boot(host) => self.boot(host),
+            Event::KillAgain(host) => self.kill_again(host),
+            Event::Decide(host, code) => self.decide(host, &code),
+            Event::Show(host, run) => self.show_next(host, run),
+            Event::ComeBack(host, run) => self.come_back(host, run),
+            Event::Seat(seat, life, input) => self.tell_seat(seat, life, input),
+            Event::Request(number, twice) => self.request(number, twice),
+            Event::Answer(number, outcome) => self.answered(number, outcome),
+            Event::TimeOut(number) => self.answered(number, Err(NetFault::TimedOut)),
+            Event::Dialled(id) => self.dialled(id),
+            Event::NotDialled(id, fault) => self.not_dialled(id, fault),
+            Event::Up(id, message) => self.arrives_at_station(id, message),
+            Event::UpClosed(id, closed) => self.closed_at_station(id, closed),
+            Event::Down(id, message) => self.arrives_at_device(id, message),
+            Event::DownClosed(id, closed) => self.closed_at_device(id, closed),
+            Event::Commit(station) => self.commit(station),
+            Event::ChangeKey(station) => self.change_key(station),
+            Event::Told(station, revoked) => self.tell_revoked(station, revoked),
+        }
+    }
+
+    fn incident(&mut self, number: usize) {
+        match self.plan[number].what.clone() {
+            What::Deed(deed) => self.deed(&deed),
+            What::Trouble(trouble) => self.trouble(number, &trouble),
+        }
+    }
+
+    // Timers
+
+    /// Sets a party's timer to its next deadline.
+    pub(super) fn schedule(&mut self, party: Party) {
+        let now = self.now;
+        let (at, scheduled) = match party {
+            Party::Host(number) => {
+                let host = &mut self.hosts[number];
+                let deadline = host.laptop.daemon.as_ref().and_then(Machine::poll_timeout);
+                (deadline.map(|deadline| host.clock.when(deadline.at).after(host.late)), &mut host.scheduled)
+            }
+            Party::Seat(number) => {
+                let seat = &mut self.seats[number];
+                (seat.watcher.viewer.poll_timeout().map(|deadline| seat.clock.when(deadline.at)), &mut seat.scheduled)
+            }
+            Party::Station(number) => {
+                let Some(station) = self.stations.get_mut(number) else { return };
+                (station.deadline(), &mut station.scheduled)
+            }
+        };
+        let Some(at) = at.map(|at| at.max(now)) else { return };
+        if scheduled.is_none_or(|scheduled| at < scheduled) {
+            *scheduled = Some(at);
+            self.queue.put(at, Event::Wake(party));
+        }
+    }
+
+    fn wake(&mut self, party: Party) {
+        let now = self.now;
+        match party {
+            Party::Host(number) => {
+                if let Some(until) = self.is_stopped(number) {
+                    return self.queue.put(until, Event::Wake(party));
+                }
+                if self.hosts[number].scheduled.take_if(|at| *at <= now).is_some() {
+                    if !self.hosts[number].late.is_zero() {
+                        self.tally.count(Fault::TimerLate);
+                    }
+                    self.fire_host(number);
+                    self.notice_clock_step(number);
+                }
+            }
+            Party::Seat(number) => {
+                if self.seats[number].scheduled.take_if(|at| *at <= now).is_some() {
+                    let at = self.seats[number].clock.monotonic(now);
+                    self.seats[number].watcher.viewer.handle_timeout(at);
+                    self.drain_seat(number);
+                }
+            }
+            Party::Station(number) => {
+                if self.stations[number].scheduled.take_if(|at| *at <= now).is_some() {
+                    let wants = self.stations[number].relay.fire(now);
+                    self.stations[number].keys.handle_timeout(now);
+                    self.after_station(number, wants);
+                }
+            }
+        }
+        self.schedule(party);
+    }
+
+    /// Until when nothing of a machine runs, if it is stopped now. One that wakes has its clocks moved on.
+    pub(super) fn is_stopped(&mut self, host: usize) -> Option<Instant> {
+        let now = self.now;
+        let machine = &mut self.hosts[host];
+        let Stopped { since, until, asleep } = machine.stopped?;
+        if now < until {
+            return Some(until);
+        }
+        if asleep {
+            machine.clock.slept += until.since(since);
+            machine.scheduled = None;
+        }
+        machine.stopped = None;
+        self.schedule(Party::Host(host));
+        None
+    }
+
+    // Daemons
+
+    /// What was due comes before what arrived, and a clock that was set is noticed with the next thing that happens.
+    pub(super) fn tell_host(&mut self, host: usize, life: u32, input: daemon::Input) {
+        if life != self.hosts[host].laptop.life {
+            return;
+        }
+        if let Some(until) = self.is_stopped(host) {
+            return self.queue.put(until, Event::Host(host, life, input));
+        }
+        self.fire_host(host);
+        let now = self.hosts[host].clock.monotonic(self.now);
+        if let Some(daemon) = self.hosts[host].laptop.daemon.as_mut() {
+            daemon.handle_input(now, input).unwrap();
+            self.drain_host(host);
+        }
+        self.notice_clock_step(host);
+        self.schedule(Party::Host(host));
+    }
+
+    fn fire_host(&mut self, host: usize) {
+        let now = self.hosts[host].clock.monotonic(self.now);
+        let daemon = self.hosts[host].laptop.daemon.as_mut();
+        if let Some(daemon) = daemon.filter(|daemon| daemon.poll_timeout().is_some_and(|deadline| deadline.at <= now)) {
+            daemon.handle_timeout(now);
+            self.drain_host(host);
+        }
+    }
+
+    fn notice_clock_step(&mut self, number: usize) {
+        const CLOCK_STEP: u64 = 5;
+        let host = &mut self.hosts[number];
+        let (at, read) = (host.clock.monotonic(self.now), host.clock.reading(self.now));
+        if host.told.unix_at(at).0.abs_diff(read.unix_at(at).0) < CLOCK_STEP {
+            return;
+        }
+        host.told = read;
+        if let Some(daemon) = host.laptop.daemon.as_mut() {
+            self.court.see(self.now, &Seen::Hurried { host: number });
+            daemon.handle_input(at, daemon::Input::Woke(read)).unwrap();
+            self.drain_host(number);
+        }
+    }
+
+    /// The monotonic clock of a party.
+    pub(super) fn clock_of(&self, party: Party) -> Instant {
+        match party {
+            Party::Host(host) => self.hosts[host].clock.monotonic(self.now),
+            Party::Seat(_) | Party::Station(_) => self.now,
+        }
+    }
+
+    // Viewers
+
+    pub(super) fn tell_seat(&mut self, seat: usize, life: u32, input: viewer::Input) {
+        if life != self.seats[seat].life {
+            return;
+        }
+        let at = self.seats[seat].clock.monotonic(self.now);
+        self.seats[seat].watcher.tell(at, input);
+        self.drain_seat(seat);
+        self.schedule(Party::Seat(seat));
+    }
+
+    // Both
+
+    /// Tells the end of a connection or request what became of it.
+    pub(super) fn tell_end(&mut self, end: End, happening: Happening<()>) {
+        match end {
+            End::Host(host, life, ask) => self.tell_host(host, life, daemon::Input::Happening(happening.with_id(ask))),
+            End::Seat(seat, life, ask) => self.tell_seat(seat, life, viewer::Input::Happening(happening.with_id(ask))),
+            End::Peer(station, connection, errand) => {
+                let input = peer::Input::Happened(happening.with_id(errand));
+                let wants = self.stations[station].relay.tell(self.now, connection, input);
+                self.after_station(station, wants);
+            }
+            End::Keys(station, fetch) => {
+                let input = proto_core::keyset::Input::Happened(happening.with_id(fetch));
+                self.stations[station].keys.handle_input(self.now, input).unwrap();
+                self.after_station(station, Vec::new());
+            }
+            End::Attacker => {}
+        }
+    }
+
+    fn arrives_at_station(&mut self, id: ConnectionId, message: Bytes) {
+        let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.is_taken && !wire.is_dead) else { return };
+        let station = wire.station;
+        self.trace.note(self.now, 1, id.0, &message);
+        let is_reading = self.stations[station].relay.connections.get(&id).is_some_and(proto_core::peer::Connection::is_reading);
+        if !is_reading || !wire.unread.is_empty() {
+            wire.unread.push_back(message);
+            return;
+        }
+        let received = peer::Input::Happened(Happening::Received(peer::Errand::Socket, message));
+        let wants = self.stations[station].relay.tell(self.now, id, received);
+        self.after_station(station, wants);
+    }
+
+    fn closed_at_station(&mut self, id: ConnectionId, closed: Closed) {
+        let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.is_taken) else { return };
+        wire.is_taken = false;
+        let station = wire.station;
+        let input = peer::Input::Happened(Happening::Closed(peer::Errand::Socket, closed));
+        let wants = self.stations[station].relay.tell(self.now, id, input);
+        self.after_station(station, wants);
+        self.forget_closed(id);
+    }
+
+    fn arrives_at_device(&mut self, id: ConnectionId, message: Bytes) {
+        let Some(wire) = self.wires.get(&id).filter(|wire| wire.is_open && !wire.is_dead) else { return };
+        let (end, station) = (wire.end.clone(), wire.station);
+        self.trace.note(self.now, 2, id.0, &message);
+        if let End::Host(host, life, Ask::Bridge(binding, ..)) = &end
+            && *life == self.hosts[*host].laptop.life
+        {
+            self.court.see(self.now, &Seen::Heard { host: *host, binding, clock: self.hosts[*host].clock.monotonic(self.now) });
+        }
+        self.tell_end(end, Happening::Received((), message));
+        let taken = peer::Input::Happened(Happening::Sent(peer::Errand::Socket, 1));
+        let wants = self.stations[station].relay.tell(self.now, id, taken);
+        self.after_station(station, wants);
+    }
+
+    fn closed_at_device(&mut self, id: ConnectionId, closed: Closed) {
+        let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.is_open) else { return };
+        wire.is_open = false;
+        let end = wire.end.clone();
+        if self.by_end.get(&end) == Some(&id) {
+            self.by_end.remove(&end);
+        }
+        self.trace.note(self.now, 3, id.0, &[]);
+        self.forget_closed(id);
+        self.tell_end(end, Happening::Closed((), closed));
+    }
+
+    /// A device sends on its newest connection, or closes it.
+    pub(super) fn sends(&mut self, end: &End, message: Bytes) {
+        let Some(id) = self.by_end.get(end).copied() else { return };
+        if let Some(wire) = self.wires.get_mut(&id) {
+            wire.sent += 1;
+            if wire.sent == 1 {
+                let station = wire.station;
+                self.record(station, message.clone());
+            }
+        }
+        self.sets_out(id, Way::Up, message);
+    }
+
+    fn commit(&mut self, station: usize) {
+        self.stations[station].commits_at = None;
+        let wants = self.stations[station].relay.commit(self.now);
+        self.after_station(station, wants);
+    }
+
+    /// A relay's store takes a moment for what waits.
+    pub(super) fn commits_soon(&mut self, station: usize) {
+        let relay = &mut self.stations[station];
+        if relay.commits_at.is_none() && relay.relay.has_writes() {
+            let at = self.now.after(Duration::from_millis(2));
+            relay.commits_at = Some(at);
+            self.queue.put(at, Event::Commit(station));
+        }
+    }
+}
