@@ -93,6 +93,7 @@ impl<N: Noise> Daemon<N> {
             lives: 0,
             ledger: Ledger::new(ledger),
             sessions,
+            unremoved: None,
             tasks: BTreeMap::new(),
             stats: Aside(super::Stats::default()),
             outbox: Outbox::new(),

@@ -28,7 +28,7 @@ impl<N: Noise> Daemon<N> {
             Ask::Pairing(..) | Ask::Bridge(..) => self.stats.0.stale_happenings += 1,
             Ask::Ledger(request) => self.ledger_written(request, matches!(happening, Happening::Stored(()))),
             Ask::Pin(source) => self.pinned(source, matches!(happening, Happening::Stored(()))),
-            Ask::Unpin(_) => {}
+            Ask::Unpin(session) => self.unpinned(session, matches!(happening, Happening::Stored(()))),
         }
     }
 

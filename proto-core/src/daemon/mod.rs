@@ -31,12 +31,15 @@ use running::Sessions;
 use state::{Living, Task};
 
 use crate::{
-    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Status, WallClock, binding::Bindings, bridge::Bridge,
-    crypto::noise::Noise, local::PairEvent, pairing::Pairing, uplink,
+    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, SessionId, Status, WallClock, binding::Bindings,
+    bridge::Bridge, crypto::noise::Noise, local::PairEvent, pairing::Pairing, uplink,
 };
 
 /// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
 pub const RETURN_WITHIN: Duration = Duration::from_mins(2);
+
+/// Between two attempts to remove the pin of a session whose binding is gone.
+const UNPIN_PAUSE: Duration = Duration::from_secs(10);
 
 /// The most requests and starting sessions that wait for the disk at a time.
 pub const TASKS_MAX: usize = 1024;
@@ -60,6 +63,8 @@ pub struct Daemon<N> {
     lives: u32,
     ledger: Ledger,
     sessions: Sessions,
+    /// Pins that could not be removed, and when that is tried again.
+    unremoved: Option<(Instant, BTreeSet<SessionId>)>,
     tasks: BTreeMap<Errand, Task>,
     stats: Aside<Stats>,
     outbox: Outbox<Output>,
@@ -86,7 +91,7 @@ impl<N: Noise> Daemon<N> {
     fn deadlines(&self) -> impl Iterator<Item = Deadline> {
         let bridges = self.bridges.values().filter_map(|bridge| bridge.machine.poll_timeout());
         let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
-        bridges.chain(pairing).chain(self.bindings.poll_timeout()).chain(self.next_farewell())
+        bridges.chain(pairing).chain(self.bindings.poll_timeout()).chain(self.next_farewell()).chain(self.next_unpinning())
     }
 }
 
@@ -130,6 +135,7 @@ impl<N: Noise> Machine for Daemon<N> {
             }
         }
         self.say_farewells();
+        self.unpin_again();
         self.drain();
     }
 

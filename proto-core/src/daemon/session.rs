@@ -1,9 +1,9 @@
 //! Sessions: where they are pinned to, who makes their records, and when they are over.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
-    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN,
+    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN, UNPIN_PAUSE,
     running::{Presence, Running},
     state::{Start, Task},
 };
@@ -238,5 +238,25 @@ impl<N: Noise> Daemon<N> {
 
     fn unpin(&mut self, session: SessionId) {
         self.outbox.push(Output::Effect(Effect::Remove(Ask::Unpin(session), StateFile::Session(session))));
+    }
+
+    /// A pin is removed, or the disk would not: then it is tried again, so that no session's key outlives its binding (BIND-5).
+    pub(super) fn unpinned(&mut self, session: SessionId, is_durable: bool) {
+        if !is_durable {
+            let again = self.latest.after(UNPIN_PAUSE);
+            self.unremoved.get_or_insert((again, BTreeSet::new())).1.insert(session);
+        }
+    }
+
+    pub(super) fn next_unpinning(&self) -> Option<Deadline> {
+        self.unremoved.as_ref().map(|(at, _)| Deadline::new(*at, "remove a session's key again"))
+    }
+
+    pub(super) fn unpin_again(&mut self) {
+        let now = self.latest;
+        let due = self.unremoved.take_if(|(at, _)| *at <= now);
+        for session in due.into_iter().flat_map(|(_, sessions)| sessions) {
+            self.unpin(session);
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     id::OrgId,
     jose::{Thumbprint, Unverified},
     key::StaticKey,
-    secret::SecretText,
+    secret::{SecretBytes, SecretText},
     wire::{
         Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite,
     },
@@ -37,7 +37,7 @@ pub(super) struct Watched<N> {
     /// How its records are sealed; `None` before the relay said that there is such a session.
     cipher: Option<Cipher>,
     /// The credential of the daemon that runs it, as the relay gave it.
-    voucher: Bytes,
+    voucher: SecretBytes,
     /// That daemon's key, once the platform's signature vouched for it.
     daemon: Option<StaticKey>,
     phase: Phase<N>,
@@ -96,8 +96,8 @@ pub(super) struct Me<'a> {
 
 impl<N: Noise> Watched<N> {
     /// The relay names it first.
-    pub(super) const fn listed() -> Self {
-        Self { cipher: None, voucher: Bytes::new(), daemon: None, phase: Phase::Listed }
+    pub(super) fn listed() -> Self {
+        Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, phase: Phase::Listed }
     }
 
     /// Somebody wants to see it first.
@@ -114,8 +114,8 @@ impl<N: Noise> Watched<N> {
 
     /// The relay says that there is such a session, and what its daemon's latest credential is. Whether that is news.
     pub(super) fn opened(&mut self, cipher: Cipher, voucher: &Bytes) -> bool {
-        if self.voucher != *voucher {
-            self.voucher = voucher.clone();
+        if self.voucher.expose() != &voucher[..] {
+            self.voucher = SecretBytes::new(voucher.to_vec());
             self.daemon = None;
         }
         self.cipher.replace(cipher).is_none()
@@ -132,7 +132,7 @@ impl<N: Noise> Watched<N> {
 
     /// Its daemon's credential, of which nothing is proven.
     pub(super) fn unverified(&self) -> Option<Unverified> {
-        Unverified::parse(&SecretText::new(str::from_utf8(&self.voucher).ok()?)).ok()
+        Unverified::parse(&SecretText::new(str::from_utf8(self.voucher.expose()).ok()?)).ok()
     }
 
     /// The daemon's key is this; or why nobody can say so.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use proto_core::{
-    BindingId, Instant,
+    BindingId, Instant, Reason,
     api::{PairingMode, PolicyMode},
     crypto::noise::Noise,
     daemon::Request,
@@ -55,6 +55,11 @@ impl<N: Noise + 'static> Sim<N> {
         }
         for host in 0..self.options.hosts {
             self.finish_commands(host);
+            self.ask(host, Request::CancelPairing);
+        }
+        // A pairing that was cancelled takes a moment to forget its file.
+        self.run_until(self.now.after(Duration::from_secs(1)));
+        for host in 0..self.options.hosts {
             self.pair_once_more(host);
         }
     }
@@ -72,15 +77,14 @@ impl<N: Noise + 'static> Sim<N> {
         self.hosts[host].disk.heal();
         self.hosts[host].clock.wall = 0;
         self.hosts[host].late = Duration::ZERO;
-        if let Some(stopped) = &mut self.hosts[host].stopped {
-            stopped.until = stopped.until.min(self.now);
-        }
-        let _ = self.is_stopped(host);
         if self.hosts[host].copy_of.is_some() {
             return;
         }
         if self.hosts[host].laptop.daemon.is_none() {
             self.boot(host);
+        }
+        if self.hosts[host].refuses == Some(Reason::ConfigNewer) {
+            self.back_to_newer(host);
         }
         if self.hosts[host].refuses.is_some() {
             self.start_over(host);
@@ -110,7 +114,6 @@ impl<N: Noise + 'static> Sim<N> {
     fn pair_once_more(&mut self, host: usize) {
         let org = self.options.orgs_of(host).next().unwrap_or(0);
         self.platform.orgs.get_mut(&self.orgs[org]).expect("the org exists").members.insert(account(host));
-        self.ask(host, Request::CancelPairing);
         self.hosts[host].laptop.pairing.clear();
         let (decision, after) = (Decision::Approve, Duration::from_secs(1));
         self.deed(&Deed::Pair { host, org, mode: PairingMode::Add, decision, after });
@@ -125,7 +128,7 @@ impl<N: Noise + 'static> Sim<N> {
                 return false;
             }
             let passed = self.now.since(healed_at);
-            let open = self.open_ends(healed_at, &must_renew);
+            let open = self.open_ends(&must_renew);
             if open.is_empty() && passed > Duration::from_secs(10) {
                 return true;
             }
@@ -143,7 +146,7 @@ impl<N: Noise + 'static> Sim<N> {
     fn must_renew_first(&self) -> BTreeSet<BindingId> {
         let mut ids = BTreeSet::new();
         for host in &self.hosts {
-            let Ok(config) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| host.laptop.config())) else { continue };
+            let Some(config) = host.laptop.readable_config() else { continue };
             for record in config.bindings {
                 let is_fresh = expiry(&record).is_some_and(|at| at > unix(self.now).0 + 600);
                 let station = self.station_at(&record.relay.url);
@@ -158,15 +161,19 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     /// What is not yet as it should be, and until when that is allowed.
-    fn open_ends(&self, healed_at: Instant, must_renew: &BTreeSet<BindingId>) -> Vec<OpenEnd> {
+    fn open_ends(&self, must_renew: &BTreeSet<BindingId>) -> Vec<OpenEnd> {
         let mut open = Vec::new();
         for number in 0..self.options.hosts {
             self.open_links(number, must_renew, &mut open);
             self.open_pairing(number, &mut open);
             self.open_sessions(number, must_renew, &mut open);
         }
-        let _ = healed_at;
         open
+    }
+
+    /// When the last machine that is stopped goes on.
+    pub(super) fn all_go_on(&self) -> Option<Instant> {
+        self.hosts.iter().filter_map(|host| host.stopped.map(|stopped| stopped.until)).max()
     }
 
     fn open_links(&self, number: usize, must_renew: &BTreeSet<BindingId>, open: &mut Vec<OpenEnd>) {
@@ -183,7 +190,9 @@ impl<N: Noise + 'static> Sim<N> {
                 Expected::Nothing => {}
                 Expected::Gone => open.push(OpenEnd { invariant: "BIND-6", bound, what: what("revoked, and still bound") }),
                 Expected::Connected => {
-                    let row = report.bindings.iter().find(|row| row.org.id == record.workspace_id);
+                    let drains = record.state == BindingState::Draining;
+                    let mut rows = report.bindings.iter();
+                    let row = rows.find(|row| row.org.id == record.workspace_id && row.draining == drains);
                     let is_up = row.is_some_and(|row| row.link == LinkState::Connected);
                     if !is_up {
                         let why = row.map(|row| (row.link, row.reason));
@@ -211,6 +220,12 @@ impl<N: Noise + 'static> Sim<N> {
             return;
         }
         let config = host.laptop.config();
+        for pin in host.laptop.pins() {
+            if !config.bindings.iter().any(|record| record.id() == pin.pin()) {
+                let what = format!("laptop-{number} keeps a session's key for {}", self.slug(&pin.workspace_id));
+                open.push(OpenEnd { invariant: "BIND-5", bound: Duration::from_mins(2), what });
+            }
+        }
         let bound = if must_renew.is_empty() { LINK_BOUND } else { RENEWAL_BOUND + LINK_BOUND } + Duration::from_secs(60);
         for run in host.laptop.runs.iter().filter(|run| run.session.is_some() && !run.is_delivered() && run.cut.is_none()) {
             let records = config.bindings.iter().filter(|record| Some(&record.workspace_id) == run.org());
@@ -237,12 +252,21 @@ impl<N: Noise + 'static> Sim<N> {
             claims.renewable_until.0 < unix(self.now).0 + 120
         });
         let station = self.station_at(&record.relay.url);
+        // Whoever was approved after it, and was not adopted, has taken its place.
+        let is_its =
+            Unverified::parse(&record.issue_token).is_ok_and(|token| token.into_unproven().confirmation == target.confirmation);
         let policy_fits = (org.policy == PolicyMode::CryptoPairing) == record.psk.is_some();
         if is_lapsed || station.is_none() || station == self.broken_relay() {
             Expected::Nothing
         } else if target.revoked || org.deleted {
-            Expected::Gone
-        } else if !policy_fits || target.confirmation.static_key == proto_core::key::StaticKey([0; 32]) {
+            // Who comes with a credential that is over is told that, and not why there is no other one; and without the
+            // pre-shared key of a target that is gone its relay can refuse nobody in a way that counts.
+            if record.psk.is_none() && expiry(record).is_some_and(|at| at > unix(self.now).0) {
+                Expected::Gone
+            } else {
+                Expected::Nothing
+            }
+        } else if !policy_fits || !is_its {
             Expected::Nothing
         } else {
             Expected::Connected

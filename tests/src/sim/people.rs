@@ -250,7 +250,8 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn new_seat(&mut self, org: usize) -> Seat<N> {
         let seed = Secret::new(self.dice.bytes());
-        let approval = self.platform.enrol(&self.orgs[org], DeviceKind::Viewer, confirmation(&seed), unix(self.now));
+        let name = format!("viewer-{}", self.number());
+        let approval = self.platform.enrol(&self.orgs[org], DeviceKind::Viewer, &name, confirmation(&seed), unix(self.now));
         Seat::new(self.now, org, seed, approval, self.dice.jitter())
     }
 

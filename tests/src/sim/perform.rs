@@ -238,9 +238,16 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    /// Shows the oracles what devices sent to a relay.
+    /// Shows the oracles who came in at a relay, and what devices sent to it.
     fn frames_at(&mut self, station: usize) {
+        let is_false = self.stations[station].is_false;
         let relay = &mut self.stations[station].relay;
+        for (id, device) in std::mem::take(&mut relay.entries) {
+            if !is_false {
+                let is_attacker = self.court.attackers.contains(&id);
+                self.court.see(self.now, &Seen::Entered { device: &device, is_attacker });
+            }
+        }
         if relay.frames.is_empty() {
             return;
         }

@@ -48,8 +48,11 @@ pub fn run(recipe: &Recipe) -> Report {
 
 impl<N: Noise + 'static> Sim<N> {
     fn live(mut self, recipe: &Recipe) -> Report {
-        let end = super::START.after(self.options.span);
-        if self.run_until(end) {
+        let mut holds = self.run_until(super::START.after(self.options.span));
+        while holds && let Some(until) = self.all_go_on() {
+            holds = self.run_until(until.after(Duration::from_millis(1)));
+        }
+        if holds {
             self.heal();
             if self.recover() {
                 self.judge_all();

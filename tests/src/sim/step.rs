@@ -217,8 +217,8 @@ impl<N: Noise + 'static> Sim<N> {
         }
         if asleep {
             machine.clock.slept += until.since(since);
-            machine.scheduled = None;
         }
+        machine.scheduled = None;
         machine.stopped = None;
         self.schedule(Party::Host(host));
         None

@@ -262,7 +262,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.queue.put(self.now.after(lasts.max(Duration::from_secs(3))), Event::Over(number));
     }
 
-    fn back_to_newer(&mut self, host: usize) {
+    pub(super) fn back_to_newer(&mut self, host: usize) {
         self.change_config(host, |members| drop(members.insert("version".into(), 1.into())));
         self.boot(host);
     }

@@ -129,6 +129,11 @@ impl<N: Noise> Laptop<N> {
         self.disk.get(&StateFile::Config).map_or_else(Config::default, |bytes| Config::parse(bytes.expose()).unwrap())
     }
 
+    /// The same, unless it is damaged or a newer version's.
+    pub fn readable_config(&self) -> Option<Config> {
+        self.disk.get(&StateFile::Config).map_or_else(|| Some(Config::default()), |bytes| Config::parse(bytes.expose()).ok())
+    }
+
     /// The pins on disk.
     pub fn pins(&self) -> Vec<SessionFile> {
         let pins = self.disk.iter().filter(|(file, _)| matches!(file, StateFile::Session(_)));

@@ -145,7 +145,7 @@ impl World {
         let confirmation =
             Confirmation { static_key: identity.static_key(), identity: Thumbprint::of_identity_key(identity.identity_key()) };
         let (org, unix) = (self.org(slug), self.unix());
-        let approval = self.platform.enrol(&org, DeviceKind::Viewer, confirmation, unix);
+        let approval = self.platform.enrol(&org, DeviceKind::Viewer, "viewer", confirmation, unix);
         self.watchers.push(Watcher::new(self.now, clock(), identity, approval, Jitter::new(77)));
         self.drain_watcher(self.watchers.len() - 1);
         self.settle();

@@ -49,6 +49,8 @@ pub struct Target {
     pub org: OrgId,
     /// What it is.
     pub kind: DeviceKind,
+    /// What it calls itself.
+    pub name: String,
     /// The keys of its binding.
     pub confirmation: Confirmation,
     /// What else its credentials say.
@@ -156,6 +158,15 @@ impl Platform {
         self.decide(code, code::Input::Approve { by: by.clone(), org: org.clone() }, now)
     }
 
+    /// A dishonest platform answers a code with an approval for this org, whatever was asked for.
+    pub fn misissue(&mut self, text: &str, org: &OrgId, now: UnixTime) {
+        self.issue(text, org, now);
+        let by = self.draw("account");
+        let code = self.codes.get_mut(text).unwrap();
+        let decision = Some(code::Decision::Approved { by, org: org.clone() });
+        code.machine = PairingCode::restore(moment(now), code::Record { decision, ..code.machine.record() });
+    }
+
     /// Somebody denies a code.
     ///
     /// # Panics
@@ -197,15 +208,15 @@ impl Platform {
         let request = self.codes[text].request.clone();
         let confirmation =
             Confirmation { static_key: request.static_key, identity: Thumbprint::of_identity_key(request.identity_key) };
-        let approval = self.enrol(org, request.kind, confirmation, now);
+        let approval = self.enrol(org, request.kind, &request.name, confirmation, now);
         let was = self.codes.get_mut(text).unwrap().approval.replace(approval);
         assert!(was.is_none(), "PAIR-12: one code was approved twice");
     }
 
     /// A new device of an org.
-    pub fn enrol(&mut self, org: &OrgId, kind: DeviceKind, confirmation: Confirmation, now: UnixTime) -> Approval {
+    pub fn enrol(&mut self, org: &OrgId, kind: DeviceKind, name: &str, confirmation: Confirmation, now: UnixTime) -> Approval {
         let [install, fresh, machine] = ["in", "rt", "ma"].map(|prefix| self.draw(prefix));
-        let is_its = |target: &Target| self.keeps_targets && target.org == *org && target.kind == kind;
+        let is_its = |target: &Target| self.keeps_targets && target.org == *org && target.kind == kind && target.name == name;
         let target_id = self.targets.iter().find(|(_, target)| is_its(target)).map_or(fresh, |(id, _)| id.clone());
         let known = &self.orgs[org];
         let (workspace, relay, policy_mode) = (known.workspace.clone(), known.relay.clone(), known.policy);
@@ -213,6 +224,7 @@ impl Platform {
         let target = Target {
             org: org.clone(),
             kind,
+            name: name.into(),
             confirmation,
             install: install.clone(),
             machine: machine.clone(),

@@ -68,6 +68,8 @@ pub struct Relay<N = Symbolic> {
     pub frames: Vec<(ConnectionId, Frame)>,
     /// The devices that are in.
     pub admitted: BTreeMap<ConnectionId, Device>,
+    /// Who came in, or was renewed, with which credential, in order.
+    pub entries: Vec<(ConnectionId, Device)>,
     /// How many credentials were renewed over live links.
     pub renewed: usize,
     pub(crate) connections: BTreeMap<ConnectionId, Connection<N>>,
@@ -107,6 +109,7 @@ impl<N: Noise> Relay<N> {
             store: BTreeMap::new(),
             frames: Vec::new(),
             admitted: BTreeMap::new(),
+            entries: Vec::new(),
             renewed: 0,
             spoken_to: BTreeSet::new(),
             connections: BTreeMap::new(),
@@ -258,6 +261,7 @@ impl<N: Noise> Relay<N> {
             peer::Output::LookUp(errand, kid) => return wants.push(Want::LookUp(id, errand, kid)),
             peer::Output::Confirmed(device) => {
                 let confirmed = hub::Input::Confirmed(id, device.for_hub());
+                self.entries.push((id, (*device).clone()));
                 self.admitted.insert(id, *device);
                 confirmed
             }
@@ -269,6 +273,7 @@ impl<N: Noise> Relay<N> {
                 self.renewed += 1;
                 if let Some(device) = self.admitted.get_mut(&id) {
                     device.token = token.clone();
+                    self.entries.push((id, device.clone()));
                 }
                 hub::Input::Renewed(id, token)
             }

@@ -54,7 +54,8 @@ fn naming_an_unpaired_org_is_an_add() {
     let mut world = World::with(&["acme", "oss"]);
     world.pair_with("acme", PairingMode::New);
     world.pair(PairingMode::New, Some("oss")).unwrap();
-    world.approve("acme");
+    let (code, acme, now) = (world.code().unwrap(), world.org("acme"), world.unix());
+    world.platform.misissue(&code, &acme, now);
     world.pass(Duration::from_secs(5));
     assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::OrgMismatch }));
     world.pair(PairingMode::New, Some("oss")).unwrap();
@@ -137,6 +138,22 @@ fn unpairing_ends_the_same_online_and_offline() {
         world.pass(Duration::from_secs(5));
         assert!(world.is_connected("acme"));
     }
+}
+
+/// BIND-5: a disk that fails for a while keeps neither the binding's key nor its sessions'.
+#[test]
+fn unpairing_with_a_failing_disk_leaves_no_key_in_the_end() {
+    let mut world = bound(&["acme"]);
+    let run = world.run("/work/acme");
+    world.show(run, "seen");
+    world.settle();
+    world.laptop.disk_works = false;
+    world.ask(proto_core::daemon::Request::Unpair(proto_core::local::UnpairRequest { org: None }));
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.laptop.pins().len(), 1);
+    world.laptop.disk_works = true;
+    world.pass(Duration::from_mins(2));
+    assert!(world.laptop.config().bindings.is_empty() && world.laptop.seeds().is_empty() && world.laptop.pins().is_empty());
 }
 
 /// BIND-4, BIND-5: killed at any step of an unpairing, the binding is whole or gone after the next start.

@@ -106,7 +106,7 @@ fn knock(world: &mut World, org: &OrgId, kind: DeviceKind, has_key: bool) -> Opt
     let confirmation =
         Confirmation { static_key: named.static_key(), identity: Thumbprint::of_identity_key(named.identity_key()) };
     let unix = world.unix();
-    let token = world.platform.enrol(org, kind, confirmation, unix).issue_token;
+    let token = world.platform.enrol(org, kind, "somebody", confirmation, unix).issue_token;
     let daemon = world.laptop.config().bindings.iter().find(|record| record.slug == "acme").unwrap().clone();
     let daemon = world.platform.targets[&daemon.runtime_target_id].confirmation.static_key;
     let preamble = Preamble { suite: Suite::choose(Pattern::Ik, false), role: Role::Peer };

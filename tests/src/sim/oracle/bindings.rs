@@ -69,10 +69,9 @@ impl Lives {
                 None => self.left(at, host, &id, &old, verdicts),
             }
         }
-        let home = self.homes.entry(host).or_default();
-        for id in home.records.keys() {
-            home.gone.remove(id);
-        }
+        let Home { records, gone, unpaired, .. } = self.homes.entry(host).or_default();
+        gone.retain(|id| !records.contains_key(id));
+        unpaired.retain(|org| records.keys().any(|id| id.org == *org));
     }
 
     /// A record is not there any more: somebody must have wanted that.
@@ -87,18 +86,14 @@ impl Lives {
         verdicts.demand(!runs || is_ended || home.is_damaged, at, "BIND-3", || {
             format!("laptop-{host} let go of its binding with {} while a session runs", id.org)
         });
-        if !home.records.keys().any(|other| other.org == id.org) {
-            home.unpaired.remove(&id.org);
-        }
     }
 
     fn answered_unpaired(&self, at: Instant, host: usize, org: &OrgId, verdicts: &mut Verdicts) {
         let Some(home) = self.homes.get(&host).filter(|home| !home.is_damaged) else { return };
         let has_record = home.records.keys().any(|id| id.org == *org);
         let has_key = home.identities.iter().any(|file| matches!(file, StateFile::Identity(of, _) if of == org));
-        let has_pin = home.pins.values().any(|pin| pin.org == *org);
-        verdicts.demand(!has_record && !has_key && !has_pin, at, "BIND-5", || {
-            format!("laptop-{host} is unpaired from {org}, and has its record {has_record}, key {has_key}, pins {has_pin}")
+        verdicts.demand(!has_record && !has_key, at, "BIND-5", || {
+            format!("laptop-{host} is unpaired from {org}, and has its record {has_record}, its key {has_key}")
         });
     }
 
@@ -168,6 +163,7 @@ impl<N: Noise + 'static> Oracle<N> for Lives {
             Seen::Damaged { host } => {
                 let home = self.homes.entry(*host).or_default();
                 (home.is_damaged, home.has_future_member) = (true, false);
+                home.gone.clear();
             }
             Seen::Died { host } => self.homes.entry(*host).or_default().running.clear(),
             Seen::Wiped { host } => {

@@ -34,7 +34,8 @@ impl Silence {
             }
             StateFile::Config => {
                 for record in Config::parse(bytes).map(|config| config.bindings).unwrap_or_default() {
-                    self.watch("a credential", record.issue_token.expose().as_bytes());
+                    let signature = record.issue_token.expose().rsplit('.').next().unwrap_or_default();
+                    self.watch("a credential", signature.as_bytes());
                     if let Some(psk) = &record.psk {
                         self.watch("a pre-shared key", psk.expose());
                     }

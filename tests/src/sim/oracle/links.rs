@@ -62,6 +62,7 @@ impl Links {
                     format!("laptop-{host} lost its link in a calm world: {}", reason.summary())
                 });
             }
+            Event::Paired(org) => self.links.retain(|(of, id), _| *of != host || id.org != org.id),
             Event::Renewed(id) => self.line(host, id).attempts.clear(),
             Event::Cut(id, _) | Event::Gone(id) => drop(self.links.remove(&(host, id.clone()))),
             _ => {}

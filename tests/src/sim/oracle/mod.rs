@@ -90,6 +90,8 @@ pub(super) enum Seen<'a> {
     Revoked { target: &'a GivenId },
     /// An org was deleted.
     Deleted { org: &'a OrgId },
+    /// A relay let a device in, or took its renewed credential; whether it was an attacker's connection.
+    Entered { device: &'a Device, is_attacker: bool },
     /// A relay took a frame from a device.
     Frame { device: Option<&'a Device>, frame: &'a Frame },
     /// A viewer showed a record.

@@ -8,8 +8,8 @@ use std::{
 use proto_core::{
     GivenId, Instant, OrgId, SessionId,
     crypto::noise::Noise,
-    hub::ConnectionId,
     jose::{SKEW, Unverified},
+    peer::Device,
 };
 
 use super::{Oracle, Seen, Verdicts};
@@ -28,44 +28,36 @@ pub(super) struct Relays {
     revoked: BTreeMap<GivenId, Instant>,
     deleted: BTreeMap<OrgId, Instant>,
     fetches: BTreeMap<usize, VecDeque<Instant>>,
-    /// Connections whose credential was judged, by its end.
-    judged: BTreeSet<(ConnectionId, u64)>,
     /// Whose each session is.
     owners: BTreeMap<SessionId, OrgId>,
 }
 
 impl Relays {
-    fn judge_admitted<N: Noise>(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
+    fn judge_admitted<N: Noise>(&self, sim: &Sim<N>, verdicts: &mut Verdicts) {
         for (number, station) in sim.stations.iter().enumerate().filter(|(_, station)| !station.is_false) {
             let mut targets = BTreeSet::new();
-            for (id, device) in &station.relay.admitted {
+            for device in station.relay.admitted.values() {
                 let what = || format!("relay-{number}, {}", device.org);
-                let is_attacker = sim.court.attackers.contains(id);
-                verdicts.demand(!is_attacker, sim.now, "NOI-4", || format!("{}: a replayed message was let in", what()));
                 verdicts.demand(targets.insert(&device.target), sim.now, "LINK-2", || format!("{}: two links at once", what()));
                 let revoked = self.revoked.get(&device.target).or_else(|| self.deleted.get(&device.org));
-                let is_late = revoked.is_some_and(|at| sim.now.since(*at) > REVOKED_WITHIN);
+                // It may have been paired again since.
+                let is_out = sim.platform.targets.get(&device.target).is_none_or(|target| target.revoked)
+                    || sim.platform.orgs.get(&device.org).is_none_or(|org| org.deleted);
+                let is_late = is_out && revoked.is_some_and(|at| sim.now.since(*at) > REVOKED_WITHIN);
                 verdicts.demand(!is_late, sim.now, "JWT-5", || format!("{}: revoked long ago, and still connected", what()));
-                self.judge_credential(sim, *id, &device.token, verdicts);
             }
         }
     }
+}
 
-    /// At the first look after it was let in with this credential, it was not over.
-    fn judge_credential<N: Noise>(
-        &mut self,
-        sim: &Sim<N>,
-        id: ConnectionId,
-        token: &proto_core::secret::SecretText,
-        verdicts: &mut Verdicts,
-    ) {
-        let Ok(token) = Unverified::parse(token) else { return };
-        let claims = token.into_unproven();
-        if self.judged.insert((id, claims.expires_at.0)) {
-            let is_over = claims.expires_at.0 + SKEW + DECISION < unix(sim.now).0;
-            verdicts.demand(!is_over, sim.now, "JWT-3", || format!("a relay let somebody of {} in too late", claims.org));
-        }
-    }
+/// Nobody comes in with a credential that is over, and no attacker with what was somebody else's.
+fn judge_entry(at: Instant, device: &Device, is_attacker: bool, verdicts: &mut Verdicts) {
+    verdicts.demand(!is_attacker, at, "NOI-4", || format!("a replayed message was let in as {}", device.org));
+    let Ok(token) = Unverified::parse(&device.token) else { return };
+    let expires_at = token.into_unproven().expires_at.0;
+    verdicts.demand(expires_at + SKEW + DECISION >= unix(at).0, at, "JWT-3", || {
+        format!("a relay let somebody of {} in with a credential that is over", device.org)
+    });
 }
 
 impl<N: Noise + 'static> Oracle<N> for Relays {
@@ -84,6 +76,7 @@ impl<N: Noise + 'static> Oracle<N> for Relays {
                     format!("relay-{station} fetched the key set {count} times within a minute")
                 });
             }
+            Seen::Entered { device, is_attacker } => judge_entry(at, device, *is_attacker, verdicts),
             Seen::Frame { device: Some(device), frame } => {
                 if let proto_core::wire::Head::Open { session, .. } = &frame.head {
                     let owner = self.owners.entry(*session).or_insert_with(|| device.org.clone());
@@ -100,7 +93,8 @@ impl<N: Noise + 'static> Oracle<N> for Relays {
 
     fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
         self.judge_admitted(sim, verdicts);
-        for stored in sim.stations.iter().flat_map(|station| station.relay.store.values()) {
+        // A year's store is long, and its newest sessions are the ones that were not looked at yet.
+        for stored in sim.stations.iter().flat_map(|station| station.relay.store.values().rev().take(8)) {
             let owner = self.owners.get(&stored.session);
             verdicts.demand(owner.is_none_or(|owner| *owner == stored.org), sim.now, "ADM-4", || {
                 format!("{} has a session of {owner:?}", stored.org)

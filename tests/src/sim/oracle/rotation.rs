@@ -92,6 +92,9 @@ impl<N: Noise + 'static> Oracle<N> for Rotations {
                 self.asked(at, *host, id, *clock, verdicts);
             }
             Seen::Logged { host, event: Event::Renewed(id) } => drop(self.attempts.remove(&(*host, id.clone()))),
+            Seen::Logged { host, event: Event::Paired(org) } => {
+                self.attempts.retain(|(of, id), _| of != host || id.org != org.id)
+            }
             Seen::Dials { host, binding } => {
                 let home = self.homes.entry(*host).or_default();
                 let is_durable = home.records.contains_key(binding) || home.is_damaged;
