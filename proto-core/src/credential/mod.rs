@@ -50,6 +50,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most attempts within any hour while none succeeds (ROT-3).
 pub const ATTEMPTS_PER_HOUR: usize = 12;
 
+/// A credential that was renewed so recently is not renewed again because somebody calls it expired: whoever does has a wrong
+/// clock, and would do the same with the next one.
+pub const RENEW_PAUSE: Duration = Duration::from_mins(5);
+
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Half of such a wait is certain, the other half random.
@@ -70,6 +74,7 @@ pub struct Rotation {
     asked: Aside<u32>,
     failures: u32,
     attempts: VecDeque<Instant>,
+    renewed_at: Option<Instant>,
     trouble: Option<Reason>,
     ignored: Aside<u64>,
     state: State,
@@ -101,6 +106,7 @@ impl Rotation {
             asked: Aside(0),
             failures: 0,
             attempts: VecDeque::new(),
+            renewed_at: None,
             trouble: None,
             ignored: Aside(0),
             state: State::Resting { until },
@@ -245,6 +251,7 @@ impl Rotation {
                 self.held = *held;
                 self.failures = 0;
                 self.attempts.clear();
+                self.renewed_at = Some(self.latest);
                 self.trouble = None;
                 self.state = State::Resting { until: self.held.renew_at(self.latest, self.clock) };
                 self.outbox.push(Output::Announce(self.held.token.clone()));
@@ -257,7 +264,8 @@ impl Rotation {
     }
 
     fn renew_now(&mut self) {
-        let allowed = self.allowed_from();
+        let pause_ends = self.renewed_at.map_or(Instant::ZERO, |at| at.after(RENEW_PAUSE));
+        let allowed = self.allowed_from().max(pause_ends);
         match &mut self.state {
             State::Resting { until } => *until = (*until).min(allowed.max(self.latest)),
             _ => self.ignore(),

@@ -215,6 +215,20 @@ fn attempts_are_limited_and_end_at_the_hard_expiry() {
     assert!(desk.http.is_empty());
 }
 
+/// ROT-3: somebody whose clock is wrong calls every credential expired; that renews each of them only after a while.
+#[test]
+fn a_fresh_credential_is_not_renewed_on_demand() {
+    let mut desk = Desk::started(0);
+    desk.wait();
+    desk.answer(200, &renewed(&token(2, desk.unix())));
+    desk.input(Input::Stored);
+    let renewed_at = desk.now;
+    desk.input(Input::RenewNow);
+    assert!(desk.http.is_empty());
+    desk.wait();
+    assert_eq!((desk.http.len(), desk.now.since(renewed_at)), (1, RENEW_PAUSE));
+}
+
 /// BIND-6: no answer ends anything; each is trouble with its reason, and Retry-After is honoured up to an hour.
 #[test]
 fn no_answer_of_the_platform_ends_a_rotation() {

@@ -42,7 +42,7 @@ impl Dice {
 
     /// A time in a range.
     pub fn time(&mut self, least: Duration, most: Duration) -> Duration {
-        least + self.0.up_to(most - least)
+        least + self.0.up_to(most.saturating_sub(least))
     }
 
     /// A number.
@@ -63,6 +63,7 @@ impl Dice {
     }
 
     /// A generator for something else, which grows from this one.
+    #[must_use]
     pub fn split(&mut self) -> Self {
         Self(self.0.split())
     }

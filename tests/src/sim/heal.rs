@@ -23,7 +23,7 @@ use crate::world::Tampering;
 /// A link that only has to be dialled is up again after the slow interval, a dial and a handshake (LINK-4).
 pub(super) const LINK_BOUND: Duration = Duration::from_secs(5 * 60 + 45);
 /// One that needs a renewal first waits for the hour's attempts (ROT-3).
-pub(super) const RENEWAL_BOUND: Duration = Duration::from_secs(66 * 60);
+pub(super) const RENEWAL_BOUND: Duration = Duration::from_mins(66);
 /// An approval is a binding after a poll interval and two requests (PAIR-11).
 pub(super) const PAIRING_BOUND: Duration = Duration::from_secs(2 + 2 * 30);
 
@@ -226,7 +226,7 @@ impl<N: Noise + 'static> Sim<N> {
                 open.push(OpenEnd { invariant: "BIND-5", bound: Duration::from_mins(2), what });
             }
         }
-        let bound = if must_renew.is_empty() { LINK_BOUND } else { RENEWAL_BOUND + LINK_BOUND } + Duration::from_secs(60);
+        let bound = if must_renew.is_empty() { LINK_BOUND } else { RENEWAL_BOUND + LINK_BOUND } + Duration::from_mins(1);
         for run in host.laptop.runs.iter().filter(|run| run.session.is_some() && !run.is_delivered() && run.cut.is_none()) {
             let records = config.bindings.iter().filter(|record| Some(&record.workspace_id) == run.org());
             if records.map(|record| self.expected(record)).all(|expected| expected == Expected::Connected) {

@@ -145,7 +145,9 @@ impl<N: Noise + 'static> Sim<N> {
             hit.push(weather.fault);
             time += more.min(rest + Duration::from_secs(10));
         }
-        hit.into_iter().for_each(|fault| self.tally.count(fault));
+        for fault in hit {
+            self.tally.count(fault);
+        }
         time
     }
 

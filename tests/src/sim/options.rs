@@ -71,10 +71,8 @@ impl Options {
             span,
             policies,
             faults,
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            deeds_per_hour: pace * dice.between(4, 30) as f64,
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            faults_per_hour: pace * *dice.pick(&[2, 8, 20, 40]) as f64,
+            deeds_per_hour: pace * *dice.pick(&[4.0, 10.0, 30.0]),
+            faults_per_hour: pace * *dice.pick(&[2.0, 8.0, 20.0, 40.0]),
             ends: dice.percent(50),
             records_max: *dice.pick(&[3, 20, 100]),
             record_max: *dice.pick(&[16, 500, 9_000]),
@@ -93,7 +91,7 @@ impl Options {
 
     /// The orgs that a machine is paired with at the beginning.
     pub fn orgs_of(&self, host: usize) -> impl Iterator<Item = usize> + use<> {
-        let (orgs, all) = (self.orgs, self.seed % 3 == 0);
+        let (orgs, all) = (self.orgs, self.seed.is_multiple_of(3));
         (0..orgs).map(move |nth| (nth + host) % orgs).take(if all { orgs } else { orgs.min(2) })
     }
 }

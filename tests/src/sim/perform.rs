@@ -46,7 +46,7 @@ impl<N: Noise + 'static> Sim<N> {
                 daemon::Output::Answer(id, answer) => self.request_answered(host, id, answer),
                 daemon::Output::Pairing(event) => self.pairing_said(host, &event),
                 daemon::Output::Attached(source, attached) => self.attached(host, source, attached),
-                daemon::Output::ToSource(source, frame) => self.to_source(host, source, frame),
+                daemon::Output::ToSource(source, frame) => self.goes_to_source(host, source, frame),
                 daemon::Output::Look(errand, directory) => self.soon(Event::Look(host, life, errand, directory)),
                 daemon::Output::Change(errand, changes) => self.soon(Event::Change(host, life, errand, changes)),
                 daemon::Output::Log(event) => {

@@ -207,7 +207,7 @@ pub fn draw(options: &Options) -> Vec<Incident> {
     let mut plan = beginnings(options);
     let mut dice = Dice::of(options.seed, "plan", 0);
     let hours = options.span.as_secs_f64() / 3600.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "some thousands")]
     let count = |per_hour: f64| (per_hour * hours * options.hosts as f64).ceil() as u64;
     for _ in 0..count(options.deeds_per_hour) {
         plan.push(incident(options, &mut dice, |options, dice| What::Deed(deed(options, dice))));
@@ -246,20 +246,19 @@ fn deed(options: &Options, dice: &mut Dice) -> Deed {
     let host = dice.index(options.hosts);
     let org = dice.index(options.orgs);
     match dice.below(100) {
-        0..52 => run(options, dice, host, org),
-        52..64 => pair(dice, host, org),
-        64..67 => Deed::Unpair(host, org),
-        67..75 => Deed::Bind(host, org),
-        75..77 => Deed::Unbind(host, org),
-        77..83 => Deed::HangUp(host),
-        83..86 => Deed::Reconnect(host),
-        86..88 => Deed::Cancel(host),
-        88..90 if options.ends => Deed::Revoke(host, org),
-        90..91 if options.ends => Deed::DeleteOrg(org),
-        91..92 if options.ends => Deed::RemoveMember(host, org),
-        92..94 => Deed::SetPolicy(org, *dice.pick(&[PolicyMode::Standard, PolicyMode::CryptoPairing])),
-        94..96 => Deed::ChangeRelayKey(dice.index(options.relays)),
-        96..98 if options.viewers > 0 => Deed::RestartViewer(dice.index(options.viewers)),
+        0..12 => pair(dice, host, org),
+        12..15 => Deed::Unpair(host, org),
+        15..23 => Deed::Bind(host, org),
+        23..25 => Deed::Unbind(host, org),
+        25..31 => Deed::HangUp(host),
+        31..34 => Deed::Reconnect(host),
+        34..36 => Deed::Cancel(host),
+        36..38 if options.ends => Deed::Revoke(host, org),
+        38..39 if options.ends => Deed::DeleteOrg(org),
+        39..40 if options.ends => Deed::RemoveMember(host, org),
+        40..42 => Deed::SetPolicy(org, *dice.pick(&[PolicyMode::Standard, PolicyMode::CryptoPairing])),
+        42..44 => Deed::ChangeRelayKey(dice.index(options.relays)),
+        44..46 if options.viewers > 0 => Deed::RestartViewer(dice.index(options.viewers)),
         _ => run(options, dice, host, org),
     }
 }

@@ -68,7 +68,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.with_run(host, source, |run| run.attached(at, attached));
     }
 
-    pub(super) fn to_source(&mut self, host: usize, source: SourceId, frame: Frame) {
+    pub(super) fn goes_to_source(&mut self, host: usize, source: SourceId, frame: Frame) {
         let at = self.hosts[host].clock.monotonic(self.now);
         self.with_run(host, source, |run| run.tell(at, session::Input::Frame(frame)));
     }
@@ -211,7 +211,7 @@ impl<N: Noise + 'static> Sim<N> {
                 self.court.see(self.now, &Seen::ShownEnd { seat, session: *session, outcome: *outcome });
             }
             viewer::Output::Failed(_, reason) => {
-                self.story.viewer(self.now, seat, &format!("cannot show a session: {}", reason.summary()))
+                self.story.viewer(self.now, seat, &format!("cannot show a session: {}", reason.summary()));
             }
             viewer::Output::Revoked(reason) => self.story.viewer(self.now, seat, &format!("is thrown out: {}", reason.summary())),
             _ => {}

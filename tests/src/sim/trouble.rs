@@ -243,7 +243,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// A newer program takes over. It writes a member that this one does not know (BIND-8).
     fn upgrade(&mut self, host: usize) {
         let is_new = |members: &mut serde_json::Map<_, _>| {
-            drop(members.insert("futureSetting".into(), serde_json::json!({ "kept": true })))
+            drop(members.insert("futureSetting".into(), serde_json::json!({ "kept": true })));
         };
         if !self.change_config(host, is_new) {
             return;

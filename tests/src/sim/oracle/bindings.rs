@@ -59,12 +59,15 @@ impl Lives {
             .map(|record| (record.id(), Record { state: record.state, identity: record.identity.clone() }))
             .collect();
         one_active(at, host, &records, verdicts);
+        let is_damaged = home.is_damaged;
         let before = std::mem::replace(&mut home.records, records);
         for (id, old) in before {
             match self.homes[&host].records.get(&id).cloned() {
                 Some(new) => {
                     let is_edge = old.identity != new.identity || old.state == new.state || new.state == BindingState::Draining;
-                    verdicts.demand(is_edge, at, "BIND-2", || format!("laptop-{host}: {id} went from {old:?} to {new:?}"));
+                    verdicts.demand(is_edge || is_damaged, at, "BIND-2", || {
+                        format!("laptop-{host}: {id} went from {old:?} to {new:?}")
+                    });
                 }
                 None => self.left(at, host, &id, &old, verdicts),
             }
@@ -152,9 +155,10 @@ impl<N: Noise + 'static> Oracle<N> for Lives {
             Seen::Attached { host, attached: Attached::Streaming { session, org, .. }, .. } => {
                 self.attached(at, *host, *session, &org.id, verdicts);
             }
-            Seen::Delivered { host, session } => drop(self.homes.entry(*host).or_default().running.remove(session)),
             // A command that is away may be given up.
-            Seen::Left { host, session } => drop(self.homes.entry(*host).or_default().running.remove(session)),
+            Seen::Delivered { host, session } | Seen::Left { host, session } => {
+                self.homes.entry(*host).or_default().running.remove(session);
+            }
             Seen::Logged { host, event: Event::Gone(id) } => drop(self.homes.entry(*host).or_default().gone.insert(id.clone())),
             Seen::Sent { host, binding, .. } | Seen::Dials { host, binding } => self.spoke(at, *host, binding, verdicts),
             Seen::Revoked { target } => drop(self.revoked.insert((*target).clone())),

@@ -156,7 +156,9 @@ impl<N: Noise + 'static> Oracle<N> for Isolation {
 }
 
 fn learn_all(isolation: &mut Isolation, disk: &Files) {
-    disk.iter().for_each(|(file, contents)| isolation.learn(file, contents));
+    for (file, contents) in disk {
+        isolation.learn(file, contents);
+    }
 }
 
 /// Whom a log line is about.

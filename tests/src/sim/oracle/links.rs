@@ -57,7 +57,11 @@ impl Links {
                 if up_for.is_some_and(|time| time >= STABLE_AFTER) {
                     line.attempts.clear();
                 }
-                let may_go_down = matches!(reason, Reason::RelayClosed | Reason::Superseded | Reason::RelayUnreachable);
+                let may_go_down = matches!(
+                    reason,
+                    // Somebody pairs again, a relay gets its announced key, an org wants pre-shared keys from now on.
+                    Reason::RelayClosed | Reason::Superseded | Reason::RelayUnreachable | Reason::NoisePskInvalid
+                );
                 verdicts.demand(!is_calm || up_for.is_none() || may_go_down, at, "ROT-5", || {
                     format!("laptop-{host} lost its link in a calm world: {}", reason.summary())
                 });

@@ -15,6 +15,7 @@ use proto_core::{
     jose::Thumbprint,
     local::PairEvent,
     pairing,
+    secret::SecretBytes,
 };
 
 use super::{Files, Oracle, Seen, Verdicts};
@@ -170,7 +171,7 @@ impl<N: Noise + 'static> Oracle<N> for Pairings {
             Seen::Platform { request, answer, again: false } => self.minted(at, request, answer, verdicts),
             Seen::Pairing { host, event, disk } => self.said(at, *host, event, disk, verdicts),
             Seen::Approved { code, counts: true } => *self.approved.entry((*code).into()).or_default() += 1,
-            Seen::Durable { host, file, contents } => self.stored(*host, file, contents.map(|bytes| bytes.expose())),
+            Seen::Durable { host, file, contents } => self.stored(*host, file, contents.map(SecretBytes::expose)),
             Seen::CodeSaved { host, clock } => {
                 self.attempts.entry(*host).or_default().expires_at = Some(clock.after(LIFETIME));
             }

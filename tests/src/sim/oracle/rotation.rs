@@ -19,12 +19,17 @@ use proto_core::{
 use super::{Oracle, Seen, Verdicts};
 use crate::sim::{Sim, net::End};
 
+/// Renewals in any minute in which the clock was not set.
+const A_MINUTE: usize = 4;
+
 /// The oracle.
 #[derive(Debug, Default)]
 pub(super) struct Rotations {
     homes: BTreeMap<usize, Home>,
     /// Attempts that brought nothing yet, by the machine's clock.
     attempts: BTreeMap<(usize, BindingId), VecDeque<Instant>>,
+    /// The renewals of the last minute.
+    renewals: BTreeMap<(usize, BindingId), VecDeque<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +64,19 @@ impl Rotations {
         home.records = config.bindings.into_iter().map(|record| (record.id(), record)).collect();
     }
 
+    fn renewed(&mut self, at: Instant, host: usize, id: &BindingId, verdicts: &mut Verdicts) {
+        self.attempts.remove(&(host, id.clone()));
+        let renewals = self.renewals.entry((host, id.clone())).or_default();
+        renewals.push_back(at);
+        while renewals.front().is_some_and(|first| at.since(*first) >= Duration::from_mins(1)) {
+            renewals.pop_front();
+        }
+        let count = renewals.len();
+        verdicts.demand(count <= A_MINUTE, at, "ROT-3", || {
+            format!("laptop-{host} renewed its credential for {} {count} times within a minute", id.org)
+        });
+    }
+
     fn asked(&mut self, at: Instant, host: usize, id: &BindingId, clock: Instant, verdicts: &mut Verdicts) {
         let attempts = self.attempts.entry((host, id.clone())).or_default();
         attempts.push_back(clock);
@@ -91,9 +109,9 @@ impl<N: Noise + 'static> Oracle<N> for Rotations {
             Seen::Asked { end: End::Host(host, _, Ask::Bridge(id, _, uplink::Ask::Rotation(_))), clock, .. } => {
                 self.asked(at, *host, id, *clock, verdicts);
             }
-            Seen::Logged { host, event: Event::Renewed(id) } => drop(self.attempts.remove(&(*host, id.clone()))),
+            Seen::Logged { host, event: Event::Renewed(id) } => self.renewed(at, *host, id, verdicts),
             Seen::Logged { host, event: Event::Paired(org) } => {
-                self.attempts.retain(|(of, id), _| of != host || id.org != org.id)
+                self.attempts.retain(|(of, id), _| of != host || id.org != org.id);
             }
             Seen::Dials { host, binding } => {
                 let home = self.homes.entry(*host).or_default();
@@ -102,7 +120,11 @@ impl<N: Noise + 'static> Oracle<N> for Rotations {
                     format!("laptop-{host} connects to {} with what is not durable", binding.org)
                 });
             }
-            Seen::Died { host } => self.attempts.retain(|(of, _), _| of != host),
+            Seen::Died { host } => {
+                self.attempts.retain(|(of, _), _| of != host);
+                self.renewals.retain(|(of, _), _| of != host);
+            }
+            Seen::Hurried { host } => self.renewals.retain(|(of, _), _| of != host),
             Seen::Damaged { host } => self.homes.entry(*host).or_default().is_damaged = true,
             Seen::Wiped { host } => drop(self.homes.insert(*host, Home { is_damaged: true, ..Home::default() })),
             _ => {}

