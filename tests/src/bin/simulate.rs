@@ -95,7 +95,9 @@ fn many(seeds: Range<u64>, recipe: &Recipe) -> ExitCode {
     let reports: Vec<_> = seeds.map(|seed| Recipe { seed, ..recipe.clone() }).map(|recipe| row(&run(&recipe))).collect();
     let took = began.elapsed();
     let mut tally = Tally::default();
-    reports.iter().for_each(|report| tally.add(&report.tally));
+    for report in &reports {
+        tally.add(&report.tally);
+    }
     println!("\nfaults that hit something:\n{tally}");
     sum_up(&reports, took);
     let failed: Vec<_> = reports.iter().filter(|report| !report.is_clean()).collect();

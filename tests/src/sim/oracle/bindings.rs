@@ -32,7 +32,7 @@ struct Home {
     /// Bindings of which the daemon said that nothing is left.
     gone: BTreeSet<BindingId>,
     /// Sessions whose commands are there and are not delivered.
-    running: BTreeSet<SessionId>,
+    running: BTreeMap<SessionId, BindingId>,
     known: BTreeSet<SessionId>,
     is_damaged: bool,
     /// A newer program wrote a member that must stay.
@@ -85,7 +85,7 @@ impl Lives {
         let has_successor = home.records.keys().any(|other| other.org == id.org);
         let has_cause = is_ended || has_successor || old.state == BindingState::Draining || home.is_damaged;
         verdicts.demand(has_cause, at, "BIND-6", || format!("laptop-{host} deleted its binding with {} for no reason", id.org));
-        let runs = home.pins.iter().any(|(session, pin)| pin == id && home.running.contains(session));
+        let runs = home.running.values().any(|pin| pin == id);
         verdicts.demand(!runs || is_ended || home.is_damaged, at, "BIND-3", || {
             format!("laptop-{host} let go of its binding with {} while a session runs", id.org)
         });
@@ -107,7 +107,10 @@ impl Lives {
         verdicts.demand(!is_new || is_active || home.is_damaged, at, "BIND-3", || {
             format!("laptop-{host}: a new session for {org}, with which it has no active binding")
         });
-        home.running.insert(session);
+        // Its pin was durable before it was told where to stream.
+        if let Some(pin) = home.pins.get(&session) {
+            home.running.insert(session, pin.clone());
+        }
     }
 
     fn spoke(&self, at: Instant, host: usize, id: &BindingId, verdicts: &mut Verdicts) {

@@ -34,6 +34,8 @@ pub(super) struct Pairings {
     /// Machines that have an active binding.
     bound: BTreeSet<usize>,
     damaged: BTreeSet<usize>,
+    /// The life of the daemon that asked last: what comes for an earlier one reaches nobody.
+    lives: BTreeMap<usize, u32>,
     /// The identities of all codes.
     identities: BTreeSet<Thumbprint>,
     /// Codes whose approval counted.
@@ -131,7 +133,10 @@ impl Pairings {
             PairEvent::Failed { reason } => {
                 let may_end = attempt.code.is_none() || attempt.expires_at.is_none() || may_end(*reason);
                 verdicts.demand(may_end, at, "PAIR-4", || format!("laptop-{host}: {reason:?} has ended a pairing"));
-                *attempt = Attempt::default();
+                // A file that could not be removed is taken up again at the next start.
+                if !disk.contains_key(&StateFile::PendingPairing) {
+                    *attempt = Attempt::default();
+                }
             }
             PairEvent::Trouble { .. } => {}
         }
@@ -164,10 +169,13 @@ const fn may_end(reason: Reason) -> bool {
 impl<N: Noise + 'static> Oracle<N> for Pairings {
     fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
         match seen {
-            Seen::Asked { end: End::Host(host, _, Ask::Pairing(_, ask)), request, clock } => {
+            Seen::Asked { end: End::Host(host, life, Ask::Pairing(_, ask)), request, clock } => {
+                self.lives.insert(*host, *life);
                 self.asked(at, *host, (*ask, request, *clock), verdicts);
             }
-            Seen::Came { end: End::Host(host, _, Ask::Pairing(_, ask)), outcome } => self.came(*host, *ask, outcome),
+            Seen::Came { end: End::Host(host, life, Ask::Pairing(_, ask)), outcome } if self.lives.get(host) == Some(life) => {
+                self.came(*host, *ask, outcome);
+            }
             Seen::Platform { request, answer, again: false } => self.minted(at, request, answer, verdicts),
             Seen::Pairing { host, event, disk } => self.said(at, *host, event, disk, verdicts),
             Seen::Approved { code, counts: true } => *self.approved.entry((*code).into()).or_default() += 1,
@@ -176,6 +184,7 @@ impl<N: Noise + 'static> Oracle<N> for Pairings {
                 self.attempts.entry(*host).or_default().expires_at = Some(clock.after(LIFETIME));
             }
             Seen::Died { host } => {
+                self.lives.remove(host);
                 let attempt = self.attempts.entry(*host).or_default();
                 (attempt.polls_in_flight, attempt.asked_at, attempt.expires_at) = (0, None, None);
                 attempt.interval = INTERVAL;

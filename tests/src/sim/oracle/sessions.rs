@@ -1,8 +1,9 @@
 //! ISO-6, ISO-7, SES-1 to SES-3: where sessions go, and whether they arrive whole.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
 };
 
 use proto_core::{
@@ -23,14 +24,17 @@ use proto_core::{
 use super::{Oracle, Seen, Verdicts};
 use crate::sim::Sim;
 
+/// A session whose directory was looked at before the grant went may still start so much later: its pin is being written.
+const STARTING: Duration = Duration::from_secs(1);
+
 /// The oracle.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     known: BTreeMap<SessionId, Known>,
     /// What each command said, as digests in order.
     said: BTreeMap<u64, Vec<u64>>,
-    /// The directories of each machine's ledger, and those that were in it once.
-    granted: BTreeSet<(usize, String, OrgId)>,
+    /// What stands in each machine's ledger, and until when something stood there that does not any more.
+    granted: BTreeMap<(usize, String, OrgId), Option<Instant>>,
     /// How much each viewer has shown.
     shown: BTreeMap<(usize, SessionId), usize>,
     /// Delivered, and not compared with the store yet.
@@ -53,18 +57,21 @@ impl Sessions {
             return verdicts
                 .demand(stays, at, "ISO-7", || format!("laptop-{host}: a session moved from {} to {}", known.org, org.id));
         }
-        let is_granted = self.granted.contains(&(host, place.into(), org.id.clone()));
+        let grant = self.granted.get(&(host, place.into(), org.id.clone()));
+        let is_granted = grant.is_some_and(|ended| ended.is_none_or(|ended| at.since(ended) <= STARTING));
         verdicts.demand(is_granted, at, "ISO-6", || format!("laptop-{host}: {place} streams to {} without a grant", org.id));
         let known = Known { org: org.id.clone(), command, secret: secret.clone(), cipher: *cipher };
         self.known.insert(*session, known);
     }
 
-    fn ledger(&mut self, host: usize, bytes: &[u8]) {
+    fn ledger(&mut self, at: Instant, host: usize, bytes: &[u8]) {
         let Ok(grants) = Grants::parse(bytes) else { return };
-        self.granted.retain(|(of, ..)| *of != host);
-        self.granted.extend(
-            grants.directories.into_iter().filter_map(|(path, grant)| Some((host, path, grant.org_id.as_str().parse().ok()?))),
-        );
+        let its = self.granted.iter_mut().filter(|((of, ..), _)| *of == host);
+        its.for_each(|(_, ended)| *ended = ended.or(Some(at)));
+        self.granted.extend(grants.directories.into_iter().filter_map(|(path, grant)| {
+            let org = grant.org_id.as_str().parse().ok()?;
+            Some(((host, path, org), None))
+        }));
     }
 
     fn frame(&self, at: Instant, org: Option<&OrgId>, frame: &Frame, verdicts: &mut Verdicts) {
@@ -130,10 +137,12 @@ impl<N: Noise + 'static> Oracle<N> for Sessions {
                 self.attached(at, *host, *command, directory, attached, verdicts);
             }
             Seen::Said { command, content } => self.said.entry(*command).or_default().push(digest(content)),
-            Seen::Durable { host, file: StateFile::Grants, contents: Some(contents) } => self.ledger(*host, contents.expose()),
+            Seen::Durable { host, file: StateFile::Grants, contents: Some(contents) } => {
+                self.ledger(at, *host, contents.expose());
+            }
             Seen::Booted { host, disk } => {
                 if let Some(contents) = disk.get(&StateFile::Grants) {
-                    self.ledger(*host, contents.expose());
+                    self.ledger(at, *host, contents.expose());
                 }
             }
             Seen::Frame { device, frame } => self.frame(at, device.map(|device| &device.org), frame, verdicts),
