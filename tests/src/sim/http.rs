@@ -21,6 +21,7 @@ use super::{
     plan::Place,
     step::Event,
 };
+use crate::world::API;
 
 /// A request under way.
 #[derive(Debug)]
@@ -68,6 +69,10 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn outcome(&mut self, end: &End, request: &HttpRequest, again: bool) -> Result<HttpAnswer, NetFault> {
         let (party, place) = (end.party(), Place::Platform);
+        // A bit of a file has changed, and now the platform is said to be elsewhere.
+        if !request.url.starts_with(&format!("{API}/")) {
+            return Err(NetFault::Dns);
+        }
         if let Some(answer) = self.interference(party, place, request) {
             return Ok(answer);
         }

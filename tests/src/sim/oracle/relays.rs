@@ -19,8 +19,9 @@ use crate::sim::{Sim, host::unix, net::End};
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 /// A decision and a handshake may take so many seconds.
 const DECISION: u64 = 20;
-/// Fetches of the key set by one relay in any minute: one every ten seconds, and those after a start.
-const FETCHES_MAX: usize = 10;
+/// Fetches of the key set by one relay in any minute: one every ten seconds; more often, with growing waits, only while a
+/// process that has just started holds no keys at all.
+const FETCHES_MAX: usize = 16;
 
 /// The oracle.
 #[derive(Debug, Default)]
