@@ -37,7 +37,7 @@ impl<N: Noise + 'static> Sim<N> {
                 self.story.host(
                     self.now,
                     host,
-                    &format!("vpd pair ({mode:?}), to be {decision:?} for {}", self.slug(&self.orgs[org])),
+                    &format!("vpd pair ({mode:?}) with {}; in the browser: {decision:?}", self.slug(&self.orgs[org])),
                 );
                 self.ask(host, Request::Pair(PairRequest { mode, org: None }, entropy));
             }

@@ -54,7 +54,15 @@ impl Story {
             Place::Platform => "the platform".into(),
             Place::Relay(relay) => format!("relay-{relay}"),
         };
-        self.tell(at, "FAULT".into(), &format!("{fault}: laptop-{host}, towards {towards}, for {}", clock(lasts)));
+        let at_whom = match fault {
+            Fault::RelayKill | Fault::RelayStall | Fault::Skew | Fault::AcceptThenClose | Fault::LyingRelay | Fault::Replay => {
+                " at a relay".into()
+            }
+            Fault::ServerError | Fault::JwksOutage | Fault::KeyRotation | Fault::RevocationRace => " at the platform".into(),
+            _ if fault <= Fault::CaptiveHtml => format!(" near laptop-{host}, towards {towards}"),
+            _ => format!(" at laptop-{host}"),
+        };
+        self.tell(at, "FAULT".into(), &format!("{fault}{at_whom}, up to {}", clock(lasts)));
     }
 }
 
