@@ -152,13 +152,13 @@ impl Bindings {
 
     /// Forgets the bindings of which nothing is on disk any more.
     fn announce_gone(&mut self) {
-        let is_leaving = |(_, binding): &(&BindingId, &Box<Binding>)| matches!(binding.phase, Phase::Leaving);
-        let is_gone = |(_, binding): &(&BindingId, &Box<Binding>)| {
+        let is_leaving = |(_, binding): &(&BindingId, &Binding)| matches!(binding.phase, Phase::Leaving);
+        let is_gone = |(_, binding): &(&BindingId, &Binding)| {
             let is_listed = self.durable.bindings.iter().any(|record| record.identity == binding.record.identity);
             let has_key = binding.record.identity_file().is_some_and(|file| self.keys.contains(&file));
             !is_listed && !has_key
         };
-        let gone: Vec<_> = self.by_id.iter().filter(is_leaving).filter(is_gone).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<_> = self.iter().filter(is_leaving).filter(is_gone).map(|(id, _)| id.clone()).collect();
         for id in gone {
             self.by_id.remove(&id);
             self.outbox.push(Output::Gone(id));
