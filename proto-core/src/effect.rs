@@ -1,4 +1,4 @@
-//! What a machine asks an adapter to do, and what the adapter tells it: the small closed vocabulary of DESIGN section 5.
+//! What a machine asks an adapter to do, and what the adapter tells it: a small closed vocabulary.
 //!
 //! `I` is whatever the machine wants to get back with the answer; an adapter only carries it. A parent machine wraps its
 //! children's `I` into its own with [`Effect::map_id`], so nobody keeps a table of who asked what.

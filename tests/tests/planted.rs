@@ -12,8 +12,19 @@ use std::{
 const AT_LEAST: usize = 40;
 
 /// Ways in which a bug is caught.
-const TECHNIQUES: &[&str] =
-    &["explorer", "model", "law", "world", "simulation", "fuzz corpus", "vector", "unit", "conformance", "whole program", "compiler"];
+const TECHNIQUES: &[&str] = &[
+    "explorer",
+    "model",
+    "law",
+    "world",
+    "simulation",
+    "fuzz corpus",
+    "vector",
+    "unit",
+    "conformance",
+    "whole program",
+    "compiler",
+];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -1,5 +1,5 @@
 //! The core stays pure: nothing below it, and nothing in it, can open a socket, read a clock, draw a random number or depend
-//! on the order of a hash map (DESIGN section 2; no requirement of the pages, a promise of this house).
+//! on the order of a hash map. No requirement of the pages: a promise of this house.
 
 use std::{
     collections::BTreeSet,

@@ -170,9 +170,12 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn revoke_targets(&mut self, targets: Vec<GivenId>) {
         for id in targets {
             let Some(target) = self.platform.targets.get_mut(&id) else { continue };
-            target.revoked = true;
+            // It may have been paired again since it was revoked last.
+            let is_news = !std::mem::replace(&mut target.revoked, true);
             let org = target.org.clone();
-            self.court.see(self.now, &Seen::Revoked { target: &id });
+            if is_news {
+                self.court.see(self.now, &Seen::Revoked { target: &id });
+            }
             self.spread(&org, &Revoked::Target(id));
         }
     }

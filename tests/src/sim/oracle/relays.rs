@@ -64,7 +64,7 @@ fn judge_entry(at: Instant, device: &Device, is_attacker: bool, verdicts: &mut V
 impl<N: Noise + 'static> Oracle<N> for Relays {
     fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
         match seen {
-            Seen::Revoked { target } => drop(self.revoked.entry((*target).clone()).or_insert(at)),
+            Seen::Revoked { target } => drop(self.revoked.insert((*target).clone(), at)),
             Seen::Deleted { org } => drop(self.deleted.entry((*org).clone()).or_insert(at)),
             Seen::Asked { end: End::Keys(station, _), .. } => {
                 let fetches = self.fetches.entry(*station).or_default();
