@@ -51,7 +51,7 @@ enum Step {
 static DEVICE: LazyLock<StaticKeys> = LazyLock::new(|| StaticKeys::from_private(Secret::new([1; 32])));
 static RELAY: LazyLock<StaticKeys> = LazyLock::new(|| StaticKeys::from_private(Secret::new([2; 32])));
 
-/// See the [page](self).
+/// Both sides of one, and what comes in between.
 pub fn handshake(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok((suite, has_psk)) = data.arbitrary::<(u8, bool)>() else { return };

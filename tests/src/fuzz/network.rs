@@ -59,7 +59,7 @@ enum Step {
     Kill,
 }
 
-/// See the [page](self).
+/// One life of the daemon and the relays, by these steps.
 pub fn network(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok(steps) = data.arbitrary_iter::<Step>() else { return };

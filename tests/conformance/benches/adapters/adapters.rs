@@ -22,9 +22,9 @@ pub(crate) trait Adapter {
 /// Which adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// On as many threads as there are processors, as the daemon runs it.
+    /// On as many threads as there are processors, as `vpd run` has it.
     Tokio,
-    /// The same adapter on one thread: what the others cost it.
+    /// The same adapter on one thread, as the daemon has it.
     TokioAlone,
     AsyncStd,
     SuperLoop,

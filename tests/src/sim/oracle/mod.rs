@@ -1,6 +1,6 @@
 //! What must hold, judged from outside: each oracle sees what happens and looks at what stands in disks, relays and reports.
 //!
-//! [`Oracle::see`] is called at everything that happens, [`Oracle::inspect`] every so many steps. An oracle knows nothing of how
+//! `Oracle::see` is called at everything that happens, `Oracle::inspect` every so many steps. An oracle knows nothing of how
 //! the machines work; it keeps its own small picture of what they said and compares.
 
 mod bindings;
