@@ -6,11 +6,15 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use proto_core::effect::NetFault;
 
-use crate::{ATTEMPT_DELAY, Runtime, Target, connect_fault};
+use crate::{Runtime, Target, connect_fault};
+
+/// How long an address of a name gets before the next one is tried beside it (RFC 8305 section 8, "Connection Attempt Delay").
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the first address of `target` that answers. Bounded in time by the caller.
 pub(crate) async fn dial<R: Runtime>(target: &Target) -> Result<R::Tcp, NetFault> {

@@ -30,6 +30,9 @@ pub trait ByteStream {
 /// How much is read at a time, into memory that all connections of a thread share: an idle one holds none.
 const SCRATCH: usize = 64 * 1024;
 
+/// After so many reads and writes without an event it is others' turn.
+const TURNS: usize = 64;
+
 /// How many slices are written at a time.
 const SLICES: usize = 128;
 
@@ -74,7 +77,7 @@ impl<S: ByteStream, T: Transducer> Driven<S, T> {
 
     /// [`Driven::next`] for hand-written futures.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<T::Event> {
-        loop {
+        for _ in 0..TURNS {
             if let Some(event) = self.transducer.poll_event() {
                 return Poll::Ready(event);
             }
@@ -83,6 +86,8 @@ impl<S: ByteStream, T: Transducer> Driven<S, T> {
                 ready!(self.poll_read(cx));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// For a caller who has no room for an event: writes for as long as it is waited for.
@@ -163,6 +168,11 @@ impl<S: ByteStream, T: MessageSocket> Driven<S, T> {
         mut lingered: impl FnMut(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<Happening<()>> {
         loop {
+            // Before anything is read: a peer that talks on does not put the end off.
+            let is_closing = self.transducer.is_closing();
+            if is_closing && lingered(cx).is_ready() {
+                self.transducer.fail(NetFault::TimedOut);
+            }
             match self.poll_next(cx) {
                 Poll::Ready(happening) => {
                     if matches!(happening, Happening::Closed(..)) {
@@ -170,10 +180,7 @@ impl<S: ByteStream, T: MessageSocket> Driven<S, T> {
                     }
                     return Poll::Ready(happening);
                 }
-                Poll::Pending if self.transducer.is_closing() => {
-                    ready!(lingered(cx));
-                    self.transducer.fail(NetFault::TimedOut);
-                }
+                Poll::Pending if !is_closing && self.transducer.is_closing() => {} // The end has just begun, and its timer with it.
                 Poll::Pending => return Poll::Pending,
             }
         }

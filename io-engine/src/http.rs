@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{Target, Transducer};
 
-/// The most that an answer's status line and headers may take.
+/// The most that an answer's status line and headers may take, and the most that all interim answers before it may.
 const HEAD_MAX: usize = 64 * 1024;
 
 /// Room for the request line and the headers that are added to the caller's.
@@ -38,6 +38,8 @@ pub struct HttpCall {
     request: Zeroizing<Vec<u8>>,
     done: usize,
     received: Zeroizing<Vec<u8>>,
+    /// What interim answers took.
+    interim: usize,
     max_answer: usize,
     stage: Stage,
 }
@@ -60,6 +62,7 @@ impl HttpCall {
             request: request_bytes,
             done: 0,
             received: Zeroizing::default(),
+            interim: 0,
             max_answer: request.max_answer,
             stage: Stage::Head(call),
         };
@@ -88,7 +91,13 @@ impl HttpCall {
                 Some(response) => break response,
                 None if used == 0 && self.received.len() > HEAD_MAX => return Err(NetFault::TooLarge),
                 None if used == 0 => return Ok(Stage::Head(call)),
-                None => {} // An interim answer (1xx): the real one follows.
+                // An interim answer (1xx): the real one follows.
+                None => {
+                    self.interim += used;
+                    if self.interim > HEAD_MAX {
+                        return Err(NetFault::TooLarge);
+                    }
+                }
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -55,7 +55,7 @@ pub use primitives::{AwsLc, aes_in_hardware};
 pub use roots::Roots;
 pub use runtime::Runtime;
 pub use socket::Socket;
-pub use target::{ATTEMPT_DELAY, Target, connect_fault};
+pub use target::{Target, connect_fault};
 pub use tls::{ServerKey, Tls, TlsSetupError, Trust};
 pub use transducer::{MessageSocket, Transducer};
 pub use websocket::{LINGER, UpgradeRefused, WebSocket, WebSocketClient, answer_upgrade};

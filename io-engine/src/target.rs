@@ -1,12 +1,9 @@
 //! Where a URL leads.
 
-use std::{io, time::Duration};
+use std::io;
 
 use proto_core::effect::NetFault;
 use url::{Host, Url};
-
-/// How long an address of a name gets before the next one is tried beside it (RFC 8305 section 8, "Connection Attempt Delay").
-pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The endpoint of an absolute `http`, `https`, `ws` or `wss` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -57,7 +57,10 @@ fn fault(text: &str, known: &BTreeSet<String>) -> Option<String> {
         return Some("one of the three lines is missing".into());
     };
     // Beside the invariants there are laws of the machine contract, L1 to L10, and decisions, D1 to D14.
-    let is_known = |id: &str| known.contains(id) || id.strip_prefix(['L', 'D']).is_some_and(|n| n.parse::<u8>().is_ok());
+    let is_numbered = |id: &str, prefix, most: u8| {
+        id.strip_prefix(prefix).and_then(|n| n.parse().ok()).is_some_and(|n| (1..=most).contains(&n))
+    };
+    let is_known = |id: &str| known.contains(id) || is_numbered(id, 'L', 10) || is_numbered(id, 'D', 14);
     if let Some(id) = ids.split_whitespace().find(|id| !is_known(id)) {
         return Some(format!("there is no invariant {id}"));
     }
@@ -96,4 +99,22 @@ fn every_invariant_has_a_bug_that_breaks_it() {
         texts.iter().filter_map(|text| header(text, "invariant")).flat_map(str::split_whitespace).collect();
     let bare: Vec<_> = invariants().into_iter().filter(|id| !covered.contains(id.as_str())).collect();
     assert!(bare.is_empty(), "no planted bug for {bare:?}");
+}
+
+/// `docs/VERIFICATION.md` shows what came of these very patches, and none of the bugs survived.
+#[test]
+fn the_table_is_of_these_patches() {
+    let page = fs::read_to_string(workspace().join("docs/VERIFICATION.md")).expect("the page");
+    let table = page.split_once("<!-- planted: begin -->").and_then(|(_, rest)| rest.split_once("<!-- planted: end -->"));
+    let rows = table.expect("the table").0.lines().filter_map(|line| line.strip_prefix("| ")).skip(1);
+    let shown: Vec<_> =
+        rows.filter_map(|row| row.strip_suffix(" s |")?.rsplit_once(" | ")).map(|(row, _)| row.to_owned()).collect();
+    let rows_of = |path: PathBuf| {
+        let text = fs::read_to_string(path).expect("text");
+        let [bug, breaks, caught_by] = ["bug", "invariant", "caught-by"].map(|field| header(&text, field).unwrap_or_default());
+        format!("{bug} | {breaks} | {}", caught_by.split_once(" | ").unwrap_or_default().0)
+    };
+    let expected: Vec<_> = patches().into_iter().map(rows_of).collect();
+    assert_eq!(shown, expected, "tests/planted/run writes it anew");
+    assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), expected.len(), "a bug stands there twice");
 }

@@ -159,7 +159,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     fn wire<T: Transducer>(&self, target: &Target, protocol: T, timeout: Duration) -> Result<Wire<T>, NetFault> {
         let limit = Some(self.now().after(timeout));
         let connection = Connection::to(target, protocol, &self.roots)?;
-        let stream = dial(target, timeout)?;
+        let stream = dial(target, std::time::Instant::now() + timeout)?;
         Ok(Wire { stream, connection, limit, reads: true, blocked: false })
     }
 
@@ -195,6 +195,7 @@ impl<T: Transducer> Wire<T> {
             return false;
         }
         match self.stream.write_vectored(&slices[..used]) {
+            Ok(0) => self.connection.fail(NetFault::Broken),
             Ok(count) => self.connection.transmitted(count),
             Err(error) if waits(&error) => {
                 self.blocked = true;
@@ -242,12 +243,16 @@ fn waits(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// One address after the other. Blocks.
-fn dial(target: &Target, timeout: Duration) -> Result<TcpStream, NetFault> {
+/// One address after the other, all of them until `end`. Blocks.
+fn dial(target: &Target, end: std::time::Instant) -> Result<TcpStream, NetFault> {
     let addresses = (target.host.as_str(), target.port).to_socket_addrs().map_err(|_| NetFault::Dns)?;
     let mut fault = NetFault::Dns;
     for address in addresses {
-        match TcpStream::connect_timeout(&address, timeout) {
+        let left = end.saturating_duration_since(std::time::Instant::now());
+        if left.is_zero() {
+            return Err(NetFault::TimedOut);
+        }
+        match TcpStream::connect_timeout(&address, left) {
             Ok(stream) => {
                 let ready = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
                 return ready.map(|()| stream).map_err(|_| NetFault::Refused);

@@ -38,7 +38,7 @@ use crate::{
 /// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
 pub const RETURN_WITHIN: Duration = Duration::from_mins(2);
 
-/// Between two attempts to remove the pin of a session whose binding is gone.
+/// Between two attempts to remove the pin of a session that is forgotten.
 const UNPIN_PAUSE: Duration = Duration::from_secs(10);
 
 /// The most requests and starting sessions that wait for the disk at a time.

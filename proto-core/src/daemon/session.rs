@@ -146,6 +146,11 @@ impl<N: Noise> Daemon<N> {
             self.unpin(session);
             return self.local_only(source, Some(Reason::SessionCut));
         }
+        // Others may have been pinned while the disk was at work.
+        if !self.make_room(&pin) {
+            self.unpin(session);
+            return self.local_only(source, Some(Reason::StateNotWritten));
+        }
         self.drive_bindings(binding::Input::SessionStarted { binding: pin.clone(), session });
         self.log(Event::SessionStarted(session, pin.clone()));
         self.make_known(&file);

@@ -102,6 +102,22 @@ pub fn a_flood_starves_nobody<S: Subject>() {
     [flooding, calm, server].into_iter().for_each(Peer::finish);
 }
 
+/// While one WebSocket floods with what makes no happening, a request and a timer have their turn.
+pub fn pings_starve_nobody<S: Subject>() {
+    let peer = Peer::plain(|far| {
+        far.upgrade(LIMIT).into_bytes().pour(&[0x89, 1, 7].repeat(32 * 1024));
+    });
+    let server = Peer::plain(echo);
+    let mut subject = subject::<S>();
+    open(&mut subject, &peer);
+    subject.perform(Effect::Http("request", get(server.url("http"))));
+    assert!(matches!(subject.next(None), Some(Happening::Answered("request", _))));
+    let timer = Deadline::new(subject.now().after(Duration::from_millis(5)), "timer");
+    assert_eq!(subject.next(Some(timer)), None);
+    assert_eq!(subject.abandon(), 0);
+    [peer, server].into_iter().for_each(Peer::finish);
+}
+
 /// SES-3: whoever sends faster than the machine listens has to wait. Nothing piles up in between.
 pub fn a_flood_is_held_back<S: Subject>() {
     const MESSAGES: usize = 100_000;

@@ -64,7 +64,8 @@ pub fn truncated_anywhere<S: Subject>() {
     }
 }
 
-/// What never ends is cut off, and not kept: a status line, a header, headers, the length of a chunk, a trailer.
+/// What never ends is cut off, and not kept: interim answers, a status line, a header, headers, the length of a
+/// chunk, a trailer.
 pub fn endless<S: Subject>() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let trailer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ";
@@ -74,7 +75,11 @@ pub fn endless<S: Subject>() {
     let lines: fn(&mut Far) = |far| {
         far.pour("X: y\r\n".repeat(500).as_bytes());
     };
+    let interim: fn(&mut Far) = |far| {
+        far.pour("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(150).as_bytes());
+    };
     for (start, then) in [
+        ("", interim),
         ("HTTP/1.1 200 ", one_line),
         ("HTTP/1.1 200 OK\r\nX: ", one_line),
         ("HTTP/1.1 200 OK\r\n", lines),

@@ -1,7 +1,9 @@
-//! One suite of effects that every adapter passes: implement [`Subject`], write `conformance::suite!(YourAdapter);` into a test.
+//! One suite that every adapter passes, of effects one by one, of what a process costs, and of whole journeys: implement [`Subject`],
+//! write `conformance::suite!(YourAdapter);` into a test.
 //!
-//! The other ends are threads with blocking sockets, so that no runtime is tested against itself. Nothing sleeps, and no outcome
-//! depends on how fast the machine is: a scenario only ever waits for what has to come.
+//! The other ends are threads with blocking sockets, so that no runtime is tested against itself. Nothing sleeps, and but for
+//! [`process`], which counts what a process uses, no outcome depends on how fast the machine is: a scenario only ever waits for what
+//! has to come.
 
 #![allow(clippy::missing_panics_doc, reason = "scenarios panic when an adapter does not conform")]
 
@@ -91,9 +93,9 @@ macro_rules! suite {
         });
         $crate::suite!($subject: websocket_faults {
             slow_upgrade, truncated_upgrade, endless_upgrade, frames_in_pieces, truncated_anywhere, deaf_peer, no_answer_to_a_goodbye,
-            reset_while_sending
+            talks_on_after_a_goodbye, reset_while_sending
         });
-        $crate::suite!($subject: discipline { a_flood_starves_nobody, a_flood_is_held_back, cancelled_waits_lose_nothing });
+        $crate::suite!($subject: discipline { a_flood_starves_nobody, pings_starve_nobody, a_flood_is_held_back, cancelled_waits_lose_nothing });
         $crate::suite!($subject: trace { as_in_memory, as_in_memory_however_often_it_is_woken });
         $crate::suite!($subject: alone process { idle, few_wake_ups_for_a_message, nothing_stays_behind });
         $crate::suite!($subject: on_a_small_disk disk { full });

@@ -131,6 +131,7 @@ pub fn given_up_before_it_opens<S: Subject>() {
     subject.perform(Effect::Connect("relay", to(&peer)));
     subject.perform(Effect::Close("relay", Close::Normal));
     assert_eq!(closed(&mut subject), Closed::ByUs);
+    peer.finish();
 }
 
 /// A longer message than was agreed on ends the connection, and says why.

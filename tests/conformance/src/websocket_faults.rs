@@ -165,6 +165,25 @@ pub fn no_answer_to_a_goodbye<S: Subject>() {
     }
 }
 
+/// A peer that talks on instead of answering the goodbye is let go of as well.
+pub fn talks_on_after_a_goodbye<S: Subject>() {
+    let peer = Peer::plain(|far| {
+        let (ping, message) = ([0x89, 1, 7], [0x82, 1, 7]);
+        far.upgrade(LIMIT).into_bytes().pour(&[ping, message].concat().repeat(1024));
+    });
+    let mut subject = subject::<S>();
+    open(&mut subject, &peer);
+    subject.perform(Effect::Close("relay", Close::Normal));
+    let end = loop {
+        match next(&mut subject) {
+            Happening::Received("relay", _) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(end, Happening::Closed("relay", Closed::ByUs));
+    peer.finish();
+}
+
 /// A reset while there is much to be sent.
 pub fn reset_while_sending<S: Subject>() {
     let (opener, gate) = gate();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto_core::{Reason, api::PairingMode, daemon::Answer, effect::StateFile};
+use proto_core::{Reason, api::PairingMode, bridge, daemon::Answer, effect::StateFile};
 
 use crate::{bound, stored};
 
@@ -91,4 +91,20 @@ fn no_order_of_comings_and_goings_stalls_a_session() {
         assert!(world.laptop.runs[run].is_delivered(), "seed {seed}: {:?}", world.laptop.daemon().report());
         assert_eq!(stored(&world, run), world.laptop.runs[run].shown, "seed {seed}");
     }
+}
+
+/// Sessions that are being pinned take their place at once: however many start together, no more stream than a binding may have.
+#[test]
+fn sessions_that_start_together_do_not_exceed_the_limit() {
+    let mut world = bound(&["acme"]);
+    for _ in 0..5 {
+        for _ in 0..1000 {
+            world.begin_run("/work/acme");
+        }
+        world.settle();
+    }
+    let (streaming, refused): (Vec<_>, Vec<_>) = world.laptop.runs.iter().partition(|run| run.cut.is_none());
+    assert_eq!(streaming.len(), bridge::SESSIONS_MAX);
+    assert!(refused.iter().all(|run| run.cut == Some(Reason::StateNotWritten)));
+    assert_eq!(world.laptop.pins().len(), bridge::SESSIONS_MAX);
 }
