@@ -12,8 +12,9 @@ use proto_core::{
     effect::{Close, Closed, Effect, Happening, NetFault, StateFile},
     secret::SecretBytes,
 };
-use servers::{Accepted, echo, http, serve, to_the_end, websocket};
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+
+use servers::{Accepted, echo, http, serve, to_the_end, websocket};
 
 type Id = &'static str;
 

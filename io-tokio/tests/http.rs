@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use io_tokio::{Roots, request};
 use proto_core::effect::{HttpRequest, NetFault};
-use servers::{canned, http, serve, tls_echo};
 use tokio::net::TcpListener;
+
+use servers::{canned, http, serve, tls_echo};
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| at.to_le_bytes()[0]).collect()

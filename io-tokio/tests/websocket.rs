@@ -10,12 +10,13 @@ use proto_core::{
     Reason,
     effect::{Close, Closed, Connect, Happening, NetFault},
 };
-use servers::{LIMIT, app, echo, serve, to_the_end, websocket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
     net::{UnixListener, UnixStream},
     time::{Instant, timeout},
 };
+
+use servers::{LIMIT, app, echo, serve, to_the_end, websocket};
 
 /// Sends `messages`, and gives what came back in their place and how many were reported as sent.
 async fn exchange<S>(client: &mut ClientSocket<S>, messages: &[Bytes]) -> (Vec<Bytes>, usize)

@@ -21,7 +21,6 @@ use std::{sync::Arc, time::Duration};
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use material::{SESSION, START, boot, clock, epoch_secret, gate, identity, platform_key, scope, token};
 use proto_core::{
     Entropy, Jitter, Machine,
     admission::KeyAnswer,
@@ -39,6 +38,8 @@ use proto_core::{
     session::{self, Session},
     wire::{Content, Frame, Head, Preamble, RECORD_CONTENT_MAX, Record, Role, Suite},
 };
+
+use material::{SESSION, START, boot, clock, epoch_secret, gate, identity, platform_key, scope, token};
 
 type Real = Snow<PureRust>;
 

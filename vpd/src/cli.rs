@@ -4,7 +4,6 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::styling, error::ErrorKind};
-
 use proto_core::SessionId;
 
 use crate::command::explain::{self, Subject};

@@ -8,8 +8,9 @@ use std::{
     process::Stdio,
 };
 
-use program::{Home, VPD};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+
+use program::{Home, VPD};
 
 /// What a script shows on a terminal of 100 by 30, and its exit code; `typed` is typed once `prompt` has appeared.
 fn on_a_terminal(program: &str, arguments: &[&str], prompt: &str, typed: &str) -> (Vec<u8>, i32) {

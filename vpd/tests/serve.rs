@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-use program::Home;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use program::Home;
 
 /// A server that says nothing for so long never will.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,12 +4,13 @@ mod adapter;
 
 use std::time::Duration;
 
-use adapter::SuperLoop;
 use io_engine::Roots;
 use proto_core::{
     Deadline,
     effect::{Effect, Happening, HttpRequest, Method},
 };
+
+use adapter::SuperLoop;
 
 fn main() {
     let Some(url) = std::env::args().nth(1) else { return eprintln!("usage: super_loop URL") };

@@ -3,8 +3,6 @@ mod bench;
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
-use bench::{Bench, NOW, Platform, S, claims, token};
-
 use super::*;
 use crate::{
     admission::KeyAnswer,
@@ -13,6 +11,7 @@ use crate::{
     secret::{Secret, SecretText},
     wire::{Frame, Head, Outcome, Role, Suite},
 };
+use bench::{Bench, NOW, Platform, S, claims, token};
 
 const SECOND: Duration = Duration::from_secs(1);
 

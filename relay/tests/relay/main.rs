@@ -8,8 +8,6 @@ mod streaming;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use device::Device;
-use platform::{INTERNAL_KEY, Platform};
 use proto_core::{
     effect::{HttpAnswer, HttpRequest, Method},
     key::StaticKey,
@@ -19,6 +17,9 @@ use proto_core::{
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use viewport_relay::{Config, Options, Relay};
+
+use device::Device;
+use platform::{INTERNAL_KEY, Platform};
 
 pub(crate) const ADMIN_TOKEN: &str = "admin token of the tests";
 

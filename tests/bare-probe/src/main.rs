@@ -11,8 +11,9 @@ mod stack;
 use core::{arch::asm, fmt::Write, ptr};
 
 use bare_probe::{HEAP, self_test};
-use debugger::Debugger;
 use self_test::memory;
+
+use debugger::Debugger;
 
 /// What a Cortex-M reads first (ARMv7-M, B1.5.3).
 #[repr(C)]

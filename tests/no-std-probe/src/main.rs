@@ -9,8 +9,9 @@ mod console;
 
 use core::fmt::Write;
 
-use console::Console;
 use self_test::{CHECKS, Wrong, arena::Arena, memory};
+
+use console::Console;
 
 /// Enough for sixteen bindings and their relays' ends.
 #[global_allocator]

@@ -2,7 +2,6 @@
 
 use alloc::{collections::BTreeMap, format, vec::Vec};
 
-use crate::{Noise, Wrong, platform, relay, relay::Relay};
 use proto_core::{
     Entropy, Instant, Jitter, Machine, OrgId, WallClock,
     api::PolicyMode,
@@ -13,6 +12,8 @@ use proto_core::{
     local::LinkState,
     secret::{Secret, SecretBytes},
 };
+
+use crate::{Noise, Wrong, platform, relay, relay::Relay};
 
 /// Whether a daemon's bindings reach their relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

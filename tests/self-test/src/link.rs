@@ -1,9 +1,8 @@
 //! A device's link to its relay, in each of the four suites: connect, handshake, frames both ways, a ping after silence. The
 //! same recording serves both sides: what the device sent, the relay is given.
 
-use core::fmt;
-
 use alloc::{collections::VecDeque, vec};
+use core::fmt;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;

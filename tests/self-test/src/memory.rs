@@ -3,13 +3,6 @@
 
 use core::fmt;
 
-use crate::{
-    Noise, Wrong,
-    arena::Arena,
-    devices::{Reach, daemon},
-    link::{IK_AES, IK_CHACHA, IKPSK2_AES, IKPSK2_CHACHA, Recorded},
-    pairing,
-};
 use proto_core::{
     admission::Admission,
     binding::Bindings,
@@ -27,6 +20,14 @@ use proto_core::{
     session::Session,
     uplink::Uplink,
     viewer::Viewer,
+};
+
+use crate::{
+    Noise, Wrong,
+    arena::Arena,
+    devices::{Reach, daemon},
+    link::{IK_AES, IK_CHACHA, IKPSK2_AES, IKPSK2_CHACHA, Recorded},
+    pairing,
 };
 
 /// Bindings over which a share is taken.

@@ -31,14 +31,13 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::{cli::RunArgs, client::Client, control::Attached, failure::Failure, home::Home};
 use attachment::Attachment;
 use child::{Ends, Running};
 use consent::Consent;
 use recorder::Recorder;
 use streamer::{Ending, Streamer};
 use terminal::{Keyboard, RawMode, Terminals};
-
-use crate::{cli::RunArgs, client::Client, control::Attached, failure::Failure, home::Home};
 
 /// The exit status of a command that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;

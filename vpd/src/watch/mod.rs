@@ -12,10 +12,9 @@ use std::io::Write as _;
 use owo_colors::OwoColorize as _;
 use proto_core::{BindingId, Reason, SessionId, code::CodeText, pairing::Shown};
 
+use crate::{cli::WatchArgs, command::status, failure::Failure, home::Home};
 use device::Device;
 use follow::{Goal, Seen};
-
-use crate::{cli::WatchArgs, command::status, failure::Failure, home::Home};
 
 /// Lists sessions, or follows one.
 pub(crate) async fn watch(home: &Home, args: &WatchArgs) -> anyhow::Result<()> {

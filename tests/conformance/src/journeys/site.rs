@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::PATIENCE;
 use browser::Browser;
 use io_engine::Roots;
 use proto_core::{
@@ -19,6 +18,8 @@ use tokio::{
 };
 use viewport_platform::{Clock, Platform};
 use viewport_relay::Relay;
+
+use crate::PATIENCE;
 
 /// The workspace that there is from the beginning.
 pub(super) const ORG: &str = "Acme";

@@ -3,13 +3,14 @@
 #[path = "../../../../io-engine/examples/super_loop/adapter.rs"]
 mod adapter;
 
-use adapter::SuperLoop;
 use conformance::{Name, Subject};
 use io_engine::{Home, Roots};
 use proto_core::{
     Deadline, Instant,
     effect::{Effect, Happening},
 };
+
+use adapter::SuperLoop;
 
 pub(crate) struct OnNothing<I>(SuperLoop<I>);
 

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
@@ -9,6 +8,7 @@ use proto_core::{
 };
 
 use super::world::{Fate, ISSUER, clock, fates, identity, platform_key, secret, token};
+use crate::laws::{START, Subject};
 
 pub struct Entering;
 

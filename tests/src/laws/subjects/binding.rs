@@ -1,4 +1,3 @@
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     BindingId, Reason, SessionId,
@@ -9,6 +8,7 @@ use proto_core::{
 };
 
 use super::world::{Fate, ISSUER, approval, fates, id_of, latest, parsed, reasons, recent, renewed, secret};
+use crate::laws::{START, Subject};
 
 pub struct Bound;
 

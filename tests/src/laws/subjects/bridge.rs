@@ -1,5 +1,3 @@
-use crate::fixtures::network::platform_says;
-use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -13,6 +11,8 @@ use super::{
     network::{Net, nets},
     world::{clock, clocks, identity, reasons, record, relay, relay_record, secret, uplink_settings},
 };
+use crate::fixtures::network::platform_says;
+use crate::laws::{START, Subject};
 
 pub struct Streaming;
 

@@ -1,8 +1,8 @@
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::code::{CheckId, Input, Output, PairingCode, Standing};
 
 use super::world::{latest, parsed, recent};
+use crate::laws::{START, Subject};
 
 pub struct Code;
 

@@ -1,4 +1,3 @@
-use crate::laws::Subject;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     consent::{Directory, File, Looked, Output, Place, Resolver},
@@ -6,6 +5,7 @@ use proto_core::{
 };
 
 use super::world::{UNIX, latest, parsed};
+use crate::laws::Subject;
 
 const PATHS: [&str; 4] = ["/a/b/c", "/a/b", "/a", "/"];
 

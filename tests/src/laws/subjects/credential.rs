@@ -1,4 +1,3 @@
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter,
@@ -6,6 +5,7 @@ use proto_core::{
 };
 
 use super::world::{Fate, ISSUER, clock, clocks, fates, id_of, identity, latest, recent, renewed, secret, token};
+use crate::laws::{START, Subject};
 
 pub struct Renewing;
 

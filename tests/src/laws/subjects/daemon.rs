@@ -1,5 +1,3 @@
-use crate::fixtures::durable_record;
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Jitter, Reason, WallClock,
@@ -18,6 +16,8 @@ use super::{
     device::{answered, asked, body, device_fates, frames, session},
     world::{Fate, ISSUER, clock, clocks, latest, parsed, recent, secret},
 };
+use crate::fixtures::durable_record;
+use crate::laws::{START, Subject};
 
 pub struct Whole;
 

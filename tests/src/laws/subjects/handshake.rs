@@ -1,7 +1,3 @@
-use crate::{
-    fixtures::handshake::{decided, first_message, knock, open, second_message, third_message, welcome},
-    laws::Subject,
-};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -15,6 +11,10 @@ use proto_core::{
 };
 
 use super::world::{identity, reasons, secret};
+use crate::{
+    fixtures::handshake::{decided, first_message, knock, open, second_message, third_message, welcome},
+    laws::Subject,
+};
 
 pub struct Knocking;
 

@@ -1,4 +1,3 @@
-use crate::laws::Subject;
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -9,6 +8,7 @@ use proto_core::{
 };
 
 use super::world::{latest, parsed, recent};
+use crate::laws::Subject;
 
 pub struct Routing;
 

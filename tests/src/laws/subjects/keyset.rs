@@ -1,4 +1,3 @@
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter,
@@ -7,6 +6,7 @@ use proto_core::{
 };
 
 use super::world::{Fate, fates, id_of, key_set, latest, platform_key, recent};
+use crate::laws::{START, Subject};
 
 pub struct Keys;
 

@@ -1,4 +1,3 @@
-use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -12,6 +11,7 @@ use proto_core::{
 
 use super::world::{Fate, identity, latest, relay, relay_identity, secret, socket_fates};
 use crate::fixtures::handshake::second_message;
+use crate::laws::{START, Subject};
 
 pub struct Dialling;
 

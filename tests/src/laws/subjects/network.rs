@@ -3,9 +3,8 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::effect::{Effect, Happening};
 
-use crate::fixtures::network::fitting;
-
 use super::world::{Fate, fates, id_of, recent, socket_fates};
+use crate::fixtures::network::fitting;
 
 /// What comes of one of the latest effects.
 #[derive(Clone, Debug)]

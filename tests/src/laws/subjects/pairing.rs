@@ -1,4 +1,3 @@
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Reason, WallClock,
@@ -10,6 +9,7 @@ use proto_core::{
 };
 
 use super::world::{Fate, ISSUER, approval, clock, clocks, fates, id_of, key_set, latest, reasons, recent, secret};
+use crate::laws::{START, Subject};
 
 pub struct Waiting;
 

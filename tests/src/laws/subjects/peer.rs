@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -14,9 +13,9 @@ use proto_core::{
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Suite},
 };
 
-use crate::fixtures::handshake::{first_message, third_message};
-
 use super::world::{Fate, clock, fates, id_of, identity, latest, platform_key, reasons, secret, socket_fates};
+use crate::fixtures::handshake::{first_message, third_message};
+use crate::laws::{START, Subject};
 
 const SUITE: Suite = Suite::IkPsk2ChaChaPoly;
 

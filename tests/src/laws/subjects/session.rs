@@ -1,4 +1,3 @@
-use crate::laws::{START, Subject};
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
@@ -12,6 +11,7 @@ use proto_core::{
 };
 
 use super::world::{parsed, reasons, secret};
+use crate::laws::{START, Subject};
 
 const ID: SessionId = SessionId([7; 16]);
 

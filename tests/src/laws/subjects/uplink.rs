@@ -1,5 +1,3 @@
-use crate::fixtures::network::platform_says;
-use crate::laws::{START, Subject};
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, WallClock,
@@ -14,6 +12,8 @@ use super::{
     network::{Net, nets},
     world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
 };
+use crate::fixtures::network::platform_says;
+use crate::laws::{START, Subject};
 
 pub struct Wired;
 

@@ -1,7 +1,8 @@
 //! Proofs of possession.
 
-use super::{NOW, Possession, device, encode, jws, signer, thumbprint};
 use sha2::{Digest, Sha256};
+
+use super::{NOW, Possession, device, encode, jws, signer, thumbprint};
 
 const URL: &str = "https://viewport.example/api/credentials/rotate";
 const TOKEN: &str = "a.token.of-this-device";
