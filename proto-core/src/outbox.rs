@@ -27,11 +27,6 @@ impl<T> Outbox<T> {
         self.queue.pop_front()
     }
 
-    /// Whether nothing is queued.
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// Whether the driver has been draining: a machine answers `Misuse::Full` when not.
     pub fn has_room(&self) -> bool {
         self.queue.len() < Self::LIMIT

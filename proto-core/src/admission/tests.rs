@@ -72,7 +72,9 @@ fn with_key(mut machine: Admission) -> Admission {
 /// And lets it ask the platform.
 fn validating(applicant: Applicant) -> Admission {
     let mut machine = with_key(begin(applicant));
-    assert!(matches!(&drain(&mut machine)[..], [Output::Effect(Effect::Http((), _))]));
+    let outputs = drain(&mut machine);
+    let [Output::Effect(Effect::Http((), request))] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!((request.max_answer, request.timeout.as_secs()), (16_384, 4));
     machine
 }
 

@@ -44,6 +44,32 @@ fn bindings_survive_a_restart_unchanged() {
     assert_eq!(again.machine.active(&"B".parse().unwrap()).unwrap().0, &id("B", "r2"));
 }
 
+/// Where to pair next is what config.json says, or what is the default.
+#[test]
+fn the_platform_is_that_of_the_file() {
+    assert_eq!(Laptop::new().machine.platform(), crate::files::DEFAULT_API_ENDPOINT);
+    let config = SecretBytes::new(r#"{"daemon": {"api": {"endpoint": "https://viewport.example"}}}"#);
+    let laptop = Laptop::boot([(StateFile::Config, config)].into(), []);
+    assert_eq!(laptop.machine.platform(), "https://viewport.example");
+}
+
+/// A session more than a binding may have is refused; one that it has may start again.
+#[test]
+fn sessions_of_a_binding_are_limited() {
+    let binding = id("A", "r1");
+    let mut laptop = Laptop::new();
+    laptop.pair("A", "r1", 1, New);
+    let start = |laptop: &mut Laptop, n: usize| {
+        let mut session = [0; 16];
+        session[..8].copy_from_slice(&n.to_be_bytes());
+        let input = Input::SessionStarted { binding: binding.clone(), session: SessionId(session) };
+        laptop.machine.handle_input(laptop.now, input)
+    };
+    assert!((0..MAX_SESSIONS).all(|n| start(&mut laptop, n).is_ok()));
+    assert!(start(&mut laptop, MAX_SESSIONS).is_err());
+    assert_eq!(start(&mut laptop, 0), Ok(()));
+}
+
 /// PAIR-9: the same approval again, also after a restart, is one binding.
 #[test]
 fn an_approval_that_comes_again_changes_nothing() {
@@ -115,6 +141,8 @@ fn replacing_drains_the_old_binding() {
     assert_eq!(laptop.said, [Output::Draining(old.clone()), Output::Started(new.clone()), Output::Adopted(new.clone())]);
     laptop.start_session(&old, 9);
     assert_eq!(laptop.machine.ignored(), 1, "a draining binding takes no new session");
+    laptop.start_session(&old, 9);
+    assert_eq!(laptop.machine.ignored(), 2);
     laptop.end_session(&old, 7);
 
     let mut laptop = laptop.again();

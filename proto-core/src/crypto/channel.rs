@@ -62,11 +62,6 @@ impl<N: Noise> Channel<N> {
         self.sealed >= REKEY_AFTER
     }
 
-    /// The handshake hash of the session (Noise section 11.2).
-    pub fn handshake_hash(&self) -> Option<[u8; 32]> {
-        self.noise.handshake_hash()
-    }
-
     /// Appends the WebSocket message of `frame` to `out`: [`sealed_len`] of its plaintext. After a [`Head::Rekey`] this side
     /// has rekeyed.
     ///

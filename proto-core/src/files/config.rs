@@ -216,12 +216,6 @@ impl Config {
         platforms.all(|platform| platform == Some(first)).then_some(first)
     }
 
-    /// The platform that renews the credential of `record`.
-    pub fn api_endpoint_of<'a>(&'a self, record: &'a BindingRecord) -> &'a str {
-        let own = record.api.as_ref().and_then(|api| api.endpoint.as_deref());
-        own.unwrap_or_else(|| self.api_endpoint())
-    }
-
     /// `daemon.relay.endpoint`, where there is one.
     pub fn relay_endpoint(&self) -> Option<&str> {
         self.daemon.relay.as_ref()?.endpoint.as_deref()

@@ -132,6 +132,25 @@ mod tests {
         }
     }
 
+    /// The families are what people and scripts tell reasons apart by: each has an exit code and a heading of its own.
+    #[test]
+    fn families_are_told_apart() {
+        let families = [
+            (Family::Request, 3, "Requests"),
+            (Family::Pairing, 4, "Pairing"),
+            (Family::Network, 5, "Network"),
+            (Family::Credential, 6, "JWT validation"),
+            (Family::Handshake, 7, "Noise handshake"),
+            (Family::Workspace, 8, "Workspace and keys"),
+            (Family::Limit, 9, "Limits"),
+            (Family::Local, 10, "This machine"),
+        ];
+        for (family, exit_code, title) in families {
+            assert_eq!((family.exit_code(), family.title()), (exit_code, title));
+            assert!(Reason::ALL.iter().any(|reason| reason.family() == family), "{title}");
+        }
+    }
+
     #[test]
     fn a_newer_peer_may_have_more_codes() {
         assert_eq!(serde_json::from_str::<Reason>("\"from_the_future\"").unwrap(), Reason::PeerError);

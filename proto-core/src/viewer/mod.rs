@@ -30,7 +30,6 @@ use crate::{
     jose::{Expectation, Expiry, Unverified},
     key::StaticKey,
     keyset::LookupId,
-    local::LinkState,
     uplink::{self, Settings, Uplink},
     wire::{Frame, Head, Hello, Role},
 };
@@ -94,11 +93,6 @@ impl<N: Noise> Viewer<N> {
         };
         viewer.drain();
         Ok(viewer)
-    }
-
-    /// How the link stands.
-    pub const fn link_state(&self) -> LinkState {
-        self.uplink.link_state()
     }
 
     /// Frames that made no sense or came for nobody.
