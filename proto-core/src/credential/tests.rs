@@ -184,10 +184,22 @@ fn a_lost_answer_is_asked_for_again() {
     let late = HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(renewed(&token(2, UNIX))) };
     desk.input(Input::Happening(Happening::Answered(lost, late)));
     assert_eq!((desk.machine.ignored(), desk.machine.generation()), (1, 1));
+    desk.input(Input::Stored);
+    assert_eq!(desk.machine.ignored(), 2, "nothing was to be stored");
     let now = desk.unix();
     desk.answer(200, &renewed(&token(2, now)));
     desk.input(Input::Stored);
     assert_eq!((desk.machine.generation(), desk.machine.trouble()), (2, None));
+}
+
+/// JWT-3: a credential is over in the very second of its expiry.
+#[test]
+fn a_credential_is_fresh_up_to_its_expiry() {
+    let is_fresh = |age| {
+        let desk = Desk::started(age);
+        desk.machine.is_fresh(desk.now)
+    };
+    assert_eq!([0, LIFETIME - 1, LIFETIME, LIFETIME + 1].map(is_fresh), [true, true, false, false]);
 }
 
 /// ROT-3: while nothing helps, at most 12 attempts in any hour, none after the hard expiry, which is said once.
