@@ -192,6 +192,31 @@ fn a_lost_answer_is_asked_for_again() {
     assert_eq!((desk.machine.generation(), desk.machine.trouble()), (2, None));
 }
 
+/// ROT-3: the first failure is followed by another attempt soon, which a clock that is set does not bring forward.
+#[test]
+fn a_failure_is_followed_by_a_pause() {
+    for seed in 0..20 {
+        let mut desk = Desk::with_jitter(0, seed);
+        desk.wait();
+        desk.lose();
+        let before = desk.machine.poll_timeout();
+        desk.input(Input::Clock(WallClock::new(desk.now, desk.unix())));
+        assert_eq!(desk.machine.poll_timeout(), before);
+        let pause = desk.wait();
+        assert!((BACKOFF.ceiling(1) / 2..=BACKOFF.ceiling(1)).contains(&pause), "{pause:?}");
+    }
+}
+
+/// ROT-3: a credential that has lapsed stays so under a clock by which it ended just now, and that is not said again.
+#[test]
+fn a_lapsed_credential_stays_lapsed_at_its_end() {
+    let mut desk = Desk::started(RENEWABLE);
+    assert_eq!(desk.said, [Output::Lapsed]);
+    desk.input(Input::Clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE))));
+    assert!(desk.machine.has_lapsed());
+    assert_eq!((desk.said.len(), desk.http.len()), (1, 0));
+}
+
 /// JWT-3: a credential is over in the very second of its expiry.
 #[test]
 fn a_credential_is_fresh_up_to_its_expiry() {
