@@ -71,6 +71,11 @@ impl Disk {
         }
     }
 
+    /// Whether it says to be durable what is not.
+    pub(super) fn lies(&self) -> bool {
+        matches!(self.trouble, Some((Fault::LostFsync | Fault::LostRename, _)))
+    }
+
     /// The power goes. Whether anything is lost that was said to be durable.
     pub(super) fn lose(&mut self, files: &mut Files) -> Option<Fault> {
         let fault = self.trouble.map(|(fault, _)| fault);
@@ -87,7 +92,8 @@ impl Disk {
                 None => drop(files.remove(&file)),
             }
         }
-        fault.filter(|_| changes > 0)
+        // The tear that the power went at may have come after the lie.
+        (changes > 0).then(|| fault.unwrap_or(Fault::LostFsync))
     }
 
     /// One file is read as it was before its last change.

@@ -103,8 +103,8 @@ impl<N: Noise + 'static> Sim<N> {
                 self.stations[relay].relay.commits = true;
                 self.commits_soon(relay);
             }
-            // A disk that lied, and now the power goes.
-            Fault::LostFsync | Fault::LostRename => self.power_goes(host),
+            // A disk that lied, and now the power goes; unless it was mended meanwhile.
+            Fault::LostFsync | Fault::LostRename if self.hosts[host].disk.lies() => self.power_goes(host),
             Fault::Downgrade => self.back_to_newer(host),
             Fault::TwoDaemons => self.end_copy(host),
             Fault::LyingRelay => self.stop_lying(relay),
