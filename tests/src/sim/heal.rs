@@ -34,6 +34,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// Nothing is wrong any more, except for one org's relay, if the seed says so.
     pub(super) fn heal(&mut self) {
         self.story.phase(self.now, "everything is healed");
+        self.is_healed = true;
         self.weather.clear();
         self.races = false;
         self.platform.is_up = true;

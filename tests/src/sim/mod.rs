@@ -125,6 +125,8 @@ pub struct Sim<N> {
     weather: Vec<Weather>,
     /// The next validation is followed by a revocation at once.
     races: bool,
+    /// The second phase: nothing goes wrong any more.
+    is_healed: bool,
     numbers: u64,
     dice: Dice,
     trace: Trace,
@@ -156,6 +158,7 @@ impl<N: Noise + 'static> Sim<N> {
             exchanges: BTreeMap::new(),
             weather: Vec::new(),
             races: false,
+            is_healed: false,
             numbers: 0,
             dice,
             trace: Trace::new(),

@@ -194,7 +194,7 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     pub(super) fn kill_again(&mut self, host: usize) {
-        if self.hosts[host].laptop.daemon.is_some() {
+        if self.hosts[host].laptop.daemon.is_some() && !self.is_healed {
             self.tally.count(Fault::KillInRecovery);
             self.kill(host);
         }
