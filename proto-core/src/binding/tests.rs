@@ -1,4 +1,5 @@
 mod laptop;
+mod sessions;
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
@@ -51,23 +52,6 @@ fn the_platform_is_that_of_the_file() {
     let config = SecretBytes::new(r#"{"daemon": {"api": {"endpoint": "https://viewport.example"}}}"#);
     let laptop = Laptop::boot([(StateFile::Config, config)].into(), []);
     assert_eq!(laptop.machine.platform(), "https://viewport.example");
-}
-
-/// A session more than a binding may have is refused; one that it has may start again.
-#[test]
-fn sessions_of_a_binding_are_limited() {
-    let binding = id("A", "r1");
-    let mut laptop = Laptop::new();
-    laptop.pair("A", "r1", 1, New);
-    let start = |laptop: &mut Laptop, n: usize| {
-        let mut session = [0; 16];
-        session[..8].copy_from_slice(&n.to_be_bytes());
-        let input = Input::SessionStarted { binding: binding.clone(), session: SessionId(session) };
-        laptop.machine.handle_input(laptop.now, input)
-    };
-    assert!((0..MAX_SESSIONS).all(|n| start(&mut laptop, n).is_ok()));
-    assert!(start(&mut laptop, MAX_SESSIONS).is_err());
-    assert_eq!(start(&mut laptop, 0), Ok(()));
 }
 
 /// PAIR-9: the same approval again, also after a restart, is one binding.
