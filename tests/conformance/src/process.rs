@@ -1,6 +1,6 @@
 //! What an adapter costs and leaves behind, as the operating system sees it. Each runs [alone](crate::alone::alone).
 
-use std::{fs, io::Write, sync::mpsc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, fs, io::Write, sync::mpsc, time::Duration};
 
 use io_engine::{Home, Roots};
 use proto_core::{
@@ -27,41 +27,63 @@ const IDLE: Duration = Duration::from_millis(500);
 const IDLE_WAKE_UPS: u64 = 12;
 const IDLE_BUSY: Duration = Duration::from_millis(10);
 
+/// Of so many idle times one has to be as quiet as that. Whoever polls is loud in all of them; a machine with other work is not.
+const IDLE_TIMES: usize = 20;
+
 /// How often all threads together may wake up for a message there and a message back, the other end's included.
 const WAKE_UPS_PER_ROUND: u64 = 12;
 
 /// What the threads of this process did so far.
 struct Use {
-    /// How often one of them had slept and woke up; `None` where the system does not count that.
-    wake_ups: Option<u64>,
+    /// How often each had slept and woke up; `None` where the system does not count that.
+    wake_ups: Option<BTreeMap<OsString, u64>>,
     /// How long they ran.
     busy: Duration,
 }
 
-fn used() -> Use {
-    let busy = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
-    Use { wake_ups: wake_ups(), busy }
+/// What they did in a time.
+#[derive(Debug)]
+struct Used {
+    /// By the threads that are still there.
+    wake_ups: Option<u64>,
+    busy: Duration,
 }
 
-fn wake_ups() -> Option<u64> {
+impl Use {
+    fn so_far() -> Self {
+        let busy = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
+        Self { wake_ups: wake_ups(), busy }
+    }
+
+    fn since(&self) -> Used {
+        let now = Self::so_far();
+        let wake_ups = now.wake_ups.zip(self.wake_ups.as_ref()).map(|(now, before)| {
+            let since = |(thread, count): (&OsString, &u64)| count.saturating_sub(*before.get(thread).unwrap_or(&0));
+            now.iter().map(since).sum()
+        });
+        Used { wake_ups, busy: now.busy.saturating_sub(self.busy) }
+    }
+}
+
+fn wake_ups() -> Option<BTreeMap<OsString, u64>> {
     let threads = fs::read_dir("/proc/self/task").ok()?;
     let slept = threads.flatten().filter_map(|thread| {
         let status = fs::read_to_string(thread.path().join("status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok())
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())?;
+        Some((thread.file_name(), count))
     });
-    Some(slept.sum())
+    Some(slept.collect())
 }
 
-/// Judges the wake-ups since `before`, aloud where there is nothing to judge.
-fn at_most(limit: u64, before: &Use) {
-    let now = used();
-    let _ = match now.wake_ups.zip(before.wake_ups) {
-        Some((now, before)) => {
-            assert!(now - before <= limit, "{} wake-ups, not {limit}", now - before);
-            writeln!(std::io::stderr(), "{} wake-ups of {limit}", now - before)
-        }
-        None => writeln!(std::io::stderr(), "NOT COUNTED: this system does not say how often threads wake up"),
-    };
+impl Used {
+    /// Whether threads woke up so often at most, said aloud where there is nothing to judge.
+    fn within(&self, limit: u64) -> bool {
+        let Some(wake_ups) = self.wake_ups else {
+            let _ = writeln!(std::io::stderr(), "NOT COUNTED: this system does not say how often threads wake up");
+            return true;
+        };
+        wake_ups <= limit
+    }
 }
 
 /// With nothing to do nothing runs, whatever is open: a WebSocket, a request, a half-open handshake, a store that was done.
@@ -78,11 +100,17 @@ pub fn idle<S: Subject>() {
     subject.perform(Effect::Store("file", StateFile::Config, SecretBytes::new(*b"x")));
     while wait_for(&mut subject, IDLE).is_some() {}
 
-    let before = used();
-    assert_eq!(wait_for(&mut subject, IDLE), None);
-    at_most(IDLE_WAKE_UPS, &before);
-    let busy = used().busy.saturating_sub(before.busy);
-    assert!(busy < IDLE_BUSY, "{busy:?} of work while there was none");
+    let mut loud = Vec::new();
+    loop {
+        let before = Use::so_far();
+        assert_eq!(wait_for(&mut subject, IDLE), None);
+        let used = before.since();
+        if used.within(IDLE_WAKE_UPS) && used.busy < IDLE_BUSY {
+            break;
+        }
+        loud.push(used);
+        assert!(loud.len() < IDLE_TIMES, "work while there was none, each time: {loud:?}");
+    }
     assert_eq!(subject.abandon(), 0);
     [relay, server, secure].into_iter().for_each(Peer::finish);
 }
@@ -98,7 +126,7 @@ pub fn few_wake_ups_for_a_message<S: Subject>() {
     let peer = Peer::plain(|far| drop(far.upgrade(LIMIT).echo()));
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
-    let before = used();
+    let before = Use::so_far();
     for _ in 0..ROUNDS {
         subject.perform(Effect::Send("relay", "there".into()));
         let (mut sent, mut back) = (false, false);
@@ -110,7 +138,8 @@ pub fn few_wake_ups_for_a_message<S: Subject>() {
             }
         }
     }
-    at_most(ROUNDS * WAKE_UPS_PER_ROUND, &before);
+    let used = before.since();
+    assert!(used.within(ROUNDS * WAKE_UPS_PER_ROUND), "{used:?} for {ROUNDS} messages");
     subject.shutdown();
     peer.finish();
 }
