@@ -202,8 +202,9 @@ impl<N: Noise + 'static> Sim<N> {
     /// Somebody founds the org of that number, or one in its place.
     fn found(&mut self, number: usize) -> OrgId {
         const NAMES: [&str; 6] = ["acme", "oss", "zeta", "kiwi", "lima", "nova"];
-        let generation = self.platform.orgs.len() / self.options.orgs.max(1);
         let name = NAMES[number % NAMES.len()];
+        let is_earlier = |org: &&Org| org.workspace.slug.split('-').next() == Some(name);
+        let generation = self.platform.orgs.values().filter(is_earlier).count();
         let slug = if generation == 0 { name.into() } else { format!("{name}-{generation}") };
         let mut dice = Dice::of(self.options.seed, &slug, 0);
         let id: OrgId = format!("ORG-{slug}-{:016X}", dice.next()).parse().unwrap();

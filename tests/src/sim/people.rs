@@ -95,7 +95,8 @@ impl<N: Noise + 'static> Sim<N> {
 
     /// The person sees a code, and decides about it in the browser after a while.
     pub(super) fn pairing_said(&mut self, host: usize, event: &PairEvent) {
-        self.court.see(self.now, &Seen::Pairing { host, event, disk: &self.hosts[host].laptop.disk });
+        let (disk, clock) = (&self.hosts[host].laptop.disk, self.hosts[host].clock.monotonic(self.now));
+        self.court.see(self.now, &Seen::Pairing { host, event, disk, clock });
         match event {
             PairEvent::Code(pending) => {
                 let after = self.hosts[host].intent.as_ref().map_or(Duration::from_secs(5), |intent| intent.after);
@@ -196,7 +197,9 @@ impl<N: Noise + 'static> Sim<N> {
         self.orgs[number] = self.found(number);
         for seat in 0..self.seats.len() {
             if self.seats[seat].org == number {
+                let life = self.seats[seat].life + 1;
                 self.seats[seat] = self.new_seat(number);
+                self.seats[seat].life = life;
                 self.drain_seat(seat);
                 self.schedule(Party::Seat(seat));
             }

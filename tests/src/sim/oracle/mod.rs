@@ -43,7 +43,7 @@ pub(super) enum Seen<'a> {
     /// It answers.
     Answered { host: usize, answer: &'a Result<Answer, Reason> },
     /// It tells those who wait for a pairing.
-    Pairing { host: usize, event: &'a PairEvent, disk: &'a Files },
+    Pairing { host: usize, event: &'a PairEvent, disk: &'a Files, clock: Instant },
     /// It logs.
     Logged { host: usize, event: &'a daemon::Event },
     /// Its link came up, at a relay with this key.

@@ -113,7 +113,7 @@ impl Pairings {
         verdicts.demand(is_new, at, "PAIR-6", || format!("the identity of code {} has another code", minted.code));
     }
 
-    fn said(&mut self, at: Instant, host: usize, event: &PairEvent, disk: &Files, verdicts: &mut Verdicts) {
+    fn said(&mut self, at: Instant, host: usize, (event, disk, clock): (&PairEvent, &Files, Instant), verdicts: &mut Verdicts) {
         let attempt = self.attempts.entry(host).or_default();
         match event {
             PairEvent::Code(shown) => {
@@ -131,7 +131,8 @@ impl Pairings {
                 attempt.said_paired = true;
             }
             PairEvent::Failed { reason } => {
-                let may_end = attempt.code.is_none() || attempt.expires_at.is_none() || may_end(*reason);
+                let is_over = attempt.expires_at.is_none_or(|expires_at| clock >= expires_at);
+                let may_end = attempt.code.is_none() || is_over || may_end(*reason);
                 verdicts.demand(may_end, at, "PAIR-4", || format!("laptop-{host}: {reason:?} has ended a pairing"));
                 // A file that could not be removed is taken up again at the next start.
                 if !disk.contains_key(&StateFile::PendingPairing) {
@@ -177,7 +178,7 @@ impl<N: Noise + 'static> Oracle<N> for Pairings {
                 self.came(*host, *ask, outcome);
             }
             Seen::Platform { request, answer, again: false } => self.minted(at, request, answer, verdicts),
-            Seen::Pairing { host, event, disk } => self.said(at, *host, event, disk, verdicts),
+            Seen::Pairing { host, event, disk, clock } => self.said(at, *host, (event, disk, *clock), verdicts),
             Seen::Approved { code, counts: true } => *self.approved.entry((*code).into()).or_default() += 1,
             Seen::Durable { host, file, contents } => self.stored(*host, file, contents.map(SecretBytes::expose)),
             Seen::CodeSaved { host, clock } => {
