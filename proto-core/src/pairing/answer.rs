@@ -11,6 +11,7 @@ use crate::{
     code::CodeText,
     effect::HttpAnswer,
     files::is_slug,
+    jose::JwkSet,
     wire::MAX_TOKEN_LEN,
 };
 
@@ -66,6 +67,14 @@ pub(super) fn polled(answer: &HttpAnswer) -> Polled {
         400 if is_slow_down(body) => Polled::SlowDown,
         _ => Polled::Trouble(refusal(answer)),
     }
+}
+
+/// The keys that a credential is verified with.
+pub(super) fn keys(answer: &HttpAnswer) -> Result<JwkSet, Reason> {
+    if answer.status != 200 {
+        return Err(refusal(answer));
+    }
+    JwkSet::parse(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)
 }
 
 /// How long `Retry-After` asks to wait; a server may not ask for more than `cap`.

@@ -246,10 +246,9 @@ impl Pairing {
     }
 
     fn keys_answered(&mut self, answer: &HttpAnswer) {
-        match JwkSet::parse(answer.body.expose()) {
-            Ok(keys) if answer.status == 200 => self.verify(&keys),
-            _ => {
-                let reason = if answer.status >= 500 { Reason::PlatformUnreachable } else { Reason::PlatformAnswerInvalid };
+        match answer::keys(answer) {
+            Ok(keys) => self.verify(&keys),
+            Err(reason) => {
                 self.pause(answer::retry_after(answer, RETRY_AFTER_MAX));
                 self.say_trouble(reason);
             }

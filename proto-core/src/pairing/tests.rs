@@ -350,8 +350,14 @@ fn the_key_set_is_asked_for_until_it_comes() {
     let mut desk = Desk::shown();
     desk.wait();
     desk.answer(200, approval(&desk.identity(), |_| {}));
-    for (status, body) in [(500, "{}"), (200, "<html>"), (404, "")] {
+    for (status, body, reason) in [
+        (500, "{}", PlatformUnreachable),
+        (200, "<html>", PlatformAnswerInvalid),
+        (404, "", PlatformAnswerInvalid),
+        (429, "slower", RateLimited),
+    ] {
         desk.answer(status, body);
+        assert_eq!(desk.machine.trouble(), Some(reason), "{status}");
         assert_eq!(desk.wait(), Duration::from_secs(2));
     }
     desk.answer(200, key_set());
