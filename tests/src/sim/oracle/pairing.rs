@@ -117,8 +117,7 @@ impl Pairings {
         let attempt = self.attempts.entry(host).or_default();
         match event {
             PairEvent::Code(shown) => {
-                let pending = disk.get(&StateFile::PendingPairing).and_then(|bytes| PendingPairing::parse(bytes.expose()).ok());
-                let is_durable = pending.is_some_and(|pending| pending.code == shown.code);
+                let is_durable = pending(disk).is_some_and(|pending| pending.code == shown.code);
                 verdicts.demand(is_durable, at, "PAIR-5", || format!("laptop-{host} shows a code that is not durable"));
                 attempt.code = Some(shown.code.clone());
             }
@@ -162,6 +161,10 @@ impl Pairings {
     }
 }
 
+fn pending(disk: &Files) -> Option<PendingPairing> {
+    PendingPairing::parse(disk.get(&StateFile::PendingPairing)?.expose()).ok()
+}
+
 /// Reasons that may end a pairing whose code is shown, before the code expires. None of them is about the network.
 const fn may_end(reason: Reason) -> bool {
     !matches!(reason, Reason::PlatformUnreachable | Reason::PlatformAnswerInvalid | Reason::RateLimited)
@@ -189,6 +192,12 @@ impl<N: Noise + 'static> Oracle<N> for Pairings {
                 let attempt = self.attempts.entry(*host).or_default();
                 (attempt.polls_in_flight, attempt.asked_at, attempt.expires_at) = (0, None, None);
                 attempt.interval = INTERVAL;
+            }
+            // What a later attempt could not replace is taken up again.
+            Seen::Booted { host, disk } => {
+                if let Some(pending) = pending(disk) {
+                    self.attempts.entry(*host).or_default().code = Some(pending.code);
+                }
             }
             Seen::Damaged { host } => drop(self.damaged.insert(*host)),
             Seen::Wiped { host } => {
