@@ -10,6 +10,7 @@ use crate::{
     api::PairingMode::{Add, New, Replace},
     effect::Effect,
     files::{BindingState, Document},
+    pairing,
     secret::SecretBytes,
 };
 
@@ -52,6 +53,21 @@ fn the_platform_is_that_of_the_file() {
     let config = SecretBytes::new(r#"{"daemon": {"api": {"endpoint": "https://viewport.example"}}}"#);
     let laptop = Laptop::boot([(StateFile::Config, config)].into(), []);
     assert_eq!(laptop.machine.platform(), "https://viewport.example");
+}
+
+/// A binding names the platform that it belongs to where that is not the file's own.
+#[test]
+fn a_binding_names_another_platform_than_the_files() {
+    let at = |endpoint: &str| {
+        let mut laptop = Laptop::new();
+        let paired = pairing::Paired { api_endpoint: endpoint.into(), ..paired("A", "r1", 1, New) };
+        laptop.input(Input::Adopt(Box::new(paired)));
+        laptop.settle();
+        let config = Config::parse(laptop.disk[&StateFile::Config].expose()).unwrap();
+        config.bindings[0].api.as_ref().and_then(|api| api.endpoint.clone())
+    };
+    assert_eq!(at(crate::files::DEFAULT_API_ENDPOINT), None);
+    assert_eq!(at("https://viewport.example").as_deref(), Some("https://viewport.example"));
 }
 
 /// PAIR-9: the same approval again, also after a restart, is one binding.
