@@ -43,6 +43,7 @@ fn bindings_survive_a_restart_unchanged() {
     assert_eq!(again.take_said(), [Output::Started(id("A", "r1")), Output::Started(id("B", "r2"))]);
     assert!(again.effects.is_empty(), "a clean start writes nothing");
     assert_eq!(again.machine.workspaces().len(), 2);
+    assert!(again.machine.settings().bindings.is_empty(), "they are not settings");
     assert_eq!(again.machine.active(&"B".parse().unwrap()).unwrap().0, &id("B", "r2"));
 }
 
