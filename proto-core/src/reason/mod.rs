@@ -153,6 +153,6 @@ mod tests {
 
     #[test]
     fn a_newer_peer_may_have_more_codes() {
-        assert_eq!(serde_json::from_str::<Reason>("\"from_the_future\"").unwrap(), Reason::PeerError);
+        assert_eq!(serde_json::from_str::<Reason>("\"from_the_future\"").ok(), Some(Reason::PeerError));
     }
 }

@@ -77,7 +77,7 @@ fn wake_ups() -> Option<BTreeMap<OsString, u64>> {
 
 impl Used {
     /// Whether threads woke up so often at most, said aloud where there is nothing to judge.
-    fn within(&self, limit: u64) -> bool {
+    fn wakes_up_at_most(&self, limit: u64) -> bool {
         let Some(wake_ups) = self.wake_ups else {
             let _ = writeln!(std::io::stderr(), "NOT COUNTED: this system does not say how often threads wake up");
             return true;
@@ -105,7 +105,7 @@ pub fn idle<S: Subject>() {
         let before = Use::so_far();
         assert_eq!(wait_for(&mut subject, IDLE), None);
         let used = before.since();
-        if used.within(IDLE_WAKE_UPS) && used.busy < IDLE_BUSY {
+        if used.wakes_up_at_most(IDLE_WAKE_UPS) && used.busy < IDLE_BUSY {
             break;
         }
         loud.push(used);
@@ -139,7 +139,7 @@ pub fn few_wake_ups_for_a_message<S: Subject>() {
         }
     }
     let used = before.since();
-    assert!(used.within(ROUNDS * WAKE_UPS_PER_ROUND), "{used:?} for {ROUNDS} messages");
+    assert!(used.wakes_up_at_most(ROUNDS * WAKE_UPS_PER_ROUND), "{used:?} for {ROUNDS} messages");
     subject.shutdown();
     peer.finish();
 }
