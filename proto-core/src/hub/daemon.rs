@@ -1,27 +1,26 @@
 //! What daemons send, and what the store says about it.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::{
     Hub, PEER_WINDOW, REPLY_WINDOW, SESSIONS_PER_ORG, UNSTORED_MAX, UNSTORED_PER_DAEMON,
     event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
-    state::{Arrival, Life, LinkRole, Session},
+    state::{Arrival, Life, Link, LinkRole, Session},
 };
 use crate::{
     Reason,
-    id::SessionId,
+    id::{GivenId, OrgId, SessionId},
     wire::{Frame, Head, Outcome},
 };
 
 impl Hub {
     /// `Open`: the session is this daemon's, new or again.
-    pub(super) fn open(&mut self, from: ConnectionId, id: SessionId, cipher: u8) {
-        let number = match self.find_or_create(from, id, cipher) {
-            Ok(number) => number,
-            Err(reason) => return self.close(from, reason),
-        };
-        let (Some(session), Some(link)) = (self.sessions.get_mut(&number), self.links.get_mut(&from)) else { return };
-        let Some(daemon) = link.daemon_mut() else { return };
+    pub(super) fn open(&mut self, from: ConnectionId, id: SessionId, cipher: u8) -> Result<(), Reason> {
+        let number = self.find_or_create(from, id, cipher)?;
+        let session = self.sessions.get_mut(&number).ok_or(Reason::SessionUnknown)?;
+        let daemon = self.links.get_mut(&from).and_then(Link::daemon_mut).ok_or(Reason::PeerError)?;
         if session.writer.replace(from) != Some(from) {
             daemon.opened.insert(id, number);
             daemon.unstored = daemon.unstored.saturating_add(session.pending_bytes);
@@ -31,6 +30,7 @@ impl Hub {
         if durable > 0 {
             self.reply(from, Head::Acknowledge { session: id, next: durable });
         }
+        Ok(())
     }
 
     fn find_or_create(&mut self, from: ConnectionId, id: SessionId, cipher: u8) -> Result<SessionNumber, Reason> {
@@ -40,11 +40,8 @@ impl Hub {
             return Err(Reason::FrameMalformed);
         }
         let Some(number) = org.sessions.get(&id).copied() else {
-            return if org.sessions.len() < SESSIONS_PER_ORG {
-                Ok(self.create(from, id, cipher))
-            } else {
-                Err(Reason::RelayFull)
-            };
+            let (org, target) = (link.org.clone(), link.target.clone());
+            return self.create(org, id, target, cipher);
         };
         let session = self.sessions.get(&number).ok_or(Reason::SessionUnknown)?;
         match (session.target == link.target, session.cipher == cipher) {
@@ -54,43 +51,41 @@ impl Hub {
         }
     }
 
-    fn create(&mut self, from: ConnectionId, id: SessionId, cipher: u8) -> SessionNumber {
+    fn create(&mut self, org_id: OrgId, id: SessionId, target: GivenId, cipher: u8) -> Result<SessionNumber, Reason> {
+        let org = self.orgs.entry(org_id.clone()).or_default();
+        if org.sessions.len() >= SESSIONS_PER_ORG {
+            return Err(Reason::RelayFull);
+        }
+        let daemon = org.daemons.get_mut(&target).ok_or(Reason::PeerError)?;
         let number = SessionNumber(self.next_number);
-        let Some(link) = self.links.get(&from) else { return number };
-        let Some(org) = self.orgs.get_mut(&link.org) else { return number };
         self.next_number = self.next_number.saturating_add(1);
         org.sessions.insert(id, number);
-        let (org_id, target) = (link.org.clone(), link.target.clone());
-        if let Some(daemon) = org.daemons.get_mut(&target) {
-            daemon.sessions = daemon.sessions.saturating_add(1);
-            if daemon.sessions == 1 {
-                let credential = daemon.credential.clone();
-                let write = Write::Credential { org: org_id.clone(), target: target.clone(), credential };
-                self.outbox.push(Output::Write(write));
-            }
+        daemon.sessions = daemon.sessions.saturating_add(1);
+        if daemon.sessions == 1 {
+            let credential = daemon.credential.clone();
+            let write = Write::Credential { org: org_id.clone(), target: target.clone(), credential };
+            self.outbox.push(Output::Write(write));
         }
+        let viewers: Vec<_> = org.viewers.iter().copied().collect();
         let session = Session::new(org_id.clone(), id, target.clone(), cipher);
         self.sessions.insert(number, session);
         self.outbox.push(Output::Write(Write::Session { number, org: org_id, session: id, target, cipher }));
-        self.announce(number);
-        number
+        self.announce(number, viewers);
+        Ok(number)
     }
 
     /// The session that this connection opened under that id.
-    fn opened(&self, from: ConnectionId, id: SessionId) -> Option<SessionNumber> {
-        match &self.links.get(&from)?.role {
-            LinkRole::Daemon(daemon) => daemon.opened.get(&id).copied(),
-            LinkRole::Viewer(_) => None,
-        }
+    fn opened(&mut self, from: ConnectionId, id: SessionId) -> Option<(SessionNumber, &mut Session)> {
+        let number = *self.links.get_mut(&from)?.daemon_mut()?.opened.get(&id)?;
+        Some((number, self.sessions.get_mut(&number)?))
     }
 
     /// `Data`: stored in order, delivered at once.
-    pub(super) fn data(&mut self, from: ConnectionId, id: SessionId, sequence: u64, record: SealedRecord) {
-        let Some(number) = self.opened(from, id) else { return self.close(from, Reason::FrameMalformed) };
-        let Some(session) = self.sessions.get_mut(&number) else { return };
+    pub(super) fn data(&mut self, from: ConnectionId, id: SessionId, sequence: u64, record: SealedRecord) -> Result<(), Reason> {
+        let (number, session) = self.opened(from, id).ok_or(Reason::FrameMalformed)?;
         match session.arrive(sequence, &record) {
             Arrival::Duplicate => self.counters.0.duplicate_records += 1,
-            Arrival::OutOfPlace => self.close(from, Reason::FrameMalformed),
+            Arrival::OutOfPlace => return Err(Reason::FrameMalformed),
             Arrival::New => {
                 self.counters.0.records += 1;
                 self.deliver_live(number, sequence, &record);
@@ -98,13 +93,16 @@ impl Hub {
                 self.outbox.push(Output::Write(Write::Record { number, sequence, record }));
             }
         }
+        Ok(())
     }
 
     fn hold_back(&mut self, from: ConnectionId, bytes: usize) {
         self.unstored = self.unstored.saturating_add(bytes);
-        let Some(daemon) = self.links.get_mut(&from).and_then(|link| link.daemon_mut()) else { return };
-        daemon.unstored = daemon.unstored.saturating_add(bytes);
-        if daemon.unstored >= UNSTORED_PER_DAEMON || self.unstored >= UNSTORED_MAX {
+        let is_behind = self.links.get_mut(&from).and_then(Link::daemon_mut).is_some_and(|daemon| {
+            daemon.unstored = daemon.unstored.saturating_add(bytes);
+            daemon.unstored >= UNSTORED_PER_DAEMON
+        });
+        if is_behind || self.unstored >= UNSTORED_MAX {
             self.hold(from);
         }
     }
@@ -116,17 +114,17 @@ impl Hub {
     }
 
     /// `End`: no more records; everything before it must have arrived.
-    pub(super) fn end(&mut self, from: ConnectionId, id: SessionId, next: u64, outcome: Outcome) {
-        let Some(number) = self.opened(from, id) else { return self.close(from, Reason::FrameMalformed) };
-        let Some(session) = self.sessions.get_mut(&number) else { return };
+    pub(super) fn end(&mut self, from: ConnectionId, id: SessionId, next: u64, outcome: Outcome) -> Result<(), Reason> {
+        let (number, session) = self.opened(from, id).ok_or(Reason::FrameMalformed)?;
         if session.received() != next {
-            return self.close(from, Reason::FrameMalformed);
+            return Err(Reason::FrameMalformed);
         }
         match session.life {
             Life::Running => {
                 session.life = Life::Ending(outcome);
+                let live = session.queue_live();
                 self.outbox.push(Output::Write(Write::End { number, outcome }));
-                self.deliver_end_live(number);
+                self.deliver_end(number, live);
             }
             Life::Ending(_) => {}
             Life::Ended(_) => {
@@ -134,6 +132,7 @@ impl Hub {
                 self.reply(from, Head::Acknowledge { session: id, next });
             }
         }
+        Ok(())
     }
 
     /// `Peer` from a daemon: to the viewer it names, when that watches the same org.

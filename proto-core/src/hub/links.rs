@@ -85,34 +85,28 @@ impl Hub {
     }
 
     pub(super) fn gone(&mut self, connection: ConnectionId) {
-        if self.links.contains_key(&connection) {
-            self.forget(connection);
-        } else {
+        if !self.forget(connection) {
             self.counters.0.unknown_connection += 1;
         }
     }
 
-    /// Removes every trace of a connection; its sessions stay.
-    pub(super) fn forget(&mut self, connection: ConnectionId) {
-        let Some(link) = self.links.remove(&connection) else { return };
+    /// Removes every trace of a connection; its sessions stay. False when there is no such connection.
+    pub(super) fn forget(&mut self, connection: ConnectionId) -> bool {
+        let Some(link) = self.links.remove(&connection) else { return false };
         match link.role {
             LinkRole::Daemon(daemon) => {
                 self.held.remove(&connection);
                 for number in daemon.opened.values() {
-                    if let Some(session) = self.sessions.get_mut(number) {
-                        session.writer = None;
-                    }
+                    self.sessions.get_mut(number).map(|session| session.writer.take());
                 }
             }
             LinkRole::Viewer(viewer) => {
                 for number in &viewer.subscriptions {
-                    if let Some(session) = self.sessions.get_mut(number) {
-                        session.subscribers.remove(&connection);
-                    }
+                    self.sessions.get_mut(number).map(|session| session.subscribers.remove(&connection));
                 }
             }
         }
-        let Some(org) = self.orgs.get_mut(&link.org) else { return };
+        let org = self.orgs.entry(link.org.clone()).or_default();
         org.links.remove(&link.target);
         org.viewers.remove(&connection);
         if org.daemons.get(&link.target).is_some_and(|daemon| daemon.sessions == 0) {
@@ -121,6 +115,7 @@ impl Hub {
         if org.is_unused() {
             self.orgs.remove(&link.org);
         }
+        true
     }
 
     /// Cuts what lives, and remembers, for what was validated before and confirms after.

@@ -179,16 +179,19 @@ impl Hub {
             return;
         };
         let is_daemon = matches!(link.role, LinkRole::Daemon(_));
-        match (is_daemon, frame.head) {
+        let done = match (is_daemon, frame.head) {
             (true, Head::Data { session, epoch, sequence }) => {
-                self.data(from, session, sequence, SealedRecord { epoch, body: frame.body });
+                self.data(from, session, sequence, SealedRecord { epoch, body: frame.body })
             }
             (true, Head::Open { session, cipher }) => self.open(from, session, cipher),
             (true, Head::End { session, next, outcome }) => self.end(from, session, next, outcome),
-            (true, Head::Peer { session, viewer }) => self.peer_to_viewer(from, session, viewer, frame.body),
             (false, Head::Resume { session, next }) => self.subscribe(from, session, next),
-            (false, Head::Peer { session, .. }) => self.peer_to_daemon(from, session, frame.body),
-            _ => self.counters.0.misdirected += 1,
+            (true, Head::Peer { session, viewer }) => return self.peer_to_viewer(from, session, viewer, frame.body),
+            (false, Head::Peer { session, .. }) => return self.peer_to_daemon(from, session, frame.body),
+            _ => return self.counters.0.misdirected += 1,
+        };
+        if let Err(reason) = done {
+            self.close(from, reason);
         }
     }
 

@@ -1,6 +1,9 @@
 //! The hub's state: orgs, sessions, and the links that use them.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use super::{
     VIEWER_WINDOW,
@@ -159,6 +162,16 @@ impl Session {
         self.pending.get(usize::try_from(place).ok()?)
     }
 
+    /// Every viewer that has all there is stands in its queue again; says who these are.
+    pub(super) fn queue_live(&mut self) -> Vec<ConnectionId> {
+        let live = self.subscribers.iter_mut().filter(|(_, cursor)| cursor.pace == Pace::Live);
+        live.map(|(connection, cursor)| {
+            cursor.pace = Pace::Queued;
+            *connection
+        })
+        .collect()
+    }
+
     /// A record as the frame that carries it.
     pub(super) fn frame(&self, sequence: u64, record: &SealedRecord) -> Frame {
         Frame { head: Head::Data { session: self.id, epoch: record.epoch, sequence }, body: record.body.clone() }
@@ -235,6 +248,14 @@ impl Link {
         match &mut self.role {
             LinkRole::Daemon(daemon) => Some(daemon),
             LinkRole::Viewer(_) => None,
+        }
+    }
+
+    /// A session stands in the viewer's queue again.
+    pub(super) fn enqueue(&mut self, number: SessionNumber) {
+        match &mut self.role {
+            LinkRole::Viewer(viewer) => viewer.queue.push_back(number),
+            LinkRole::Daemon(_) => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! The hub against a store and connections that move when a test says so.
 
+mod bounds;
 mod isolation;
 mod world;
 

@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    Hub, READ_MAX, SUBSCRIPTIONS_PER_VIEWER,
+    Counters, Hub, READ_MAX, SUBSCRIPTIONS_PER_VIEWER,
     event::{ConnectionId, Output, Read, Records, SealedRecord, SessionNumber},
-    state::{Cursor, Pace, Session},
+    state::{Cursor, Link, Pace, Session},
 };
 use crate::{
     Reason,
     id::{OrgId, SessionId},
+    outbox::Outbox,
     wire::{Frame, Head},
 };
 
@@ -20,27 +21,22 @@ const TURN: usize = 64;
 
 impl Hub {
     /// A session is new: its org's viewers hear of it.
-    pub(super) fn announce(&mut self, number: SessionNumber) {
-        let Some(org) = self.sessions.get(&number).and_then(|session| self.orgs.get(&session.org)) else { return };
-        let viewers: Vec<_> = org.viewers.iter().copied().collect();
+    pub(super) fn announce(&mut self, number: SessionNumber, viewers: Vec<ConnectionId>) {
         for connection in viewers {
-            if let Some(viewer) = self.links.get_mut(&connection).and_then(|link| link.viewer_mut()) {
-                viewer.unannounced.insert(number);
-            }
+            self.links.get_mut(&connection).and_then(Link::viewer_mut).map(|viewer| viewer.unannounced.insert(number));
             self.pump(connection);
         }
     }
 
     /// `Resume`: the viewer wants this session from `next` on, whatever it had before.
-    pub(super) fn subscribe(&mut self, from: ConnectionId, id: SessionId, next: u64) {
-        let Some(link) = self.links.get_mut(&from) else { return };
+    pub(super) fn subscribe(&mut self, from: ConnectionId, id: SessionId, next: u64) -> Result<(), Reason> {
+        let link = self.links.get_mut(&from).ok_or(Reason::PeerError)?;
         let number = self.orgs.get(&link.org).and_then(|org| org.sessions.get(&id)).copied();
-        let (Some(number), Some(viewer)) = (number, link.viewer_mut()) else {
-            return self.close(from, Reason::SessionUnknown);
-        };
-        let Some(session) = self.sessions.get_mut(&number) else { return };
+        let number = number.ok_or(Reason::SessionUnknown)?;
+        let session = self.sessions.get_mut(&number).ok_or(Reason::SessionUnknown)?;
+        let viewer = link.viewer_mut().ok_or(Reason::SessionUnknown)?;
         if viewer.subscriptions.insert(number) && viewer.subscriptions.len() > SUBSCRIPTIONS_PER_VIEWER {
-            return self.close(from, Reason::RelayFull);
+            return Err(Reason::RelayFull);
         }
         let cursor = session.subscribers.entry(from).or_insert(Cursor { next, pace: Pace::Live });
         cursor.next = next;
@@ -49,18 +45,23 @@ impl Hub {
             viewer.queue.push_back(number);
         }
         self.pump(from);
+        Ok(())
     }
 
     /// `Peer` from a viewer: to the daemon whose session it is, under the viewer's number. Also about one that has ended: its
     /// daemon still gives out the key.
     pub(super) fn peer_to_daemon(&mut self, from: ConnectionId, id: SessionId, body: Bytes) {
-        let Some(link) = self.links.get(&from) else { return };
-        let owner = self.session_of(&link.org, id).map(|session| &session.target);
-        let daemon = owner.and_then(|target| self.orgs.get(&link.org)?.links.get(target)).copied();
-        match daemon {
+        match self.daemon_of(from, id) {
             Some(daemon) => self.pass_on(daemon, Frame { head: Head::Peer { session: id, viewer: from.0 }, body }, Output::Send),
             None => self.counters.0.peer_without_receiver += 1,
         }
+    }
+
+    /// The link of the daemon that runs a session of the viewer's org.
+    fn daemon_of(&self, viewer: ConnectionId, id: SessionId) -> Option<ConnectionId> {
+        let org = &self.links.get(&viewer)?.org;
+        let owner = &self.session_of(org, id)?.target;
+        self.orgs.get(org)?.links.get(owner).copied()
     }
 
     /// The session of that name in an org.
@@ -83,25 +84,19 @@ impl Hub {
                 cursor.next = sequence.saturating_add(1);
                 counters.0.delivered_live += 1;
                 outbox.push(Output::SendTail(*connection, frame.clone()));
-            } else if let Some(viewer) = link.viewer_mut() {
+            } else {
                 cursor.pace = Pace::Queued;
-                viewer.queue.push_back(number);
+                link.enqueue(number);
             }
         }
     }
 
-    /// The session ended: every viewer that has all of it hears so, the others when they have.
-    pub(super) fn deliver_end_live(&mut self, number: SessionNumber) {
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        let mut live = Vec::new();
-        for (connection, cursor) in session.subscribers.iter_mut().filter(|(_, cursor)| cursor.pace == Pace::Live) {
-            if let Some(viewer) = self.links.get_mut(connection).and_then(|link| link.viewer_mut()) {
-                cursor.pace = Pace::Queued;
-                viewer.queue.push_back(number);
-                live.push(*connection);
-            }
-        }
+    /// The session ended: every viewer that had all of it hears so, the others when they have.
+    pub(super) fn deliver_end(&mut self, number: SessionNumber, live: Vec<ConnectionId>) {
         for connection in live {
+            if let Some(link) = self.links.get_mut(&connection) {
+                link.enqueue(number);
+            }
             self.pump(connection);
         }
     }
@@ -132,67 +127,27 @@ impl Hub {
     }
 
     fn send_open(&mut self, connection: ConnectionId, number: SessionNumber) {
-        let Some(session) = self.sessions.get(&number) else { return };
-        let daemon = self.orgs.get(&session.org).and_then(|org| org.daemons.get(&session.target));
+        let Self { sessions, orgs, links, outbox, .. } = self;
+        let (Some(session), Some(link)) = (sessions.get(&number), links.get_mut(&connection)) else { return };
+        let daemon = orgs.get(&session.org).and_then(|org| org.daemons.get(&session.target));
         let body = daemon.map(|daemon| Bytes::copy_from_slice(daemon.credential.expose().as_bytes())).unwrap_or_default();
         let frame = Frame { head: Head::Open { session: session.id, cipher: session.cipher }, body };
-        self.send(connection, frame, Output::Send);
+        link.charge(&frame);
+        outbox.push(Output::Send(connection, frame));
     }
 
-    fn send(&mut self, to: ConnectionId, frame: Frame, send: impl FnOnce(ConnectionId, Frame) -> Output) {
-        if let Some(link) = self.links.get_mut(&to) {
-            link.charge(&frame);
-            self.outbox.push(send(to, frame));
-        }
+    /// A session, the link of a viewer that watches it, and how far that is.
+    fn watched(&mut self, viewer: ConnectionId, number: SessionNumber) -> Option<Watched<'_>> {
+        let Self { sessions, links, outbox, counters, .. } = self;
+        let session = sessions.get_mut(&number)?;
+        let cursor = *session.subscribers.get(&viewer)?;
+        Some(Watched { viewer, number, session, link: links.get_mut(&viewer)?, cursor, outbox, counters: &mut counters.0 })
     }
 
     /// One turn of a session in a viewer's queue: from the store, or from memory, or its end.
     fn serve(&mut self, connection: ConnectionId, number: SessionNumber) {
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        let Some(cursor) = session.subscribers.get_mut(&connection) else { return };
-        if cursor.next < session.durable {
-            cursor.pace = Pace::Reading;
-            let read = Read { viewer: connection, session: number, from: cursor.next, max_bytes: READ_MAX };
-            return self.ask(read);
-        }
-        self.serve_from_memory(connection, number);
-    }
-
-    /// What is asked for counts against the window from now on, so that answers cannot pile up.
-    fn ask(&mut self, read: Read) {
-        if let Some(link) = self.links.get_mut(&read.viewer) {
-            link.outstanding = link.outstanding.saturating_add(READ_MAX);
-            self.outbox.push(Output::Read(read));
-        }
-    }
-
-    fn serve_from_memory(&mut self, connection: ConnectionId, number: SessionNumber) {
-        let Self { sessions, links, outbox, counters, .. } = self;
-        let (Some(session), Some(link)) = (sessions.get_mut(&number), links.get_mut(&connection)) else { return };
-        let Some(mut cursor) = session.subscribers.get(&connection).copied() else { return };
-        for _ in 0..TURN {
-            let Some(record) = session.in_memory(cursor.next).filter(|_| link.has_room()) else { break };
-            let frame = session.frame(cursor.next, record);
-            link.charge(&frame);
-            cursor.next = cursor.next.saturating_add(1);
-            counters.0.delivered_later += 1;
-            outbox.push(Output::SendTail(connection, frame));
-        }
-        let caught_up = cursor.next >= session.received();
-        if let Some(frame) = end_frame(session).filter(|_| caught_up) {
-            session.subscribers.remove(&connection);
-            link.charge(&frame);
-            if let Some(viewer) = link.viewer_mut() {
-                viewer.subscriptions.remove(&number);
-            }
-            outbox.push(Output::Send(connection, frame));
-            return;
-        }
-        cursor.pace = if caught_up { Pace::Live } else { Pace::Queued };
-        session.subscribers.insert(connection, cursor);
-        if let Some(viewer) = link.viewer_mut().filter(|_| !caught_up) {
-            viewer.queue.push_back(number);
-        }
+        let Some(watched) = self.watched(connection, number) else { return };
+        if watched.cursor.next < watched.session.durable { watched.ask() } else { watched.serve_from_memory() }
     }
 
     /// The store's answer: sent unless the viewer has asked for another place since.
@@ -201,50 +156,92 @@ impl Hub {
         if records.is_empty() {
             return self.unreadable(viewer, number);
         }
-        let Some(mut cursor) = self.take_answer(viewer, number) else { return };
-        if cursor.next == from {
-            cursor.next = from.saturating_add(records.len() as u64);
-            self.send_records(viewer, number, from, &records);
-        } else {
+        let Some(watched) = self.awaiting(viewer, number) else {
             self.counters.0.stale_store_answers += 1;
-        }
-        self.queue_again(viewer, number, cursor);
+            return;
+        };
+        watched.answered(from, &records);
         self.pump(viewer);
     }
 
     /// Ends the wait for the store, if there is one, and frees what was set aside for its answer.
-    fn take_answer(&mut self, viewer: ConnectionId, number: SessionNumber) -> Option<Cursor> {
-        let session = self.sessions.get(&number);
-        let cursor = session.and_then(|session| session.subscribers.get(&viewer)).filter(|cursor| cursor.pace == Pace::Reading);
-        let (Some(cursor), Some(link)) = (cursor.copied(), self.links.get_mut(&viewer)) else {
-            self.counters.0.stale_store_answers += 1;
-            return None;
-        };
-        link.outstanding = link.outstanding.saturating_sub(READ_MAX);
-        Some(cursor)
-    }
-
-    fn send_records(&mut self, to: ConnectionId, number: SessionNumber, from: u64, records: &[SealedRecord]) {
-        for (sequence, record) in (from..).zip(records) {
-            let Some(frame) = self.sessions.get(&number).map(|session| session.frame(sequence, record)) else { return };
-            self.counters.0.delivered_later += 1;
-            self.send(to, frame, Output::SendTail);
-        }
-    }
-
-    fn queue_again(&mut self, viewer: ConnectionId, number: SessionNumber, cursor: Cursor) {
-        if let Some(session) = self.sessions.get_mut(&number) {
-            session.subscribers.insert(viewer, Cursor { pace: Pace::Queued, ..cursor });
-        }
-        if let Some(link) = self.links.get_mut(&viewer).and_then(|link| link.viewer_mut()) {
-            link.queue.push_back(number);
-        }
+    fn awaiting(&mut self, viewer: ConnectionId, number: SessionNumber) -> Option<Watched<'_>> {
+        let watched = self.watched(viewer, number).filter(|watched| watched.cursor.pace == Pace::Reading)?;
+        watched.link.outstanding = watched.link.outstanding.saturating_sub(READ_MAX);
+        Some(watched)
     }
 
     /// The store lost what it had: the viewer is told to come again rather than shown a gap.
     pub(super) fn unreadable(&mut self, viewer: ConnectionId, number: SessionNumber) {
-        if self.take_answer(viewer, number).is_some() {
+        if self.awaiting(viewer, number).is_some() {
             self.close(viewer, Reason::RelayClosed);
+        } else {
+            self.counters.0.stale_store_answers += 1;
+        }
+    }
+}
+
+/// A session that a viewer watches, and what it takes to serve it.
+struct Watched<'a> {
+    viewer: ConnectionId,
+    number: SessionNumber,
+    session: &'a mut Session,
+    link: &'a mut Link,
+    cursor: Cursor,
+    outbox: &'a mut Outbox<Output>,
+    counters: &'a mut Counters,
+}
+
+impl Watched<'_> {
+    /// What is asked for counts against the window from now on, so that answers cannot pile up.
+    fn ask(mut self) {
+        let read = Read { viewer: self.viewer, session: self.number, from: self.cursor.next, max_bytes: READ_MAX };
+        self.cursor.pace = Pace::Reading;
+        self.link.outstanding = self.link.outstanding.saturating_add(READ_MAX);
+        self.session.subscribers.insert(self.viewer, self.cursor);
+        self.outbox.push(Output::Read(read));
+    }
+
+    fn serve_from_memory(mut self) {
+        for _ in 0..TURN {
+            let Some(record) = self.session.in_memory(self.cursor.next).filter(|_| self.link.has_room()) else { break };
+            let frame = self.session.frame(self.cursor.next, record);
+            self.send_later(frame);
+        }
+        let caught_up = self.cursor.next >= self.session.received();
+        if let Some(frame) = end_frame(self.session).filter(|_| caught_up) {
+            self.session.subscribers.remove(&self.viewer);
+            self.link.viewer_mut().map(|viewer| viewer.subscriptions.remove(&self.number));
+            self.link.charge(&frame);
+            self.outbox.push(Output::Send(self.viewer, frame));
+            return;
+        }
+        if caught_up { self.go_on(Pace::Live) } else { self.go_on(Pace::Queued) }
+    }
+
+    fn answered(mut self, from: u64, records: &[SealedRecord]) {
+        if self.cursor.next == from {
+            for record in records {
+                let frame = self.session.frame(self.cursor.next, record);
+                self.send_later(frame);
+            }
+        } else {
+            self.counters.stale_store_answers += 1;
+        }
+        self.go_on(Pace::Queued);
+    }
+
+    fn send_later(&mut self, frame: Frame) {
+        self.link.charge(&frame);
+        self.cursor.next = self.cursor.next.saturating_add(1);
+        self.counters.delivered_later += 1;
+        self.outbox.push(Output::SendTail(self.viewer, frame));
+    }
+
+    fn go_on(self, pace: Pace) {
+        self.session.subscribers.insert(self.viewer, Cursor { pace, ..self.cursor });
+        if pace == Pace::Queued {
+            self.link.enqueue(self.number);
         }
     }
 }
