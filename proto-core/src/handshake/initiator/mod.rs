@@ -70,36 +70,29 @@ impl<N: Noise> Initiator<N> {
     }
 
     fn receive(&mut self, message: &[u8]) {
-        let State::Awaiting { noise, garbage, .. } = &mut self.state else { return };
-        match noise.read_answer(message) {
-            Ok(payload) => self.conclude(&payload),
-            Err(_) if *garbage < GARBAGE_MAX => *garbage = garbage.saturating_add(1),
-            Err(_) => self.give_up(Reason::NoiseHandshakeFailed),
+        match mem::replace(&mut self.state, State::Established) {
+            State::Awaiting { mut noise, pattern, garbage, until } => match noise.read_answer(message) {
+                Ok(payload) => self.conclude(noise, &payload),
+                Err(_) if garbage < GARBAGE_MAX => {
+                    self.state = State::Awaiting { noise, pattern, garbage: garbage.saturating_add(1), until };
+                }
+                Err(_) => self.fail(unanswered(pattern, garbage, Reason::NoiseHandshakeFailed)),
+            },
+            other => self.state = other,
         }
     }
 
-    fn conclude(&mut self, payload: &[u8]) {
+    fn conclude(&mut self, noise: N, payload: &[u8]) {
         match Answer::decode(payload) {
-            Ok(Answer::Welcome(welcome)) => {
-                if let State::Awaiting { noise, .. } = mem::replace(&mut self.state, State::Established) {
-                    self.outbox.push(Output::Established { noise, welcome });
-                }
-            }
+            Ok(Answer::Welcome(welcome)) => self.outbox.push(Output::Established { noise, welcome }),
             Ok(Answer::Refused(refused)) => self.fail(Failure::Refused(refused)),
             Err(_) => self.fail(Failure::Broken(Reason::FrameMalformed)),
         }
     }
 
-    /// Message 2 did not come. If something came that did not open, the keys are to blame: under IKpsk2 the PSK, since the
-    /// responder read message 1 and so has the static keys right.
     fn give_up(&mut self, otherwise: Reason) {
-        let State::Awaiting { pattern, garbage, .. } = &self.state else { return };
-        let reason = match (pattern, garbage) {
-            (_, 0) => otherwise,
-            (Pattern::IkPsk2, _) => Reason::NoisePskInvalid,
-            (Pattern::Ik, _) => Reason::NoiseHandshakeFailed,
-        };
-        self.fail(Failure::Broken(reason));
+        let State::Awaiting { pattern, garbage, .. } = self.state else { return };
+        self.fail(unanswered(pattern, garbage, otherwise));
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -108,15 +101,23 @@ impl<N: Noise> Initiator<N> {
     }
 }
 
+/// Message 2 did not come. If something came that did not open, the keys are to blame: under IKpsk2 the PSK, since the
+/// responder read message 1 and so has the static keys right.
+const fn unanswered(pattern: Pattern, garbage: u8, otherwise: Reason) -> Failure {
+    Failure::Broken(match (pattern, garbage) {
+        (_, 0) => otherwise,
+        (Pattern::IkPsk2, _) => Reason::NoisePskInvalid,
+        (Pattern::Ik, _) => Reason::NoiseHandshakeFailed,
+    })
+}
+
 impl<N: Noise> Machine for Initiator<N> {
     type Input = Input;
     type Output = Output<N>;
     type Failure = Failure;
 
+    /// Never a misuse: in all its life an initiator says two things, so its queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
         self.expire_if_due(now);
         match input {
             Input::Received(message) => self.receive(&message),

@@ -105,34 +105,31 @@ impl<N: Noise> Responder<N> {
     }
 
     fn decide(&mut self, now: Instant, verdict: Verdict) {
-        if !matches!(self.state, State::Deciding { .. }) {
-            self.stale_verdicts.count();
-            return;
-        }
-        match verdict {
-            Verdict::Admit { psk, welcome } => self.admit(now, psk.as_ref(), welcome),
-            Verdict::Refuse(refused) => self.refuse(refused),
+        match (mem::replace(&mut self.state, State::Confirmed), verdict) {
+            (State::Deciding { noise, pattern, .. }, Verdict::Admit { psk, welcome }) => {
+                self.admit(now, noise, pattern, psk.as_ref(), welcome);
+            }
+            (State::Deciding { noise, .. }, Verdict::Refuse(refused)) => self.refuse(noise, refused),
+            (other, _) => {
+                self.state = other;
+                self.stale_verdicts.count();
+            }
         }
     }
 
-    fn admit(&mut self, now: Instant, psk: Option<&Secret>, welcome: Welcome) {
-        let State::Deciding { noise, pattern, .. } = &mut self.state else { return };
-        let pattern = *pattern;
+    fn admit(&mut self, now: Instant, mut noise: N, pattern: Pattern, psk: Option<&Secret>, welcome: Welcome) {
         match noise.answer(psk, &Answer::Welcome(welcome).encode()) {
             Ok(message) => {
                 self.outbox.push(Output::Send(Bytes::from(message)));
-                if let State::Deciding { noise, .. } = mem::replace(&mut self.state, State::Confirmed) {
-                    self.state = State::Unconfirmed { noise, pattern, until: now.after(HANDSHAKE_TIMEOUT) };
-                }
+                self.state = State::Unconfirmed { noise, pattern, until: now.after(HANDSHAKE_TIMEOUT) };
             }
-            Err(NoiseError::PskPolicy) => self.refuse(Refused { reason: Reason::NoisePskInvalid, retry_after: 0 }),
+            Err(NoiseError::PskPolicy) => self.refuse(noise, Refused { reason: Reason::NoisePskInvalid, retry_after: 0 }),
             Err(_) => self.fail(Reason::NoiseHandshakeFailed),
         }
     }
 
     /// Says no in message 2 where that can be made: under IKpsk2 it cannot without the PSK, and the close frame must do.
-    fn refuse(&mut self, refused: Refused) {
-        let State::Deciding { noise, .. } = &mut self.state else { return };
+    fn refuse(&mut self, mut noise: N, refused: Refused) {
         let reason = refused.reason;
         if let Ok(message) = noise.answer(None, &Answer::Refused(refused).encode()) {
             self.outbox.push(Output::Send(Bytes::from(message)));
@@ -167,10 +164,8 @@ impl<N: Noise> Machine for Responder<N> {
     type Output = Output<N>;
     type Failure = Reason;
 
+    /// Never a misuse: in all its life a responder says three things at most, so its queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
         let now = now.max(self.latest);
         self.latest = now;
         self.expire_if_due(now);
