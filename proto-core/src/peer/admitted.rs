@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Reason,
-    admission::{self, Admission, Applicant},
+    admission::{self, Admission, Applicant, Gate},
     crypto::{
         channel::Channel,
         noise::{Noise, NoiseError},
@@ -23,7 +23,7 @@ use crate::{
     link::{PING_AFTER, REKEY_AFTER, SILENCE_MAX},
     machine::{Deadline, Machine},
     secret::SecretText,
-    time::Instant,
+    time::{Instant, WallClock},
     wire::{Frame, Head, Preamble, Role, sealed_len},
 };
 
@@ -74,6 +74,14 @@ enum Renewal {
     Deciding(Box<Admission>, SecretText),
     /// The platform could not be asked; it is asked again.
     Waiting(SecretText, Instant),
+}
+
+/// What a decision about a renewed credential leads to.
+enum Step {
+    /// Somebody is to be asked.
+    Ask(Output),
+    /// The credential counts from now on; its generation.
+    Renewed(SecretText, u64),
 }
 
 impl<N: Noise> Admitted<N> {
@@ -128,10 +136,94 @@ impl<N: Noise> Admitted<N> {
         }
     }
 
+    /// The device said something: the frame, where it opens and this side may say that.
+    pub(super) fn hear(&mut self, now: Instant, message: &Bytes) -> Result<Frame, Reason> {
+        if let Hearing::Since(heard) = &mut self.hearing {
+            *heard = now;
+        }
+        let frame = self.channel.open(message)?;
+        self.allow(frame)
+    }
+
+    pub(super) fn allow(&self, frame: Frame) -> Result<Frame, Reason> {
+        if self.may_send(&frame) { Ok(frame) } else { Err(Reason::FrameMalformed) }
+    }
+
+    /// What is due: the end of a link that is silent, a ping, another attempt to renew the credential.
+    pub(super) fn fire(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock) -> Result<Option<Head>, Reason> {
+        if self.silent_at().is_some_and(|at| at <= now) {
+            return Err(Reason::PingTimeout);
+        }
+        if let Renewal::Waiting(token, at) = &self.renewal
+            && *at <= now
+        {
+            let token = token.clone();
+            self.renew(now, gate, clock, token);
+        }
+        if self.sent_at.after(PING_AFTER) > now {
+            return Ok(None);
+        }
+        self.pings = self.pings.saturating_add(1);
+        Ok(Some(Head::Ping { nonce: self.pings }))
+    }
+
+    /// `Rotate`: the new credential is decided about like the first one.
+    fn renew(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock, token: SecretText) {
+        let Preamble { role, suite } = self.preamble;
+        let (pattern, static_key) = (suite.pattern(), self.static_key);
+        let applicant = Applicant { role, pattern, static_key, token: token.clone() };
+        self.renewal = Renewal::Deciding(Box::new(Admission::begin(now, Arc::clone(gate), clock, applicant)), token);
+        self.decisions = self.decisions.wrapping_add(1);
+    }
+
+    /// The latest decision.
+    const fn errand(&self) -> Errand {
+        Errand::Decide(self.decisions.wrapping_sub(1))
+    }
+
+    /// An answer for the decision about a renewed credential. False when nobody waits for it.
+    pub(super) fn decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) -> bool {
+        let current = self.errand();
+        match &mut self.renewal {
+            Renewal::Deciding(admission, _) if errand == current => {
+                // Drained every time, so never full.
+                let _ = admission.handle_input(now, answer);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What the decision about a renewed credential leads to next, or why the link ends because of it. A platform that cannot be
+    /// asked does not end a live link (ROT-5); a refusal does.
+    fn poll_renewal(&mut self, now: Instant) -> Option<Result<Step, Reason>> {
+        let errand = self.errand();
+        let Renewal::Deciding(admission, token) = &mut self.renewal else { return None };
+        let step = match admission.poll_output()? {
+            admission::Output::LookUp { kid } => Step::Ask(Output::LookUp(errand, kid)),
+            admission::Output::Effect(effect) => Step::Ask(Output::Effect(effect.map_id(|()| errand))),
+            admission::Output::Admitted(accepted) => {
+                let (token, claims) = (token.clone(), accepted.claims);
+                self.renewal = Renewal::None;
+                if claims.org != self.org || claims.runtime_target != self.target {
+                    return Some(Err(Reason::TokenKeyMismatch));
+                }
+                Step::Renewed(token, claims.generation)
+            }
+            admission::Output::Refused(refused) => match refused.reason {
+                Reason::JwksUnreachable | Reason::ValidateUnreachable | Reason::InternalKeyMismatch => {
+                    self.renewal = Renewal::Waiting(token.clone(), now.after(RENEWAL_RETRY));
+                    return None;
+                }
+                reason => return Some(Err(reason)),
+            },
+        };
+        Some(Ok(step))
+    }
+
     /// The messages of a frame: before it a rekey, when that is due.
     fn seal(&mut self, now: Instant, frame: &Frame, seal: Seal) -> Result<(Option<Bytes>, Bytes), NoiseError> {
-        let rekey_is_due = self.channel.must_rekey() || now >= self.keyed_at.after(REKEY_AFTER);
-        let rekey = if rekey_is_due {
+        let rekey = if self.rekey_is_due(now) {
             self.keyed_at = now;
             Some(self.message(&Head::Rekey.into(), Seal::Whole)?)
         } else {
@@ -139,6 +231,10 @@ impl<N: Noise> Admitted<N> {
         };
         self.sent_at = now;
         Ok((rekey, self.message(frame, seal)?))
+    }
+
+    fn rekey_is_due(&self, now: Instant) -> bool {
+        now >= self.keyed_at.after(REKEY_AFTER) || self.channel.must_rekey()
     }
 
     fn message(&mut self, frame: &Frame, seal: Seal) -> Result<Bytes, NoiseError> {
@@ -159,22 +255,12 @@ impl<N: Noise> Connection<N> {
         }
     }
 
-    pub(super) fn open(&mut self, now: Instant, message: &Bytes) {
-        let Some(admitted) = self.admitted_mut() else { return };
-        if let Hearing::Since(heard) = &mut admitted.hearing {
-            *heard = now;
-        }
-        match admitted.channel.open(message) {
-            Ok(frame) => self.take_frame(now, frame),
-            Err(reason) => self.break_off(now, reason),
-        }
-    }
-
-    pub(super) fn take_frame(&mut self, now: Instant, frame: Frame) {
-        let Some(admitted) = self.admitted_mut() else { return };
-        if !admitted.may_send(&frame) {
-            return self.break_off(now, Reason::FrameMalformed);
-        }
+    /// The device said this, or what ends the link.
+    pub(super) fn heard(&mut self, now: Instant, heard: Result<Frame, Reason>) {
+        let frame = match heard {
+            Ok(frame) => frame,
+            Err(reason) => return self.break_off(now, reason),
+        };
         match frame.head {
             Head::Ping { nonce } => self.send_own(now, Head::Pong { nonce }),
             Head::Pong { .. } | Head::Rekey => {}
@@ -237,13 +323,7 @@ impl<N: Noise> Connection<N> {
             Head::Error { reason, retry_after: 0, detail: String::new() }
         };
         self.send_own(now, farewell);
-        self.fail_once(reason);
-    }
-
-    fn fail_once(&mut self, reason: Reason) {
-        if matches!(self.state, State::Admitted(_)) {
-            self.fail(reason);
-        }
+        self.fail(reason);
     }
 
     pub(super) fn hold(&mut self) {
@@ -261,89 +341,33 @@ impl<N: Noise> Connection<N> {
         }
     }
 
-    pub(super) fn fire_admitted(&mut self, now: Instant) {
-        let Some(admitted) = self.admitted_mut() else { return };
-        if admitted.silent_at().is_some_and(|at| at <= now) {
-            return self.break_off(now, Reason::PingTimeout);
+    /// What was due.
+    pub(super) fn fired(&mut self, now: Instant, fired: Result<Option<Head>, Reason>) {
+        match fired {
+            Ok(Some(ping)) => self.send_own(now, ping),
+            Ok(None) => {}
+            Err(reason) => self.break_off(now, reason),
         }
-        if admitted.sent_at.after(PING_AFTER) <= now {
-            admitted.pings = admitted.pings.saturating_add(1);
-            let nonce = admitted.pings;
-            self.send_own(now, Head::Ping { nonce });
-        }
-        self.retry_renewal(now);
-    }
-
-    /// `Rotate`: the new credential is decided about like the first one.
-    fn renew(&mut self, now: Instant, token: SecretText) {
-        let (gate, clock) = (Arc::clone(&self.settings.gate), self.clock);
-        let Some(admitted) = self.admitted_mut() else { return };
-        let Preamble { role, suite } = admitted.preamble;
-        let (pattern, static_key) = (suite.pattern(), admitted.static_key);
-        let applicant = Applicant { role, pattern, static_key, token: token.clone() };
-        admitted.renewal = Renewal::Deciding(Box::new(Admission::begin(now, gate, clock, applicant)), token);
-        admitted.decisions = admitted.decisions.wrapping_add(1);
         self.drain_renewal(now);
     }
 
-    fn retry_renewal(&mut self, now: Instant) {
-        let Some(admitted) = self.admitted_mut() else { return };
-        if let Renewal::Waiting(token, at) = &admitted.renewal
-            && *at <= now
-        {
-            let token = token.clone();
-            self.renew(now, token);
+    fn renew(&mut self, now: Instant, token: SecretText) {
+        if let State::Admitted(admitted) = &mut self.state {
+            admitted.renew(now, &self.settings.gate, self.clock, token);
         }
+        self.drain_renewal(now);
     }
 
-    pub(super) fn renewal_decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) {
-        let Some(admitted) = self.admitted_mut() else { return };
-        let current = Errand::Decide(admitted.decisions.wrapping_sub(1));
-        match &mut admitted.renewal {
-            Renewal::Deciding(admission, _) if errand == current => {
-                // Drained every time, so never full.
-                let _ = admission.handle_input(now, answer);
-                self.drain_renewal(now);
-            }
-            _ => self.ignore(),
-        }
-    }
-
-    fn drain_renewal(&mut self, now: Instant) {
-        loop {
-            let Some(admitted) = self.admitted_mut() else { return };
-            let errand = Errand::Decide(admitted.decisions.wrapping_sub(1));
-            let Renewal::Deciding(admission, token) = &mut admitted.renewal else { return };
-            match admission.poll_output() {
-                Some(admission::Output::LookUp { kid }) => self.outbox.push(Output::LookUp(errand, kid)),
-                Some(admission::Output::Effect(effect)) => {
-                    self.outbox.push(Output::Effect(effect.map_id(|()| errand)));
-                }
-                Some(admission::Output::Admitted(accepted)) => {
-                    let token = token.clone();
-                    admitted.renewal = Renewal::None;
-                    let claims = accepted.claims;
-                    if claims.org != admitted.org || claims.runtime_target != admitted.target {
-                        return self.break_off(now, Reason::TokenKeyMismatch);
-                    }
+    pub(super) fn drain_renewal(&mut self, now: Instant) {
+        while let Some(step) = self.admitted_mut().and_then(|admitted| admitted.poll_renewal(now)) {
+            match step {
+                Ok(Step::Ask(output)) => self.outbox.push(output),
+                Ok(Step::Renewed(token, generation)) => {
                     self.outbox.push(Output::Renewed(token));
-                    return self.send_own(now, Head::Rotated { generation: claims.generation });
+                    self.send_own(now, Head::Rotated { generation });
                 }
-                Some(admission::Output::Refused(refused)) => {
-                    let token = token.clone();
-                    return self.renewal_refused(now, token, refused.reason);
-                }
-                None => return,
+                Err(reason) => self.break_off(now, reason),
             }
-        }
-    }
-
-    /// A platform that cannot be asked does not end a live link (ROT-5); a refusal does.
-    fn renewal_refused(&mut self, now: Instant, token: SecretText, reason: Reason) {
-        let cannot_say = matches!(reason, Reason::JwksUnreachable | Reason::ValidateUnreachable | Reason::InternalKeyMismatch);
-        match self.admitted_mut() {
-            Some(admitted) if cannot_say => admitted.renewal = Renewal::Waiting(token, now.after(RENEWAL_RETRY)),
-            _ => self.break_off(now, reason),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! The driver's loop is the one of [`Machine`]. It reads from the socket only while [`Connection::is_reading`].
 
 mod admitted;
+mod entering;
 mod event;
 mod state;
 #[cfg(test)]
@@ -27,23 +28,21 @@ use bytes::Bytes;
 pub use self::event::{Device, Ended, Errand, Input, Output, Stage};
 use self::{
     admitted::Admitted,
-    state::{Confirming, Deciding, Entering, Progress, State},
+    state::{Confirming, Entering, Progress, State},
 };
 use crate::{
     Aside, Reason,
-    admission::{self, Admission, Applicant, Gate},
+    admission::{self, Gate},
     crypto::{StaticKeys, channel::Channel, noise::Noise},
     effect::{Close, Closed, Effect, Happening, NetFault},
     entropy::Entropy,
     handshake::{
         Responder,
-        responder::{self, Door, Verdict},
+        responder::{self, Door},
     },
-    key::StaticKey,
     machine::{Deadline, Machine, Misuse, Status},
     outbox::Outbox,
     time::{Instant, WallClock},
-    wire::{Hello, Preamble, Welcome},
 };
 
 /// Nothing is read while this many messages wait for the socket: a device that asks must also listen.
@@ -128,8 +127,14 @@ impl<N: Noise> Connection<N> {
 
     fn receive(&mut self, now: Instant, message: Bytes) {
         match &mut self.state {
-            State::Entering(_) => self.respond(now, responder::Input::Received(message)),
-            State::Admitted(_) => self.open(now, &message),
+            State::Entering(entering) => {
+                entering.respond(now, responder::Input::Received(message));
+                self.drain_responder(now);
+            }
+            State::Admitted(admitted) => {
+                let heard = admitted.hear(now, &message);
+                self.heard(now, heard);
+            }
             State::Ended(_) => self.ignore(),
         }
     }
@@ -152,74 +157,32 @@ impl<N: Noise> Connection<N> {
             Closed::Fault(NetFault::NotUnderstood) => Some(Reason::FrameMalformed),
             Closed::ByUs | Closed::Fault(_) => None,
         };
-        match &self.state {
-            State::Entering(_) => self.respond(now, responder::Input::Closed(reason)),
-            State::Admitted(_) => self.end(reason),
+        match &mut self.state {
+            State::Entering(entering) => {
+                entering.respond(now, responder::Input::Closed(reason));
+                self.drain_responder(now);
+            }
+            State::Admitted(_) => {
+                self.end(reason);
+            }
             State::Ended(_) => self.ignore(),
         }
     }
 
-    /// Moves the handshake on and does what it says.
-    fn respond(&mut self, now: Instant, input: responder::Input) {
-        let State::Entering(entering) = &mut self.state else { return };
-        // The responder is drained every time, so it is never full; and nothing else is a misuse of it.
-        let _ = entering.responder.handle_input(now, input);
-        self.drain_responder(now);
-    }
-
+    /// Does what the handshake says.
     fn drain_responder(&mut self, now: Instant) {
         while let State::Entering(entering) = &mut self.state {
             match entering.responder.poll_output() {
-                Some(responder::Output::Hello { preamble, static_key, hello }) => self.consider(now, preamble, static_key, hello),
+                Some(responder::Output::Hello { preamble, static_key, hello }) => {
+                    entering.consider(now, &self.settings, self.clock, (preamble, static_key), hello);
+                    entering.decide(now, &self.settings, self.clock, &mut self.outbox);
+                }
                 Some(responder::Output::Send(message)) => self.transmit(message, 0),
                 Some(responder::Output::Confirmed { noise, plaintext }) => self.confirm(now, noise, &plaintext),
                 Some(responder::Output::Failed(reason)) => self.fail(reason),
                 None => return,
             }
         }
-    }
-
-    /// Message 1 is authentic: decide about who made it, though it may be a replay.
-    fn consider(&mut self, now: Instant, preamble: Preamble, static_key: StaticKey, hello: Hello) {
-        let Hello { token, software } = hello;
-        let applicant = Applicant { role: preamble.role, pattern: preamble.suite.pattern(), static_key, token: token.clone() };
-        let admission = Admission::begin(now, Arc::clone(&self.settings.gate), self.clock, applicant);
-        if let State::Entering(entering) = &mut self.state {
-            entering.progress = Progress::Deciding(Box::new(Deciding { admission, preamble, static_key, software, token }));
-        }
-        self.drain_first_decision(now);
-    }
-
-    fn drain_first_decision(&mut self, now: Instant) {
-        loop {
-            let State::Entering(entering) = &mut self.state else { return };
-            let Progress::Deciding(deciding) = &mut entering.progress else { return };
-            let verdict = match deciding.admission.poll_output() {
-                Some(admission::Output::LookUp { kid }) => {
-                    self.outbox.push(Output::LookUp(Errand::Decide(0), kid));
-                    continue;
-                }
-                Some(admission::Output::Effect(effect)) => {
-                    self.outbox.push(Output::Effect(effect.map_id(|()| Errand::Decide(0))));
-                    continue;
-                }
-                Some(admission::Output::Admitted(admitted)) => {
-                    let Deciding { preamble, static_key, software, token, .. } = deciding.as_ref().clone();
-                    let (org, target) = (admitted.claims.org, admitted.claims.runtime_target);
-                    let device = Device { org, target, role: preamble.role, token, software };
-                    entering.progress = Progress::Unconfirmed(Box::new(Confirming { device, preamble, static_key }));
-                    Verdict::Admit { psk: admitted.psk, welcome: self.welcome(now) }
-                }
-                Some(admission::Output::Refused(refused)) => Verdict::Refuse(refused),
-                None => return,
-            };
-            return self.respond(now, responder::Input::Verdict(verdict));
-        }
-    }
-
-    fn welcome(&self, now: Instant) -> Welcome {
-        let Settings { frame_max, software, .. } = self.settings.as_ref();
-        Welcome { frame_max: *frame_max, time: self.clock.unix_at(now).0, software: software.clone() }
     }
 
     /// The device is there. From here on it counts (NOI-4).
@@ -237,9 +200,10 @@ impl<N: Noise> Connection<N> {
         };
         let Confirming { device, preamble, static_key } = confirming;
         let admitted = Admitted::new(now, channel, &device, preamble, static_key);
+        let first = admitted.allow(first);
         self.state = State::Admitted(Box::new(admitted));
         self.outbox.push(Output::Confirmed(Box::new(device)));
-        self.take_frame(now, first);
+        self.heard(now, first);
     }
 
     fn decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) {
@@ -248,11 +212,18 @@ impl<N: Noise> Connection<N> {
                 Progress::Deciding(deciding) if errand == Errand::Decide(0) => {
                     // Drained every time, so never full.
                     let _ = deciding.admission.handle_input(now, answer);
-                    self.drain_first_decision(now);
+                    entering.decide(now, &self.settings, self.clock, &mut self.outbox);
+                    self.drain_responder(now);
                 }
                 _ => self.ignore(),
             },
-            State::Admitted(_) => self.renewal_decided(now, errand, answer),
+            State::Admitted(admitted) => {
+                if admitted.decided(now, errand, answer) {
+                    self.drain_renewal(now);
+                } else {
+                    self.ignore();
+                }
+            }
             State::Ended(_) => self.ignore(),
         }
     }
@@ -262,17 +233,20 @@ impl<N: Noise> Connection<N> {
         self.outbox.push(Output::Effect(Effect::Send(Errand::Socket, message)));
     }
 
-    /// Ends it with a reason that the close frame carries.
+    /// Ends it with a reason that the close frame carries, if it has not ended already.
     fn fail(&mut self, reason: Reason) {
-        self.end(Some(reason));
-        self.outbox.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
+        if self.end(Some(reason)) {
+            self.outbox.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
+        }
     }
 
-    fn end(&mut self, reason: Option<Reason>) {
-        let Some(stage) = self.stage() else { return };
+    /// False when it had ended already.
+    fn end(&mut self, reason: Option<Reason>) -> bool {
+        let Some(stage) = self.stage() else { return false };
         self.outbox.push(Output::Ended(Ended { reason, stage }));
         self.state = State::Ended(reason);
         self.unsent = VecDeque::new();
+        true
     }
 
     fn fire_due(&mut self, now: Instant) {
@@ -281,18 +255,11 @@ impl<N: Noise> Connection<N> {
                 entering.responder.handle_timeout(now);
                 self.drain_responder(now);
             }
-            State::Admitted(_) => self.fire_admitted(now),
+            State::Admitted(admitted) => {
+                let fired = admitted.fire(now, &self.settings.gate, self.clock);
+                self.fired(now, fired);
+            }
             State::Ended(_) => {}
-        }
-    }
-}
-
-impl Progress {
-    const fn stage(&self) -> Stage {
-        match self {
-            Self::Knocking => Stage::Unauthenticated,
-            Self::Deciding(_) => Stage::Deciding,
-            Self::Unconfirmed(_) => Stage::Unconfirmed,
         }
     }
 }

@@ -1,4 +1,5 @@
 mod bench;
+mod limits;
 
 use alloc::{vec, vec::Vec};
 use core::time::Duration;

@@ -13,7 +13,7 @@ use crate::{
     handshake::{Initiator, initiator},
     jose::{Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
     secret::{Secret, SecretBytes, SecretText},
-    wire::{Frame, Head, Role, Suite},
+    wire::{Frame, Head, Hello, Preamble, Role, Suite},
 };
 
 pub(super) const START: Instant = Instant::from_nanos(1_000);
