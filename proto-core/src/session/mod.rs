@@ -99,12 +99,12 @@ impl Session {
     }
 
     fn push(&mut self, content: Content) {
-        let State::Live { path, stream: Stream::Open } = self.state else {
+        let State::Live { path, stream: stream @ Stream::Open } = self.state else {
             self.stats.0.pushed_after_end += 1;
             return;
         };
         if pieces(content).all(|piece| self.retain(piece)) {
-            self.send_on(path);
+            self.send_on(path, stream);
         } else {
             self.fail(Reason::SessionTooLong);
         }
@@ -114,17 +114,15 @@ impl Session {
     fn retain(&mut self, content: Content) -> bool {
         let record = Record { at: self.latest.since(self.started), content };
         let len = record.encoded_len();
-        if self.sealer.is_spent(len) && !self.sealer.advance() {
-            return false;
+        if self.sealer.is_spent(len) {
+            // Where no epoch follows the record is refused below.
+            let _ = self.sealer.advance();
         }
         // Put together and sealed in the one buffer that is kept.
         let mut sealed = Vec::with_capacity(len.saturating_add(TAG_LEN));
         record.encode_to(&mut sealed);
         let done = self.sealer.seal_in_place(self.retained.next(), &mut sealed, 0);
-        if done.is_ok() {
-            self.retained.push(self.sealer.epoch(), Bytes::from(sealed));
-        }
-        done.is_ok()
+        done.map(|()| self.retained.push(self.sealer.epoch(), Bytes::from(sealed))).is_ok()
     }
 
     fn attached(&mut self) {
@@ -142,21 +140,20 @@ impl Session {
     }
 
     fn frame(&mut self, frame: &Frame) {
-        match &frame.head {
-            _ if !matches!(self.state, State::Live { .. }) => self.stats.0.strange_frames += 1,
-            Head::Resume { session, next } if *session == self.id => self.resume(*next),
-            Head::Acknowledge { session, next } if *session == self.id => self.acknowledged(*next),
-            Head::Revoke { reason } => self.fail(*reason),
+        match (&self.state, &frame.head) {
+            (State::Live { stream, .. }, Head::Resume { session, next }) if *session == self.id => self.resume(*stream, *next),
+            (State::Live { .. }, Head::Acknowledge { session, next }) if *session == self.id => self.acknowledged(*next),
+            (State::Live { .. }, Head::Revoke { reason }) => self.fail(*reason),
             _ => self.stats.0.strange_frames += 1,
         }
     }
 
-    fn resume(&mut self, next: u64) {
+    fn resume(&mut self, stream: Stream, next: u64) {
         if self.is_whole(next) {
             self.state = State::Finished;
         } else if self.retained.reaches(next) {
             // Nothing is forgotten: what the relay has received need not be durable there.
-            self.send_on(Path::Flowing { cursor: next, end_sent: false });
+            self.send_on(Path::Flowing { cursor: next, end_sent: false }, stream);
         } else {
             // The relay wants records that are durable already and gone here, or that never were: it lost its store.
             self.fail(Reason::RecordsLost);
@@ -164,7 +161,7 @@ impl Session {
     }
 
     fn acknowledged(&mut self, next: u64) {
-        let State::Live { path: path @ Path::Flowing { cursor, end_sent }, .. } = self.state else {
+        let State::Live { path: path @ Path::Flowing { cursor, end_sent }, stream } = self.state else {
             self.stats.0.stale_acknowledgements += 1;
             return;
         };
@@ -173,7 +170,7 @@ impl Session {
         } else if next > cursor {
             self.fail(Reason::FrameMalformed);
         } else if self.retained.acknowledge(next) {
-            self.send_on(path);
+            self.send_on(path, stream);
         } else {
             self.stats.0.stale_acknowledgements += 1;
         }
@@ -185,28 +182,26 @@ impl Session {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        if let State::Live { path, stream: stream @ Stream::Open } = &mut self.state {
-            *stream = Stream::Ended(outcome);
-            let path = *path;
-            self.send_on(path);
+        if let State::Live { path, stream: Stream::Open } = self.state {
+            self.send_on(path, Stream::Ended(outcome));
         }
     }
 
-    /// Sends what the window allows, from the cursor on, and the end once all records are through.
-    fn send_on(&mut self, path: Path) {
+    /// Goes on on this path: sends what the window allows, from the cursor on, and the end once all records are through.
+    fn send_on(&mut self, path: Path, stream: Stream) {
+        self.state = State::Live { path, stream };
         let Path::Flowing { mut cursor, mut end_sent } = path else { return };
         while let Some((epoch, body)) = self.retained.get(cursor, IN_FLIGHT_MAX) {
             let head = Head::Data { session: self.id, epoch, sequence: cursor };
             self.outbox.push(Output::Send(Frame { head, body }));
             cursor += 1;
         }
-        let State::Live { path, stream } = &mut self.state else { return };
         if let (Stream::Ended(outcome), true, false) = (stream, self.retained.is_empty(), end_sent) {
             end_sent = true;
-            let head = Head::End { session: self.id, next: cursor, outcome: *outcome };
+            let head = Head::End { session: self.id, next: cursor, outcome };
             self.outbox.push(Output::Send(head.into()));
         }
-        *path = Path::Flowing { cursor, end_sent };
+        self.state = State::Live { path: Path::Flowing { cursor, end_sent }, stream };
     }
 
     fn fail(&mut self, reason: Reason) {

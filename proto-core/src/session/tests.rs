@@ -187,3 +187,16 @@ fn what_leaves_is_sealed_and_opens_again() {
     Opener::new(&PureRust, scope(), 0, secret()).open(epoch, sequence, &frames[0].body, &mut plain).unwrap();
     assert_eq!(Record::decode(&plain.into()), Ok(Record { at: Duration::from_millis(5), content }));
 }
+
+/// L6: a driver that does not take what the session says is told so, and what it wanted has not happened.
+#[test]
+fn who_does_not_drain_a_session_is_told_so() {
+    let mut s = session();
+    let taken = core::iter::repeat_with(|| s.handle_input(Instant::ZERO, Input::Attached)).take_while(Result::is_ok).count();
+    assert_eq!(taken, Outbox::<Output>::LIMIT);
+    let before = s.clone();
+    assert_eq!(s.handle_input(Instant::ZERO, Input::End(Outcome::Cut)), Err(Misuse::Full("outbox")));
+    assert_eq!(s, before);
+    drain(&mut s);
+    assert_eq!(s.handle_input(Instant::ZERO, Input::End(Outcome::Cut)), Ok(()));
+}
