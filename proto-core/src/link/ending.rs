@@ -7,7 +7,7 @@ use super::{
     state::{State, Then},
 };
 use crate::{
-    Instant, Machine, Reason,
+    Instant, Machine, Reason, Status,
     crypto::noise::Noise,
     effect::{Close, Closed, Effect, NetFault},
     handshake::{Initiator, initiator},
@@ -99,7 +99,8 @@ const fn why_closed(closed: Closed, otherwise: Reason) -> Reason {
 fn why_handshake_closed<N: Noise>(initiator: &mut Initiator<N>, closed: Closed, now: Instant) -> Reason {
     let said = if let Closed::ByPeer(reason) = closed { reason } else { None };
     let _ = initiator.handle_input(now, initiator::Input::Closed(said));
-    core::iter::from_fn(|| initiator.poll_output())
-        .find_map(|output| if let initiator::Output::Failed(failure) = output { Some(failure.reason()) } else { None })
-        .unwrap_or_else(|| why_closed(closed, Reason::RelayClosed))
+    match initiator.status() {
+        Status::Failed(failure) => failure.reason(),
+        _ => why_closed(closed, Reason::RelayClosed),
+    }
 }

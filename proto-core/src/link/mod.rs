@@ -269,16 +269,7 @@ impl<N: Noise> Link<N> {
         }
     }
 
-    /// What the link itself does at certain moments while it is up.
-    fn keep_up(&mut self) {
-        let State::Up(up) = &mut self.state else { return };
-        if up.is_silent(self.latest) {
-            return self.close(Then::Retry(Reason::PingTimeout));
-        }
-        if up.is_settled(self.latest) {
-            self.schedule.settle();
-        }
-        self.rekey_if_due();
+    fn ping_if_due(&mut self) {
         if let State::Up(up) = &mut self.state
             && up.ping_is_due(self.latest)
         {
@@ -329,7 +320,14 @@ impl<N: Noise> Machine for Link<N> {
                 initiator.handle_timeout(self.latest);
                 self.drain_handshake();
             }
-            State::Up(_) => self.keep_up(),
+            State::Up(up) if up.is_silent(self.latest) => self.close(Then::Retry(Reason::PingTimeout)),
+            State::Up(up) => {
+                if up.is_settled(self.latest) {
+                    self.schedule.settle();
+                }
+                self.rekey_if_due();
+                self.ping_if_due();
+            }
             _ => {}
         }
     }

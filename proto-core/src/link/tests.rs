@@ -362,3 +362,35 @@ fn what_does_not_belong_is_counted() {
     bench.happen(Happening::Closed((), Closed::ByUs));
     assert_eq!(bench.link.stats(), &Stats { not_up: 1, stale: 2 });
 }
+
+/// PIN-1: a binding without any key for its relay shakes hands with nobody, and tries again when one may have been announced.
+#[test]
+fn without_a_pinned_key_there_is_no_handshake() {
+    let mut bench = Bench::new();
+    bench.link.follow("ws://relay.test/ws".to_string(), vec![]);
+    bench.fire();
+    let entropy = bench.entropy();
+    let outputs = bench.happen(Happening::Connected((), entropy));
+    assert!(closes_because(&outputs, Reason::NoiseHandshakeFailed));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Effect(Effect::Send(..)))));
+    bench.happen(Happening::Closed((), Closed::ByUs));
+    let key = bench.relay.static_key();
+    bench.link.follow("ws://relay.test/ws".to_string(), vec![key]);
+    bench.come_up();
+}
+
+/// S204: what the relay said that it does not take is not sent to it.
+#[test]
+fn a_frame_longer_than_the_relay_takes_ends_the_link_unsent() {
+    let mut bench = Bench::new();
+    let mut relay = bench.come_up();
+    let data = |length| Frame {
+        head: Head::Data { session: crate::SessionId([1; 16]), epoch: 0, sequence: 0 },
+        body: vec![0; length].into(),
+    };
+    let outputs = bench.input(Input::Send(data(65_000)));
+    assert_eq!(relay.frames(&outputs), [data(65_000)]);
+    let outputs = bench.input(Input::Send(data(65_536)));
+    assert!(closes_because(&outputs, Reason::FrameTooLarge));
+    assert_eq!(relay.frames(&outputs), []);
+}
