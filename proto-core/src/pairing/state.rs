@@ -39,10 +39,11 @@ impl State {
         }
     }
 
-    pub(super) const fn turn_mut(&mut self) -> Option<&mut Turn> {
+    /// In an exchange with the platform it is this side's turn now.
+    pub(super) const fn take_turn(&mut self, next: Turn) {
         match self {
-            Self::Minting { turn, .. } | Self::Polling { turn, .. } | Self::Verifying { turn, .. } => Some(turn),
-            _ => None,
+            Self::Minting { turn, .. } | Self::Polling { turn, .. } | Self::Verifying { turn, .. } => *turn = next,
+            _ => {}
         }
     }
 }

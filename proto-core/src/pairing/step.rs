@@ -77,9 +77,7 @@ impl Pairing {
             State::Verifying { .. } => (Ask::KeySet(number), self.request(JWKS_PATH)),
             _ => return,
         };
-        if let Some(turn) = self.state.turn_mut() {
-            *turn = Turn::Asking { number: self.asked, since };
-        }
+        self.state.take_turn(Turn::Asking { number: self.asked, since });
         self.outbox.push(Output::Effect(Effect::Http(ask, http)));
     }
 
@@ -259,29 +257,22 @@ impl Pairing {
         let State::Verifying { pending, approval, .. } = &self.state else { return };
         let expected = Expectation { issuer: None, expiry: Expiry::Renew };
         let now = self.clock.unix_at(self.latest);
-        let verdict = match verify(&approval.issue_token, keys, now, &expected) {
-            Ok(claims) if is_about(&claims, approval, pending) => Ok(claims.generation),
-            Err(Reason::TokenNotYetValid) => Err(Reason::TokenNotYetValid),
-            _ => Err(Reason::CredentialRejected),
-        };
-        match verdict {
-            Ok(generation) => self.hand_over(generation),
-            Err(reason) => self.forget(Err(reason)),
+        match verify(&approval.issue_token, keys, now, &expected) {
+            Ok(claims) if is_about(&claims, approval, pending) => {
+                let paired = Paired {
+                    kind: pending.kind,
+                    mode: pending.mode,
+                    api_endpoint: self.settings.api_endpoint.clone(),
+                    seed: pending.seed.clone(),
+                    generation: claims.generation,
+                    approval: (**approval).clone(),
+                };
+                self.outbox.push(Output::Approved(Box::new(paired)));
+                self.state = State::Adopting;
+            }
+            Err(Reason::TokenNotYetValid) => self.forget(Err(Reason::TokenNotYetValid)),
+            _ => self.forget(Err(Reason::CredentialRejected)),
         }
-    }
-
-    fn hand_over(&mut self, generation: u64) {
-        let State::Verifying { pending, approval, .. } = &self.state else { return };
-        let paired = Box::new(Paired {
-            kind: pending.kind,
-            mode: pending.mode,
-            api_endpoint: self.settings.api_endpoint.clone(),
-            seed: pending.seed.clone(),
-            generation,
-            approval: (**approval).clone(),
-        });
-        self.outbox.push(Output::Approved(paired));
-        self.state = State::Adopting;
     }
 
     // Ends
