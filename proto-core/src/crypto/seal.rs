@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     kdf::hkdf,
-    primitives::{AeadKey, Cipher, NONCE_LEN, Nonce, Primitives, TAG_LEN},
+    primitives::{AeadKey, Cipher, Nonce, Primitives, TAG_LEN},
 };
 use crate::{
     entropy::Entropy,
@@ -277,10 +277,7 @@ fn associated_data(scope: &Scope, epoch: u32) -> Vec<u8> {
 }
 
 fn nonce(sequence: u64) -> Nonce {
-    let mut nonce = [0; NONCE_LEN];
-    if let Some(low) = nonce.last_chunk_mut::<8>() {
-        *low = sequence.to_be_bytes();
-    }
+    let [_, _, _, _, nonce @ ..] = u128::from(sequence).to_be_bytes();
     nonce
 }
 

@@ -45,9 +45,7 @@ pub struct Malformed(pub &'static str);
 /// Appends the postcard bytes of `value` to `out`.
 fn append(out: &mut Vec<u8>, value: &impl Serialize) {
     // Growing a vector is the only thing that could fail, and that aborts.
-    if let Ok(longer) = postcard::to_extend(value, core::mem::take(out)) {
-        *out = longer;
-    }
+    *out = postcard::to_extend(value, core::mem::take(out)).unwrap_or_default();
 }
 
 /// How many bytes [`append`] appends.

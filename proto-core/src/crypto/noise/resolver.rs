@@ -198,8 +198,6 @@ impl<D: Digest + FixedOutputReset + Send + Sync> types::Hash for Hasher<D> {
 
     fn result(&mut self, out: &mut [u8]) {
         let hash = self.digest.finalize_fixed_reset();
-        if let Some(out) = out.get_mut(..hash.len()) {
-            out.copy_from_slice(&hash);
-        }
+        out.iter_mut().zip(hash).for_each(|(out, byte)| *out = byte);
     }
 }

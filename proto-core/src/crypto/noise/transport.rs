@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{MESSAGE_MAX, NoiseError, message_len};
 use crate::{
-    crypto::{AeadKey, Cipher, NONCE_LEN, Nonce, Primitives, TAG_LEN},
+    crypto::{AeadKey, Cipher, Nonce, Primitives, TAG_LEN},
     secret::Secret,
 };
 
@@ -73,14 +73,16 @@ impl Direction {
 
 /// Noise section 12.3 and 12.4: 4 zero bytes, then the counter, each cipher in its own byte order.
 pub(super) fn nonce(cipher: Cipher, counter: u64) -> Nonce {
-    let mut nonce = [0; NONCE_LEN];
-    if let Some(low) = nonce.last_chunk_mut::<8>() {
-        *low = match cipher {
-            Cipher::Aes256Gcm => counter.to_be_bytes(),
-            Cipher::ChaCha20Poly1305 => counter.to_le_bytes(),
-        };
+    match cipher {
+        Cipher::Aes256Gcm => {
+            let [_, _, _, _, nonce @ ..] = u128::from(counter).to_be_bytes();
+            nonce
+        }
+        Cipher::ChaCha20Poly1305 => {
+            let [nonce @ .., _, _, _, _] = (u128::from(counter) << 32).to_le_bytes();
+            nonce
+        }
     }
-    nonce
 }
 
 #[cfg(test)]

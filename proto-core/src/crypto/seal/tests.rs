@@ -161,3 +161,16 @@ fn no_epoch_follows_the_last() {
     assert!(!last.advance());
     assert_eq!(last, before);
 }
+
+/// Two ends are the same when they open the same records: the explorer tells states apart by that.
+#[test]
+fn openers_of_different_epochs_scopes_or_secrets_differ() {
+    let of = |org: &str, epoch, byte| {
+        let scope = Scope { org: org.parse().unwrap(), ..scope(Cipher::Aes256Gcm) };
+        Opener::new(&PureRust, scope, epoch, EpochSecret::new(Secret::new([byte; 32])))
+    };
+    assert_eq!(of("org_1", 0, 9), of("org_1", 0, 9));
+    for other in [of("org_2", 0, 9), of("org_1", 1, 9), of("org_1", 0, 8)] {
+        assert_ne!(of("org_1", 0, 9), other);
+    }
+}
