@@ -52,10 +52,9 @@ impl Declines {
     /// Remembers a no.
     pub fn remember(&mut self, directory: String, org: OrgId, at: UnixTime) {
         self.directories.insert(directory, Decline { org_id: org, at, unknown: Unknown::new() });
-        while self.directories.len() > MAX_DECLINES {
+        for _ in MAX_DECLINES..self.directories.len() {
             let oldest = self.directories.iter().min_by_key(|(_, decline)| decline.at).map(|(path, _)| path.clone());
-            let Some(oldest) = oldest else { break };
-            self.directories.remove(&oldest);
+            oldest.map(|oldest| self.directories.remove(&oldest));
         }
     }
 }

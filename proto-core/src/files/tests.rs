@@ -1,3 +1,5 @@
+mod bounds;
+
 use alloc::{format, string::String, vec, vec::Vec};
 
 use super::*;
@@ -141,6 +143,7 @@ fn local_yaml_that_is_unclear_is_refused() {
         "org_id: a\nstreaming: enabled",
         "org_id: a\nstreaming: enabled\nbound_at: b\nrecursive: maybe",
         "org_id: a\nstreaming: disabled\nstreaming: enabled\nbound_at: b",
+        "org_id: a\nstreaming: enabled\nbound_at: b:\tc",
     ] {
         assert_eq!(LocalYaml::parse(text.as_bytes()), Err(Reason::LocalFileInvalid), "{text:?}");
     }
@@ -153,7 +156,7 @@ fn workspace_yaml_names_an_org() {
     let hint = WorkspaceYaml::parse(b"org_id: 01J7M8N9P0Q1R2S3T4U5V6W7X8\n").unwrap();
     assert_eq!(hint.org(), "01J7M8N9P0Q1R2S3T4U5V6W7X8");
     assert_eq!(WorkspaceYaml::parse(b"org_id: a\nslug: acme").unwrap().org(), "acme");
-    for slug in ["\"acme; rm -rf ~\"", "-x", "\"$(id)\"", "Acme", "\"\""] {
+    for slug in ["\"acme; rm -rf ~\"", "\"-x\"", "-x", "\"$(id)\"", "Acme", "\"\""] {
         let text = format!("org_id: a\nslug: {slug}");
         assert_eq!(WorkspaceYaml::parse(text.as_bytes()), Err(Reason::LocalFileInvalid), "{slug}");
     }
