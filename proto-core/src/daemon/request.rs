@@ -63,12 +63,13 @@ impl<N: Noise> Daemon<N> {
     /// There is no pairing any more: whoever wanted that is told.
     pub(super) fn answer_cancelled(&mut self) {
         if self.pairing.is_none() {
-            let is_done = |errand: &Errand, task: &mut Task| matches!((errand, task), (Errand::Request(_), Task::Cancelling));
-            let done: Vec<_> = self.tasks.extract_if(.., is_done).map(|(errand, _)| errand).collect();
-            for errand in done {
-                if let Errand::Request(id) = errand {
-                    self.answer(id, Ok(Answer::Done));
-                }
+            let cancelling = self.tasks.iter().filter_map(|(errand, task)| match (errand, task) {
+                (Errand::Request(id), Task::Cancelling) => Some(*id),
+                _ => None,
+            });
+            for id in cancelling.collect::<Vec<_>>() {
+                self.tasks.remove(&Errand::Request(id));
+                self.answer(id, Ok(Answer::Done));
             }
         }
     }

@@ -228,8 +228,8 @@ impl<N: Noise> Watched<N> {
         }
         let mut plaintext = Vec::new();
         let opened = sequence == *next && opener.open(epoch, sequence, sealed, &mut plaintext).is_ok();
-        match Record::take(Bytes::from(plaintext)) {
-            Ok(record) if opened => {
+        match opened.then(|| Record::take(Bytes::from(plaintext))) {
+            Some(Ok(record)) => {
                 *next = next.saturating_add(1);
                 *exited = matches!(record.content, Content::Exit { .. });
                 Step::Show(record)
