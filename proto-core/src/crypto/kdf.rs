@@ -36,7 +36,8 @@ mod tests {
         let derived = expand(salt, ikm, info, &mut out).ok();
         if let Ok(ikm) = ikm.try_into() {
             let common = len.min(32);
-            assert!(derived.is_none() || hkdf(salt, &Secret::new(ikm), info).expose()[..common] == out[..common]);
+            let by_our_way = derived.map(|()| hkdf(salt, &Secret::new(ikm), info));
+            assert!(by_our_way.is_none_or(|key| key.expose()[..common] == out[..common]));
         }
         derived.map(|()| out)
     }

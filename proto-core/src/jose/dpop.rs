@@ -143,7 +143,8 @@ mod tests {
         }
         let stranger = Thumbprint::of_identity_key(identity(2).identity_key());
         assert_eq!(check(target, stranger, NOW), Err(Reason::TokenKeyMismatch));
-        assert!(check(target, owner(), NOW.plus(300)).is_ok() && check(target, owner(), UnixTime(NOW.0 - 300)).is_ok());
+        assert!(check(target, owner(), NOW.plus(300)).is_ok());
+        assert!(check(target, owner(), UnixTime(NOW.0 - 300)).is_ok());
         assert_eq!(check(target, owner(), NOW.plus(301)), Err(Reason::TokenNotYetValid));
         assert_eq!(check(target, owner(), UnixTime(NOW.0 - 301)), Err(Reason::TokenNotYetValid));
         assert_eq!(held.forget_at, NOW.plus(301));

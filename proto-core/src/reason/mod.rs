@@ -128,7 +128,8 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(reason.code().parse(), Ok(*reason));
             assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
-            assert!(!reason.next().is_empty() && !reason.cause().is_empty());
+            assert!(!reason.next().is_empty());
+            assert!(!reason.cause().is_empty());
         }
     }
 

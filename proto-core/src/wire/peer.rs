@@ -67,6 +67,7 @@ mod tests {
         let bytes = answer.encode();
         assert_eq!(bytes.get(..3), Some(&[0xac, 0x02, 9][..]));
         assert_eq!((bytes.len(), KeyAnswer::decode(&bytes)), (34, Ok(answer)));
-        assert!(KeyRequest::decode(&[7; 17]).is_err() && KeyAnswer::decode(&bytes[..33]).is_err());
+        assert!(KeyRequest::decode(&[7; 17]).is_err());
+        assert!(KeyAnswer::decode(&bytes[..33]).is_err());
     }
 }
