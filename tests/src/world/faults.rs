@@ -80,8 +80,17 @@ impl World {
     /// The relay sends a frame to the machine that nobody asked it to send, such as one of a viewer that is not there.
     pub fn forge(&mut self, slug: &str, frame: Frame) {
         let url = relay_url(slug);
-        let of_laptop = |socket: &&Socket| matches!(socket.end, End::Laptop(..)) && socket.url == url;
-        let connection = self.sockets.iter().find(|(_, socket)| of_laptop(socket)).map(|(id, _)| *id).expect("a connection");
+        self.forge_to(|socket| matches!(socket.end, End::Laptop(..)) && socket.url == url, frame);
+    }
+
+    /// The relay sends a frame to somebody who watches that nobody asked it to send.
+    pub fn forge_to_watcher(&mut self, watcher: usize, frame: impl Into<Frame>) {
+        self.forge_to(|socket| matches!(socket.end, End::Watcher(who, _) if who == watcher), frame.into());
+    }
+
+    fn forge_to(&mut self, is_meant: impl Fn(&Socket) -> bool, frame: Frame) {
+        let found = self.sockets.iter().find(|(_, socket)| is_meant(socket));
+        let (connection, url) = found.map(|(id, socket)| (*id, socket.url.clone())).expect("a connection");
         self.events.push_back(Event::Relay(url, connection, peer::Input::Send(frame)));
     }
 }

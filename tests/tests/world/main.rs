@@ -3,11 +3,14 @@
 mod bindings;
 mod credentials;
 mod directories;
+mod forgeries;
 mod isolation;
+mod limits;
 mod pairing;
 mod races;
 mod streaming;
 mod viewers;
+mod visitors;
 
 use tests::world::World;
 
