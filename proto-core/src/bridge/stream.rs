@@ -95,3 +95,37 @@ impl Stream {
         matches!(self.flow, Flow::Ended { records, .. } if next > records)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    /// SES-1: an end passes behind the last record that passed, and nothing passes behind an end.
+    #[test]
+    fn an_end_passes_in_its_place_only() {
+        let mut stream = Stream::new(Cipher::Aes256Gcm, EpochSecret::new(Secret::new([1; 32])));
+        stream.attach(SourceId(1));
+        assert!(!stream.passes_end(0), "the relay has not said where to go on");
+        stream.resume(3);
+        assert!(stream.passes_data(3));
+        for elsewhere in [0, 3, 5] {
+            assert!(!stream.passes_end(elsewhere));
+        }
+        assert!(stream.passes_end(4));
+        assert!(!stream.passes_end(4));
+        assert!(!stream.passes_data(4));
+    }
+
+    /// SES-2: the relay has all of a session when it has the end, which counts as one more record.
+    #[test]
+    fn a_session_is_whole_with_its_end() {
+        let mut stream = Stream::new(Cipher::Aes256Gcm, EpochSecret::new(Secret::new([1; 32])));
+        stream.attach(SourceId(1));
+        stream.resume(4);
+        assert!(!stream.is_whole(5));
+        assert!(stream.passes_end(4));
+        assert!(!stream.is_whole(4));
+        assert!(stream.is_whole(5));
+    }
+}
