@@ -111,23 +111,32 @@ impl Unverified {
         if Thumbprint::of_identity_key(key) != self.kid || !self.jws.holds_under(key) {
             return Err(Reason::SignatureMismatch);
         }
-        let claims = self.claims;
-        let from_issuer = expected.issuer.as_ref().is_none_or(|issuer| *issuer == claims.issuer);
-        if claims.audience != RELAY_AUDIENCE || !from_issuer {
+        self.claims.hold(now, expected).map(|()| self.claims)
+    }
+}
+
+impl Claims {
+    /// Whether claims that are believed already hold now, for who expects that.
+    ///
+    /// # Errors
+    /// The first of these that holds: [`Reason::TokenWrongAudience`], [`Reason::TokenNotYetValid`], [`Reason::TokenExpired`].
+    pub fn hold(&self, now: UnixTime, expected: &Expectation) -> Result<(), Reason> {
+        let from_issuer = expected.issuer.as_ref().is_none_or(|issuer| *issuer == self.issuer);
+        if self.audience != RELAY_AUDIENCE || !from_issuer {
             return Err(Reason::TokenWrongAudience);
         }
-        if claims.not_before.max(claims.issued_at) > now.plus(SKEW) {
+        if self.not_before.max(self.issued_at) > now.plus(SKEW) {
             return Err(Reason::TokenNotYetValid);
         }
         let end = match expected.expiry {
-            Expiry::Connect => claims.expires_at,
-            Expiry::Renew => claims.renewable_until,
-            Expiry::Ignored => return Ok(claims),
+            Expiry::Connect => self.expires_at,
+            Expiry::Renew => self.renewable_until,
+            Expiry::Ignored => return Ok(()),
         };
         if now >= end.plus(SKEW) {
             return Err(Reason::TokenExpired);
         }
-        Ok(claims)
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@
 mod faults;
 mod happening;
 mod interference;
+mod issuer;
 mod laptop;
 mod people;
 mod platform;

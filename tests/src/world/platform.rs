@@ -15,14 +15,13 @@ use proto_core::{
     },
     code::{self, PairingCode, Refusal, Standing, Verdict},
     effect::{HttpAnswer, HttpRequest},
-    jose::{
-        Claims, Confirmation, Expectation, Expiry, JwkSet, ProofTarget, RELAY_AUDIENCE, SigningKey, Thumbprint, sign, verify,
-        verify_proof,
-    },
+    jose::{Claims, Confirmation, Expectation, Expiry, ProofTarget, RELAY_AUDIENCE, Thumbprint, verify_proof},
     key::{IdentityKey, StaticKey},
     secret::{Secret, SecretBytes, SecretText},
 };
 use serde::Serialize;
+
+use super::issuer::Issuer;
 
 /// Where it is.
 pub const API: &str = "https://api.example";
@@ -97,8 +96,7 @@ pub struct Platform {
     pub minted: usize,
     /// Its codes, by their text.
     pub codes: BTreeMap<String, Code>,
-    /// Its signing keys: all are published, the last one signs.
-    keys: Vec<SigningKey>,
+    issuer: Issuer,
     drawn: Jitter,
 }
 
@@ -114,7 +112,7 @@ impl Default for Platform {
             renewals: 0,
             minted: 0,
             codes: BTreeMap::new(),
-            keys: vec![SigningKey::from_seed(&Secret::new([9; 32]))],
+            issuer: Issuer::new(&Secret::new([9; 32])),
             drawn: Jitter::new(0x706c_6174),
         }
     }
@@ -129,19 +127,18 @@ impl Platform {
 
     /// Its signing key of that name.
     pub fn signing_key(&self, kid: Thumbprint) -> Option<IdentityKey> {
-        self.keys.iter().find(|key| key.kid() == kid).map(SigningKey::public_key)
+        self.issuer.key(kid)
     }
 
     /// Signs with a new key from now on; the old ones stay published.
     pub fn rotate_keys(&mut self) {
         let seed = self.secret();
-        self.keys.push(SigningKey::from_seed(&seed));
+        self.issuer.rotate(&seed);
     }
 
     /// Publishes no more than its two latest keys.
     pub fn retire_keys(&mut self) {
-        let old = self.keys.len().saturating_sub(2);
-        self.keys.drain(..old);
+        self.issuer.retire();
     }
 
     /// Somebody approves a code for this org, as a member of it.
@@ -267,7 +264,7 @@ impl Platform {
             renewable_until: expires_at.plus(self.renewable),
             id,
         };
-        sign(&claims, self.keys.last().expect("a key to sign with"))
+        self.issuer.sign(claims)
     }
 
     /// Answers a request.
@@ -275,15 +272,11 @@ impl Platform {
         let path = request.url.strip_prefix(API).unwrap_or_else(|| panic!("a request to {}", request.url));
         match path {
             PAIRING_CODES_PATH => self.mint(request, now),
-            JWKS_PATH => raw(200, self.key_set().to_json().into_bytes()),
+            JWKS_PATH => raw(200, self.issuer.key_set().to_json().into_bytes()),
             ROTATE_PATH => self.rotate(request, now),
             VALIDATE_PATH => self.validate(request, now),
             _ => self.poll(path.rsplit('/').next().unwrap(), request, now),
         }
-    }
-
-    fn key_set(&self) -> JwkSet {
-        self.keys.iter().map(SigningKey::public_key).collect()
     }
 
     fn draw(&mut self, prefix: &str) -> GivenId {
@@ -336,7 +329,7 @@ impl Platform {
         let token = header(request, "Authorization").and_then(|text| text.strip_prefix("DPoP ")).ok_or(Reason::TokenMalformed)?;
         let token = SecretText::new(token);
         let expected = Expectation { issuer: Some(API.into()), expiry: Expiry::Renew };
-        let claims = verify(&token, &self.key_set(), now, &expected)?;
+        let claims = self.issuer.believe(&token, now, &expected)?;
         let proof = SecretText::new(header(request, "DPoP").ok_or(Reason::TokenMalformed)?);
         let goal = ProofTarget { method: "POST", url: &request.url, token: &token };
         verify_proof(&proof, goal, claims.confirmation.identity, now)?;
@@ -368,7 +361,7 @@ impl Platform {
 
     fn judge(&self, token: &SecretText, static_key: StaticKey, now: UnixTime) -> Result<(PolicyMode, Option<Secret>), Reason> {
         let expected = Expectation { issuer: None, expiry: Expiry::Connect };
-        let claims = verify(token, &self.key_set(), now, &expected)?;
+        let claims = self.issuer.believe(token, now, &expected)?;
         let org = self.orgs.get(&claims.org).filter(|org| !org.deleted).ok_or(Reason::WorkspaceNotFound)?;
         let target = self.targets.get(&claims.runtime_target).filter(|target| !target.revoked).ok_or(Reason::MachineRevoked)?;
         if target.confirmation.static_key != static_key {
