@@ -1,10 +1,17 @@
 //! Finds values in bytes, in every spelling in which they could leak.
 
-use std::{collections::HashMap, ops::BitOr};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    iter::successors,
+    ops::Range,
+};
 
 /// A spelling is found by its first eight bytes.
 const PREFIX: usize = 8;
+/// So many bits at the beginning, as a power of two, and so many at least for each prefix.
 const BLOOM_BITS: u32 = 18;
+const BITS_PER_PREFIX: usize = 16;
 
 /// Whose a value is.
 pub(super) type Owner = u32;
@@ -14,17 +21,26 @@ pub(super) type Owner = u32;
 pub(super) struct Canaries {
     /// Which prefixes there may be: most windows of most messages are none, and are told apart by one bit.
     bloom: Vec<u64>,
-    spellings: HashMap<[u8; PREFIX], Vec<Spelling>>,
+    /// The latest spelling with each prefix.
+    latest: HashMap<[u8; PREFIX], usize>,
+    spellings: Vec<Spelling>,
+    /// The bytes of all of them, one after the other.
+    text: Vec<u8>,
+    /// What is watched already.
+    watched: HashMap<Canary, HashSet<Vec<u8>>>,
 }
 
-#[derive(Debug)]
+/// One way in which a value could stand somewhere.
+#[derive(Clone, Debug)]
 struct Spelling {
-    bytes: Vec<u8>,
+    text: Range<usize>,
     canary: Canary,
+    /// Another one with the same prefix.
+    next: Option<usize>,
 }
 
 /// A value as it is owned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Canary {
     pub(super) owner: Owner,
     /// What it is, for people.
@@ -35,48 +51,89 @@ pub(super) struct Canary {
 
 impl Default for Canaries {
     fn default() -> Self {
-        Self { bloom: vec![0; 1 << (BLOOM_BITS - 6)], spellings: HashMap::new() }
+        Self {
+            bloom: vec![0; 1 << (BLOOM_BITS - 6)],
+            latest: HashMap::new(),
+            spellings: Vec::new(),
+            text: Vec::new(),
+            watched: HashMap::new(),
+        }
     }
 }
 
 impl Canaries {
     /// Looks for this value from now on.
     pub(super) fn watch(&mut self, value: &[u8], canary: Canary) {
-        for bytes in spellings(value) {
-            let Some(prefix) = bytes.first_chunk::<PREFIX>().copied() else { continue };
-            let known = self.spellings.entry(prefix).or_default();
-            if known.iter().any(|spelling| spelling.bytes == bytes && spelling.canary == canary) {
-                continue;
-            }
-            known.push(Spelling { bytes, canary });
-            let bit = bit_of(u64::from_le_bytes(prefix));
-            self.bloom[bit >> 6] |= 1 << (bit & 63);
+        let watched = self.watched.entry(canary).or_default();
+        if watched.contains(value) {
+            return;
         }
+        watched.insert(value.to_vec());
+        for bytes in spellings(value) {
+            self.add(&bytes, canary);
+        }
+        self.make_room();
+    }
+
+    fn add(&mut self, bytes: &[u8], canary: Canary) {
+        let Some(prefix) = bytes.first_chunk::<PREFIX>().copied() else { return };
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        let next = self.latest.insert(prefix, self.spellings.len());
+        self.spellings.push(Spelling { text: start..self.text.len(), canary, next });
+        self.mark(prefix);
+    }
+
+    fn mark(&mut self, prefix: [u8; PREFIX]) {
+        let bit = self.bit_of(prefix);
+        self.bloom[bit >> 6] |= 1 << (bit & 63);
+    }
+
+    /// Few bits are set, however much is watched.
+    fn make_room(&mut self) {
+        if self.bloom.len() * 64 >= self.latest.len() * BITS_PER_PREFIX {
+            return;
+        }
+        self.bloom = vec![0; self.bloom.len() * 2];
+        let prefixes: Vec<_> = self.latest.keys().copied().collect();
+        for prefix in prefixes {
+            self.mark(prefix);
+        }
+    }
+
+    fn bit_of(&self, prefix: [u8; PREFIX]) -> usize {
+        let bits = self.bloom.len().trailing_zeros() + 6;
+        usize::try_from(u64::from_le_bytes(prefix).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)).unwrap_or(0)
     }
 
     /// The values that stand in these bytes.
     pub(super) fn find(&self, bytes: &[u8], mut is_found: impl FnMut(Canary, usize)) {
         for (at, window) in bytes.windows(PREFIX).enumerate() {
             let Ok(prefix) = <[u8; PREFIX]>::try_from(window) else { continue };
-            let bit = bit_of(u64::from_le_bytes(prefix));
+            let bit = self.bit_of(prefix);
             if self.bloom[bit >> 6] >> (bit & 63) & 1 == 0 {
                 continue;
             }
-            let candidates = self.spellings.get(&prefix).into_iter().flatten();
-            candidates.filter(|spelling| bytes[at..].starts_with(&spelling.bytes)).for_each(|s| is_found(s.canary, at));
+            let candidates =
+                self.with_prefix(prefix).filter(|spelling| bytes[at..].starts_with(&self.text[spelling.text.clone()]));
+            candidates.for_each(|spelling| is_found(spelling.canary, at));
         }
     }
-}
 
-fn bit_of(prefix: u64) -> usize {
-    usize::try_from(prefix.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BLOOM_BITS)).unwrap_or(0)
+    fn with_prefix(&self, prefix: [u8; PREFIX]) -> impl Iterator<Item = &Spelling> {
+        let first = self.latest.get(&prefix).map(|nth| &self.spellings[*nth]);
+        successors(first, |spelling| spelling.next.map(|nth| &self.spellings[nth]))
+    }
 }
 
 /// A value as it is, reversed, in hexadecimal of both cases, as `Debug` prints bytes, and in both alphabets of base64 at each
 /// of the three offsets at which it can stand in a longer text (ISO-1).
 fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
     let hex = data_encoding::HEXLOWER.encode(value);
-    let decimal = value.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    let mut decimal = String::with_capacity(5 * value.len());
+    for (nth, byte) in value.iter().enumerate() {
+        let _ = write!(decimal, "{}{byte}", if nth == 0 { "" } else { ", " });
+    }
     let mut all = vec![value.to_vec(), value.iter().rev().copied().collect(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     all.push(decimal.into_bytes());
     for offset in 0..3 {
@@ -85,7 +142,7 @@ fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
         all.push(data_encoding::BASE64URL_NOPAD.encode(whole).into_bytes());
         all.push(data_encoding::BASE64_NOPAD.encode(whole).into_bytes());
     }
-    all.retain(|spelling| spelling.len() >= PREFIX.bitor(1));
+    all.retain(|spelling| spelling.len() > PREFIX);
     all
 }
 
@@ -114,5 +171,20 @@ mod tests {
             assert_eq!(found, [canary], "{}", String::from_utf8_lossy(&text));
         }
         canaries.find(b"nothing of that kind, and rather long", |_, _| panic!("found what is not there"));
+    }
+
+    #[test]
+    fn each_of_many_values_is_found_once_by_its_own_owner() {
+        let value = |owner: Owner| format!("jti-{:016x}", u64::from(owner).wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes();
+        let mut canaries = Canaries::default();
+        for owner in (0..9_000).chain(0..9_000) {
+            canaries.watch(&value(owner), Canary { owner, name: "value", is_secret: false });
+        }
+        assert!(canaries.bloom.len() > Canaries::default().bloom.len(), "the filter has grown");
+        for owner in 0..9_000 {
+            let mut found = Vec::new();
+            canaries.find(&[b"<", value(owner).as_slice(), b">"].concat(), |canary, at| found.push((canary.owner, at)));
+            assert_eq!(found, [(owner, 1)]);
+        }
     }
 }
