@@ -5,6 +5,7 @@ use proto_core::{
     crypto::noise::Noise,
     daemon::{self, Ask},
     effect::{Close, Closed, Effect, Happening, StateFile},
+    files::{Config, Document},
     hub::{self, ConnectionId},
     peer,
     secret::SecretBytes,
@@ -143,6 +144,10 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn saw_durable(&mut self, host: usize, file: &StateFile, contents: Option<&SecretBytes>) {
         self.court.see(self.now, &Seen::Durable { host, file, contents });
+        if let (StateFile::Config, Some(contents)) = (file, contents) {
+            let config = Config::parse(contents.expose()).ok();
+            self.court.see(self.now, &Seen::Configured { host, config: config.as_ref() });
+        }
         if *file == StateFile::PendingPairing && contents.is_some() {
             let clock = self.hosts[host].clock.monotonic(self.now);
             self.court.see(self.now, &Seen::CodeSaved { host, clock });

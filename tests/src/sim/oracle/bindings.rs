@@ -46,8 +46,8 @@ struct Record {
 }
 
 impl Lives {
-    fn config(&mut self, at: Instant, host: usize, bytes: &[u8], verdicts: &mut Verdicts) {
-        let Ok(config) = Config::parse(bytes) else {
+    fn config(&mut self, at: Instant, host: usize, config: Option<&Config>, verdicts: &mut Verdicts) {
+        let Some(config) = config else {
             return verdicts.broken(at, "BIND-8", format!("laptop-{host} wrote a config.json that cannot be read"));
         };
         let home = self.homes.entry(host).or_default();
@@ -130,9 +130,7 @@ fn one_active(at: Instant, host: usize, records: &BTreeMap<BindingId, Record>, v
 impl<N: Noise + 'static> Oracle<N> for Lives {
     fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
         match seen {
-            Seen::Durable { host, file: StateFile::Config, contents: Some(contents) } => {
-                self.config(at, *host, contents.expose(), verdicts);
-            }
+            Seen::Configured { host, config } => self.config(at, *host, *config, verdicts),
             Seen::Durable { host, file, contents } => {
                 let home = self.homes.entry(*host).or_default();
                 match (file, contents) {

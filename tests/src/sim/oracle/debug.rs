@@ -4,7 +4,7 @@ use proto_core::{
     Instant,
     crypto::{Identity, noise::Noise},
     effect::StateFile,
-    files::{Config, Document, IdentityFile, SessionFile},
+    files::{BindingRecord, Document, IdentityFile, SessionFile},
 };
 
 use super::{
@@ -32,15 +32,6 @@ impl Silence {
                     self.watch("a private key", Identity::from_seed(seed).static_keys().private().expose());
                 }
             }
-            StateFile::Config => {
-                for record in Config::parse(bytes).map(|config| config.bindings).unwrap_or_default() {
-                    let signature = record.issue_token.expose().rsplit('.').next().unwrap_or_default();
-                    self.watch("a credential", signature.as_bytes());
-                    if let Some(psk) = &record.psk {
-                        self.watch("a pre-shared key", psk.expose());
-                    }
-                }
-            }
             StateFile::Session(_) => {
                 if let Ok(pin) = SessionFile::parse(bytes) {
                     self.watch("a session's secret", pin.secret.expose());
@@ -49,12 +40,24 @@ impl Silence {
             _ => {}
         }
     }
+
+    fn learn_record(&mut self, record: &BindingRecord) {
+        let signature = record.issue_token.expose().rsplit('.').next().unwrap_or_default();
+        self.watch("a credential", signature.as_bytes());
+        if let Some(psk) = &record.psk {
+            self.watch("a pre-shared key", psk.expose());
+        }
+    }
 }
 
 impl<N: Noise + 'static> Oracle<N> for Silence {
     fn see(&mut self, _: Instant, seen: &Seen<'_>, _: &mut Verdicts) {
-        if let Seen::Durable { file, contents: Some(contents), .. } = seen {
-            self.learn(file, contents.expose());
+        match seen {
+            Seen::Durable { file, contents: Some(contents), .. } => self.learn(file, contents.expose()),
+            Seen::Configured { config: Some(config), .. } => {
+                config.bindings.iter().for_each(|record| self.learn_record(record));
+            }
+            _ => {}
         }
     }
 

@@ -9,7 +9,7 @@ use proto_core::{
     crypto::{Identity, noise::Noise},
     daemon::{Ask, Event},
     effect::{HttpRequest, StateFile},
-    files::{Config, Document, IdentityFile, PendingPairing, SessionFile},
+    files::{BindingRecord, Config, Document, IdentityFile, PendingPairing, SessionFile},
     jose::Unverified,
     secret::SecretBytes,
 };
@@ -28,6 +28,8 @@ const PENDING: Owner = 0;
 pub(super) struct Isolation {
     canaries: Canaries,
     owners: BTreeMap<OrgId, Owner>,
+    /// The records of which everything is watched.
+    records: BTreeMap<BindingId, BindingRecord>,
 }
 
 impl Isolation {
@@ -52,10 +54,6 @@ impl Isolation {
                 self.watch(owner, "a static key", false, &identity.static_key().0);
                 self.watch(owner, "an identity key", false, &identity.identity_key().0);
             }
-            StateFile::Config => {
-                let Ok(config) = Config::parse(bytes) else { return };
-                config.bindings.iter().for_each(|record| self.learn_record(record));
-            }
             StateFile::Session(_) => {
                 let Ok(pin) = SessionFile::parse(bytes) else { return };
                 let owner = self.owner(&pin.workspace_id);
@@ -68,11 +66,21 @@ impl Isolation {
                 self.watch(PENDING, "a pending seed", true, pending.seed.expose());
                 self.watch(PENDING, "a status token", false, pending.status_token.expose().as_bytes());
             }
-            StateFile::Grants | StateFile::Declines => {}
+            // What a configuration says is seen by itself.
+            StateFile::Config | StateFile::Grants | StateFile::Declines => {}
         }
     }
 
-    fn learn_record(&mut self, record: &proto_core::files::BindingRecord) {
+    fn learn_config(&mut self, config: &Config) {
+        for record in &config.bindings {
+            if self.records.get(&record.id()) != Some(record) {
+                self.learn_record(record);
+                self.records.insert(record.id(), record.clone());
+            }
+        }
+    }
+
+    fn learn_record(&mut self, record: &BindingRecord) {
         let owner = self.owner(&record.workspace_id);
         self.watch(owner, "a workspace id", false, record.workspace_id.as_str().as_bytes());
         self.watch(owner, "an install id", false, record.install_id.as_str().as_bytes());
@@ -140,6 +148,7 @@ impl<N: Noise + 'static> Oracle<N> for Isolation {
                 self.judge_files(at, verdicts, file, contents);
                 self.learn(file, contents);
             }
+            Seen::Configured { config: Some(config), .. } => self.learn_config(config),
             Seen::Booted { disk, .. } => learn_all(self, disk),
             Seen::Sent { host, binding, message } => {
                 let allowed = self.owner(&binding.org);
@@ -158,6 +167,9 @@ impl<N: Noise + 'static> Oracle<N> for Isolation {
 fn learn_all(isolation: &mut Isolation, disk: &Files) {
     for (file, contents) in disk {
         isolation.learn(file, contents);
+    }
+    if let Some(Ok(config)) = disk.get(&StateFile::Config).map(|contents| Config::parse(contents.expose())) {
+        isolation.learn_config(&config);
     }
 }
 

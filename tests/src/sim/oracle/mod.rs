@@ -22,6 +22,7 @@ use proto_core::{
     crypto::noise::Noise,
     daemon::{self, Answer, Request},
     effect::{HttpAnswer, HttpRequest, NetFault, StateFile},
+    files::Config,
     hub::ConnectionId,
     key::StaticKey,
     local::{Attached, PairEvent},
@@ -70,6 +71,8 @@ pub(super) enum Seen<'a> {
     Came { end: &'a End, outcome: &'a Result<HttpAnswer, NetFault> },
     /// A file is durable, or removed.
     Durable { host: usize, file: &'a StateFile, contents: Option<&'a SecretBytes> },
+    /// `config.json` is durable, and says this; `None` when nobody can read it.
+    Configured { host: usize, config: Option<&'a Config> },
     /// A disk lied, or a home was copied: what was durable may not be there.
     Damaged { host: usize },
     /// Somebody removed the whole home.

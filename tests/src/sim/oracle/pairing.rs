@@ -15,7 +15,6 @@ use proto_core::{
     jose::Thumbprint,
     local::PairEvent,
     pairing,
-    secret::SecretBytes,
 };
 
 use super::{Files, Oracle, Seen, Verdicts};
@@ -142,22 +141,13 @@ impl Pairings {
         }
     }
 
-    fn stored(&mut self, host: usize, file: &StateFile, contents: Option<&[u8]>) {
-        match (file, contents) {
-            (StateFile::Config, Some(bytes)) => {
-                let config = Config::parse(bytes).unwrap_or_default();
-                let is_bound = config.bindings.iter().any(|record| record.state == BindingState::Active);
-                if is_bound {
-                    self.bound.insert(host)
-                } else {
-                    self.bound.remove(&host)
-                };
-            }
-            (StateFile::PendingPairing, None) => {
-                self.attempts.entry(host).or_default().expires_at = None;
-            }
-            _ => {}
-        }
+    fn configured(&mut self, host: usize, config: Option<&Config>) {
+        let mut records = config.into_iter().flat_map(|config| &config.bindings);
+        if records.any(|record| record.state == BindingState::Active) {
+            self.bound.insert(host)
+        } else {
+            self.bound.remove(&host)
+        };
     }
 }
 
@@ -183,7 +173,10 @@ impl<N: Noise + 'static> Oracle<N> for Pairings {
             Seen::Platform { request, answer, again: false } => self.minted(at, request, answer, verdicts),
             Seen::Pairing { host, event, disk, clock } => self.said(at, *host, (event, disk, *clock), verdicts),
             Seen::Approved { code, counts: true } => *self.approved.entry((*code).into()).or_default() += 1,
-            Seen::Durable { host, file, contents } => self.stored(*host, file, contents.map(SecretBytes::expose)),
+            Seen::Configured { host, config } => self.configured(*host, *config),
+            Seen::Durable { host, file: StateFile::PendingPairing, contents: None } => {
+                self.attempts.entry(*host).or_default().expires_at = None;
+            }
             Seen::CodeSaved { host, clock } => {
                 self.attempts.entry(*host).or_default().expires_at = Some(clock.after(LIFETIME));
             }

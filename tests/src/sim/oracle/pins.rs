@@ -2,13 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto_core::{
-    BindingId, Instant,
-    crypto::noise::Noise,
-    effect::StateFile,
-    files::{Config, Document},
-    key::StaticKey,
-};
+use proto_core::{BindingId, Instant, crypto::noise::Noise, key::StaticKey};
 
 use super::{Oracle, Seen, Verdicts};
 
@@ -22,9 +16,9 @@ pub(super) struct Pins {
 impl<N: Noise + 'static> Oracle<N> for Pins {
     fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
         match seen {
-            Seen::Durable { host, file: StateFile::Config, contents: Some(contents) } => {
-                for record in Config::parse(contents.expose()).map(|config| config.bindings).unwrap_or_default() {
-                    self.pinned.insert((*host, record.id()), record.relay.static_keys);
+            Seen::Configured { host, config: Some(config) } => {
+                for record in &config.bindings {
+                    self.pinned.insert((*host, record.id()), record.relay.static_keys.clone());
                 }
             }
             Seen::LinkUp { host, binding, key, is_false } => {

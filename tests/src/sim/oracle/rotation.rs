@@ -11,8 +11,8 @@ use proto_core::{
     crypto::noise::Noise,
     daemon::{Ask, Event},
     effect::StateFile,
-    files::{BindingRecord, Config, Document},
-    jose::Unverified,
+    files::{BindingRecord, Config},
+    jose::{Claims, Unverified},
     uplink,
 };
 
@@ -34,34 +34,57 @@ pub(super) struct Rotations {
 
 #[derive(Debug, Default)]
 struct Home {
-    records: BTreeMap<BindingId, BindingRecord>,
+    records: BTreeMap<BindingId, Known>,
     identities: BTreeSet<StateFile>,
     is_damaged: bool,
 }
 
+/// A record, and what its credential says.
+#[derive(Debug)]
+struct Known {
+    record: BindingRecord,
+    claims: Option<Claims>,
+}
+
+impl Known {
+    /// A credential that was there before is not read again.
+    fn of(record: &BindingRecord, before: Option<Self>) -> Self {
+        let token = record.issue_token.expose();
+        let claims = match before {
+            Some(before) if before.record.issue_token.expose() == token => before.claims,
+            _ => Unverified::parse(&record.issue_token).map(Unverified::into_unproven).ok(),
+        };
+        Self { record: record.clone(), claims }
+    }
+}
+
 impl Rotations {
-    fn config(&mut self, at: Instant, host: usize, config: Config, verdicts: &mut Verdicts) {
+    fn config(&mut self, at: Instant, host: usize, config: &Config, verdicts: &mut Verdicts) {
         let home = self.homes.entry(host).or_default();
+        let mut before = std::mem::take(&mut home.records);
         for record in &config.bindings {
             let id = record.id();
-            let claims = Unverified::parse(&record.issue_token).map(Unverified::into_unproven);
+            let old = before.remove(&id);
+            let was = old.as_ref().filter(|old| old.record.identity == record.identity).map(|old| old.record.generation);
+            let known = Known::of(record, old);
+            let claims = known.claims.as_ref();
             let has_key = record.identity_file().is_some_and(|file| home.identities.contains(&file));
-            let is_own = claims.as_ref().is_ok_and(|claims| claims.org == id.org && claims.runtime_target == id.runtime_target);
+            let is_own = claims.is_some_and(|claims| claims.org == id.org && claims.runtime_target == id.runtime_target);
             verdicts.demand((is_own && has_key) || home.is_damaged, at, "ROT-1", || {
                 format!("laptop-{host}: {} without a credential of its own ({is_own}) or without its key ({has_key})", id.org)
             });
-            let is_named = claims.is_ok_and(|claims| claims.generation == record.generation);
+            let is_named = claims.is_some_and(|claims| claims.generation == record.generation);
             verdicts.demand(is_named || home.is_damaged, at, "ROT-2", || {
                 format!("laptop-{host}: {} is of another generation than its credential", id.org)
             });
-            if let Some(old) = home.records.get(&id).filter(|old| old.identity == record.identity) {
-                let (was, is) = (old.generation, record.generation);
+            if let Some(was) = was {
+                let is = record.generation;
                 verdicts.demand(is >= was || home.is_damaged, at, "ROT-2", || {
                     format!("laptop-{host}: the generation for {} went from {was} to {is}", id.org)
                 });
             }
+            home.records.insert(id, known);
         }
-        home.records = config.bindings.into_iter().map(|record| (record.id(), record)).collect();
     }
 
     fn renewed(&mut self, at: Instant, host: usize, id: &BindingId, verdicts: &mut Verdicts) {
@@ -93,11 +116,7 @@ impl Rotations {
 impl<N: Noise + 'static> Oracle<N> for Rotations {
     fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
         match seen {
-            Seen::Durable { host, file: StateFile::Config, contents: Some(contents) } => {
-                if let Ok(config) = Config::parse(contents.expose()) {
-                    self.config(at, *host, config, verdicts);
-                }
-            }
+            Seen::Configured { host, config: Some(config) } => self.config(at, *host, config, verdicts),
             Seen::Durable { host, file: file @ StateFile::Identity(..), contents } => {
                 let identities = &mut self.homes.entry(*host).or_default().identities;
                 if contents.is_some() {
@@ -137,11 +156,10 @@ impl<N: Noise + 'static> Oracle<N> for Rotations {
 
     fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
         for (host, home) in self.homes.iter().filter(|(_, home)| !home.is_damaged) {
-            for (id, record) in &home.records {
+            for (id, known) in &home.records {
                 let Some(target) = sim.platform.targets.get(&id.runtime_target) else { continue };
-                let is_its = Unverified::parse(&record.issue_token)
-                    .is_ok_and(|token| token.into_unproven().confirmation == target.confirmation);
-                let apart = record.generation.abs_diff(target.generation);
+                let is_its = known.claims.as_ref().is_some_and(|claims| claims.confirmation == target.confirmation);
+                let apart = known.record.generation.abs_diff(target.generation);
                 verdicts.demand(!is_its || apart <= 1, sim.now, "ROT-2", || {
                     format!("laptop-{host} and the platform are {apart} generations apart for {}", id.org)
                 });
