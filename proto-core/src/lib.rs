@@ -50,6 +50,7 @@ pub mod reason;
 pub mod secret;
 pub mod session;
 pub mod time;
+mod timed;
 pub mod uplink;
 pub mod viewer;
 pub mod wire;

@@ -19,6 +19,7 @@ use crate::{
     files::{Document, Grants, PendingPairing, SessionFile},
     pairing::Pairing,
     secret::SecretBytes,
+    timed::TimedMap,
     uplink,
 };
 
@@ -86,7 +87,7 @@ impl<N: Noise> Daemon<N> {
             latest: now,
             jitter,
             bindings,
-            bridges: BTreeMap::new(),
+            bridges: TimedMap::new(),
             spoken_to: BTreeSet::new(),
             pairing: None,
             paired: None,

@@ -1,6 +1,6 @@
 //! Between the daemon and its children: what happened goes down, what they want and say comes up.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{Ask, Daemon, Event, Life, Output, running::Presence, state::Living};
 use crate::{
@@ -53,11 +53,10 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn drive_bridge(&mut self, id: &BindingId, input: bridge::Input) {
-        match self.bridges.get_mut(id) {
-            Some(bridge) => {
-                let _ = bridge.machine.handle_input(self.latest, input);
-                self.spoken_to.insert(id.clone());
-            }
+        let now = self.latest;
+        self.bridges.touch(id, |bridge| bridge.machine.handle_input(now, input));
+        match self.bridges.key(id) {
+            Some(id) => drop(self.spoken_to.insert(Arc::clone(id))),
             None => self.stats.0.stale_happenings += 1,
         }
     }
@@ -99,9 +98,9 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// What the next bridge says that was spoken to. One that has ended and has nothing left to say is forgotten.
-    fn next_of_bridges(&mut self) -> Option<(BindingId, bridge::Output)> {
+    fn next_of_bridges(&mut self) -> Option<(Arc<BindingId>, bridge::Output)> {
         while let Some(id) = self.spoken_to.first().cloned() {
-            let output = self.bridges.get_mut(&id).and_then(|bridge| bridge.machine.poll_output());
+            let output = self.bridges.touch(&id, |bridge| bridge.machine.poll_output()).flatten();
             if let Some(output) = output {
                 return Some((id, output));
             }
@@ -188,8 +187,9 @@ impl<N: Noise> Daemon<N> {
         match bridge {
             Ok(machine) => {
                 let life = self.next_life();
-                self.bridges.insert(id.clone(), Living { life, machine: Box::new(machine) });
-                self.spoken_to.insert(id.clone());
+                let key = Arc::new(id.clone());
+                self.bridges.insert(&key, Living { life, machine: Box::new(machine) });
+                self.spoken_to.insert(key);
             }
             Err(reason) => return self.log(Event::Trouble(reason)),
         }

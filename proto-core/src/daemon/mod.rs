@@ -21,7 +21,10 @@ mod running;
 mod session;
 mod state;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use core::{convert::Infallible, time::Duration};
 
 pub use boot::{Found, Settings};
@@ -32,7 +35,7 @@ use state::{Living, Task};
 
 use crate::{
     Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, SessionId, Status, WallClock, binding::Bindings,
-    bridge::Bridge, crypto::noise::Noise, local::PairEvent, pairing::Pairing, uplink,
+    bridge::Bridge, crypto::noise::Noise, local::PairEvent, pairing::Pairing, timed::TimedMap, uplink,
 };
 
 /// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
@@ -53,9 +56,9 @@ pub struct Daemon<N> {
     latest: Instant,
     jitter: Jitter,
     bindings: Bindings,
-    bridges: BTreeMap<BindingId, Living<Bridge<N>>>,
+    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>>,
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
-    spoken_to: BTreeSet<BindingId>,
+    spoken_to: BTreeSet<Arc<BindingId>>,
     pairing: Option<Living<Pairing>>,
     /// How the pairing came out: said once it has ended, because whoever hears it may begin the next one at once.
     paired: Option<PairEvent>,
@@ -89,9 +92,9 @@ impl<N: Noise> Daemon<N> {
 
     /// The children that have deadlines of their own.
     fn deadlines(&self) -> impl Iterator<Item = Deadline> {
-        let bridges = self.bridges.values().filter_map(|bridge| bridge.machine.poll_timeout());
         let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
-        bridges.chain(pairing).chain(self.bindings.poll_timeout()).chain(self.next_farewell()).chain(self.next_unpinning())
+        let others = pairing.chain(self.bindings.poll_timeout()).chain(self.next_farewell()).chain(self.next_unpinning());
+        others.chain(self.bridges.next_deadline())
     }
 }
 
@@ -128,11 +131,9 @@ impl<N: Noise> Machine for Daemon<N> {
         let now = self.latest;
         self.bindings.handle_timeout(now);
         self.pairing.iter_mut().for_each(|pairing| pairing.machine.handle_timeout(now));
-        for (id, bridge) in &mut self.bridges {
-            if bridge.machine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-                bridge.machine.handle_timeout(now);
-                self.spoken_to.insert(id.clone());
-            }
+        for id in self.bridges.due(now) {
+            self.bridges.touch(&id, |bridge| bridge.machine.handle_timeout(now));
+            self.spoken_to.insert(id);
         }
         self.say_farewells();
         self.unpin_again();

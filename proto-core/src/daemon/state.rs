@@ -4,10 +4,11 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::Life;
 use crate::{
-    SessionId,
+    Deadline, Machine, SessionId,
     api::Workspace,
     consent::{Change, Directory, Plan, Resolver},
     files::SessionFile,
+    timed::Timed,
     wire::Title,
 };
 
@@ -50,4 +51,10 @@ pub(super) struct Living<M> {
     pub(super) life: Life,
     /// In memory of its own: a map makes room for eleven of its values at a time, and most daemons have one binding or two.
     pub(super) machine: Box<M>,
+}
+
+impl<M: Machine> Timed for Living<M> {
+    fn deadline(&self) -> Option<Deadline> {
+        self.machine.poll_timeout()
+    }
 }

@@ -15,7 +15,7 @@ mod watched;
 
 use core::hash::{Hash, Hasher};
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String};
 use bytes::Bytes;
 
 pub use event::{Input, Output};
@@ -30,6 +30,7 @@ use crate::{
     jose::{Expectation, Expiry, Unverified},
     key::StaticKey,
     keyset::LookupId,
+    timed::TimedMap,
     uplink::{self, Settings, Uplink},
     wire::{Frame, Head, Hello, Role},
 };
@@ -47,7 +48,7 @@ pub struct Viewer<N> {
     primitives: &'static dyn Primitives,
     latest: Instant,
     uplink: Uplink<N>,
-    sessions: BTreeMap<SessionId, Watched<N>>,
+    sessions: TimedMap<SessionId, Watched<N>>,
     lookups: BTreeMap<LookupId, SessionId>,
     looked: u64,
     ignored: Aside<u64>,
@@ -85,7 +86,7 @@ impl<N: Noise> Viewer<N> {
             latest: now,
             uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, settings, jitter)?,
             identity,
-            sessions: BTreeMap::new(),
+            sessions: TimedMap::new(),
             lookups: BTreeMap::new(),
             looked: 0,
             ignored: Aside(0),
@@ -101,11 +102,22 @@ impl<N: Noise> Viewer<N> {
     }
 
     fn watch(&mut self, session: SessionId) {
-        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
+        if !self.make_known(session) {
             return self.ignored.count();
         }
-        self.sessions.entry(session).or_insert_with(Watched::awaited).want();
+        self.sessions.touch(&session, Watched::want);
         self.approach(session);
+    }
+
+    /// Keeps a session in mind from now on. False when there are too many.
+    fn make_known(&mut self, session: SessionId) -> bool {
+        if self.sessions.get(&session).is_none() {
+            if self.sessions.len() >= SESSIONS_MAX {
+                return false;
+            }
+            self.sessions.insert(&session, Watched::listed());
+        }
+        true
     }
 
     /// The relay says something.
@@ -123,14 +135,13 @@ impl<N: Noise> Viewer<N> {
     /// There is a session: new, or again after a reconnect, or its daemon has another credential.
     fn opened(&mut self, session: SessionId, cipher: u8, voucher: &Bytes) {
         let Some(cipher) = Cipher::from_byte(cipher) else { return self.ignored.count() };
-        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&session) {
+        if !self.make_known(session) {
             return self.ignored.count();
         }
-        let watched = self.sessions.entry(session).or_insert_with(Watched::listed);
-        if watched.opened(cipher, voucher) {
+        if self.sessions.touch(&session, |watched| watched.opened(cipher, voucher)) == Some(true) {
             self.outbox.push(Output::Listed(session));
         }
-        if let Some(resume) = watched.resume(session) {
+        if let Some(resume) = self.sessions.get(&session).and_then(|watched| watched.resume(session)) {
             self.send(resume);
         }
         self.approach(session);
@@ -180,7 +191,9 @@ impl<N: Noise> Viewer<N> {
 
     /// Lets a session's own machine take a step and does what comes of it.
     fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>) -> Step) {
-        let Some(watched) = self.sessions.get_mut(&session) else { return self.ignored.count() };
+        if self.sessions.get(&session).is_none() {
+            return self.ignored.count();
+        }
         let me = Me {
             org: &self.org,
             keys: self.identity.static_keys(),
@@ -188,7 +201,8 @@ impl<N: Noise> Viewer<N> {
             aes_in_hardware: self.aes_in_hardware,
             primitives: self.primitives,
         };
-        match step(watched, &me) {
+        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return };
+        match step {
             Step::Nothing => {}
             Step::Send(frame) => self.send(frame),
             Step::Show(record) => self.outbox.push(Output::Record(session, record)),
@@ -207,7 +221,10 @@ impl<N: Noise> Viewer<N> {
     }
 
     fn ask_again(&mut self) {
-        let due: Vec<_> = self.sessions.iter_mut().filter_map(|(s, w)| w.give_up(self.latest).then_some(*s)).collect();
+        let due = self.sessions.due(self.latest);
+        for session in &due {
+            self.sessions.touch(session, Watched::give_up);
+        }
         for session in due {
             self.approach(session);
         }
@@ -265,8 +282,7 @@ impl<N: Noise> Machine for Viewer<N> {
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        let answers = self.sessions.values().filter_map(Watched::deadline).min();
-        Deadline::earliest(Some(self.uplink.poll_timeout()?), answers)
+        Deadline::earliest(Some(self.uplink.poll_timeout()?), self.sessions.next_deadline())
     }
 
     fn status(&self) -> Status<'_, Reason> {

@@ -23,6 +23,7 @@ use crate::{
     jose::{Thumbprint, Unverified},
     key::StaticKey,
     secret::{SecretBytes, SecretText},
+    timed::Timed,
     wire::{
         Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite,
     },
@@ -98,11 +99,6 @@ impl<N: Noise> Watched<N> {
     /// The relay names it first.
     pub(super) fn listed() -> Self {
         Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, phase: Phase::Listed }
-    }
-
-    /// Somebody wants to see it first.
-    pub(super) fn awaited() -> Self {
-        Self { phase: Phase::Wanted { again: None }, ..Self::listed() }
     }
 
     /// Somebody wants to see it.
@@ -252,25 +248,23 @@ impl<N: Noise> Watched<N> {
     }
 
     /// There was no answer in time: ask again.
-    pub(super) fn give_up(&mut self, now: Instant) -> bool {
-        let due = self.deadline().is_some_and(|deadline| deadline.at <= now);
-        if due {
-            self.phase = Phase::Wanted { again: None };
-        }
-        due
-    }
-
-    pub(super) fn deadline(&self) -> Option<Deadline> {
-        match &self.phase {
-            Phase::Wanted { again } => again.map(|at| Deadline::new(at, "ask for the platform's keys again")),
-            Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, "the daemon's answer")),
-            _ => None,
-        }
+    pub(super) fn give_up(&mut self) {
+        self.phase = Phase::Wanted { again: None };
     }
 
     fn fail(&mut self, reason: Reason) -> Step {
         self.phase = Phase::Over;
         Step::Failed(reason)
+    }
+}
+
+impl<N> Timed for Watched<N> {
+    fn deadline(&self) -> Option<Deadline> {
+        match &self.phase {
+            Phase::Wanted { again } => again.map(|at| Deadline::new(at, "ask for the platform's keys again")),
+            Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, "the daemon's answer")),
+            _ => None,
+        }
     }
 }
 

@@ -110,15 +110,14 @@ fn devices(table: &Table) {
         || Session::new(&Fast {}, scope(Cipher::Aes256Gcm), epoch_secret(), START),
         || session::Input::Frame(Head::Ping { nonce: 1 }.into()),
     );
-    machine(
-        table,
-        "viewer::Viewer",
-        || {
-            let (record, settings) = (record("org"), uplink_settings());
-            Viewer::<Snow<Fast>>::new(START, clock(), &record, identity(1), &settings, &Fast {}, Jitter::new(1)).expect("keys")
-        },
-        || viewer::Input::Happening(Happening::Stored(uplink::Ask::Link)),
-    );
+    for sessions in [0, viewer::SESSIONS_MAX] {
+        machine(
+            table,
+            &format!("viewer::Viewer with {sessions} sessions"),
+            || watching(sessions),
+            || viewer::Input::Happening(Happening::Stored(uplink::Ask::Link)),
+        );
+    }
     let directory = |path| Directory::parse(path).expect("a path");
     machine(
         table,
@@ -129,6 +128,17 @@ fn devices(table: &Table) {
             Looked { directory: directory("/c"), is_repository: false, local, workspace, ignore }
         },
     );
+}
+
+/// A viewer that wants to see so many sessions.
+fn watching(sessions: usize) -> Viewer<Snow<Fast>> {
+    let (record, settings) = (record("org"), uplink_settings());
+    let (identity, jitter) = (identity(1), Jitter::new(1));
+    let mut viewer = Viewer::new(START, clock(), &record, identity, &settings, &Fast {}, jitter).expect("keys");
+    for number in 0..sessions as u128 {
+        viewer.handle_input(START, viewer::Input::Watch(SessionId(number.to_be_bytes()))).expect("taken");
+    }
+    viewer
 }
 
 fn links(table: &Table) {
