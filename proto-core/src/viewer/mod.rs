@@ -32,7 +32,7 @@ use crate::{
     keyset::LookupId,
     timed::TimedMap,
     uplink::{self, Settings, Uplink},
-    wire::{Frame, Head, Hello, Role},
+    wire::{Frame, Head, Role},
 };
 
 /// The most sessions that are kept in mind; further ones are counted and ignored.
@@ -197,7 +197,8 @@ impl<N: Noise> Viewer<N> {
         let me = Me {
             org: &self.org,
             keys: self.identity.static_keys(),
-            hello: &Hello { token: self.uplink.credential().clone(), software: self.software.clone() },
+            token: self.uplink.credential(),
+            software: &self.software,
             aes_in_hardware: self.aes_in_hardware,
             primitives: self.primitives,
         };

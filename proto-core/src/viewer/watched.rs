@@ -90,7 +90,8 @@ pub(super) enum Step {
 pub(super) struct Me<'a> {
     pub(super) org: &'a OrgId,
     pub(super) keys: &'a StaticKeys,
-    pub(super) hello: &'a Hello,
+    pub(super) token: &'a SecretText,
+    pub(super) software: &'a str,
     pub(super) aes_in_hardware: bool,
     pub(super) primitives: &'static dyn Primitives,
 }
@@ -156,7 +157,8 @@ impl<N: Noise> Watched<N> {
         let suite = Suite::choose(Pattern::Ik, me.aes_in_hardware);
         let preamble = Preamble { suite, role: Role::Peer };
         let keys = InitiatorKeys { preamble, local: me.keys, responder, psk: None };
-        match N::initiate(keys, entropy, &me.hello.encode()) {
+        let hello = Hello { token: me.token.clone(), software: me.software.into() };
+        match N::initiate(keys, entropy, &hello.encode()) {
             Ok((noise, message)) => {
                 self.phase = Phase::Knocked { noise, until: now.after(ANSWER_TIMEOUT) };
                 Step::Send(peer(session, message))
