@@ -7,11 +7,11 @@ use std::{
     ops::Range,
 };
 
-/// A spelling is found by its first eight bytes.
-const PREFIX: usize = 8;
-/// So many bits at the beginning, as a power of two, and so many at least for each prefix.
+/// A spelling is found by its last eight bytes: thousands of ids begin alike.
+const ANCHOR: usize = 8;
+/// So many bits at the beginning, as a power of two, and so many at least for each anchor.
 const BLOOM_BITS: u32 = 18;
-const BITS_PER_PREFIX: usize = 16;
+const BITS_PER_ANCHOR: usize = 16;
 
 /// Whose a value is.
 pub(super) type Owner = u32;
@@ -19,10 +19,10 @@ pub(super) type Owner = u32;
 /// The values that are looked for.
 #[derive(Debug)]
 pub(super) struct Canaries {
-    /// Which prefixes there may be: most windows of most messages are none, and are told apart by one bit.
+    /// Which anchors there may be: most windows of most messages are none, and are told apart by one bit.
     bloom: Vec<u64>,
-    /// The latest spelling with each prefix.
-    latest: HashMap<[u8; PREFIX], usize>,
+    /// The latest spelling with each anchor.
+    latest: HashMap<[u8; ANCHOR], usize>,
     spellings: Vec<Spelling>,
     /// The bytes of all of them, one after the other.
     text: Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) struct Canaries {
 struct Spelling {
     text: Range<usize>,
     canary: Canary,
-    /// Another one with the same prefix.
+    /// Another one with the same anchor.
     next: Option<usize>,
 }
 
@@ -76,52 +76,52 @@ impl Canaries {
     }
 
     fn add(&mut self, bytes: &[u8], canary: Canary) {
-        let Some(prefix) = bytes.first_chunk::<PREFIX>().copied() else { return };
+        let Some(anchor) = bytes.last_chunk::<ANCHOR>().copied() else { return };
         let start = self.text.len();
         self.text.extend_from_slice(bytes);
-        let next = self.latest.insert(prefix, self.spellings.len());
+        let next = self.latest.insert(anchor, self.spellings.len());
         self.spellings.push(Spelling { text: start..self.text.len(), canary, next });
-        self.mark(prefix);
+        self.mark(anchor);
     }
 
-    fn mark(&mut self, prefix: [u8; PREFIX]) {
-        let bit = self.bit_of(prefix);
+    fn mark(&mut self, anchor: [u8; ANCHOR]) {
+        let bit = self.bit_of(anchor);
         self.bloom[bit >> 6] |= 1 << (bit & 63);
     }
 
     /// Few bits are set, however much is watched.
     fn make_room(&mut self) {
-        if self.bloom.len() * 64 >= self.latest.len() * BITS_PER_PREFIX {
+        if self.bloom.len() * 64 >= self.latest.len() * BITS_PER_ANCHOR {
             return;
         }
         self.bloom = vec![0; self.bloom.len() * 2];
-        let prefixes: Vec<_> = self.latest.keys().copied().collect();
-        for prefix in prefixes {
-            self.mark(prefix);
+        let anchors: Vec<_> = self.latest.keys().copied().collect();
+        for anchor in anchors {
+            self.mark(anchor);
         }
     }
 
-    fn bit_of(&self, prefix: [u8; PREFIX]) -> usize {
+    fn bit_of(&self, anchor: [u8; ANCHOR]) -> usize {
         let bits = self.bloom.len().trailing_zeros() + 6;
-        usize::try_from(u64::from_le_bytes(prefix).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)).unwrap_or(0)
+        usize::try_from(u64::from_le_bytes(anchor).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)).unwrap_or(0)
     }
 
-    /// The values that stand in these bytes.
+    /// The values that stand in these bytes, and where each begins.
     pub(super) fn find(&self, bytes: &[u8], mut is_found: impl FnMut(Canary, usize)) {
-        for (at, window) in bytes.windows(PREFIX).enumerate() {
-            let Ok(prefix) = <[u8; PREFIX]>::try_from(window) else { continue };
-            let bit = self.bit_of(prefix);
+        for (at, window) in bytes.windows(ANCHOR).enumerate() {
+            let Ok(anchor) = <[u8; ANCHOR]>::try_from(window) else { continue };
+            let bit = self.bit_of(anchor);
             if self.bloom[bit >> 6] >> (bit & 63) & 1 == 0 {
                 continue;
             }
-            let candidates =
-                self.with_prefix(prefix).filter(|spelling| bytes[at..].starts_with(&self.text[spelling.text.clone()]));
-            candidates.for_each(|spelling| is_found(spelling.canary, at));
+            let before = &bytes[..at + ANCHOR];
+            let candidates = self.with_anchor(anchor).filter(|spelling| before.ends_with(&self.text[spelling.text.clone()]));
+            candidates.for_each(|spelling| is_found(spelling.canary, before.len() - spelling.text.len()));
         }
     }
 
-    fn with_prefix(&self, prefix: [u8; PREFIX]) -> impl Iterator<Item = &Spelling> {
-        let first = self.latest.get(&prefix).map(|nth| &self.spellings[*nth]);
+    fn with_anchor(&self, anchor: [u8; ANCHOR]) -> impl Iterator<Item = &Spelling> {
+        let first = self.latest.get(&anchor).map(|nth| &self.spellings[*nth]);
         successors(first, |spelling| spelling.next.map(|nth| &self.spellings[nth]))
     }
 }
@@ -142,7 +142,7 @@ fn spellings(value: &[u8]) -> Vec<Vec<u8>> {
         all.push(data_encoding::BASE64URL_NOPAD.encode(whole).into_bytes());
         all.push(data_encoding::BASE64_NOPAD.encode(whole).into_bytes());
     }
-    all.retain(|spelling| spelling.len() > PREFIX);
+    all.retain(|spelling| spelling.len() > ANCHOR);
     all
 }
 
