@@ -1,3 +1,5 @@
+mod edges;
+
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
