@@ -235,6 +235,7 @@ fn attempts_are_limited_and_end_at_the_hard_expiry() {
     while !desk.machine.has_lapsed() {
         assert_eq!(desk.http.len(), 1);
         attempts.push(desk.now);
+        assert!(attempts.len() <= 7 * ATTEMPTS_PER_HOUR, "without a limit");
         desk.lose();
         desk.input(Input::RenewNow);
         if desk.http.is_empty() {
@@ -250,6 +251,17 @@ fn attempts_are_limited_and_end_at_the_hard_expiry() {
     assert_eq!(desk.machine.poll_timeout(), None);
     desk.input(Input::RenewNow);
     assert!(desk.http.is_empty());
+}
+
+/// ROT-3: until when a credential can be renewed is what the one in use says.
+#[test]
+fn the_hard_expiry_moves_with_the_credential_in_use() {
+    let mut desk = Desk::started(LIFETIME);
+    let renewed_at = desk.unix();
+    desk.answer(200, &renewed(&token(2, renewed_at)));
+    assert_eq!(desk.machine.renewable_until(), UNIX.plus(RENEWABLE));
+    desk.input(Input::Stored);
+    assert_eq!(desk.machine.renewable_until(), renewed_at.plus(RENEWABLE));
 }
 
 /// ROT-3: somebody whose clock is wrong calls every credential expired; that renews each of them only after a while.
