@@ -68,11 +68,10 @@ impl Bindings {
         Ok(())
     }
 
-    /// A key that `config.json` does not name.
+    /// A key that `config.json` does not name, once that is as it should be: then none is on its way into it either.
     fn orphan(&self) -> Option<StateFile> {
         let named: BTreeSet<_> = self.durable.bindings.iter().filter_map(BindingRecord::identity_file).collect();
-        let is_joining = |file: &StateFile| self.joining.as_ref().is_some_and(|joining| joining.file == *file);
-        self.keys.difference(&named).find(|file| !is_joining(file)).cloned()
+        self.keys.difference(&named).next().cloned()
     }
 
     /// Whether a key is being written to that file.

@@ -1,3 +1,5 @@
+mod current;
+mod disk;
 mod laptop;
 mod sessions;
 
@@ -8,7 +10,7 @@ use super::*;
 use crate::{
     Reason::*,
     api::PairingMode::{Add, New, Replace},
-    effect::Effect,
+    effect::{Effect, Happening},
     files::{BindingState, Document},
     pairing,
     secret::SecretBytes,
@@ -54,6 +56,7 @@ fn the_platform_is_that_of_the_file() {
     let config = SecretBytes::new(r#"{"daemon": {"api": {"endpoint": "https://viewport.example"}}}"#);
     let laptop = Laptop::boot([(StateFile::Config, config)].into(), []);
     assert_eq!(laptop.machine.platform(), "https://viewport.example");
+    assert_eq!(laptop.machine.settings().api_endpoint(), "https://viewport.example");
 }
 
 /// A binding names the platform that it belongs to where that is not the file's own.
