@@ -1,0 +1,101 @@
+//! Which answers count, and what they lead to.
+
+use super::*;
+
+/// S165, PAIR-6: a server in trouble is asked for a code again, with another identity.
+#[test]
+fn a_mint_that_met_a_server_in_trouble_is_repeated() {
+    for status in [500, 503] {
+        let mut desk = Desk::start();
+        let first = desk.http[0].1.body.clone();
+        desk.answer(status, "<html>");
+        assert_eq!((desk.said.pop(), desk.wait()), (Some(Output::Trouble(PlatformUnreachable)), MINT_PAUSE));
+        assert_ne!(desk.http[0].1.body, first);
+        desk.answer(201, mint_answer());
+        desk.stored();
+        assert!(matches!(desk.said[..], [Output::ShowCode(_)]));
+    }
+}
+
+/// PAIR-1: a 400 that does not say `slow_down` changes no interval.
+#[test]
+fn only_slow_down_lengthens_the_interval() {
+    let mut desk = Desk::shown();
+    for body in ["", "<html>", "{}", r#"{"error": "invalid_request"}"#] {
+        desk.wait();
+        desk.answer(400, body);
+        assert_eq!(desk.machine.trouble(), Some(PlatformAnswerInvalid), "{body}");
+        assert_eq!(desk.wait(), Duration::from_secs(2), "{body}");
+    }
+}
+
+/// PAIR-2: that an earlier request came to nothing says nothing about the one under way.
+#[test]
+fn stale_faults_are_ignored() {
+    let unanswered = |desk: &mut Desk, ask| {
+        let before = desk.machine.clone();
+        desk.input(Input::Happening(Happening::Unanswered(ask, NetFault::BadUrl)));
+        assert_eq!(desk.machine.ignored(), before.ignored() + 1, "{ask:?}");
+        assert_eq!((&desk.machine.state, desk.machine.trouble()), (&before.state, before.trouble()), "{ask:?}");
+    };
+    let mut desk = Desk::start();
+    unanswered(&mut desk, Ask::Mint(2));
+    desk.answer(201, mint_answer());
+    desk.stored();
+    for ask in [Ask::Mint(1), Ask::Mint(2), Ask::Poll(1), Ask::Poll(3), Ask::KeySet(2)] {
+        unanswered(&mut desk, ask);
+    }
+    desk.answer(200, approval(&desk.identity(), |_| {}));
+    for ask in [Ask::Poll(2), Ask::Poll(3), Ask::KeySet(2)] {
+        unanswered(&mut desk, ask);
+    }
+    desk.answer(200, key_set());
+    assert!(matches!(desk.said.last(), Some(Output::Approved(_))));
+}
+
+/// PAIR-3: an approval whose key set did not come in time ends with what stood in the way, not with an expired code.
+#[test]
+fn an_approval_that_cannot_be_verified_ends_with_the_trouble() {
+    for (answers, reason) in [(true, PlatformAnswerInvalid), (false, PlatformUnreachable)] {
+        let mut desk = Desk::shown();
+        desk.answer(200, approval(&desk.identity(), |_| {}));
+        while desk.machine.poll_timeout().is_some() {
+            if answers && !desk.http.is_empty() {
+                desk.answer(200, "<html>");
+            } else {
+                desk.fire();
+            }
+        }
+        desk.http.clear();
+        assert_eq!(desk.end(), Status::Failed(&reason));
+    }
+}
+
+/// L9: a code that is on its way has no expiry yet; what is awaited is the answer alone.
+#[test]
+fn a_mint_under_way_waits_for_its_answer_alone() {
+    let desk = Desk::start();
+    assert_eq!(desk.machine.poll_timeout(), None);
+    assert_eq!(desk.machine.status(), Status::Running { waiting_for: "a code from the platform" });
+}
+
+/// L4: whatever comes after the end is counted, and changes nothing else.
+#[test]
+fn an_ended_pairing_absorbs_everything() {
+    let mut desk = Desk::start();
+    desk.input(Input::Cancel);
+    let later = WallClock::new(desk.now, UNIX.plus(1));
+    let inputs = [
+        Input::Happening(Happening::Stored(Ask::Forget)),
+        Input::Clock(later),
+        Input::Adopted,
+        Input::Rejected(OrgAlreadyBound),
+        Input::Cancel,
+    ];
+    for (n, input) in (1..).zip(inputs) {
+        desk.input(input);
+        assert_eq!((desk.machine.ignored(), desk.machine.status()), (n, Status::Failed(&PairingCancelled)));
+        assert_eq!(desk.machine.clock, clock());
+    }
+    assert!(desk.said.is_empty() && desk.files.is_empty());
+}
