@@ -178,6 +178,41 @@ fn codes_are_drawn_evenly_and_read_leniently() {
     }
 }
 
+/// S6: a code in its two halves, and as it stands in a log.
+#[test]
+fn a_code_is_shown_in_two_halves() {
+    let code: CodeText = "BCDFGHJK".parse().unwrap();
+    assert_eq!(code.grouped(), "BCDF-GHJK");
+    assert_eq!(alloc::format!("{code} {code:?}"), "BCDFGHJK BCDFGHJK");
+}
+
+/// S6: what was typed may be spaced out to four times the length of a code, and is not looked at beyond that.
+#[test]
+fn a_typed_code_has_a_longest_form() {
+    let code: CodeText = "BCDFGHJK".parse().unwrap();
+    for blanks in [0, 4, 5, 24] {
+        assert_eq!((code.to_string() + &" ".repeat(blanks)).parse(), Ok(code));
+    }
+    for blanks in [25, 100] {
+        assert_eq!((code.to_string() + &" ".repeat(blanks)).parse::<CodeText>(), Err(InvalidCode));
+    }
+}
+
+/// PAIR-12: bytes that would make some characters likelier than others are passed over.
+#[test]
+fn no_character_is_likelier_than_another() {
+    let mut passed_over = BTreeSet::new();
+    for n in 0..=255 {
+        let entropy = Entropy::new([n; 32]);
+        let drawn = *entropy.derive("pairing code 1").expose();
+        let (whole, rest): (Vec<u8>, Vec<u8>) = drawn.into_iter().partition(|byte| byte / 24 < 10);
+        let expected: Vec<_> = whole.iter().map(|byte| CODE_ALPHABET[usize::from(byte % 24)]).take(CODE_LEN).collect();
+        assert_eq!(CodeText::generate(&entropy).as_str().as_bytes(), expected);
+        passed_over.extend(rest);
+    }
+    assert!(passed_over.contains(&240) && passed_over.contains(&255));
+}
+
 /// What must hold of a code, told by its outputs alone.
 #[derive(Default)]
 struct Ledger {
