@@ -1,3 +1,6 @@
+mod frames;
+mod room;
+
 use alloc::{string::String, vec, vec::Vec};
 use core::time::Duration;
 
