@@ -216,6 +216,7 @@ mod tests {
     #[test]
     fn the_thumbprint_of_rfc_8037_comes_out() {
         assert_eq!(Thumbprint::of_identity_key(key()).to_string(), KID);
+        assert_eq!(format!("{:?}", Thumbprint::of_identity_key(key())), format!("Thumbprint({KID})"));
     }
 
     #[test]
@@ -248,6 +249,18 @@ mod tests {
         );
         let set = JwkSet::parse(document.as_bytes()).unwrap();
         assert_eq!(set, [key()].into_iter().collect());
+    }
+
+    /// RFC 7517 section 9.2: a key whose private half is published belongs to everybody.
+    #[test]
+    fn a_key_that_shows_its_private_half_is_left_out() {
+        for (member, kept) in [("d", 0), ("e", 1)] {
+            for value in [r#""AAAA""#, "null", "{}"] {
+                let document =
+                    format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"{KID}","x":"{X}","{member}":{value}}}]}}"#);
+                assert_eq!(JwkSet::parse(document.as_bytes()).unwrap().len(), kept, "{member}: {value}");
+            }
+        }
     }
 
     #[test]

@@ -148,6 +148,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_object_is_told_what_should_be_there() {
+        let error = serde_json::from_str::<Object<Inner>>("[2]").err().unwrap();
+        assert!(alloc::format!("{error}").contains("expected an object"), "{error}");
+    }
+
+    #[test]
     fn depth_is_bounded() {
         let deep = alloc::format!("{{\"a\":1,\"x\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(object::<Outer>(deep.as_bytes()), None);
