@@ -1,3 +1,6 @@
+mod ends;
+mod open;
+
 use alloc::{string::ToString, vec, vec::Vec};
 
 use super::*;
@@ -10,6 +13,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A link and a relay that does as it is told, on virtual time.
+#[derive(Clone)]
 struct Bench {
     link: Link<Symbolic>,
     relay: Identity,
