@@ -16,6 +16,9 @@
 
 mod event;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::{format, string::String};
 
 pub use event::{Ask, Input, Output};
