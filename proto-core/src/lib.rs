@@ -49,6 +49,8 @@ pub mod peer;
 pub mod reason;
 pub mod secret;
 pub mod session;
+#[cfg(test)]
+mod testing;
 pub mod time;
 mod timed;
 pub mod uplink;

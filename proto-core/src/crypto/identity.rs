@@ -160,6 +160,7 @@ mod tests {
     use alloc::format;
 
     use super::*;
+    use crate::testing::fingerprint;
 
     fn identity(seed: u8) -> Identity {
         Identity::from_seed(Secret::new([seed; 32]))
@@ -207,8 +208,22 @@ mod tests {
         assert!(!verify(IdentityKey(neutral), b"anything", &Signature(signature)));
     }
 
+    /// Identities are told apart by their seeds, key pairs by their private halves.
+    #[test]
+    fn keys_are_compared_by_what_is_secret() {
+        assert!(identity(1) == identity(1) && identity(1) != identity(2));
+        assert_eq!(fingerprint(&identity(1)), fingerprint(&identity(1)));
+        assert_ne!(fingerprint(&identity(1)), fingerprint(&identity(2)));
+        let pair = |seed| identity(seed).static_keys().clone();
+        assert!(pair(1) == pair(1) && pair(1) != pair(2));
+        assert_eq!(fingerprint(&pair(1)), fingerprint(&pair(1)));
+        assert_ne!(fingerprint(&pair(1)), fingerprint(&pair(2)));
+    }
+
     #[test]
     fn debug_shows_no_secret() {
+        let pair = identity(1).static_keys().clone();
+        assert_eq!(format!("{pair:?}"), format!("StaticKeys({})", identity(1).static_key().to_base64url()));
         let shown = format!("{:?}", identity(1));
         assert!(shown.contains(&identity(1).identity_key().to_base64url()));
         assert!(!shown.contains('['));

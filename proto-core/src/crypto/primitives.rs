@@ -70,3 +70,17 @@ pub trait AeadKey: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("does not open")]
 pub struct Forged;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WIRE section 7: each cipher has its number, and no other number names one.
+    #[test]
+    fn a_number_names_its_cipher() {
+        for cipher in [Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305] {
+            assert_eq!(Cipher::from_byte(cipher as u8), Some(cipher));
+        }
+        assert_eq!([0, 1, 2, 3, 255].map(Cipher::from_byte).iter().flatten().count(), 2);
+    }
+}

@@ -201,3 +201,28 @@ fn hash(parts: &[&[u8]]) -> Hash {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// NOI-6, as with the real one: a direction ends before a number comes twice, and a call that fails changes nothing.
+    #[test]
+    fn a_direction_ends_before_a_number_comes_twice() {
+        let spent = |nonce| {
+            let way = Direction { key: [1; 32], nonce };
+            Symbolic(Phase::Transport { sending: way.clone(), receiving: way, hash: [0; 32] })
+        };
+        let mut last = spent(u64::MAX - 1);
+        let mut message = vec![];
+        last.seal(b"abc", &mut message).unwrap();
+        last.open(&message, &mut vec![]).unwrap();
+        assert_eq!(last, spent(u64::MAX));
+        let (mut another, mut plaintext) = (vec![], vec![]);
+        assert_eq!(last.seal(b"abc", &mut another), Err(NoiseError::Exhausted));
+        assert_eq!(last.open(&message, &mut plaintext), Err(NoiseError::Exhausted));
+        assert_eq!((another.len(), plaintext.len(), last), (0, 0, spent(u64::MAX)));
+    }
+}

@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod cacophony;
+mod resolver;
 
 type Real = Snow<PureRust>;
 

@@ -119,6 +119,20 @@ mod tests {
         assert_eq!(plaintext, [1, 2, 3]);
     }
 
+    /// Noise section 3: a message has at most 65,535 bytes, also one that its key would open; the longest one opens.
+    #[test]
+    fn a_message_that_is_too_long_does_not_open() {
+        for (len, opens) in [(MESSAGE_MAX, true), (MESSAGE_MAX + 1, false)] {
+            let mut receiving = direction();
+            let mut message = vec![7; len - TAG_LEN];
+            let tag = receiving.key.seal(&nonce(Cipher::ChaCha20Poly1305, 0), &[], &mut message);
+            message.extend_from_slice(&tag);
+            let mut plaintext = vec![];
+            assert_eq!(receiving.open(&message, &mut plaintext).is_ok(), opens);
+            assert_eq!((plaintext.len(), receiving.counter), if opens { (len - TAG_LEN, 1) } else { (0, 0) });
+        }
+    }
+
     /// NOI-1: the same bytes as snow's own transport, both ways, over new keys too.
     #[test]
     fn the_transport_is_that_of_snow() {

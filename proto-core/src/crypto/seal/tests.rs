@@ -3,7 +3,7 @@ use alloc::{vec, vec::Vec};
 use data_encoding::HEXLOWER;
 
 use super::*;
-use crate::crypto::PureRust;
+use crate::{crypto::PureRust, testing::fingerprint};
 
 const SECRET: [u8; 32] = [9; 32];
 
@@ -124,6 +124,36 @@ fn epochs_only_rise() {
     assert_eq!(open(&mut opener, 0, 0, &old).unwrap(), b"old");
     assert_eq!(open(&mut opener, 1, 1, &new).unwrap(), b"new");
     assert_eq!(open(&mut opener, 0, 0, &old), Err(OpenError::EpochGone(0)));
+}
+
+/// NOI-7: an opener leaps over as many epochs as it may, and over none more.
+#[test]
+fn a_leap_has_its_greatest_length() {
+    let mut far = Sealer::new(&PureRust, scope(Cipher::Aes256Gcm), 0, secret(), 0);
+    for _ in 0..EPOCH_LEAP_MAX {
+        assert!(far.advance());
+    }
+    let record = seal(&mut far, 0, b"far");
+    assert_eq!(open(&mut opener(Cipher::Aes256Gcm), EPOCH_LEAP_MAX, 0, &record).unwrap(), b"far");
+    let beyond = EPOCH_LEAP_MAX + 1;
+    assert_eq!(open(&mut opener(Cipher::Aes256Gcm), beyond, 0, &record), Err(OpenError::EpochTooFar(beyond)));
+}
+
+/// Openers are told apart by scope, number and secret, each for itself; a log shows no secret.
+#[test]
+fn epochs_are_compared_by_scope_number_and_secret() {
+    let opener = |cipher, number, secret| Opener::new(&PureRust, scope(cipher), number, EpochSecret::new(Secret::new(secret)));
+    let one = opener(Cipher::Aes256Gcm, 1, SECRET);
+    assert!(one == opener(Cipher::Aes256Gcm, 1, SECRET));
+    assert_eq!(fingerprint(&one), fingerprint(&one.clone()));
+    for other in
+        [opener(Cipher::ChaCha20Poly1305, 1, SECRET), opener(Cipher::Aes256Gcm, 2, SECRET), opener(Cipher::Aes256Gcm, 1, [8; 32])]
+    {
+        assert!(one != other);
+        assert_ne!(fingerprint(&one), fingerprint(&other));
+    }
+    let shown = alloc::format!("{one:?}");
+    assert!(shown.contains("org_1") && shown.contains("number: 1") && !shown.contains("secret"), "{shown}");
 }
 
 /// Who is let in at epoch 2 cannot read epoch 1.
