@@ -92,6 +92,11 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_shown_as_its_path() {
+        assert_eq!(format!("{} {:?}", directory("//a/b"), directory("/a \"b")), r#"/a/b "/a \"b""#);
+    }
+
+    #[test]
     fn parents_end_at_the_root() {
         assert_eq!(directory("/a/b").parent(), Some(directory("/a")));
         assert_eq!(directory("/a").parent(), Some(directory("/")));

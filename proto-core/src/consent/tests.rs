@@ -194,6 +194,19 @@ fn the_nearest_file_decides_even_against_streaming() {
     }
 }
 
+/// A file counts up to the longest that is read, and not beyond.
+#[test]
+fn a_file_has_a_longest_form() {
+    for (len, is_read) in [(MAX_FILE_LEN - 1, true), (MAX_FILE_LEN, true), (MAX_FILE_LEN + 1, false), (2 * MAX_FILE_LEN, false)] {
+        let mut here = Laptop::default();
+        here.bind("/r", "A", false);
+        let text = here.text("/r/.viewport/local.yaml").to_string();
+        here.write("/r/.viewport/local.yaml", &format!("{text}{}", "#".repeat(len - text.len())));
+        let decided = if is_read { streams("A", "/r") } else { local_only(Reason::LocalFileInvalid) };
+        assert_eq!(here.decision("/r"), decided, "{len}");
+    }
+}
+
 /// D11, S110: shipped by a repository, edited to another organization, copied elsewhere, or left over from an earlier binding
 /// of the same path: none of these counts.
 #[test]
