@@ -1,4 +1,5 @@
 mod bench;
+mod frames;
 mod limits;
 
 use alloc::{vec, vec::Vec};
