@@ -1,6 +1,7 @@
 //! The hub against a store and connections that move when a test says so.
 
 mod bounds;
+mod counts;
 mod isolation;
 mod world;
 
