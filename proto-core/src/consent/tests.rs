@@ -340,6 +340,10 @@ fn bind_has_local_yaml_ignored() {
         here.bind("/r", "A", false);
         assert_eq!(here.text(PATH), new, "{old:?}");
     }
+    for (len, said) in [(MAX_FILE_LEN, None), (MAX_FILE_LEN + 1, Some(Reason::StateNotWritten))] {
+        here.write(PATH, &"#".repeat(len));
+        assert_eq!(here.place("/r").bind(&org("A"), false, NOW).err(), said, "{len}");
+    }
     here.foreign.insert(PATH.into());
     assert_eq!(here.place("/r").bind(&org("A"), false, NOW), Err(Reason::StateNotWritten));
 }

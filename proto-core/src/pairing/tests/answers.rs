@@ -1,6 +1,7 @@
 //! Which answers count, and what they lead to.
 
 use super::*;
+use crate::effect::Method;
 
 /// S165, PAIR-6: a server in trouble is asked for a code again, with another identity.
 #[test]
@@ -15,6 +16,17 @@ fn a_mint_that_met_a_server_in_trouble_is_repeated() {
         desk.stored();
         assert!(matches!(desk.said[..], [Output::ShowCode(_)]));
     }
+}
+
+/// WIRE sections 2.1 and 2.2: a code is made with a POST, and only looked at afterwards.
+#[test]
+fn a_code_is_posted_and_then_got() {
+    let mut desk = Desk::start();
+    assert_eq!(desk.http[0].1.method, Method::Post);
+    desk.answer(201, mint_answer());
+    desk.stored();
+    let (_, poll) = &desk.http[0];
+    assert_eq!((poll.method, &poll.body), (Method::Get, &None));
 }
 
 /// PAIR-1: a 400 that does not say `slow_down` changes no interval.
