@@ -12,6 +12,8 @@ mod peer;
 mod preamble;
 mod record;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 pub use frame::{Frame, Head, Outcome};
 pub use hello::{Answer, Hello, MAX_SOFTWARE_LEN, MAX_TOKEN_LEN, Refused, Welcome};
