@@ -98,7 +98,7 @@ impl Jitter {
     pub fn derive(&self, label: &[u8]) -> Self {
         let Source::Seeded(seed) = self.0 else { return self.clone() };
         let digest = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(label).finalize();
-        Self::new(digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte)))
+        Self::new(digest.first_chunk().copied().map_or(0, u64::from_be_bytes))
     }
 
     /// A generator for a part of the whole, independent of how often this one is used afterwards (ISO-2).

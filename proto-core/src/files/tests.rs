@@ -31,6 +31,7 @@ fn parsed(text: &str) -> Result<Config, Reason> {
 fn config_keeps_what_it_does_not_know() {
     let config = parsed(CONFIG).unwrap();
     assert_eq!(config.bindings[0].generation, 3);
+    assert_eq!(config.relay_endpoint(), Some("wss://r.example/ws"));
     let written = config.write().unwrap();
     assert_eq!(Config::parse(written.expose()).unwrap(), config);
     let value: Value = serde_json::from_slice(written.expose()).unwrap();
@@ -155,7 +156,10 @@ fn local_yaml_that_is_unclear_is_refused() {
 fn workspace_yaml_names_an_org() {
     let hint = WorkspaceYaml::parse(b"org_id: 01J7M8N9P0Q1R2S3T4U5V6W7X8\n").unwrap();
     assert_eq!(hint.org(), "01J7M8N9P0Q1R2S3T4U5V6W7X8");
-    assert_eq!(WorkspaceYaml::parse(b"org_id: a\nslug: acme").unwrap().org(), "acme");
+    for slug in ["acme", "2-acme-", "a", "7"] {
+        let text = format!("org_id: a\nslug: \"{slug}\"");
+        assert_eq!(WorkspaceYaml::parse(text.as_bytes()).unwrap().org(), slug);
+    }
     for slug in ["\"acme; rm -rf ~\"", "\"-x\"", "-x", "\"$(id)\"", "Acme", "\"\""] {
         let text = format!("org_id: a\nslug: {slug}");
         assert_eq!(WorkspaceYaml::parse(text.as_bytes()), Err(Reason::LocalFileInvalid), "{slug}");

@@ -152,8 +152,26 @@ mod tests {
         }
     }
 
+    /// docs/REASONS.md: 4000 and its number, in the range that RFC 6455 section 7.4.2 leaves to us.
+    #[test]
+    fn close_codes_are_the_numbers_of_reasons() {
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.close_code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        assert!(codes.iter().all(|code| (4000..5000).contains(code)));
+        assert_eq!(Reason::PairingInProgress.close_code(), 4030);
+    }
+
     #[test]
     fn a_newer_peer_may_have_more_codes() {
         assert_eq!(serde_json::from_str::<Reason>("\"from_the_future\"").ok(), Some(Reason::PeerError));
+        for (len, read) in [(64, Some(Reason::PeerError)), (65, None), (1_000, None)] {
+            let code = alloc::format!("\"{}\"", "x".repeat(len));
+            assert_eq!(serde_json::from_str::<Reason>(&code).ok(), read, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_shown_as_its_summary() {
+        assert!(Reason::ALL.iter().all(|reason| alloc::format!("{reason}") == reason.summary()));
     }
 }

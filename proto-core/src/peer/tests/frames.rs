@@ -82,6 +82,21 @@ fn a_late_answer_about_another_credential_is_ignored() {
     assert_eq!(bench.hear(), [Head::Rotated { generation: 2 }.into()]);
 }
 
+/// L6: nor does one that belongs to no decision yet decide about the first credential.
+#[test]
+fn an_answer_to_another_errand_lets_nobody_in() {
+    let mut bench = Bench::<Symbolic>::new(Suite::IkAesGcm, Role::Daemon, None, token(&claims(Role::Daemon, 1)));
+    let message = bench.message_1();
+    let received = Input::Happened(Happening::Received(Errand::Socket, message));
+    bench.connection.handle_input(bench.now, received).unwrap();
+    assert!(matches!(bench.connection.poll_output(), Some(Output::LookUp(Errand::Decide(0), _))));
+    bench.input(Input::Key(Errand::Decide(1), bench.platform.key));
+    assert_eq!((bench.connection.stage(), bench.connection.ignored()), (Some(Stage::Deciding), 1));
+    bench.input(Input::Key(Errand::Decide(0), bench.platform.key));
+    assert_eq!(bench.connection.stage(), Some(Stage::Unconfirmed));
+    assert_eq!(bench.shake_hands(), None);
+}
+
 /// ADM-4: the hub learns org, target and kind of a device, and the credential of a daemon only.
 #[test]
 fn the_hub_learns_the_kind_of_a_device() {
