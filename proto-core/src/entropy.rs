@@ -141,6 +141,14 @@ mod tests {
         assert_eq!(jitter.up_to(Duration::ZERO), Duration::ZERO);
     }
 
+    /// SplitMix64, as its authors published it: the first numbers from 0.
+    #[test]
+    fn jitter_is_splitmix64() {
+        let mut jitter = Jitter::new(0);
+        let numbers = [(); 4].map(|()| jitter.next());
+        assert_eq!(numbers, [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f, 0xf88b_b8a8_724c_81ec]);
+    }
+
     #[test]
     fn a_constant_jitter_stays_at_an_end_of_its_range() {
         let cap = Duration::from_secs(9);

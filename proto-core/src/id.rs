@@ -147,6 +147,13 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_shown_as_they_are_written() {
+        let binding = BindingId { org: "A".parse().unwrap(), runtime_target: "r1".parse().unwrap() };
+        assert_eq!(binding.to_string(), "A/r1");
+        assert_eq!(alloc::format!("{:?}", SessionId([0xa5; 16])), "a5".repeat(16));
+    }
+
+    #[test]
     fn session_ids_round_trip_as_text() {
         let id = SessionId([0xa5; 16]);
         assert_eq!(id.to_string().len(), 26);

@@ -44,3 +44,20 @@ impl<T> Default for Outbox<T> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L8: a queue has room below its limit, and again once something was taken.
+    #[test]
+    fn a_queue_has_room_below_its_limit() {
+        let mut queue = Outbox::new();
+        queue.extend(1..Outbox::<usize>::LIMIT);
+        assert!(queue.has_room());
+        queue.push(Outbox::<usize>::LIMIT);
+        assert!(!queue.has_room());
+        assert_eq!(queue.pop(), Some(1));
+        assert!(queue.has_room());
+    }
+}

@@ -125,12 +125,21 @@ mod tests {
     use alloc::format;
 
     use super::*;
+    use crate::testing::fingerprint;
 
     #[test]
     fn debug_shows_no_secret() {
         assert_eq!(format!("{:?}", Secret::new([7; 32])), "Secret(..)");
         assert_eq!(format!("{:?}", SecretText::new("token")), "SecretText(..)");
         assert_eq!(format!("{:?}", SecretBytes::new(*b"abc")), "SecretBytes(3 bytes)");
+    }
+
+    #[test]
+    fn secrets_are_told_apart() {
+        let text = |text| SecretText::new(text);
+        assert!(text("a") == text("a") && text("a") != text("b"));
+        assert_eq!(fingerprint(&text("a")), fingerprint(&text("a")));
+        assert_ne!(fingerprint(&text("a")), fingerprint(&text("b")));
     }
 
     #[test]

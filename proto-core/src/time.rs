@@ -103,6 +103,16 @@ impl WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fingerprint;
+
+    /// Moments are told apart where machines are compared by their fingerprints, and from plain numbers too.
+    #[test]
+    fn moments_have_fingerprints_of_their_own() {
+        let at = |nanos| fingerprint(&Instant::from_nanos(nanos));
+        assert_eq!(at(5), fingerprint(&5_i128));
+        assert_ne!(at(5), at(6));
+        assert_ne!(at(5), fingerprint(&5_u64));
+    }
 
     #[test]
     fn stamps_map_to_moments_and_back() {
