@@ -157,6 +157,19 @@ fn renewals_of_many_devices_spread() {
     assert!(densest.unwrap() as u64 <= 2 * devices * window / (LIFETIME / 3), "{densest:?}");
 }
 
+/// A credential that lives for years is renewed within the month all the same: half to five sixths of thirty days.
+#[test]
+fn a_credential_of_years_is_renewed_within_a_month() {
+    let years = UNIX.plus(10 * 365 * 86_400);
+    let token = signed(&Claims { expires_at: years, renewable_until: years, ..claims(1, UNIX) });
+    for seed in 0..20 {
+        let clock = WallClock::new(START, UNIX);
+        let machine = Rotation::new(START, clock, "https://a", identity(), token.clone(), Jitter::new(seed)).unwrap();
+        let days = machine.poll_timeout().unwrap().at.since(START).as_secs_f64() / 86_400.0;
+        assert!((15.0..=25.0).contains(&days), "{days}");
+    }
+}
+
 /// ROT-3, S186, S187: a daemon that was off past the soft expiry renews at once; nothing connects with the old credential.
 #[test]
 fn an_expired_credential_is_renewed_first() {

@@ -258,3 +258,20 @@ fn an_answer_to_a_read_is_taken_once() {
     world.take(viewer);
     assert_eq!(world.reads.pop_front().map(|read| read.from), Some(1));
 }
+
+/// WIRE section 8: a viewer whose window is full of records still gets what daemons say to it, up to as much again.
+#[test]
+fn peer_frames_have_room_beside_records() {
+    let mut world = World::default();
+    let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("a", "v"));
+    world.open(daemon, S);
+    world.take(viewer);
+    world.resume(viewer, S, 0);
+    world.send(daemon, sized(S, 0, VIEWER_WINDOW - FRAME_WEIGHT));
+    let peer = Frame { head: Head::Peer { session: S, viewer: viewer.0 }, body: sized(S, 0, 65_536 - FRAME_WEIGHT).body };
+    for _ in 0..20 {
+        world.send(daemon, peer.clone());
+    }
+    assert_eq!((world.hub.counters().peer_frames, world.hub.counters().peer_without_room), (16, 4));
+    assert_eq!(world.inboxes[&viewer].untaken, PEER_WINDOW);
+}
