@@ -17,6 +17,8 @@
 mod event;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use alloc::{format, string::String};

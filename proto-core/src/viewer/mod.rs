@@ -13,6 +13,9 @@
 mod event;
 mod watched;
 
+#[cfg(test)]
+mod tests;
+
 use core::hash::{Hash, Hasher};
 
 use alloc::{collections::BTreeMap, string::String};

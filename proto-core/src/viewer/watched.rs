@@ -97,7 +97,7 @@ pub(super) struct Me<'a> {
 }
 
 impl<N: Noise> Watched<N> {
-    /// The relay names it first.
+    /// Somebody names it, the relay or who wants to see it.
     pub(super) fn listed() -> Self {
         Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, phase: Phase::Listed }
     }

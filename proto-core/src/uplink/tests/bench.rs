@@ -6,25 +6,17 @@ use core::mem;
 use bytes::Bytes;
 use serde_json::json;
 
+pub(super) use super::super::testing::*;
 use super::super::*;
 use crate::{
-    api::{DeviceKind, PolicyMode},
     crypto::{
         channel::{Channel, Tails},
         noise::Symbolic,
     },
     effect::{Close, Closed, Effect, HttpAnswer, HttpRequest},
-    files::{Api, BindingState, Unknown},
-    jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
-    secret::{Secret, SecretBytes},
+    secret::SecretBytes,
     wire::{Answer, Frame, Refused, Welcome},
 };
-
-pub(super) const UNIX: UnixTime = UnixTime(1_800_000_000);
-pub(super) const START: Instant = Instant::from_nanos(5_000_000_000);
-pub(super) const RENEWABLE: u64 = 2_592_000;
-pub(super) const RELAY_URL: &str = "wss://relay.example/ws";
-const LIFETIME: u64 = 3_600;
 
 /// What the uplink wanted, by kind.
 pub(super) struct Bench {
@@ -148,73 +140,5 @@ impl Bench {
         self.answer(200, &serde_json::to_string(&body).unwrap());
         let said = self.take_said();
         assert!(matches!(said.last(), Some(Output::Renewed(renewal)) if renewal.answer.issue_token == *token), "{said:?}");
-    }
-}
-
-pub(super) fn settings() -> Settings {
-    Settings {
-        api_endpoint: "https://other.example".into(),
-        relay_endpoint: None,
-        software: "vpd".into(),
-        aes_in_hardware: false,
-    }
-}
-
-pub(super) fn device() -> Identity {
-    Identity::from_seed(Secret::new([3; 32]))
-}
-
-fn relay() -> Identity {
-    Identity::from_seed(Secret::new([2; 32]))
-}
-
-pub(super) fn signer() -> SigningKey {
-    SigningKey::from_seed(&Secret::new([9; 32]))
-}
-
-pub(super) fn token(generation: u64, issued_at: UnixTime) -> SecretText {
-    let claims = Claims {
-        issuer: "https://api.example".into(),
-        audience: RELAY_AUDIENCE.into(),
-        install: "i1".parse().unwrap(),
-        org: "ORG".parse().unwrap(),
-        runtime_target: "r1".parse().unwrap(),
-        machine: "m1".parse().unwrap(),
-        role: DeviceKind::Daemon,
-        generation,
-        confirmation: Confirmation {
-            static_key: device().static_key(),
-            identity: Thumbprint::of_identity_key(device().identity_key()),
-        },
-        issued_at,
-        not_before: issued_at,
-        expires_at: issued_at.plus(LIFETIME),
-        renewable_until: issued_at.plus(RENEWABLE),
-        id: "t1".parse().unwrap(),
-    };
-    jose::sign(&claims, &signer())
-}
-
-pub(super) fn relay_record(url: &str) -> RelayRecord {
-    RelayRecord { url: url.into(), static_keys: vec![relay().static_key()], retired_keys: Vec::new(), unknown: Unknown::new() }
-}
-
-pub(super) fn record() -> BindingRecord {
-    BindingRecord {
-        workspace_id: "ORG".parse().unwrap(),
-        slug: "org".into(),
-        name: "Org".into(),
-        install_id: "i1".parse().unwrap(),
-        runtime_target_id: "r1".parse().unwrap(),
-        machine_id: "m1".parse().unwrap(),
-        issue_token: token(1, UNIX),
-        generation: 1,
-        identity: "relay-identities/ORG.json".into(),
-        relay: relay_record(RELAY_URL),
-        policy_mode: PolicyMode::Standard,
-        psk: None,
-        api: Some(Api { endpoint: Some("https://api.example/".into()), unknown: Unknown::new() }),
-        state: BindingState::Active,
-        unknown: Unknown::new(),
     }
 }

@@ -1,0 +1,91 @@
+//! A binding and its relay, for tests of what is built on an uplink.
+
+use alloc::{vec, vec::Vec};
+
+use super::Settings;
+use crate::{
+    UnixTime,
+    api::{DeviceKind, PolicyMode},
+    crypto::Identity,
+    files::{Api, BindingRecord, BindingState, RelayRecord, Unknown},
+    jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
+    secret::{Secret, SecretText},
+    time::Instant,
+};
+
+pub(crate) const UNIX: UnixTime = UnixTime(1_800_000_000);
+pub(crate) const START: Instant = Instant::from_nanos(5_000_000_000);
+pub(crate) const LIFETIME: u64 = 3_600;
+pub(crate) const RENEWABLE: u64 = 2_592_000;
+pub(crate) const RELAY_URL: &str = "wss://relay.example/ws";
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        api_endpoint: "https://other.example".into(),
+        relay_endpoint: None,
+        software: "vpd".into(),
+        aes_in_hardware: false,
+    }
+}
+
+pub(crate) fn device() -> Identity {
+    Identity::from_seed(Secret::new([3; 32]))
+}
+
+pub(crate) fn relay() -> Identity {
+    Identity::from_seed(Secret::new([2; 32]))
+}
+
+pub(crate) fn signer() -> SigningKey {
+    SigningKey::from_seed(&Secret::new([9; 32]))
+}
+
+pub(crate) fn token(generation: u64, issued_at: UnixTime) -> SecretText {
+    jose::sign(&claims(generation, issued_at), &signer())
+}
+
+pub(crate) fn claims(generation: u64, issued_at: UnixTime) -> Claims {
+    Claims {
+        issuer: "https://api.example".into(),
+        audience: RELAY_AUDIENCE.into(),
+        install: "i1".parse().unwrap(),
+        org: "ORG".parse().unwrap(),
+        runtime_target: "r1".parse().unwrap(),
+        machine: "m1".parse().unwrap(),
+        role: DeviceKind::Daemon,
+        generation,
+        confirmation: Confirmation {
+            static_key: device().static_key(),
+            identity: Thumbprint::of_identity_key(device().identity_key()),
+        },
+        issued_at,
+        not_before: issued_at,
+        expires_at: issued_at.plus(LIFETIME),
+        renewable_until: issued_at.plus(RENEWABLE),
+        id: "t1".parse().unwrap(),
+    }
+}
+
+pub(crate) fn relay_record(url: &str) -> RelayRecord {
+    RelayRecord { url: url.into(), static_keys: vec![relay().static_key()], retired_keys: Vec::new(), unknown: Unknown::new() }
+}
+
+pub(crate) fn record() -> BindingRecord {
+    BindingRecord {
+        workspace_id: "ORG".parse().unwrap(),
+        slug: "org".into(),
+        name: "Org".into(),
+        install_id: "i1".parse().unwrap(),
+        runtime_target_id: "r1".parse().unwrap(),
+        machine_id: "m1".parse().unwrap(),
+        issue_token: token(1, UNIX),
+        generation: 1,
+        identity: "relay-identities/ORG.json".into(),
+        relay: relay_record(RELAY_URL),
+        policy_mode: PolicyMode::Standard,
+        psk: None,
+        api: Some(Api { endpoint: Some("https://api.example/".into()), unknown: Unknown::new() }),
+        state: BindingState::Active,
+        unknown: Unknown::new(),
+    }
+}
