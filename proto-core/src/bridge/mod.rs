@@ -15,6 +15,9 @@ mod event;
 mod stream;
 mod visitors;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::collections::BTreeMap;
 
 pub use event::{Input, Output, SourceId};

@@ -2,15 +2,23 @@
 
 use alloc::{vec, vec::Vec};
 
+use bytes::Bytes;
+
 use super::Settings;
 use crate::{
-    UnixTime,
+    Entropy, UnixTime,
     api::{DeviceKind, PolicyMode},
-    crypto::Identity,
+    crypto::{
+        Identity,
+        channel::{Channel, Tails},
+        noise::{Noise, Symbolic},
+    },
+    effect::HttpAnswer,
     files::{Api, BindingRecord, BindingState, RelayRecord, Unknown},
-    jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
-    secret::{Secret, SecretText},
+    jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
+    secret::{Secret, SecretBytes, SecretText},
     time::Instant,
+    wire::{Answer, Welcome},
 };
 
 pub(crate) const UNIX: UnixTime = UnixTime(1_800_000_000);
@@ -88,4 +96,18 @@ pub(crate) fn record() -> BindingRecord {
         state: BindingState::Active,
         unknown: Unknown::new(),
     }
+}
+
+/// The relay lets in who made message 1: its end of the link, and message 2.
+pub(crate) fn welcome(message_1: &[u8]) -> (Channel<Symbolic>, Bytes) {
+    let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), message_1).unwrap();
+    let welcome = Welcome { frame_max: 65_536, time: UNIX.0, software: "relay".into() };
+    let message_2 = noise.answer(None, &Answer::Welcome(welcome).encode()).unwrap();
+    (Channel::new(noise, Tails::Refused), message_2.into())
+}
+
+/// What the platform answers who asks for its keys.
+pub(crate) fn key_set() -> HttpAnswer {
+    let keys: JwkSet = [signer().public_key()].into_iter().collect();
+    HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(keys.to_json()) }
 }

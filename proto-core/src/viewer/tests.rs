@@ -5,21 +5,16 @@ use alloc::{vec, vec::Vec};
 use super::*;
 use crate::{
     Entropy,
-    crypto::{
-        PureRust,
-        channel::{Channel, Tails},
-        noise::Symbolic,
-    },
-    effect::{Closed, Effect, Happening, HttpAnswer},
-    jose::{self, Claims, JwkSet},
+    crypto::{PureRust, channel::Channel, noise::Symbolic},
+    effect::{Closed, Effect, Happening},
+    jose::{self, Claims},
     keyset::FetchId,
-    secret::SecretBytes,
     testing::fingerprint,
     uplink::{
         Ask,
-        testing::{START, UNIX, claims, device, record, relay, settings, signer},
+        testing::{START, UNIX, claims, device, key_set, record, settings, signer, welcome},
     },
-    wire::{Answer, Refused, Welcome},
+    wire::{Answer, Refused},
 };
 
 /// A viewer with its relay, which does what a test says.
@@ -45,11 +40,9 @@ impl Bench {
             Output::Effect(Effect::Send(Ask::Link, message)) => Some(message),
             _ => None,
         });
-        let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), &message_1.unwrap()).unwrap();
-        let welcome = Welcome { frame_max: 65_536, time: UNIX.0, software: "relay".into() };
-        let message_2 = noise.answer(None, &Answer::Welcome(welcome).encode()).unwrap();
-        let mut bench = Self { viewer, relay: Channel::new(noise, Tails::Refused), said: vec![], sent: vec![] };
-        bench.input(Input::Happening(Happening::Received(Ask::Link, message_2.into())));
+        let (relay, message_2) = welcome(&message_1.unwrap());
+        let mut bench = Self { viewer, relay, said: vec![], sent: vec![] };
+        bench.input(Input::Happening(Happening::Received(Ask::Link, message_2)));
         assert_eq!(core::mem::take(&mut bench.said), [Output::Up]);
         bench
     }
@@ -75,9 +68,7 @@ impl Bench {
         let voucher = jose::sign(claims, &signer());
         let open = Head::Open { session: numbered(1), cipher: 2 };
         self.tell(Frame { head: open, body: Bytes::copy_from_slice(voucher.expose().as_bytes()) });
-        let keys: JwkSet = [signer().public_key()].into_iter().collect();
-        let answer = HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(keys.to_json()) };
-        self.input(Input::Happening(Happening::Answered(Ask::Keys(FetchId(1)), answer)));
+        self.input(Input::Happening(Happening::Answered(Ask::Keys(FetchId(1)), key_set())));
         self.heard();
         self.said.clear();
         self.input(Input::Watch(numbered(1)));
