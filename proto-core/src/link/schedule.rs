@@ -18,13 +18,13 @@ const QUICK: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration
 pub(super) struct Schedule {
     jitter: Jitter,
     attempt: u32,
-    /// The other side asked for patience until then.
-    earliest: Instant,
+    /// The other side asked for patience until then, before the next attempt.
+    earliest: Option<Instant>,
 }
 
 impl Schedule {
     pub(super) const fn new(jitter: Jitter) -> Self {
-        Self { jitter, attempt: 0, earliest: Instant::ZERO }
+        Self { jitter, attempt: 0, earliest: None }
     }
 
     /// The attempts since the link was stable last: 0 before the first failure.
@@ -36,7 +36,7 @@ impl Schedule {
     pub(super) fn next(&mut self, now: Instant) -> Instant {
         self.attempt = self.attempt.saturating_add(1);
         let wait = if self.attempt <= QUICK_ATTEMPTS { QUICK.wait(self.attempt, &mut self.jitter) } else { SLOW_INTERVAL };
-        now.after(wait).max(self.earliest)
+        self.earliest.take().map_or(now.after(wait), |earliest| earliest.max(now.after(wait)))
     }
 
     /// The link was up long enough.
@@ -46,7 +46,7 @@ impl Schedule {
 
     /// No attempt before `earliest`.
     pub(super) fn not_before(&mut self, earliest: Instant) {
-        self.earliest = self.earliest.max(earliest);
+        self.earliest = self.earliest.max(Some(earliest));
     }
 
     /// No quick attempts for now.
@@ -57,7 +57,7 @@ impl Schedule {
     /// Somebody asks for quick attempts again.
     pub(super) fn hurry(&mut self) {
         self.attempt = self.attempt.min(QUICK_ATTEMPTS.saturating_sub(1));
-        self.earliest = Instant::ZERO;
+        self.earliest = None;
     }
 }
 
@@ -86,5 +86,6 @@ mod tests {
         let mut schedule = Schedule::new(Jitter::new(1));
         schedule.not_before(late);
         assert_eq!(schedule.next(Instant::ZERO), late);
+        assert!(schedule.next(late) < late.after(SLOW_INTERVAL));
     }
 }

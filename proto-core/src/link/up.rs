@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{PING_AFTER, REKEY_AFTER, SILENCE_MAX, STABLE_AFTER};
 use crate::{
-    Deadline, Instant, Reason,
+    Aside, Deadline, Instant, Reason,
     crypto::{channel::Channel, noise::Noise},
     wire::{Frame, Head, Welcome},
 };
@@ -21,7 +21,7 @@ pub(super) struct Up<N> {
     heard_at: Instant,
     keyed_at: Instant,
     /// Pings sent, for their nonces.
-    pings: u64,
+    pings: Aside<u64>,
     /// The longest message that may be sent.
     frame_max: usize,
 }
@@ -34,7 +34,7 @@ impl<N: Noise> Up<N> {
             sent_at: now,
             heard_at: now,
             keyed_at: now,
-            pings: 0,
+            pings: Aside(0),
             frame_max: usize::try_from(welcome.frame_max).unwrap_or(usize::MAX),
         }
     }
@@ -72,8 +72,8 @@ impl<N: Noise> Up<N> {
     }
 
     pub(super) const fn next_ping(&mut self) -> u64 {
-        self.pings = self.pings.saturating_add(1);
-        self.pings
+        self.pings.count();
+        self.pings.0
     }
 
     pub(super) fn rekey_is_due(&self, now: Instant) -> bool {

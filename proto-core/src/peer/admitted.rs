@@ -10,7 +10,7 @@ use super::{
     event::{Device, Errand, Output},
 };
 use crate::{
-    Reason,
+    Aside, Reason,
     admission::{self, Admission, Applicant, Gate},
     crypto::{
         channel::Channel,
@@ -50,9 +50,9 @@ pub(super) struct Admitted<N> {
     hearing: Hearing,
     sent_at: Instant,
     keyed_at: Instant,
-    pings: u64,
+    pings: Aside<u64>,
     /// How many decisions were begun, the first one included.
-    decisions: u32,
+    decisions: Aside<u32>,
     renewal: Renewal,
 }
 
@@ -95,8 +95,8 @@ impl<N: Noise> Admitted<N> {
             hearing: Hearing::Since(now),
             sent_at: now,
             keyed_at: now,
-            pings: 0,
-            decisions: 1,
+            pings: Aside(0),
+            decisions: Aside(1),
             renewal: Renewal::None,
         }
     }
@@ -163,8 +163,8 @@ impl<N: Noise> Admitted<N> {
         if self.sent_at.after(PING_AFTER) > now {
             return Ok(None);
         }
-        self.pings = self.pings.saturating_add(1);
-        Ok(Some(Head::Ping { nonce: self.pings }))
+        self.pings.count();
+        Ok(Some(Head::Ping { nonce: self.pings.0 }))
     }
 
     /// `Rotate`: the new credential is decided about like the first one.
@@ -173,12 +173,12 @@ impl<N: Noise> Admitted<N> {
         let (pattern, static_key) = (suite.pattern(), self.static_key);
         let applicant = Applicant { role, pattern, static_key, token: token.clone() };
         self.renewal = Renewal::Deciding(Box::new(Admission::begin(now, Arc::clone(gate), clock, applicant)), token);
-        self.decisions = self.decisions.wrapping_add(1);
+        self.decisions = Aside(self.decisions.0.wrapping_add(1));
     }
 
     /// The latest decision.
     const fn errand(&self) -> Errand {
-        Errand::Decide(self.decisions.wrapping_sub(1))
+        Errand::Decide(self.decisions.0.wrapping_sub(1))
     }
 
     /// An answer for the decision about a renewed credential. False when nobody waits for it.

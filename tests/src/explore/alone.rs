@@ -24,8 +24,6 @@ pub trait Subject {
     const NAME: &'static str;
     /// How late "late" is.
     const LATE: Duration = Duration::from_hours(1);
-    /// See [`System::MEMORY`].
-    const MEMORY: Duration = Duration::from_hours(48);
     /// The most outputs of one step (LINK-3).
     const MAX_OUTPUTS: usize = 16;
     /// The most steps, and the longest time, until [`goal`](Self::goal) is reached when nothing disturbs.
@@ -33,6 +31,11 @@ pub trait Subject {
 
     /// What the alphabet is confined to.
     fn bounds(&self) -> String;
+
+    /// See [`System::memory`].
+    fn memory(&self) -> Duration {
+        Duration::from_hours(48)
+    }
 
     /// Machines at [`START`].
     fn starts(&self) -> Vec<(Self::Machine, Self::Memory)>;
@@ -143,8 +146,10 @@ pub struct Seen<'a, S: Subject + ?Sized> {
 pub enum Action<F> {
     /// It hears something.
     Hears(F),
-    /// The time one nanosecond before its deadline comes.
+    /// The driver wakes one nanosecond before its deadline, and what is heard next is heard then.
     JustBefore,
+    /// The driver wakes one nanosecond before its deadline, for nothing.
+    Early,
     /// Its deadline comes.
     Due,
     /// Its deadline is long gone when the driver wakes.
@@ -165,6 +170,7 @@ impl<S: Subject> Alone<S> {
                 let input = self.0.input(heard, at);
                 (fact, misuse) = (Some(heard), at.machine.handle_input(at.now, input).err());
             }
+            Action::Early => return self.wake_early(at),
             Action::JustBefore | Action::Due | Action::Late => {
                 at.now = Self::moment(at, action).unwrap_or(at.now);
                 at.machine.handle_timeout(at.now);
@@ -178,8 +184,19 @@ impl<S: Subject> Alone<S> {
             log.say(|| self.0.say(output));
         }
         let seen = Seen { fact, before: &before, after: &at.machine, outputs: &outputs, misuse, now: at.now };
-        contract(&seen, *action == Action::JustBefore)?;
+        contract(&seen, self.0.memory(), *action == Action::JustBefore)?;
         self.0.saw(&seen, &mut at.memory)
+    }
+
+    /// L3: what is due only then does not happen before. The state is that of before, so that nanoseconds do not add up to moments
+    /// of their own.
+    fn wake_early(&self, at: &Situation<S>) -> Result<(), Broken> {
+        let Some(now) = Self::moment(at, &Action::Early) else { return Ok(()) };
+        let mut after = at.machine.clone();
+        after.handle_timeout(now);
+        let outputs: Vec<_> = core::iter::from_fn(|| after.poll_output()).collect();
+        let seen = Seen { fact: None, before: &at.machine, after: &after, outputs: &outputs, misuse: None, now };
+        contract::<S>(&seen, self.0.memory(), true)
     }
 
     /// When an action that is about time happens; `None` when it cannot.
@@ -187,18 +204,19 @@ impl<S: Subject> Alone<S> {
         let deadline = at.machine.poll_timeout()?.at;
         let moment = match action {
             Action::Hears(_) => at.now,
-            Action::JustBefore => Instant::from_nanos(deadline.as_nanos().saturating_sub(1)),
+            Action::JustBefore | Action::Early => Instant::from_nanos(deadline.as_nanos().saturating_sub(1)),
             Action::Due => deadline.max(at.now),
             Action::Late => deadline.max(at.now).after(S::LATE),
         };
-        (deadline != Instant::MAX && (*action != Action::JustBefore || moment > at.now)).then_some(moment)
+        let is_before = matches!(action, Action::JustBefore | Action::Early);
+        (deadline != Instant::MAX && (!is_before || moment > at.now)).then_some(moment)
     }
 }
 
 /// The contract of [`Machine`], as far as a single step shows it.
-fn contract<S: Subject>(seen: &Seen<'_, S>, is_spurious: bool) -> Result<(), Broken> {
+fn contract<S: Subject>(seen: &Seen<'_, S>, memory: Duration, is_spurious: bool) -> Result<(), Broken> {
     let Seen { before, after, outputs, now, .. } = seen;
-    let print = |machine: &S::Machine| fingerprint(machine, *now, S::MEMORY);
+    let print = |machine: &S::Machine| fingerprint(machine, *now, memory);
     if outputs.len() > S::MAX_OUTPUTS {
         return Err(Broken::new("LINK-3", format!("{} outputs from one step", outputs.len())));
     }
@@ -226,10 +244,12 @@ impl<S: Subject> System for Alone<S> {
     type State = Situation<S>;
     type Action = Action<S::Fact>;
 
-    const MEMORY: Duration = S::MEMORY;
-
     fn bounds(&self) -> String {
         self.0.bounds()
+    }
+
+    fn memory(&self) -> Duration {
+        self.0.memory()
     }
 
     /// What a machine says at its start is heard as a first step's outputs are.

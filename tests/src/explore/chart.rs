@@ -69,7 +69,8 @@ impl Chart {
         for input in self.inputs.iter().map(String::as_str).chain(TIME) {
             let cell = match row.get(input) {
                 Some(outcomes) => outcomes.iter().map(|outcome| outcome.cell(state)).collect::<Vec<_>>().join("<br>"),
-                None if TIME.contains(&input) => "no deadline".into(),
+                None if TIME.contains(&input) && !row.contains_key("Due") => "no deadline".into(),
+                None if TIME.contains(&input) => "not walked".into(),
                 None => "**never heard here**".into(),
             };
             match rows.iter_mut().find(|(_, known)| *known == cell) {
@@ -147,6 +148,7 @@ impl<S: Subject> Witness<Alone<S>> for (&S, &mut Chart) {
         let (subject, chart) = self;
         let input = match action {
             Action::Hears(fact) => format!("{fact:?}"),
+            Action::Early => format!("{:?}", Action::<S::Fact>::JustBefore),
             time => format!("{time:?}"),
         };
         let before = subject.ignored(&from.machine);

@@ -1,4 +1,5 @@
-//! Names for states: 128 bits of everything that a state hashes, with moments taken relative to now.
+//! Names for states: 128 bits of everything that a state hashes, with moments taken relative to now, and what is fresh by where it
+//! stands.
 
 use std::{
     hash::{Hash, Hasher},
@@ -14,15 +15,18 @@ const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 /// may look back farther than that.
 pub fn fingerprint(state: &impl Hash, now: Instant, memory: Duration) -> u128 {
     let memory = i128::try_from(memory.as_nanos()).unwrap_or(i128::MAX);
-    let mut hasher = Fingerprinter { now: now.as_nanos().into(), memory, lane: FACTOR };
+    let mut hasher = Fingerprinter { now: now.as_nanos().into(), memory, names: Vec::new(), lane: FACTOR };
     state.hash(&mut hasher);
     hasher.lane
 }
 
-/// A hasher that knows moments: [`Instant`] writes an `i128`, and nothing else does.
+/// A hasher that knows moments, which [`Instant`] writes as `i128`, and what is fresh in
+/// [`Symbolic`](proto_core::crypto::noise::Symbolic): a name, written as `u128`, counts as the place at which it comes up first;
+/// behind it, as `i64`, how far one end has come under it, which counts relative to the end that comes up first.
 struct Fingerprinter {
     now: i128,
     memory: i128,
+    names: Vec<(u128, Option<i64>)>,
     lane: u128,
 }
 
@@ -74,10 +78,37 @@ impl Hasher for Fingerprinter {
         self.mix(number.unsigned_abs() as u128);
     }
 
+    fn write_u128(&mut self, name: u128) {
+        let place = self.names.iter().position(|(known, _)| *known == name);
+        let (_, progress) = place.map_or((name, None), |place| self.names.remove(place));
+        self.mix(place.map_or(u128::MAX, |place| place as u128));
+        self.names.push((name, progress));
+    }
+
+    fn write_i64(&mut self, progress: i64) {
+        let Some((_, first)) = self.names.last_mut() else { return };
+        let ahead = progress.wrapping_sub(*first.get_or_insert(progress));
+        self.mix(i128::from(ahead).cast_unsigned());
+    }
+
     fn write_i128(&mut self, moment: i128) {
         let is_never = moment == i128::from(u64::MAX);
         let relative = if is_never { i128::MAX } else { (moment - self.now).max(-self.memory) };
         self.mix(relative.cast_unsigned());
+    }
+}
+
+/// The hasher of a table of fingerprints: a part of the fingerprint itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |half| u64::from_le_bytes(*half));
     }
 }
 

@@ -1,15 +1,15 @@
 //! Breadth first, so that the first counterexample is a shortest one.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt::{self, Debug},
-    hash::Hash,
+    hash::{BuildHasherDefault, Hash},
     time::Duration,
 };
 
 use proto_core::Instant;
 
-use super::fingerprint::fingerprint;
+use super::fingerprint::{Itself, fingerprint};
 
 /// Something whose every state can be visited.
 pub trait System {
@@ -18,11 +18,13 @@ pub trait System {
     /// One thing that can happen.
     type Action: Clone + Debug;
 
-    /// How far back anything in a state looks; see [`fingerprint`].
-    const MEMORY: Duration = Duration::from_hours(48);
-
     /// What the walk is confined to, for the reader of its figures.
     fn bounds(&self) -> String;
+
+    /// How far back anything in a state looks; see [`fingerprint`].
+    fn memory(&self) -> Duration {
+        Duration::from_hours(48)
+    }
 
     /// Where it begins.
     fn starts(&self) -> Vec<Self::State>;
@@ -152,11 +154,14 @@ struct Origin {
     choice: u16,
 }
 
+/// States are not kept but gone to again: of one there is its fingerprint and how it was reached.
 struct Search<'a, S: System> {
     system: &'a S,
-    known: HashMap<u128, u32>,
+    starts: Vec<S::State>,
+    known: HashMap<u128, u32, BuildHasherDefault<Itself>>,
     origins: Vec<Origin>,
-    queue: VecDeque<(u32, u32, S::State)>,
+    /// From a start to the state that was expanded last. Breadth first, the way to the next one has most of it in common.
+    way: Vec<(u32, S::State)>,
     report: Report,
 }
 
@@ -169,24 +174,34 @@ struct Search<'a, S: System> {
 /// When there are more than 2^32 states, or 2^16 actions in one.
 pub fn explore<S: System, W: Witness<S>>(system: &S, limit: usize, witness: &mut W) -> Result<Report, Counterexample> {
     let report = Report { states: 0, edges: 0, depth: 0, is_closed: false, hash: 0xcbf2_9ce4_8422_2325 };
-    let mut search = Search { system, known: HashMap::new(), origins: Vec::new(), queue: VecDeque::new(), report };
-    for (number, start) in system.starts().into_iter().enumerate() {
-        let parent = u32::try_from(search.origins.len()).expect("fewer than 2^32 states");
+    let (known, origins, way) = (HashMap::default(), Vec::new(), Vec::new());
+    let mut search = Search { system, starts: system.starts(), known, origins, way, report };
+    for (number, start) in search.starts.clone().iter().enumerate() {
+        let parent = number_of(search.origins.len());
         search.visit(Origin { parent, choice: u16::try_from(number).expect("fewer than 2^16 starts") }, 0, start)?;
     }
-    while let Some((index, depth, state)) = search.queue.pop_front() {
+    let mut index = 0;
+    while index < search.origins.len() {
         if search.origins.len() >= limit {
             return Ok(search.report);
         }
-        search.expand(index, depth, &state, witness)?;
+        search.expand(number_of(index), witness)?;
+        index += 1;
     }
     search.report.is_closed = true;
     Ok(search.report)
 }
 
+fn number_of(place: usize) -> u32 {
+    u32::try_from(place).expect("fewer than 2^32 states")
+}
+
 impl<S: System> Search<'_, S> {
-    fn expand<W: Witness<S>>(&mut self, index: u32, depth: u32, state: &S::State, witness: &mut W) -> Result<(), Counterexample> {
-        for (number, action) in self.system.actions(state).iter().enumerate() {
+    fn expand<W: Witness<S>>(&mut self, index: u32, witness: &mut W) -> Result<(), Counterexample> {
+        self.go_to(index);
+        let (_, state) = self.way.last().cloned().expect("the state that it went to");
+        let depth = number_of(self.way.len());
+        for (number, action) in self.system.actions(&state).iter().enumerate() {
             let origin = Origin { parent: index, choice: u16::try_from(number).expect("fewer than 2^16 actions") };
             let mut next = state.clone();
             let mut log = if W::READS { Log::kept() } else { Log::default() };
@@ -194,10 +209,10 @@ impl<S: System> Search<'_, S> {
                 return Err(self.counterexample(broken, &origin, false));
             }
             if W::READS {
-                witness.edge(state, action, &next, &log.take());
+                witness.edge(&state, action, &next, &log.take());
             }
             let choice = origin.choice;
-            let to = self.visit(origin, depth + 1, next)?;
+            let to = self.visit(origin, depth, &next)?;
             self.report.edges += 1;
             for number in [index, choice.into(), to] {
                 self.report.hash = (self.report.hash ^ u64::from(number)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -206,24 +221,62 @@ impl<S: System> Search<'_, S> {
         Ok(())
     }
 
+    /// Makes `way` the way to the state of that number, from where the two part.
+    fn go_to(&mut self, index: u32) {
+        let mut choices = Vec::new();
+        let mut at = index;
+        // Numbers grow along every way.
+        loop {
+            while self.way.last().is_some_and(|(last, _)| *last > at) {
+                self.way.pop();
+            }
+            if self.way.last().is_some_and(|(last, _)| *last == at) {
+                break;
+            }
+            let origin = self.origin(at);
+            choices.push((at, origin.choice));
+            if origin.parent == at {
+                self.way.clear();
+                break;
+            }
+            at = origin.parent;
+        }
+        for (index, choice) in choices.into_iter().rev() {
+            let state = match self.way.last() {
+                None => self.starts.get(usize::from(choice)).cloned().expect("a start"),
+                Some((_, before)) => {
+                    let action = self.system.actions(before).swap_remove(choice.into());
+                    let mut state = before.clone();
+                    let outcome = self.system.step(&mut state, &action, &mut Log::default());
+                    assert_eq!(outcome, Ok(()), "a step went differently the second time");
+                    state
+                }
+            };
+            self.way.push((index, state));
+        }
+    }
+
+    fn origin(&self, index: u32) -> &Origin {
+        self.origins.get(index as usize).expect("a state that is known")
+    }
+
     /// Keeps a state that is new; gives its number.
-    fn visit(&mut self, origin: Origin, depth: u32, state: S::State) -> Result<u32, Counterexample> {
-        let print = fingerprint(&state, self.system.now(&state), S::MEMORY);
+    fn visit(&mut self, origin: Origin, depth: u32, state: &S::State) -> Result<u32, Counterexample> {
+        let print = fingerprint(state, self.system.now(state), self.system.memory());
         if let Some(index) = self.known.get(&print) {
             return Ok(*index);
         }
-        if let Err(broken) = self.system.check(&state) {
+        if let Err(broken) = self.system.check(state) {
             return Err(self.counterexample(broken, &origin, false));
         }
         if let Err(broken) = self.system.settle(&mut state.clone(), &mut Log::default()) {
             return Err(self.counterexample(broken, &origin, true));
         }
-        let index = u32::try_from(self.origins.len()).expect("fewer than 2^32 states");
+        let index = number_of(self.origins.len());
         self.known.insert(print, index);
         self.origins.push(origin);
         self.report.states += 1;
         self.report.depth = self.report.depth.max(depth);
-        self.queue.push_back((index, depth, state));
         Ok(index)
     }
 

@@ -23,7 +23,9 @@ impl System for Jugs {
     type State = [u8; 2];
     type Action = Pour;
 
-    const MEMORY: Duration = Duration::ZERO;
+    fn memory(&self) -> Duration {
+        Duration::ZERO
+    }
 
     fn bounds(&self) -> String {
         String::new()

@@ -5,6 +5,7 @@
 //! clumsy network makes: keys, PSK, prologue, order, nonces, changed bytes.
 
 use alloc::vec::Vec;
+use core::hash;
 
 use sha2::{Digest, Sha256};
 
@@ -28,21 +29,49 @@ pub struct Symbolic(Phase);
 enum Phase {
     Initiator { transcript: Hash, psk: Option<Secret> },
     Responder { transcript: Hash, pattern: Pattern, ephemeral: Hash },
-    Transport { sending: Direction, receiving: Direction, hash: Hash },
+    Transport { sending: Direction, receiving: Direction, session: Name },
 }
 
 type Hash = [u8; 32];
 
-/// One direction of the transport phase.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Something fresh, of which only matters who else has it.
+///
+/// Writes a `u128`, as nothing else in a machine does: so a hasher can take names for each other that stand at the same places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name(Hash);
+
+impl hash::Hash for Name {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        state.write_u128(self.0.first_chunk().map_or(0, |half| u128::from_be_bytes(*half)));
+    }
+}
+
+/// One direction of the transport phase: how far it has come under the key that it began with.
+///
+/// Writes that as an `i64` right behind the name of the key, as nothing else does: so a hasher can see how far both ends are
+/// apart, and leave out how far they have come together.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Direction {
+    first_key: Name,
     key: Hash,
+    rekeys: u32,
     nonce: u64,
 }
 
+impl hash::Hash for Direction {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.first_key.hash(state);
+        state.write_i64((i64::from(self.rekeys) << 32).wrapping_add_unsigned(self.nonce));
+    }
+}
+
 impl Direction {
+    const fn new(key: Hash) -> Self {
+        Self { first_key: Name(key), key, rekeys: 0, nonce: 0 }
+    }
+
     fn tag(&self, plaintext: &[u8]) -> Tag {
-        tag(&hash(&[&self.key, &self.nonce.to_be_bytes()]), plaintext)
+        tag(&digest(&[&self.key, &self.nonce.to_be_bytes()]), plaintext)
     }
 
     fn check_nonce(&self) -> Result<(), NoiseError> {
@@ -50,7 +79,8 @@ impl Direction {
     }
 
     fn rekey(&mut self) {
-        self.key = hash(&[&self.key, b"rekey"]);
+        self.key = digest(&[&self.key, b"rekey"]);
+        self.rekeys = self.rekeys.saturating_add(1);
     }
 }
 
@@ -64,7 +94,7 @@ impl Noise for Symbolic {
         let payload_tag = tag(&transcript, payload);
         let preamble = keys.preamble.to_bytes();
         let parts: [&[u8]; 6] = [&preamble, &ephemeral, &keys.local.public().0, &static_tag, payload, &payload_tag];
-        let transcript = hash(&[&transcript, payload, &payload_tag]);
+        let transcript = digest(&[&transcript, payload, &payload_tag]);
         Ok((Self(Phase::Initiator { transcript, psk: keys.psk.cloned() }), parts.concat()))
     }
 
@@ -94,7 +124,7 @@ impl Noise for Symbolic {
         if expected != *static_tag || tag(&transcript, payload) != *payload_tag {
             return Err(NoiseError::Failed);
         }
-        let transcript = hash(&[&transcript, payload, payload_tag]);
+        let transcript = digest(&[&transcript, payload, payload_tag]);
         let pattern = preamble.suite.pattern();
         let session = Self(Phase::Responder { transcript, pattern, ephemeral: ephemeral_public(&entropy) });
         Ok((session, FirstMessage { preamble, static_key, payload: payload.to_vec() }))
@@ -147,7 +177,7 @@ impl Noise for Symbolic {
 
     fn handshake_hash(&self) -> Option<[u8; 32]> {
         match &self.0 {
-            Phase::Transport { hash, .. } => Some(*hash),
+            Phase::Transport { session, .. } => Some(session.0),
             _ => None,
         }
     }
@@ -155,25 +185,25 @@ impl Noise for Symbolic {
 
 /// The tag over the initiator's static key, and what both know once it was checked.
 fn after_static(preamble: Preamble, responder: StaticKey, ephemeral: &Hash, initiator: StaticKey) -> (Tag, Hash) {
-    let transcript = hash(&[&preamble.prologue(), &responder.0, ephemeral]);
+    let transcript = digest(&[&preamble.prologue(), &responder.0, ephemeral]);
     let static_tag = tag(&transcript, &initiator.0);
-    (static_tag, hash(&[&transcript, &initiator.0, &static_tag]))
+    (static_tag, digest(&[&transcript, &initiator.0, &static_tag]))
 }
 
 fn after_answer(transcript: &Hash, ephemeral: &Hash, psk: Option<&Secret>) -> Hash {
     let psk = psk.map_or(&[][..], |psk| psk.expose());
-    hash(&[transcript, ephemeral, psk])
+    digest(&[transcript, ephemeral, psk])
 }
 
 fn transport(transcript: &Hash, payload: &[u8], initiator: bool) -> Phase {
-    let end = hash(&[transcript, payload, b"end"]);
-    let [first, second] = [b"first".as_slice(), b"second"].map(|way| Direction { key: hash(&[&end, way]), nonce: 0 });
+    let end = digest(&[transcript, payload, b"end"]);
+    let [first, second] = [b"first".as_slice(), b"second"].map(|way| Direction::new(digest(&[&end, way])));
     let (sending, receiving) = if initiator { (first, second) } else { (second, first) };
-    Phase::Transport { sending, receiving, hash: end }
+    Phase::Transport { sending, receiving, session: Name(end) }
 }
 
 fn ephemeral_public(entropy: &Entropy) -> Hash {
-    hash(&[ephemeral(entropy).expose()])
+    digest(&[ephemeral(entropy).expose()])
 }
 
 fn fitting(message: &[u8]) -> Result<&[u8], NoiseError> {
@@ -187,13 +217,13 @@ fn refuse_low_order(key: StaticKey) -> Result<(), NoiseError> {
 
 fn tag(key: &Hash, plaintext: &[u8]) -> Tag {
     let mut tag = [0; TAG_LEN];
-    for (to, from) in tag.iter_mut().zip(hash(&[key, plaintext])) {
+    for (to, from) in tag.iter_mut().zip(digest(&[key, plaintext])) {
         *to = from;
     }
     tag
 }
 
-fn hash(parts: &[&[u8]]) -> Hash {
+fn digest(parts: &[&[u8]]) -> Hash {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
@@ -212,8 +242,8 @@ mod tests {
     #[test]
     fn a_direction_ends_before_a_number_comes_twice() {
         let spent = |nonce| {
-            let way = Direction { key: [1; 32], nonce };
-            Symbolic(Phase::Transport { sending: way.clone(), receiving: way, hash: [0; 32] })
+            let way = Direction { nonce, ..Direction::new([1; 32]) };
+            Symbolic(Phase::Transport { sending: way.clone(), receiving: way, session: Name([0; 32]) })
         };
         let mut last = spent(u64::MAX - 1);
         let mut message = vec![];

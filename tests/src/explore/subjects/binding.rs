@@ -13,7 +13,7 @@ use proto_core::{
 
 use super::effect;
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{ISSUER, approval, parsed, renewed, secret},
     laws::START,
 };
@@ -104,7 +104,11 @@ impl Bound {
     }
 
     fn bindings(&self) -> Vec<Whose> {
-        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A, Whose::AOther] }
+        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A] }
+    }
+
+    fn adopted(&self) -> Vec<Whose> {
+        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A, Whose::ANewKey] }
     }
 }
 
@@ -145,7 +149,7 @@ impl Subject for Bound {
         if at.memory.failures < FAILURES {
             facts.push(Fact::NotStored);
         }
-        for whose in self.bindings().into_iter().chain([Whose::ANewKey]) {
+        for whose in self.adopted() {
             facts.extend([PairingMode::New, PairingMode::Add, PairingMode::Replace].map(|mode| Fact::Adopt(whose, mode)));
         }
         for whose in self.bindings() {
@@ -159,6 +163,10 @@ impl Subject for Bound {
             ]);
         }
         facts
+    }
+
+    fn times(&self, _: &Situation<Self>) -> Vec<Action<Fact>> {
+        vec![Action::Early, Action::Due, Action::Late]
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {

@@ -50,6 +50,11 @@ impl Renewing {
     const fn is_wide(&self) -> bool {
         self.attempts < ATTEMPTS_PER_HOUR
     }
+
+    /// Whether this walk goes no further.
+    fn is_beyond(&self, at: &Situation<Self>) -> bool {
+        self.is_wide() && at.memory.generation == GENERATIONS
+    }
 }
 
 fn credential(generation: u64) -> SecretText {
@@ -103,7 +108,6 @@ impl Subject for Renewing {
     const NAME: &'static str = "credential";
     const MAX_OUTPUTS: usize = 3;
     const LATE: Duration = Duration::from_mins(20);
-    const MEMORY: Duration = Duration::from_hours(12);
     const SETTLES: (usize, Duration) = (32, Duration::from_hours(3));
 
     fn bounds(&self) -> String {
@@ -113,6 +117,10 @@ impl Subject for Renewing {
             if self.is_wide() { "any answer, a clock that is right or an hour ahead" } else { "no answer, a punctual driver" },
             self.attempts
         )
+    }
+
+    fn memory(&self) -> Duration {
+        Duration::from_hours(12)
     }
 
     fn starts(&self) -> Vec<(Rotation, Memory)> {
@@ -128,6 +136,9 @@ impl Subject for Renewing {
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
+        if self.is_beyond(at) {
+            return Vec::new();
+        }
         let fails = at.memory.attempts.len() < self.attempts;
         if !self.is_wide() {
             return if fails { vec![Fact::Unanswered, Fact::RenewNow] } else { vec![Fact::RenewNow] };
@@ -143,8 +154,11 @@ impl Subject for Renewing {
         facts
     }
 
-    fn times(&self, _: &Situation<Self>) -> Vec<Action<Fact>> {
-        if self.is_wide() { vec![Action::JustBefore, Action::Due, Action::Late] } else { vec![Action::Due] }
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
+        if self.is_beyond(at) {
+            return Vec::new();
+        }
+        if self.is_wide() { vec![Action::Early, Action::Due, Action::Late] } else { vec![Action::Due] }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {

@@ -11,17 +11,17 @@ use proto_core::{
     daemon::{Ask, Daemon, Errand, Found, Input, Life, Output, Request, RequestId, Settings},
     effect::{Effect, Happening, StateFile},
     files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
-    local::{Attach, Attached, UnpairRequest},
+    local::{Attach, Attached, LinkState, Report, UnpairRequest},
     wire::{Frame, Head, Title},
 };
 
 use super::{
     effect,
     link::name_of,
-    net::{Ends, Net},
+    net::{Counts, Ends, Net},
 };
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{ISSUER, clock, durable_record, parsed, secret},
     laws::START,
 };
@@ -60,6 +60,7 @@ pub enum Fact {
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
     ends: Ends,
+    counts: Counts,
     life: Aside<u32>,
     files: VecDeque<Ask>,
     look: Option<(Errand, Directory)>,
@@ -89,7 +90,7 @@ impl Subject for Whole {
     const MAX_OUTPUTS: usize = 16;
 
     fn bounds(&self) -> String {
-        "one org, one bound directory, a session in it and one elsewhere; two connections, four requests and frames".into()
+        "one org, one bound directory, a session in it and one elsewhere; two connections, one fetch of the key set, three deadlines, three requests and frames".into()
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
@@ -115,6 +116,7 @@ impl Subject for Whole {
         let daemon = Daemon::boot(START, clock(), &found, settings, Jitter::constant(0)).expect("good files");
         let memory = Memory {
             ends: Ends::default(),
+            counts: Counts::default(),
             life: Aside(0),
             files: VecDeque::new(),
             look: None,
@@ -128,17 +130,21 @@ impl Subject for Whole {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         let memory = &at.memory;
-        if memory.ends.connections > 2 || memory.ends.renewals > 0 || memory.ends.fetches > 1 {
+        if memory.is_beyond() {
             return Vec::new();
         }
         let links =
             [Net::Connected, Net::ConnectFails, Net::Closed, Net::Welcome, Net::RefusedRevoked, Net::Garbage, Net::Revoke];
-        let nets = links.into_iter().filter(|net| !net.is_frame() || memory.ends.frames < 1).map(Fact::Net);
+        let nets = links.into_iter().filter(|net| !net.is_frame() || memory.counts.frames < 1).map(Fact::Net);
         let own =
             [Fact::StartBound, Fact::StartElsewhere, Fact::Data, Fact::DataElsewhere, Fact::Detach, Fact::Unpair, Fact::Unbind];
-        let own = own.into_iter().filter(|_| memory.inputs < 4);
+        let own = own.into_iter().filter(|_| memory.inputs < 3);
         let answers = [Fact::Stored, Fact::NotStored, Fact::Looked, Fact::Changed, Fact::Reconnect, Fact::Woke];
         nets.chain(own).chain(answers).collect()
+    }
+
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
+        if at.memory.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due] }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
@@ -181,11 +187,16 @@ impl Subject for Whole {
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         match seen.fact {
-            Some(Fact::Net(net)) => memory.ends = memory.ends.happening(*net).0,
+            Some(Fact::Net(net)) => {
+                memory.counts.heard(Some(*net));
+                let is_up = |report: Report| report.bindings.iter().any(|binding| binding.link == LinkState::Connected);
+                memory.ends.heard(*net, is_up(seen.before.report()));
+            }
+            None => memory.counts.heard(None),
             Some(Fact::Stored | Fact::NotStored) => drop(memory.files.pop_front()),
             Some(Fact::Looked) => memory.look = None,
             Some(Fact::Changed) => memory.change = None,
-            Some(Fact::Reconnect | Fact::Woke) | None => {}
+            Some(Fact::Reconnect | Fact::Woke) => {}
             Some(_) => memory.inputs += 1,
         }
         seen.outputs.iter().try_for_each(|output| memory.judge(output))
@@ -226,6 +237,12 @@ fn name_of_attached(attached: &Attached) -> String {
 }
 
 impl Memory {
+    /// Whether this walk goes no further.
+    const fn is_beyond(&self) -> bool {
+        let Counts { connections, renewals, fetches, deadlines, .. } = self.counts;
+        connections > 2 || renewals > 0 || fetches > 1 || deadlines > 3
+    }
+
     fn judge(&mut self, output: &Output) -> Result<(), Broken> {
         match output {
             Output::Effect(asked) => return self.asked(asked),
@@ -255,7 +272,9 @@ impl Memory {
         };
         self.life = Aside(life.0);
         let of = *of;
-        let frame = self.ends.asked(&asked.clone().map_id(|_| of));
+        let asked = asked.clone().map_id(|_| of);
+        self.counts.asked(&asked);
+        let frame = self.ends.asked(&asked);
         match frame.map(|frame| frame.head) {
             Some(head @ (Head::Open { session, .. } | Head::Data { session, .. } | Head::End { session, .. })) => {
                 if self.session != Some(session) {

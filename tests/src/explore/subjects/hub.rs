@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    SessionId,
+    Aside, SessionId,
     hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
@@ -21,7 +21,6 @@ pub struct Routing;
 const SESSION: SessionId = SessionId([7; 16]);
 const DAEMON: ConnectionId = ConnectionId(1);
 const VIEWER: ConnectionId = ConnectionId(2);
-const NUMBER: SessionNumber = SessionNumber(0);
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,8 @@ pub enum Fact {
     Resume,
     PeerOfViewer,
     PeerOfDaemon,
-    Taken,
+    TakenByDaemon,
+    TakenByViewer,
     /// The store has got on by one record.
     Appended,
     EndStored,
@@ -51,7 +51,7 @@ pub enum Fact {
     OrgGone,
 }
 
-const FACTS: [Fact; 19] = [
+const FACTS: [Fact; 20] = [
     Fact::DaemonConfirmed,
     Fact::ViewerConfirmed,
     Fact::DaemonGone,
@@ -63,7 +63,8 @@ const FACTS: [Fact; 19] = [
     Fact::Resume,
     Fact::PeerOfViewer,
     Fact::PeerOfDaemon,
-    Fact::Taken,
+    Fact::TakenByDaemon,
+    Fact::TakenByViewer,
     Fact::Appended,
     Fact::EndStored,
     Fact::Records,
@@ -83,7 +84,14 @@ pub struct Memory {
     /// From where the viewer reads, and what it was sent last.
     reads: Option<u64>,
     shown: Option<u64>,
-    peers: u8,
+    /// Frames that the sockets have not taken yet.
+    to_daemon: u8,
+    to_viewer: u8,
+    /// Sessions that were opened first, revocations.
+    sessions: u8,
+    revocations: u8,
+    /// The session that was opened last.
+    number: Aside<u64>,
 }
 
 fn record() -> SealedRecord {
@@ -99,7 +107,9 @@ impl Subject for Routing {
     const MAX_OUTPUTS: usize = 8;
 
     fn bounds(&self) -> String {
-        "one org with a daemon, a viewer and a session of two records; at most two peer frames".into()
+        "one org with a daemon, a viewer and a session of two records, which is opened anew once when it was lost; two revocations; \
+         three frames that a socket has not taken"
+            .into()
     }
 
     fn starts(&self) -> Vec<(Hub, Memory)> {
@@ -108,16 +118,20 @@ impl Subject for Routing {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         let memory = &at.memory;
+        let has_room = memory.to_daemon < 3 && memory.to_viewer < 3;
         let may = |fact: &Fact| match fact {
-            Fact::Data => memory.written < 2,
-            Fact::PeerOfViewer | Fact::PeerOfDaemon => memory.peers < 2,
-            _ => true,
+            Fact::TakenByDaemon | Fact::TakenByViewer | Fact::DaemonGone | Fact::ViewerGone => true,
+            Fact::Revoked | Fact::OrgGone => memory.revocations < 2,
+            Fact::Data => has_room && memory.written < 2,
+            Fact::Open => has_room && memory.sessions < 3,
+            _ => has_room,
         };
         FACTS.into_iter().filter(may).collect()
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let memory = &at.memory;
+        let number = SessionNumber(memory.number.0);
         let says = |from, head| Input::Received(from, Frame { head, body: record().body });
         let plain = |from, head: Head| Input::Received(from, head.into());
         let confirmed = |target, kind| Confirmed { org: parsed("A"), target: parsed(target), kind };
@@ -135,14 +149,15 @@ impl Subject for Routing {
             Fact::Resume => plain(VIEWER, Head::Resume { session: SESSION, next: 0 }),
             Fact::PeerOfViewer => says(VIEWER, Head::Peer { session: SESSION, viewer: 0 }),
             Fact::PeerOfDaemon => says(DAEMON, Head::Peer { session: SESSION, viewer: VIEWER.0 }),
-            Fact::Taken => Input::Taken(VIEWER, 1_000),
-            Fact::Appended => Input::Appended(NUMBER, (memory.durable + 1).min(memory.written)),
-            Fact::EndStored => Input::Ended(NUMBER),
+            Fact::TakenByViewer => Input::Taken(VIEWER, usize::MAX),
+            Fact::TakenByDaemon => Input::Taken(DAEMON, usize::MAX),
+            Fact::Appended => Input::Appended(number, (memory.durable + 1).min(memory.written)),
+            Fact::EndStored => Input::Ended(number),
             Fact::Records => {
                 let from = memory.reads.unwrap_or(0);
-                Input::Records(Records { viewer: VIEWER, session: NUMBER, from, records: vec![record()] })
+                Input::Records(Records { viewer: VIEWER, session: number, from, records: vec![record()] })
             }
-            Fact::Unreadable => Input::Unreadable(VIEWER, NUMBER),
+            Fact::Unreadable => Input::Unreadable(VIEWER, number),
             Fact::Renewed => Input::Renewed(DAEMON, SecretText::new("second")),
             Fact::Revoked => Input::Revoked { targets: vec![parsed("r")], orgs: Vec::new() },
             Fact::OrgGone => Input::Revoked { targets: Vec::new(), orgs: vec![parsed("A")] },
@@ -152,10 +167,11 @@ impl Subject for Routing {
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         match seen.fact {
             Some(Fact::Appended) => memory.durable = (memory.durable + 1).min(memory.written),
-            Some(Fact::ViewerGone) => (memory.shown, memory.reads, memory.peers) = (None, None, 0),
-            Some(Fact::PeerOfDaemon | Fact::PeerOfViewer) => memory.peers += 1,
+            Some(Fact::ViewerGone) => (memory.shown, memory.reads, memory.to_viewer) = (None, None, 0),
+            Some(Fact::DaemonGone | Fact::TakenByDaemon) => memory.to_daemon = 0,
+            Some(Fact::TakenByViewer) => memory.to_viewer = 0,
+            Some(Fact::Revoked | Fact::OrgGone) => memory.revocations += 1,
             Some(Fact::Resume) => memory.shown = None,
-            Some(Fact::Taken) => memory.peers = 0,
             Some(Fact::Records) => memory.reads = None,
             _ => {}
         }
@@ -212,6 +228,14 @@ impl Memory {
     /// SES-1, SES-2: written without a gap, acknowledged when durable, shown in order.
     fn judge(&mut self, output: &Output) -> Result<(), Broken> {
         match output {
+            Output::Send(DAEMON, _) => self.to_daemon += 1,
+            Output::Send(..) | Output::SendTail(..) => self.to_viewer += 1,
+            _ => {}
+        }
+        match output {
+            Output::Write(Write::Session { number, .. }) => {
+                *self = Self { number: Aside(number.0), sessions: self.sessions + 1, written: 0, durable: 0, ..self.clone() };
+            }
             Output::Write(Write::Record { sequence, .. }) if *sequence != self.written => {
                 return Err(Broken::new("SES-1", format!("record {sequence} is written, {} was due", self.written)));
             }

@@ -64,7 +64,6 @@ impl Subject for Keys {
 
     const NAME: &'static str = "keyset";
     const MAX_OUTPUTS: usize = WAITING + 3;
-    const MEMORY: Duration = Duration::from_hours(25);
     const LATE: Duration = Duration::from_hours(23);
     const SETTLES: (usize, Duration) = (6, Duration::from_mins(10));
 
@@ -72,6 +71,10 @@ impl Subject for Keys {
         format!(
             "{WAITING} lookups that wait; {FAILURES} failures in a row; jitter at both ends of its range; wakes up to 23 h late"
         )
+    }
+
+    fn memory(&self) -> Duration {
+        Duration::from_hours(25)
     }
 
     fn starts(&self) -> Vec<(KeySet, Memory)> {

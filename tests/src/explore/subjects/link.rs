@@ -6,7 +6,8 @@ use proto_core::{
     Instant, Jitter, Machine, Status,
     crypto::noise::Symbolic,
     effect::Effect,
-    link::{Config, Input, Link, Output, SILENCE_MAX, STABLE_AFTER},
+    link::{Config, Input, Link, Output, SILENCE_MAX},
+    local::LinkState,
     secret::SecretText,
     uplink::Ask,
     wire::{Frame, Head, Role},
@@ -64,14 +65,13 @@ pub enum Fact {
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
     ends: Ends,
-    /// Frames handed over on this connection.
-    sends: u8,
-    /// Attempts that failed since the link was up.
+    /// Attempts that failed since one was a quick one.
     failures: u8,
-    /// When attempts began, within an hour.
-    attempts: Vec<Instant>,
-    heard_at: Option<Instant>,
+    /// Since when the link is up.
     up_at: Option<Instant>,
+    /// When attempts began, within an hour; `None` where they are not counted.
+    attempts: Option<Vec<Instant>>,
+    heard_at: Option<Instant>,
     has_sent_first: bool,
     /// The relay said, under its key, that the access ends.
     is_over: bool,
@@ -93,28 +93,28 @@ impl Subject for Dialling {
 
     const NAME: &'static str = "link";
     const MAX_OUTPUTS: usize = 4;
-    const MEMORY: Duration = Duration::from_hours(2);
     const SETTLES: (usize, Duration) = (16, Duration::from_mins(15));
 
     fn bounds(&self) -> String {
-        let (relay, failures) = match (self.only_closes, self.begins_up) {
-            (true, _) => ("a relay that accepts and closes, and a punctual driver", 20),
-            (false, true) => ("any relay, from the open link on", 7),
-            (false, false) => ("any relay", 7),
+        let bounds = match (self.only_closes, self.begins_up) {
+            (true, _) => "a relay that accepts and closes, and a punctual driver; IK; 14 slow attempts",
+            (false, true) => "any relay, from the open link on, for as long as it is open; IK and IKpsk2",
+            (false, false) => "any relay; IK and IKpsk2; two slow attempts in a row; the first two minutes of a connection",
         };
-        format!(
-            "{relay}; IK and IKpsk2; jitter at both ends of its range; {failures} failures in a row; two frames each way on a connection"
-        )
+        format!("{bounds}; jitter at both ends of its range")
+    }
+
+    fn memory(&self) -> Duration {
+        if self.begins_up || self.only_closes { Duration::from_hours(2) } else { Duration::from_mins(5) }
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
         let memory = Memory {
             ends: Ends::sending(acknowledge()),
-            sends: 0,
             failures: 0,
-            attempts: Vec::new(),
-            heard_at: None,
             up_at: None,
+            attempts: self.only_closes.then(Vec::new),
+            heard_at: None,
             has_sent_first: false,
             is_over: false,
         };
@@ -143,14 +143,13 @@ impl Subject for Dialling {
                 Status::Running { waiting_for: "the WebSocket" } => Net::Connected,
                 _ => Net::Closed,
             };
-            return if at.memory.failures < 20 { vec![Fact::Net(net)] } else { Vec::new() };
+            return if at.memory.failures < 14 { vec![Fact::Net(net)] } else { Vec::new() };
         }
-        if at.memory.failures > 7 {
+        if self.is_beyond(at) {
             return Vec::new();
         }
-        let net = Net::LINK.into_iter().filter(|net| !net.is_frame() || at.memory.ends.frames < 2).map(Fact::Net);
-        let sends = (at.memory.sends < 2 || !at.machine.is_up()).then_some([Fact::Send, Fact::Renew]);
-        net.chain(sends.into_iter().flatten()).chain([Fact::Sent, Fact::Hurry, Fact::Stop]).collect()
+        let own = [Fact::Send, Fact::Renew, Fact::Sent, Fact::Hurry, Fact::Stop];
+        Net::LINK.into_iter().map(Fact::Net).chain(own).collect()
     }
 
     fn opening(&self) -> Vec<Action<Fact>> {
@@ -162,7 +161,8 @@ impl Subject for Dialling {
         match (self.only_closes, at.machine.status()) {
             (true, Status::Running { waiting_for: "the relay's answer" }) => Vec::new(),
             (true, _) => vec![Action::Due],
-            (false, _) => vec![Action::JustBefore, Action::Due, Action::Late],
+            (false, _) if self.is_beyond(at) => Vec::new(),
+            (false, _) => vec![Action::Early, Action::Due, Action::Late],
         }
     }
 
@@ -178,21 +178,14 @@ impl Subject for Dialling {
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
-        memory.attempts.retain(|at| seen.now.since(*at) < HOUR);
+        memory.attempts.iter_mut().for_each(|attempts| attempts.retain(|at| seen.now.since(*at) < HOUR));
         if let Some(Fact::Net(net)) = seen.fact {
-            memory.ends = memory.ends.happening(*net).0;
+            memory.ends.heard(*net, seen.before.is_up());
             memory.is_over |= net.ends_access();
             let is_over_link = seen.before.is_up() && (net.is_frame() || *net == Net::Garbage);
             if is_over_link || *net == Net::Welcome {
                 memory.heard_at = Some(seen.now);
             }
-        }
-        if seen.before.is_up() && matches!(seen.fact, Some(Fact::Send | Fact::Renew)) {
-            memory.sends += 1;
-        }
-        if seen.fact == Some(&Fact::Hurry) {
-            // Somebody asks for quick attempts: those before count no more.
-            memory.attempts.clear();
         }
         for output in seen.outputs {
             memory.judge(output, seen)?;
@@ -235,6 +228,17 @@ pub(super) fn name_of(head: &Head) -> String {
     text.split([' ', '(', '{']).next().unwrap_or_default().into()
 }
 
+impl Dialling {
+    /// Whether this walk goes no further: where it begins with the open link it ends with it.
+    fn is_beyond(self, at: &Situation<Self>) -> bool {
+        let Memory { failures, up_at, .. } = &at.memory;
+        match up_at {
+            None => self.begins_up || *failures > 2,
+            Some(up_at) => !self.begins_up && at.now.since(*up_at) > Duration::from_mins(2),
+        }
+    }
+}
+
 impl Memory {
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Dialling>) -> Result<(), Broken> {
         let is_up = seen.after.is_up() || seen.before.is_up();
@@ -253,11 +257,12 @@ impl Memory {
             Output::Up(_) if seen.fact != Some(&Fact::Net(Net::Welcome)) => {
                 return Err(Broken::new("PIN-1", format!("{:?} brought the link up", seen.fact)));
             }
-            Output::Up(_) => {
-                self.failures = 0;
-                self.up_at = Some(seen.now);
+            Output::Up(_) => self.up_at = Some(seen.now),
+            Output::Down(_) | Output::Failed(_) => {
+                let is_slow = seen.after.state() == LinkState::Disconnected;
+                self.failures = if is_slow { self.failures.saturating_add(1) } else { 0 };
+                (self.up_at, self.heard_at) = (None, None);
             }
-            Output::Down(_) | Output::Failed(_) => self.failures = self.failures.saturating_add(1),
             Output::Ended(_) if !self.is_over => {
                 return Err(Broken::new("BIND-6", "the access ended without the relay's word for it"));
             }
@@ -271,14 +276,11 @@ impl Memory {
 
     /// LINK-1.
     fn attempt(&mut self, now: Instant) -> Result<(), Broken> {
-        let was_stable = self.up_at.take().is_some_and(|at| now.since(at) >= STABLE_AFTER);
-        if was_stable {
-            self.attempts.clear();
-        }
-        (self.sends, self.has_sent_first, self.heard_at) = (0, false, None);
-        self.attempts.push(now);
-        if self.attempts.len() > ATTEMPTS_PER_HOUR {
-            return Err(Broken::new("LINK-1", format!("{} attempts within an hour", self.attempts.len())));
+        (self.has_sent_first, self.is_over) = (false, false);
+        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+        attempts.push(now);
+        if attempts.len() > ATTEMPTS_PER_HOUR {
+            return Err(Broken::new("LINK-1", format!("{} attempts within an hour", attempts.len())));
         }
         Ok(())
     }

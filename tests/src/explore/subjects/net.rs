@@ -113,6 +113,18 @@ impl Net {
         Self::Superseded,
     ];
 
+    /// What of it is more than the link's own business.
+    pub(super) const ABOVE_LINK: [Self; 8] = [
+        Self::Connected,
+        Self::ConnectFails,
+        Self::Closed,
+        Self::Welcome,
+        Self::RefusedRevoked,
+        Self::Garbage,
+        Self::Frame,
+        Self::Revoke,
+    ];
+
     /// What happens to the other requests of an uplink.
     pub(super) const PLATFORM: [Self; 4] = [Self::Renewed, Self::NotRenewed, Self::KeySet, Self::NoKeySet];
 
@@ -133,12 +145,6 @@ pub(super) struct Ends {
     pub(super) relay: Relay,
     rotation: Aside<u32>,
     keys: Aside<u64>,
-    /// Frames of the relay on this connection.
-    pub(super) frames: u8,
-    /// Connections, renewals and fetches that were asked for.
-    pub(super) connections: u8,
-    pub(super) renewals: u8,
-    pub(super) fetches: u8,
     /// What the relay sends as [`Net::Frame`].
     frame: Option<Frame>,
 }
@@ -156,6 +162,14 @@ impl Ends {
         (ends, happening)
     }
 
+    /// Something was heard over a link that was open or not. Over one that was not the relay says no more frames: what nobody opens
+    /// would put its end farther and farther ahead.
+    pub(super) fn heard(&mut self, net: Net, was_open: bool) {
+        if was_open || !net.is_frame() {
+            self.happen(net);
+        }
+    }
+
     fn happen(&mut self, net: Net) -> Happening<Ask> {
         let rotation = Ask::Rotation(proto_core::credential::Ask(self.rotation.0));
         let keys = Ask::Keys(proto_core::keyset::FetchId(self.keys.0));
@@ -164,9 +178,9 @@ impl Ends {
                 self.relay = Relay::Deaf;
                 return Happening::Connected(Ask::Link, Entropy::new([5; 32]));
             }
-            Net::ConnectFails => return Happening::Closed(Ask::Link, Closed::Fault(NetFault::Refused)),
-            Net::Closed => return Happening::Closed(Ask::Link, Closed::ByPeer(None)),
-            Net::ClosedPskInvalid => return Happening::Closed(Ask::Link, Closed::ByPeer(Some(Reason::NoisePskInvalid))),
+            Net::ConnectFails => return self.close(Closed::Fault(NetFault::Refused)),
+            Net::Closed => return self.close(Closed::ByPeer(None)),
+            Net::ClosedPskInvalid => return self.close(Closed::ByPeer(Some(Reason::NoisePskInvalid))),
             Net::Renewed => {
                 let renewed = renewed(&Secret::new([1; 32]), "A", "r", 2);
                 return answered(rotation, 200, None, serde_json::to_vec(&renewed).expect("JSON"));
@@ -178,48 +192,73 @@ impl Ends {
             Net::RefusedRevoked => self.refuse(Reason::MachineRevoked, 0),
             Net::RefusedBusy => self.refuse(Reason::RelayFull, 600),
             Net::Garbage => Bytes::from_static(&[0x42; 80]),
-            Net::Ping => self.say(&Head::Ping { nonce: 7 }.into()),
+            Net::Ping => self.relay.say(&Head::Ping { nonce: 7 }.into()),
             Net::Frame => {
                 let frame = self.frame.clone().unwrap_or_else(|| Head::Ping { nonce: 8 }.into());
-                self.say(&frame)
+                self.relay.say(&frame)
             }
-            Net::WrongFrame => self.say(&Head::Rotate { token: proto_core::secret::SecretText::new("x") }.into()),
-            Net::Revoke => self.say(&Head::Revoke { reason: Reason::MachineRevoked }.into()),
+            Net::WrongFrame => self.relay.say(&Head::Rotate { token: proto_core::secret::SecretText::new("x") }.into()),
+            Net::Revoke => self.relay.say(&Head::Revoke { reason: Reason::MachineRevoked }.into()),
             Net::Superseded => {
-                self.say(&Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into())
+                self.relay.say(&Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into())
             }
         };
         Happening::Received(Ask::Link, message)
+    }
+
+    fn close(&mut self, closed: Closed) -> Happening<Ask> {
+        self.relay = Relay::Deaf;
+        Happening::Closed(Ask::Link, closed)
     }
 
     fn refuse(&mut self, reason: Reason, retry_after: u32) -> Bytes {
         self.relay.answer(&Answer::Refused(Refused { reason, retry_after }))
     }
 
-    fn say(&mut self, frame: &Frame) -> Bytes {
-        self.frames = self.frames.saturating_add(1);
-        self.relay.say(frame)
-    }
-
     /// The machine asked for this; the frame that it sent to the relay, if it is one.
     pub(super) fn asked(&mut self, effect: &Effect<Ask>) -> Option<Frame> {
+        match effect {
+            Effect::Send(_, message) => return self.relay.hear(message),
+            Effect::Http(Ask::Rotation(ask), _) => self.rotation = Aside(ask.0),
+            Effect::Http(Ask::Keys(fetch), _) => self.keys = Aside(fetch.0),
+            _ => {}
+        }
+        None
+    }
+}
+
+/// How often came what could go on for ever.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Counts {
+    /// Connections, renewals and fetches that were asked for, and deadlines that came.
+    pub(super) connections: u8,
+    pub(super) renewals: u8,
+    pub(super) fetches: u8,
+    pub(super) deadlines: u8,
+    /// Frames of the relay on this connection.
+    pub(super) frames: u8,
+}
+
+impl Counts {
+    /// Something was heard from outside, or a deadline came.
+    pub(super) fn heard(&mut self, net: Option<Net>) {
+        match net {
+            None => self.deadlines = self.deadlines.saturating_add(1),
+            Some(net) => self.frames = self.frames.saturating_add(u8::from(net.is_frame())),
+        }
+    }
+
+    /// The machine asked for this.
+    pub(super) fn asked(&mut self, effect: &Effect<Ask>) {
         match effect {
             Effect::Connect(..) => {
                 self.connections = self.connections.saturating_add(1);
                 self.frames = 0;
             }
-            Effect::Send(_, message) => return self.relay.hear(message),
-            Effect::Http(Ask::Rotation(ask), _) => {
-                self.rotation = Aside(ask.0);
-                self.renewals = self.renewals.saturating_add(1);
-            }
-            Effect::Http(Ask::Keys(fetch), _) => {
-                self.keys = Aside(fetch.0);
-                self.fetches = self.fetches.saturating_add(1);
-            }
+            Effect::Http(Ask::Rotation(_), _) => self.renewals = self.renewals.saturating_add(1),
+            Effect::Http(Ask::Keys(_), _) => self.fetches = self.fetches.saturating_add(1),
             _ => {}
         }
-        None
     }
 }
 

@@ -4,21 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, Entropy, Machine, Reason, SessionId, Status,
+    Aside, Entropy, Instant, Machine, Reason, SessionId, Status,
     admission::{Gate, KeyAnswer},
     crypto::{
         channel::{Channel, Tails},
         noise::{InitiatorKeys, Noise, Symbolic},
     },
     effect::{Closed, Effect, Happening, NetFault},
-    peer::{Connection, Errand, Input, Output, Settings, Stage},
+    peer::{Connection, Errand, Input, Output, Settings},
     secret::SecretText,
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Hello, Pattern, Preamble, Role, Suite},
 };
 
 use super::{answered, effect, link::name_of};
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{clock, identity, platform_key, secret, token},
     laws::START,
 };
@@ -92,10 +92,10 @@ pub struct Memory {
     device: Device,
     first: Bytes,
     decision: Aside<u32>,
-    /// Frames of the device, frames of this side.
-    frames: u8,
-    sends: u8,
+    /// Messages that the socket has not taken.
+    untaken: u8,
     is_confirmed: bool,
+    in_since: Option<Instant>,
     has_ended: bool,
     /// What has been decided about the device.
     was_admitted: bool,
@@ -132,11 +132,14 @@ impl Subject for Entering {
 
     const NAME: &'static str = "peer";
     const MAX_OUTPUTS: usize = 5;
-    const MEMORY: Duration = Duration::from_hours(2);
     const LATE: Duration = Duration::from_mins(1);
 
     fn bounds(&self) -> String {
-        "IK; two frames of the device and four messages of the relay after it is in".into()
+        "IK; the first two minutes after the device is in; two messages that the socket has not taken".into()
+    }
+
+    fn memory(&self) -> Duration {
+        Duration::from_hours(2)
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
@@ -158,9 +161,9 @@ impl Subject for Entering {
             device: Device::Knocks(noise),
             first: first.into(),
             decision: Aside(0),
-            frames: 0,
-            sends: 0,
+            untaken: 0,
             is_confirmed: false,
+            in_since: None,
             has_ended: false,
             was_admitted: false,
         };
@@ -168,17 +171,15 @@ impl Subject for Entering {
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
-        let is_in = at.machine.stage() == Some(Stage::Admitted);
-        let has_room = |fact: &Fact| match fact {
-            Fact::Ping | Fact::Frame | Fact::WrongFrame | Fact::Rotate | Fact::RotateStolen => at.memory.frames < 2,
-            Fact::HubSends => at.memory.sends < 4,
-            _ => true,
-        };
-        let is_beyond = is_in && at.memory.sends > 4;
-        if is_beyond {
-            return vec![Fact::SocketClosed];
+        if at.memory.is_beyond(at.now) {
+            return Vec::new();
         }
-        FACTS.into_iter().filter(|fact| !is_in || has_room(fact)).collect()
+        let has_room = |fact: &Fact| !matches!(fact, Fact::HubSends | Fact::Ping | Fact::Rotate) || at.memory.untaken < 2;
+        FACTS.into_iter().filter(has_room).collect()
+    }
+
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
+        if at.memory.is_beyond(at.now) { Vec::new() } else { vec![Action::Early, Action::Due, Action::Late] }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
@@ -206,15 +207,19 @@ impl Subject for Entering {
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
-        let is_in = seen.before.stage() == Some(Stage::Admitted);
         let said = seen.fact.and_then(|fact| memory.said(*fact));
         let speaks = said.is_some();
-        if let Some((device, _)) = said {
+        if let Some((device, _)) = said.filter(|_| seen.before.stage().is_some()) {
             memory.device = device;
-            memory.frames += u8::from(is_in);
+        }
+        if seen.fact == Some(&Fact::SocketTook) {
+            memory.untaken = memory.untaken.saturating_sub(1);
         }
         for output in seen.outputs {
             memory.judge(output, seen, speaks)?;
+        }
+        if seen.after.stage().is_none() {
+            memory.untaken = 0;
         }
         Ok(())
     }
@@ -246,11 +251,16 @@ impl Subject for Entering {
 }
 
 impl Memory {
+    /// Whether the walk goes no further.
+    fn is_beyond(&self, now: Instant) -> bool {
+        self.in_since.is_some_and(|since| now.since(since) > Duration::from_mins(2))
+    }
+
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Entering>, speaks: bool) -> Result<(), Broken> {
         match output {
             Output::LookUp(Errand::Decide(number), _) => self.decision = Aside(*number),
             Output::Effect(Effect::Send(_, message)) => {
-                self.sends = self.sends.saturating_add(1);
+                self.untaken = self.untaken.saturating_add(1);
                 match &mut self.device {
                     Device::Knocks(noise) => {
                         let mut noise = noise.clone();
@@ -266,7 +276,7 @@ impl Memory {
                 return Err(Broken::new("NOI-4", format!("{:?} confirmed a device that is not there", seen.fact)));
             }
             Output::Confirmed(_) if self.is_confirmed => return Err(Broken::new("NOI-4", "confirmed twice")),
-            Output::Confirmed(_) => (self.is_confirmed, self.sends) = (true, 0),
+            Output::Confirmed(_) => (self.is_confirmed, self.in_since) = (true, Some(seen.now)),
             Output::Frame(_) | Output::Renewed(_) if !self.is_confirmed => {
                 return Err(Broken::new("NOI-4", "something counts before the device showed that it is there"));
             }

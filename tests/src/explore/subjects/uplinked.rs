@@ -17,10 +17,10 @@ use proto_core::{
 use super::{
     effect,
     link::name_of,
-    net::{Ends, Net},
+    net::{Counts, Ends, Net},
 };
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{clock, identity, record, relay, relay_record, secret, uplink_settings},
     laws::START,
 };
@@ -32,6 +32,7 @@ pub(super) const SESSION: SessionId = SessionId([1; 16]);
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
     pub(super) ends: Ends,
+    counts: Counts,
     /// Inputs of the owner on this connection.
     pub(super) inputs: u8,
     pub(super) is_over: bool,
@@ -47,6 +48,7 @@ impl Memory {
     pub(super) fn new(frame: Frame) -> Self {
         Self {
             ends: Ends::sending(frame),
+            counts: Counts::default(),
             inputs: 0,
             is_over: false,
             is_storing: false,
@@ -59,24 +61,36 @@ impl Memory {
 
     /// Whether this walk goes no further.
     pub(super) const fn is_beyond(&self) -> bool {
-        self.ends.connections > 2 || self.ends.renewals > 1 || self.ends.fetches > 2
+        let Counts { connections, renewals, fetches, deadlines, .. } = self.counts;
+        connections > 2 || renewals > 1 || fetches > 1 || deadlines > 3
     }
 
     pub(super) fn nets(&self) -> impl Iterator<Item = Net> {
-        let may_speak = self.ends.frames < 1;
-        Net::LINK.into_iter().chain(Net::PLATFORM).filter(move |net| !net.is_frame() || may_speak)
+        let may_speak = self.counts.frames < 1;
+        Net::ABOVE_LINK.into_iter().chain(Net::PLATFORM).filter(move |net| !net.is_frame() || may_speak)
     }
 
-    pub(super) fn hear(&mut self, net: Net) {
-        self.ends = self.ends.happening(net).0;
+    /// How time may pass.
+    pub(super) fn times<F>(&self) -> Vec<Action<F>> {
+        if self.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due] }
+    }
+
+    pub(super) fn waited(&mut self) {
+        self.counts.heard(None);
+    }
+
+    pub(super) fn hear(&mut self, net: Net, was_up: bool) {
+        self.counts.heard(Some(net));
+        self.ends.heard(net, was_up);
         self.is_over |= net.ends_access();
     }
 
     /// What is asked of the adapter; a frame, when one was sent to the relay.
     pub(super) fn asked(&mut self, asked: &Effect<Ask>) -> Option<Frame> {
         if matches!(asked, Effect::Connect(..)) {
-            (self.inputs, self.expects) = (0, None);
+            (self.inputs, self.expects, self.is_over) = (0, None, false);
         }
+        self.counts.asked(asked);
         self.ends.asked(asked)
     }
 
@@ -86,7 +100,7 @@ impl Memory {
 }
 
 /// What the walk of each of them is confined to.
-pub(super) const BOUNDS: &str = "two connections, one renewal, two fetches of the key set; one frame of the relay and two inputs of the owner on a connection";
+pub(super) const BOUNDS: &str = "two connections, one renewal, one fetch of the key set, three deadlines; one frame of the relay and two inputs of the owner on a connection";
 
 /// The first thing that a good outside would do for a machine that waits for this.
 pub(super) fn fair(waiting_for: &str) -> Option<Net> {
@@ -96,6 +110,11 @@ pub(super) fn fair(waiting_for: &str) -> Option<Net> {
         "the close" => Some(Net::Closed),
         _ => None,
     }
+}
+
+/// Whether frames flow over the machine's link.
+pub(super) fn is_open(machine: &impl Machine) -> bool {
+    matches!(machine.status(), Status::Running { waiting_for: "frames" })
 }
 
 /// One uplink.
@@ -144,6 +163,10 @@ impl Subject for Wired {
         at.memory.nets().map(Fact::Net).chain(own).chain(more).collect()
     }
 
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
+        at.memory.times()
+    }
+
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> uplink::Input {
         match fact {
             Fact::Net(net) => uplink::Input::Happening(at.memory.ends.happening(*net).1),
@@ -158,8 +181,9 @@ impl Subject for Wired {
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         match seen.fact {
-            Some(Fact::Net(net)) => memory.hear(*net),
+            Some(Fact::Net(net)) => memory.hear(*net, is_open(seen.before)),
             Some(Fact::Send | Fact::Look) => memory.inputs = memory.inputs.saturating_add(1),
+            None => memory.waited(),
             _ => {}
         }
         if seen.before.credential() != seen.after.credential() && (seen.fact != Some(&Fact::Stored) || !memory.is_storing) {
@@ -252,8 +276,12 @@ impl Subject for Streaming {
             return Vec::new();
         }
         let own = [Stored, Hurry, Cut, Stop, Know, Forget];
-        let more = [Attach, Data(0), Data(1), DataOfOther, End, Detach].into_iter().filter(|_| at.memory.inputs < 4);
+        let more = [Attach, Data(0), Data(1), DataOfOther, End, Detach].into_iter().filter(|_| at.memory.inputs < 3);
         at.memory.nets().map(Bridged::Net).chain(own).chain(more).collect()
+    }
+
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Bridged>> {
+        at.memory.times()
     }
 
     fn input(&self, fact: &Bridged, at: &Situation<Self>) -> bridge::Input {
@@ -286,7 +314,7 @@ impl Subject for Streaming {
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         match seen.fact {
             Some(Bridged::Net(net)) => {
-                memory.hear(*net);
+                memory.hear(*net, is_open(seen.before));
                 if *net == Net::Frame {
                     memory.expects = Some(0);
                 }
@@ -304,6 +332,7 @@ impl Subject for Streaming {
             }
             Some(Bridged::Data(_) | Bridged::DataOfOther | Bridged::End) => memory.inputs += 1,
             Some(Bridged::Cut | Bridged::Stop) => memory.was_cut = true,
+            None => memory.waited(),
             _ => {}
         }
         for output in seen.outputs {

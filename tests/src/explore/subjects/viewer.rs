@@ -13,10 +13,10 @@ use proto_core::{
 use super::{
     effect,
     net::Net,
-    uplinked::{BOUNDS, Memory, SESSION, fair},
+    uplinked::{BOUNDS, Memory, SESSION, fair, is_open},
 };
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{clock, identity, record, relay, relay_record, secret, token, uplink_settings},
     laws::START,
 };
@@ -58,11 +58,16 @@ impl Subject for Watching {
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Watched> {
-        if at.memory.is_beyond() || at.memory.inputs > 3 {
+        if at.memory.is_beyond() {
             return Vec::new();
         }
-        let own = [Watched::Stored, Watched::Watch, Watched::WatchOther, Watched::Hurry, Watched::Stop];
-        at.memory.nets().map(Watched::Net).chain(own).collect()
+        let own = [Watched::Stored, Watched::Hurry, Watched::Stop];
+        let more = [Watched::Watch, Watched::WatchOther].into_iter().filter(|_| at.memory.inputs < 2);
+        at.memory.nets().map(Watched::Net).chain(own).chain(more).collect()
+    }
+
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Watched>> {
+        at.memory.times()
     }
 
     fn input(&self, fact: &Watched, at: &Situation<Self>) -> viewer::Input {
@@ -77,18 +82,21 @@ impl Subject for Watching {
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
-        if let Some(Watched::Net(net)) = seen.fact {
-            memory.hear(*net);
+        match seen.fact {
+            Some(Watched::Net(net)) => memory.hear(*net, is_open(seen.before)),
+            Some(Watched::Watch | Watched::WatchOther) => {
+                memory.inputs += 1;
+                memory.is_known |= seen.fact == Some(&Watched::Watch);
+            }
+            None => memory.waited(),
+            _ => {}
         }
-        memory.is_known |= seen.fact == Some(&Watched::Watch);
         for output in seen.outputs {
             match output {
                 viewer::Output::Effect(asked) => {
-                    if let Some(Frame { head: Head::Peer { .. }, .. }) = memory.asked(asked) {
-                        memory.inputs += 1;
-                        if !memory.is_known {
-                            return Err(Broken::new("ISO-6", "a key is asked for that nobody wants"));
-                        }
+                    let asks = matches!(memory.asked(asked), Some(Frame { head: Head::Peer { .. }, .. }));
+                    if asks && !memory.is_known {
+                        return Err(Broken::new("ISO-6", "a key is asked for that nobody wants"));
                     }
                 }
                 viewer::Output::Revoked(_) => memory.ended()?,

@@ -84,8 +84,6 @@ struct Door {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Action {
-    DeviceStarts,
-    RelayOpens,
     ToRelay(usize, usize),
     ToDevice(usize, usize),
     /// A first message of its own, with its key or the device's, and its credential or the device's.
@@ -227,6 +225,7 @@ impl System for Attacked {
         )
     }
 
+    /// With every session begun and every connection open: the network can keep them waiting for as long as it likes.
     fn starts(&self) -> Vec<State> {
         let mut knowledge = Knowledge::default();
         knowledge.holds.insert(key(ATTACKER));
@@ -235,14 +234,17 @@ impl System for Attacked {
             Compromised::Device => drop(knowledge.holds.insert(key(DEVICE))),
             Compromised::Relay => drop(knowledge.holds.insert(key(RELAY))),
         }
-        vec![State { sessions: Vec::new(), connections: Vec::new(), known: Vec::new(), own: Vec::new(), built: 0, knowledge }]
+        let (sessions, connections, known, own) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut state = State { sessions, connections, known, own, built: 0, knowledge };
+        let [sessions, connections, _] = self.sizes;
+        (0..sessions).for_each(|_| self.start(&mut state));
+        (0..connections).for_each(|_| self.open(&mut state));
+        vec![state]
     }
 
     fn actions(&self, state: &State) -> Vec<Action> {
         let mut actions = Vec::new();
-        let [sessions, connections, built] = self.sizes;
-        actions.extend((state.sessions.len() < sessions).then_some(Action::DeviceStarts));
-        actions.extend((state.connections.len() < connections).then_some(Action::RelayOpens));
+        let [_, _, built] = self.sizes;
         for (place, door) in state.connections.iter().enumerate().filter(|(_, door)| door.connection.stage().is_some()) {
             if door.confirmed_by.is_none() {
                 actions.extend((0..state.known.len()).map(|known| Action::ToRelay(place, known)));
@@ -273,8 +275,6 @@ impl System for Attacked {
 
     fn step(&self, state: &mut State, action: &Action, log: &mut Log) -> Result<(), Broken> {
         match *action {
-            Action::DeviceStarts => self.start(state),
-            Action::RelayOpens => self.open(state),
             Action::ToRelay(to, what) => {
                 let message = state.known.get(what).cloned().unwrap_or_default();
                 log.say(|| format!("{} bytes", message.len()));
@@ -287,6 +287,8 @@ impl System for Attacked {
             }
             built => self.build(state, built),
         }
+        // In which order it came to know them makes no difference.
+        state.known.sort();
         self.secrecy(state)
     }
 

@@ -53,6 +53,8 @@ struct Socket {
     down: VecDeque<Bytes>,
     /// The relay closed it: the device hears of it after what was sent before.
     is_closed: bool,
+    /// Deadlines that came at either end.
+    deadlines: u8,
     /// Frames handed over by the device, and delivered to the hub.
     sent: u64,
     delivered: u64,
@@ -106,6 +108,7 @@ impl Connecting {
             up: VecDeque::new(),
             down: VecDeque::new(),
             is_closed: false,
+            deadlines: 0,
             sent: 0,
             delivered: 0,
             is_confirmed: false,
@@ -191,7 +194,7 @@ impl System for Connecting {
             actions.push(Action::Down);
         }
         actions.extend((state.link.is_up() && socket.sent < self.frames).then_some(Action::Send));
-        actions.push(Action::Due);
+        actions.extend((socket.deadlines < 4).then_some(Action::Due));
         if disturbs {
             if !socket.up.is_empty() {
                 actions.extend([Action::LoseUp, Action::RepeatUp]);
@@ -249,6 +252,7 @@ impl System for Connecting {
                 state.link.handle_timeout(state.now);
                 if let Some(socket) = &mut state.socket {
                     socket.peer.handle_timeout(state.now);
+                    socket.deadlines += 1;
                 }
             }
             fault => Self::fault(state, *fault),

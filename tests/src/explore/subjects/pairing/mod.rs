@@ -16,7 +16,7 @@ use proto_core::{
 use self::memory::{Kind, Memory};
 use super::{answered, effect};
 use crate::{
-    explore::{Broken, Seen, Situation, Subject},
+    explore::{Action, Broken, Seen, Situation, Subject},
     fixtures::{ISSUER, UNIX, approval, clock, key_set, secret},
     laws::START,
 };
@@ -261,6 +261,10 @@ impl Subject for Waiting {
 
     fn facts(&self, _at: &Situation<Self>) -> Vec<Fact> {
         Fact::all()
+    }
+
+    fn times(&self, _: &Situation<Self>) -> Vec<Action<Fact>> {
+        vec![Action::Early, Action::Due, Action::Late]
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
