@@ -249,7 +249,7 @@ fn the_quietest_visitor_makes_room() {
     bench.know(numbered(1));
     bench.heard();
     let max = visitors::VISITORS_MAX as u64;
-    for viewer in (0..max).chain([max - 1, max]) {
+    for viewer in (0..max).chain([max; 3]) {
         let head = Head::Peer { session: numbered(1), viewer };
         bench.tell(Frame { head, body: knock(Role::Peer, Suite::IkAesGcm) });
     }
