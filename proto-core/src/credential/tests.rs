@@ -7,15 +7,14 @@ use crate::{
     Reason::*,
     api::DeviceKind,
     effect::NetFault,
-    jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint, verify_proof},
+    jose::{self, Claims, SigningKey, Thumbprint, verify_proof},
     key::StaticKey,
     secret::Secret,
+    testing::{self, LIFETIME, RENEWABLE},
 };
 
 const UNIX: UnixTime = UnixTime(1_800_000_000);
 const START: Instant = Instant::from_nanos(5_000_000_000);
-const LIFETIME: u64 = 3_600;
-const RENEWABLE: u64 = 2_592_000;
 
 struct Desk {
     machine: Rotation,
@@ -87,25 +86,7 @@ fn identity() -> Identity {
 }
 
 fn claims(generation: u64, issued_at: UnixTime) -> Claims {
-    Claims {
-        issuer: "https://api.example".into(),
-        audience: RELAY_AUDIENCE.into(),
-        install: "i1".parse().unwrap(),
-        org: "ORG".parse().unwrap(),
-        runtime_target: "r1".parse().unwrap(),
-        machine: "m1".parse().unwrap(),
-        role: DeviceKind::Daemon,
-        generation,
-        confirmation: Confirmation {
-            static_key: identity().static_key(),
-            identity: Thumbprint::of_identity_key(identity().identity_key()),
-        },
-        issued_at,
-        not_before: issued_at,
-        expires_at: issued_at.plus(LIFETIME),
-        renewable_until: issued_at.plus(RENEWABLE),
-        id: "t1".parse().unwrap(),
-    }
+    Claims { generation, ..testing::claims(&identity(), issued_at) }
 }
 
 fn signed(claims: &Claims) -> SecretText {

@@ -43,8 +43,8 @@ pub struct Channel<N> {
 /// Leaves out how many messages are left before the key must change, so that an explorer does not follow a link that idles.
 impl<N: Hash> Hash for Channel<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { noise, tails, sealed: _ } = self;
-        (noise, tails, self.sealed >= REKEY_AFTER).hash(state);
+        let Self { noise, tails, sealed } = self;
+        (noise, tails, *sealed >= REKEY_AFTER).hash(state);
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Settings;
 use crate::{
     Entropy, UnixTime,
-    api::{DeviceKind, PolicyMode},
+    api::PolicyMode,
     crypto::{
         Identity,
         channel::{Channel, Tails},
@@ -15,16 +15,17 @@ use crate::{
     },
     effect::HttpAnswer,
     files::{Api, BindingRecord, BindingState, RelayRecord, Unknown},
-    jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
+    jose::{self, Claims, JwkSet, SigningKey},
     secret::{Secret, SecretBytes, SecretText},
+    testing,
     time::Instant,
     wire::{Answer, Welcome},
 };
 
+pub(crate) use crate::testing::{LIFETIME, RENEWABLE};
+
 pub(crate) const UNIX: UnixTime = UnixTime(1_800_000_000);
 pub(crate) const START: Instant = Instant::from_nanos(5_000_000_000);
-pub(crate) const LIFETIME: u64 = 3_600;
-pub(crate) const RENEWABLE: u64 = 2_592_000;
 pub(crate) const RELAY_URL: &str = "wss://relay.example/ws";
 
 pub(crate) fn settings() -> Settings {
@@ -53,25 +54,7 @@ pub(crate) fn token(generation: u64, issued_at: UnixTime) -> SecretText {
 }
 
 pub(crate) fn claims(generation: u64, issued_at: UnixTime) -> Claims {
-    Claims {
-        issuer: "https://api.example".into(),
-        audience: RELAY_AUDIENCE.into(),
-        install: "i1".parse().unwrap(),
-        org: "ORG".parse().unwrap(),
-        runtime_target: "r1".parse().unwrap(),
-        machine: "m1".parse().unwrap(),
-        role: DeviceKind::Daemon,
-        generation,
-        confirmation: Confirmation {
-            static_key: device().static_key(),
-            identity: Thumbprint::of_identity_key(device().identity_key()),
-        },
-        issued_at,
-        not_before: issued_at,
-        expires_at: issued_at.plus(LIFETIME),
-        renewable_until: issued_at.plus(RENEWABLE),
-        id: "t1".parse().unwrap(),
-    }
+    Claims { generation, ..testing::claims(&device(), issued_at) }
 }
 
 pub(crate) fn relay_record(url: &str) -> RelayRecord {

@@ -194,9 +194,6 @@ impl<N: Noise> Viewer<N> {
 
     /// Lets a session's own machine take a step and does what comes of it.
     fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>) -> Step) {
-        if self.sessions.get(&session).is_none() {
-            return self.ignored.count();
-        }
         let me = Me {
             org: &self.org,
             keys: self.identity.static_keys(),
@@ -205,7 +202,7 @@ impl<N: Noise> Viewer<N> {
             aes_in_hardware: self.aes_in_hardware,
             primitives: self.primitives,
         };
-        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return };
+        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return self.ignored.count() };
         match step {
             Step::Nothing => {}
             Step::Send(frame) => self.send(frame),

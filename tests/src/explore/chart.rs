@@ -52,7 +52,7 @@ impl Chart {
     pub fn table(&self, name: &str) -> String {
         let mut text = format!(
             "# {name}: every state, every input\n\nMade by exploring the machine (`cargo test -p tests --test tables`); not written \
-             by hand. A row lists every outcome that was seen: `→` the next state where it is another one, then what was said; `–` is nothing at all.\n"
+             by hand. A row lists every outcome that was seen: `→` the next state where it is another one, then what was said; `–` is nothing at all; `not walked` is a time that this walk leaves out.\n"
         );
         for (state, row) in &self.cells {
             let _ = write!(text, "\n## {state}\n\n| input | outcome |\n|---|---|\n");

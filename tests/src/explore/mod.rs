@@ -2,12 +2,14 @@
 //! until no new state is found or a stated number of states is reached.
 //!
 //! A [`System`] is one machine or several with what lies between them. Machines are `Clone + Hash`, so a state is a value: it
-//! is taken out of the queue, copied once per action, moved on, and kept when its [`fingerprint`] is new. Nothing is a model
-//! here; what is explored is the code that ships, with [`Symbolic`](proto_core::crypto::noise::Symbolic) for the key exchange.
+//! is copied once per action, moved on, and counts when its [`fingerprint`] is new; of those there were only the fingerprint and the
+//! way there are kept, and the way is gone again. Nothing is a model here; what is explored is the code that ships, with
+//! [`Symbolic`](proto_core::crypto::noise::Symbolic) for the key exchange.
 //!
 //! **Time** moves by jumps. A machine that has a deadline can be met one nanosecond before it, exactly then, and late; between
-//! those nothing can differ (L3, L10). Fingerprints take moments relative to now, so that what a machine does a day later
-//! is not explored again.
+//! those nothing can differ (L3, L10). Machines with many deadlines are woken early and go to sleep again, instead of hearing more
+//! in that nanosecond, and those that are made of several machines are not woken late: their parts are, in walks of their own.
+//! Fingerprints take moments relative to now, so that what a machine does a day later is not explored again.
 //!
 //! **What is checked**: a property of states ([`System::check`]), of steps ([`System::step`], which sees inputs and outputs,
 //! and remembers what it must in the state), and that a goal is reached once nothing disturbs any more ([`System::settle`]).

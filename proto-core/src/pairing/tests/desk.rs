@@ -12,9 +12,10 @@ use crate::{
     UnixTime,
     crypto::Identity,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, NetFault, StateFile},
-    jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
+    jose::{self, Claims, JwkSet, SigningKey},
     key::StaticKey,
     secret::{Secret, SecretBytes},
+    testing,
 };
 
 pub(super) const API: &str = "https://api.example/";
@@ -162,25 +163,7 @@ pub(super) fn key_set() -> String {
 }
 
 pub(super) fn claims(identity: &Identity) -> Claims {
-    Claims {
-        issuer: "https://api.example".into(),
-        audience: RELAY_AUDIENCE.into(),
-        install: "i1".parse().unwrap(),
-        org: "ORG".parse().unwrap(),
-        runtime_target: "r1".parse().unwrap(),
-        machine: "m1".parse().unwrap(),
-        role: DeviceKind::Daemon,
-        generation: 1,
-        confirmation: Confirmation {
-            static_key: identity.static_key(),
-            identity: Thumbprint::of_identity_key(identity.identity_key()),
-        },
-        issued_at: UNIX,
-        not_before: UNIX,
-        expires_at: UNIX.plus(3_600),
-        renewable_until: UNIX.plus(2_592_000),
-        id: "t1".parse().unwrap(),
-    }
+    testing::claims(identity, UNIX)
 }
 
 pub(super) fn approval(identity: &Identity, change: impl FnOnce(&mut Claims)) -> Value {

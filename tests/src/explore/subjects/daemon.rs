@@ -188,11 +188,11 @@ impl Subject for Whole {
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         match seen.fact {
             Some(Fact::Net(net)) => {
-                memory.counts.heard(Some(*net));
+                memory.counts.heard(*net);
                 let is_up = |report: Report| report.bindings.iter().any(|binding| binding.link == LinkState::Connected);
                 memory.ends.heard(*net, is_up(seen.before.report()));
             }
-            None => memory.counts.heard(None),
+            None => memory.counts.waited(),
             Some(Fact::Stored | Fact::NotStored) => drop(memory.files.pop_front()),
             Some(Fact::Looked) => memory.look = None,
             Some(Fact::Changed) => memory.change = None,

@@ -2,6 +2,7 @@
 
 mod admission;
 mod binding;
+mod bridge;
 mod code;
 mod consent;
 mod credential;
@@ -24,6 +25,7 @@ use proto_core::secret::SecretBytes;
 
 pub use admission::Entering;
 pub use binding::Bound;
+pub use bridge::Streaming;
 pub use code::Coded;
 pub use consent::Asked;
 pub use credential::Renewing;
@@ -35,7 +37,7 @@ pub use link::Dialling;
 pub use pairing::Waiting;
 pub use peer::Entering as Connecting;
 pub use session::Streamed;
-pub use uplinked::{Streaming, Wired};
+pub use uplinked::Wired;
 pub use viewer::Watching;
 
 use crate::fixtures::id_of;

@@ -240,12 +240,14 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Something was heard from outside, or a deadline came.
-    pub(super) fn heard(&mut self, net: Option<Net>) {
-        match net {
-            None => self.deadlines = self.deadlines.saturating_add(1),
-            Some(net) => self.frames = self.frames.saturating_add(u8::from(net.is_frame())),
-        }
+    /// This was heard from outside.
+    pub(super) fn heard(&mut self, net: Net) {
+        self.frames = self.frames.saturating_add(u8::from(net.is_frame()));
+    }
+
+    /// A deadline came.
+    pub(super) const fn waited(&mut self) {
+        self.deadlines = self.deadlines.saturating_add(1);
     }
 
     /// The machine asked for this.

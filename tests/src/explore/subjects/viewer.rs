@@ -47,7 +47,9 @@ impl Subject for Watching {
     const SETTLES: (usize, Duration) = (16, Duration::from_mins(15));
 
     fn bounds(&self) -> String {
-        format!("{BOUNDS}; one session, whose daemon's credential holds and who does not answer")
+        format!(
+            "{BOUNDS}; two inputs of the owner on a connection; one session, whose daemon's credential holds and who does not answer"
+        )
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {

@@ -151,7 +151,7 @@ impl System for Connecting {
     type Action = Action;
 
     fn bounds(&self) -> String {
-        format!("{} faults in all, {} frames on a connection, three connections", self.faults, self.frames)
+        format!("{} faults in all, {} frames and four deadlines on a connection, three connections", self.faults, self.frames)
     }
 
     fn starts(&self) -> Vec<State> {
