@@ -70,7 +70,8 @@ pub struct Run {
     pub cut: Option<Reason>,
     /// What the terminal showed.
     pub shown: Vec<Content>,
-    waiting: VecDeque<Content>,
+    /// What it did before the daemon answered.
+    waiting: VecDeque<session::Input>,
 }
 
 impl<N: Noise> Laptop<N> {
@@ -230,23 +231,27 @@ impl Run {
         }
         self.attached = Some(attached);
         let mut frames = self.tell(now, session::Input::Attached);
-        while let Some(content) = self.waiting.pop_front() {
-            frames.extend(self.tell(now, session::Input::Push(content)));
+        while let Some(input) = self.waiting.pop_front() {
+            frames.extend(self.tell(now, input));
         }
         frames
     }
 
     pub(crate) fn push(&mut self, now: Instant, content: Content) -> Vec<Frame> {
         self.shown.push(content.clone());
-        if self.attached.is_none() {
-            self.waiting.push_back(content);
-            return Vec::new();
-        }
-        self.tell(now, session::Input::Push(content))
+        self.once_attached(now, session::Input::Push(content))
     }
 
     pub(crate) fn end(&mut self, now: Instant, outcome: Outcome) -> Vec<Frame> {
-        self.tell(now, session::Input::End(outcome))
+        self.once_attached(now, session::Input::End(outcome))
+    }
+
+    fn once_attached(&mut self, now: Instant, input: session::Input) -> Vec<Frame> {
+        if self.attached.is_none() {
+            self.waiting.push_back(input);
+            return Vec::new();
+        }
+        self.tell(now, input)
     }
 
     pub(crate) fn tell(&mut self, now: Instant, input: session::Input) -> Vec<Frame> {

@@ -24,6 +24,18 @@ fn a_session_arrives_complete() {
     assert!(world.laptop.daemon().report().sessions.is_empty());
 }
 
+/// SES-1, SES-2: a command that has ended before the daemon answered it is streamed as a whole.
+#[test]
+fn a_command_that_ends_before_it_is_attached_arrives_complete() {
+    let mut world = bound(&["acme"]);
+    let run = world.begin_run("/work/acme");
+    world.show(run, "all of it");
+    world.exit(run);
+    world.settle();
+    assert!(world.laptop.runs[run].is_delivered());
+    assert_eq!(stored(&world, run), shown(&world, run));
+}
+
 /// SES-1, SES-2: the relay dies with records in its hands that are not durable, again and again.
 #[test]
 fn relay_restarts_lose_and_repeat_nothing() {
