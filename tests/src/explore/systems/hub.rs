@@ -132,7 +132,10 @@ impl System for Routing {
     type Action = Action;
 
     fn bounds(&self) -> String {
-        format!("two orgs with the same target and session id; two daemons and a viewer each; {} records each", self.records)
+        format!(
+            "two orgs with the same target and session id; two daemons and a viewer each; {} records each, which sockets take at once",
+            self.records
+        )
     }
 
     fn starts(&self) -> Vec<State> {
@@ -181,18 +184,14 @@ impl System for Routing {
         let Some(input) = Self::input(state, *action) else { return Ok(()) };
         let twin = Self::is_about_a(*action).then(|| state.as_alone(input.clone()));
         note(state, *action);
-        let _ = state.hub.handle_input(START, input);
-        let said: Vec<_> = core::iter::from_fn(|| state.hub.poll_output()).collect();
+        let said = tell(&mut state.hub, input);
         for output in &said {
             log.say(|| format!("{output:?}").chars().take(110).collect());
         }
         for output in &said {
             hear(state, output)?;
         }
-        if let Some(input) = twin {
-            let _ = state.without_b.handle_input(START, input);
-        }
-        let alone: Vec<_> = core::iter::from_fn(|| state.without_b.poll_output()).collect();
+        let alone = twin.map(|input| tell(&mut state.without_b, input)).unwrap_or_default();
         state.alone = alone.iter().find_map(made).or(state.alone);
         let alone: Vec<_> = alone.into_iter().map(numberless).collect();
         let about_a: Vec<_> = said.into_iter().filter(|output| whose(state, output) == 0).map(numberless).collect();
@@ -225,6 +224,19 @@ impl System for Routing {
             .collect::<Vec<_>>()
             .join("; ")
     }
+}
+
+/// What a hub says to an input. Sockets take at once what they are given.
+fn tell(hub: &mut Hub, input: Input) -> Vec<Output> {
+    let mut said = Vec::new();
+    let _ = hub.handle_input(START, input);
+    while let Some(output) = hub.poll_output() {
+        if let Output::Send(to, _) | Output::SendTail(to, _) = &output {
+            let _ = hub.handle_input(START, Input::Taken(*to, usize::MAX));
+        }
+        said.push(output);
+    }
+    said
 }
 
 impl State {

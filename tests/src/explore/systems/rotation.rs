@@ -109,7 +109,7 @@ impl System for Rotating {
 
     fn bounds(&self) -> String {
         format!(
-            "generations 1 to {GENERATIONS}; {} losses, repetitions and crashes in all; at most two messages each way",
+            "generations 1 to {GENERATIONS}, until the device uses the last; {} losses, repetitions and crashes in all; at most two messages each way",
             self.faults
         )
     }
@@ -128,6 +128,9 @@ impl System for Rotating {
     }
 
     fn actions(&self, state: &State) -> Vec<Action> {
+        if state.rotation.generation() == GENERATIONS {
+            return Vec::new();
+        }
         let mut actions: Vec<_> = (0..state.requests.len()).map(Action::Requested).collect();
         actions.extend((0..state.answers.len()).map(Action::Answered));
         if let Some((_, is_renamed)) = state.writing {
