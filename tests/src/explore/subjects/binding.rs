@@ -86,10 +86,13 @@ pub struct Memory {
     number: Aside<u32>,
     /// Writes that failed since one succeeded.
     failures: u8,
+    /// Approvals that were taken up.
+    adoptions: u8,
 }
 
-/// More failures in a row are not told apart.
+/// The most failures in a row, and the most approvals that are taken up: each of these may leave a key for later.
 const FAILURES: u8 = 2;
+const ADOPTIONS: u8 = 4;
 
 impl Bound {
     /// With one organization, or with two.
@@ -104,11 +107,11 @@ impl Bound {
     }
 
     fn bindings(&self) -> Vec<Whose> {
-        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A] }
+        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A, Whose::AOther] }
     }
 
     fn adopted(&self) -> Vec<Whose> {
-        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A, Whose::ANewKey] }
+        if self.has_second_org { vec![Whose::A, Whose::ANewKey, Whose::B] } else { vec![Whose::A, Whose::ANewKey, Whose::AOther] }
     }
 }
 
@@ -136,8 +139,14 @@ impl Subject for Bound {
     fn bounds(&self) -> String {
         let orgs = if self.has_second_org { "two orgs with a target each" } else { "one org with two targets" };
         format!(
-            "{orgs}, one of them refreshed under a new key; generations 1 and 2; a session each; {FAILURES} failures in a row"
+            "{orgs}, one of them refreshed under a new key; generations 1 and 2; a session each; {ADOPTIONS} approvals that are \
+             taken up; {FAILURES} failures in a row"
         )
+    }
+
+    /// Only the end of a pause counts.
+    fn memory(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn starts(&self) -> Vec<(Bindings, Memory)> {
@@ -149,7 +158,7 @@ impl Subject for Bound {
         if at.memory.failures < FAILURES {
             facts.push(Fact::NotStored);
         }
-        for whose in self.adopted() {
+        for whose in self.adopted().into_iter().filter(|_| at.memory.adoptions < ADOPTIONS) {
             facts.extend([PairingMode::New, PairingMode::Add, PairingMode::Replace].map(|mode| Fact::Adopt(whose, mode)));
         }
         for whose in self.bindings() {
@@ -195,8 +204,10 @@ impl Subject for Bound {
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         match seen.fact {
+            _ if seen.before.ignored() != seen.after.ignored() || seen.misuse.is_some() => {}
             Some(Fact::Stored) => memory.failures = 0,
             Some(Fact::NotStored) => memory.failures += 1,
+            Some(Fact::Adopt(..)) if !is_decided(seen) => memory.adoptions += 1,
             _ => {}
         }
         for output in seen.outputs {
@@ -250,6 +261,11 @@ impl Subject for Bound {
     fn ignored(&self, machine: &Bindings) -> Vec<(&'static str, u64)> {
         vec![("ignored", machine.ignored())]
     }
+}
+
+/// Whether an adoption was over when it came: refused, or of what is there already.
+fn is_decided(seen: &Seen<'_, Bound>) -> bool {
+    seen.outputs.iter().any(|output| matches!(output, Output::Adopted(_) | Output::Refused(_)))
 }
 
 /// What an output may be said about.
