@@ -11,7 +11,7 @@ use std::{
 use tests::explore::catalogue::{self, Charted};
 
 /// States that are visited for a table at most: enough for every named state and every input in it.
-const STATES: usize = 1_500;
+const STATES: usize = 6_000;
 
 const RENEW: &str = "VIEWPORT_RENEW=1 cargo test -p tests --test tables";
 

@@ -8,7 +8,7 @@
 //!
 //! **Time** moves by jumps. A machine that has a deadline can be met one nanosecond before it, exactly then, and late; between
 //! those nothing can differ (L3, L10). Machines with many deadlines are woken early and go to sleep again, instead of hearing more
-//! in that nanosecond, and those that are made of several machines are not woken late: their parts are, in walks of their own.
+//! in that nanosecond; for those that are made of several, a walk that oversleeps comes to its goal and ends there.
 //! Fingerprints take moments relative to now, so that what a machine does a day later is not explored again.
 //!
 //! **What is checked**: a property of states ([`System::check`]), of steps ([`System::step`], which sees inputs and outputs,

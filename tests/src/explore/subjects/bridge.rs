@@ -128,7 +128,7 @@ impl Subject for Streaming {
             }
             Some(Bridged::Data(_) | Bridged::DataOfOther | Bridged::End) => memory.inputs += 1,
             Some(Bridged::Cut | Bridged::Stop) => memory.was_cut = true,
-            None => memory.waited(),
+            None => memory.turned(seen),
             _ => {}
         }
         for output in seen.outputs {

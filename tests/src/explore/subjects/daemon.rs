@@ -18,7 +18,7 @@ use proto_core::{
 use super::{
     effect,
     link::name_of,
-    net::{Counts, Ends, Net},
+    net::{Counts, Ends, Net, TURNS},
 };
 use crate::{
     explore::{Action, Broken, Seen, Situation, Subject},
@@ -90,7 +90,7 @@ impl Subject for Whole {
     const MAX_OUTPUTS: usize = 16;
 
     fn bounds(&self) -> String {
-        "one org, one bound directory, a session in it and one elsewhere; two connections, one fetch of the key set, three deadlines, three requests and frames".into()
+        "one org, one bound directory, a session in it and one elsewhere; two connections, one fetch of the key set, three deadlines, or fewer when the driver misses one by an hour, three requests and frames".into()
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
@@ -144,7 +144,7 @@ impl Subject for Whole {
     }
 
     fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
-        if at.memory.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due] }
+        if at.memory.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due, Action::Late] }
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
@@ -192,7 +192,7 @@ impl Subject for Whole {
                 let is_up = |report: Report| report.bindings.iter().any(|binding| binding.link == LinkState::Connected);
                 memory.ends.heard(*net, is_up(seen.before.report()));
             }
-            None => memory.counts.waited(),
+            None => memory.counts.turned(seen),
             Some(Fact::Stored | Fact::NotStored) => drop(memory.files.pop_front()),
             Some(Fact::Looked) => memory.look = None,
             Some(Fact::Changed) => memory.change = None,
@@ -239,8 +239,8 @@ fn name_of_attached(attached: &Attached) -> String {
 impl Memory {
     /// Whether this walk goes no further.
     const fn is_beyond(&self) -> bool {
-        let Counts { connections, renewals, fetches, deadlines, .. } = self.counts;
-        connections > 2 || renewals > 0 || fetches > 1 || deadlines > 3
+        let Counts { connections, renewals, fetches, turns, .. } = self.counts;
+        connections > 2 || renewals > 0 || fetches > 1 || turns >= TURNS
     }
 
     fn judge(&mut self, output: &Output) -> Result<(), Broken> {

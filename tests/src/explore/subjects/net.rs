@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, Entropy, Reason,
+    Aside, Entropy, Machine, Reason,
     crypto::{
         channel::{Channel, Tails},
         noise::{Noise, Symbolic},
@@ -14,9 +14,12 @@ use proto_core::{
 };
 
 use super::answered;
-use crate::fixtures::{
-    handshake::{psk, welcome},
-    key_set, relay_identity, renewed,
+use crate::{
+    explore::{Seen, Subject},
+    fixtures::{
+        handshake::{psk, welcome},
+        key_set, relay_identity, renewed,
+    },
 };
 
 /// The relay's end of one WebSocket.
@@ -227,14 +230,17 @@ impl Ends {
     }
 }
 
+/// The start and three deadlines: how often a walk sees the driver turn to a machine for nothing but the time.
+pub(super) const TURNS: u8 = 4;
+
 /// How often came what could go on for ever.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Counts {
-    /// Connections, renewals and fetches that were asked for, and deadlines that came.
+    /// Connections, renewals and fetches that were asked for, and turns of the driver.
     pub(super) connections: u8,
     pub(super) renewals: u8,
     pub(super) fetches: u8,
-    pub(super) deadlines: u8,
+    pub(super) turns: u8,
     /// Frames of the relay on this connection.
     pub(super) frames: u8,
 }
@@ -245,9 +251,11 @@ impl Counts {
         self.frames = self.frames.saturating_add(u8::from(net.is_frame()));
     }
 
-    /// A deadline came.
-    pub(super) const fn waited(&mut self) {
-        self.deadlines = self.deadlines.saturating_add(1);
+    /// The machine's start, or a deadline that came. A driver that wakes long after it is at the end of the walk: what follows is not
+    /// walked, but still comes to its goal.
+    pub(super) fn turned<S: Subject>(&mut self, seen: &Seen<'_, S>) {
+        let is_late = seen.before.poll_timeout().is_some_and(|deadline| deadline.at < seen.now);
+        self.turns = if is_late { TURNS } else { self.turns.saturating_add(1) };
     }
 
     /// The machine asked for this.

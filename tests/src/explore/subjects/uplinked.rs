@@ -15,7 +15,7 @@ use proto_core::{
 use super::{
     effect,
     link::name_of,
-    net::{Counts, Ends, Net},
+    net::{Counts, Ends, Net, TURNS},
 };
 use crate::{
     explore::{Action, Broken, Seen, Situation, Subject},
@@ -59,8 +59,8 @@ impl Memory {
 
     /// Whether this walk goes no further.
     pub(super) const fn is_beyond(&self) -> bool {
-        let Counts { connections, renewals, fetches, deadlines, .. } = self.counts;
-        connections > 2 || renewals > 1 || fetches > 1 || deadlines > 3
+        let Counts { connections, renewals, fetches, turns, .. } = self.counts;
+        connections > 2 || renewals > 1 || fetches > 1 || turns >= TURNS
     }
 
     pub(super) fn nets(&self) -> impl Iterator<Item = Net> {
@@ -70,11 +70,11 @@ impl Memory {
 
     /// How time may pass.
     pub(super) fn times<F>(&self) -> Vec<Action<F>> {
-        if self.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due] }
+        if self.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due, Action::Late] }
     }
 
-    pub(super) fn waited(&mut self) {
-        self.counts.waited();
+    pub(super) fn turned<S: Subject>(&mut self, seen: &Seen<'_, S>) {
+        self.counts.turned(seen);
     }
 
     pub(super) fn hear(&mut self, net: Net, was_up: bool) {
@@ -98,8 +98,7 @@ impl Memory {
 }
 
 /// What the walk of each of them is confined to.
-pub(super) const BOUNDS: &str =
-    "two connections, one renewal, one fetch of the key set, three deadlines; one frame of the relay on a connection";
+pub(super) const BOUNDS: &str = "two connections, one renewal, one fetch of the key set, three deadlines, or fewer when the driver misses one by an hour; one frame of the relay on a connection";
 
 /// The first thing that a good outside would do for a machine that waits for this.
 pub(super) fn fair(waiting_for: &str) -> Option<Net> {
@@ -182,7 +181,7 @@ impl Subject for Wired {
         match seen.fact {
             Some(Fact::Net(net)) => memory.hear(*net, is_open(seen.before)),
             Some(Fact::Send | Fact::Look) => memory.inputs = memory.inputs.saturating_add(1),
-            None => memory.waited(),
+            None => memory.turned(seen),
             _ => {}
         }
         if seen.before.credential() != seen.after.credential() && (seen.fact != Some(&Fact::Stored) || !memory.is_storing) {

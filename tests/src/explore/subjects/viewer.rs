@@ -90,7 +90,7 @@ impl Subject for Watching {
                 memory.inputs += 1;
                 memory.is_known |= seen.fact == Some(&Watched::Watch);
             }
-            None => memory.waited(),
+            None => memory.turned(seen),
             _ => {}
         }
         for output in seen.outputs {
