@@ -1,11 +1,11 @@
-//! Renewing a credential (D8).
+//! Renewing a credential (D8), and checking one.
 
 use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
 use super::is_url;
-use crate::{key::StaticKey, secret::SecretText};
+use crate::{Reason, jose::JwkSet, key::StaticKey, secret::SecretText};
 
 /// Body of the rotation request. The token that is renewed stands in `Authorization: DPoP …`, the proof in `DPoP: …`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,4 +38,13 @@ impl RelayEndpoint {
     pub fn is_sound(&self) -> bool {
         is_url(&self.url, &["wss://", "ws://"]) && matches!(self.static_keys.len(), 1 | 2)
     }
+}
+
+/// The keys that credentials are verified with, as [`JWKS_PATH`](super::JWKS_PATH) answers them.
+///
+/// # Errors
+/// [`Reason::PlatformAnswerInvalid`]: it is no key set, or one that verifies nothing.
+pub fn key_set(document: &[u8]) -> Result<JwkSet, Reason> {
+    let keys = JwkSet::parse(document).ok().filter(|keys| !keys.is_empty());
+    keys.ok_or(Reason::PlatformAnswerInvalid)
 }

@@ -7,7 +7,7 @@ mod problem;
 mod relay;
 mod text;
 
-pub use credential::{RelayEndpoint, Renewed, RotateRequest};
+pub use credential::{RelayEndpoint, Renewed, RotateRequest, key_set};
 pub use pairing::{Approval, DeviceKind, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
 pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};

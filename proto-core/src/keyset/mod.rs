@@ -25,6 +25,7 @@ pub use self::event::{FetchId, Input, LookupId, Output};
 use self::state::{Fetch, Held, Waiting};
 use crate::{
     Aside, Reason,
+    api::key_set,
     backoff::Backoff,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     entropy::Jitter,
@@ -201,10 +202,7 @@ impl KeySet {
 /// The key set in an answer. One without a key we can use would lock everybody out: no platform means that.
 fn read(happening: Happening<()>) -> Result<JwkSet, Reason> {
     match happening {
-        Happening::Answered((), HttpAnswer { status: 200, body, .. }) => {
-            let keys = JwkSet::parse(body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)?;
-            if keys.is_empty() { Err(Reason::PlatformAnswerInvalid) } else { Ok(keys) }
-        }
+        Happening::Answered((), HttpAnswer { status: 200, body, .. }) => key_set(body.expose()),
         Happening::Answered((), HttpAnswer { status: 500.., .. }) => Err(Reason::JwksUnreachable),
         Happening::Answered(..) => Err(Reason::PlatformAnswerInvalid),
         _ => Err(Reason::JwksUnreachable),

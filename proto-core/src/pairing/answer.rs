@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     Reason,
-    api::{Approval, MintAnswer, PolicyMode, PollAnswer, Problem, is_url, is_visible, refusal},
+    api::{Approval, MintAnswer, PolicyMode, PollAnswer, Problem, is_url, is_visible, key_set, refusal},
     code::CodeText,
     effect::HttpAnswer,
     files::is_slug,
@@ -74,7 +74,7 @@ pub(super) fn keys(answer: &HttpAnswer) -> Result<JwkSet, Reason> {
     if answer.status != 200 {
         return Err(refusal(answer));
     }
-    JwkSet::parse(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)
+    key_set(answer.body.expose())
 }
 
 /// How long `Retry-After` asks to wait; a server may not ask for more than `cap`.

@@ -354,6 +354,7 @@ fn the_key_set_is_asked_for_until_it_comes() {
     for (status, body, reason) in [
         (500, "{}", PlatformUnreachable),
         (200, "<html>", PlatformAnswerInvalid),
+        (200, r#"{"keys":[]}"#, PlatformAnswerInvalid),
         (404, "", PlatformAnswerInvalid),
         (429, "slower", RateLimited),
     ] {
