@@ -7,7 +7,7 @@ use aws_lc_rs::{
     agreement::{self, PrivateKey, UnparsedPublicKey, X25519},
 };
 use proto_core::{
-    crypto::{AeadKey, Cipher, Forged, Nonce, Primitives, PureRust, TAG_LEN, Tag},
+    crypto::{AeadKey, Cipher, Forged, Nonce, Primitives, PureRust, TAG_LEN, Tag, copy_and_seal},
     key::StaticKey,
     secret::Secret,
 };
@@ -25,7 +25,7 @@ impl Primitives for AwsLc {
             Cipher::ChaCha20Poly1305 => &CHACHA20_POLY1305,
         };
         match UnboundKey::new(algorithm, key.expose()) {
-            Ok(unbound) => Arc::new(Key(LessSafeKey::new(unbound))),
+            Ok(unbound) => Arc::new(Key { cipher, key: LessSafeKey::new(unbound) }),
             Err(_) => PureRust.aead(cipher, key),
         }
     }
@@ -50,12 +50,15 @@ fn public_of(private: &Secret) -> Option<StaticKey> {
 }
 
 /// "Less safe" is what the library calls a key whose nonces the caller keeps count of, as Noise and sealed records do.
-struct Key(LessSafeKey);
+struct Key {
+    cipher: Cipher,
+    key: LessSafeKey,
+}
 
 impl AeadKey for Key {
     fn seal(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8]) -> Tag {
         let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
-        let sealed = self.0.seal_in_place_separate_tag(nonce, Aad::from(associated), buffer);
+        let sealed = self.key.seal_in_place_separate_tag(nonce, Aad::from(associated), buffer);
         sealed.ok().and_then(|tag| tag.as_ref().try_into().ok()).unwrap_or_else(|| {
             // Only beyond 64 GiB. Nothing may leave in the clear even then.
             buffer.fill(0);
@@ -65,7 +68,36 @@ impl AeadKey for Key {
 
     fn open(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), Forged> {
         let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
-        self.0.open_in_place_separate_tag(nonce, Aad::from(associated), tag, buffer).map(|_| ()).map_err(|_| Forged)
+        self.key.open_in_place_separate_tag(nonce, Aad::from(associated), tag, buffer).map(|_| ()).map_err(|_| Forged)
+    }
+
+    fn seal_to(&self, nonce: &Nonce, associated: &[u8], plaintext: [&[u8]; 2], message: &mut [u8]) {
+        let [start, rest] = plaintext;
+        match (self.cipher, message.split_at_mut_checked(start.len())) {
+            (Cipher::Aes256Gcm, Some((place, rest_and_tag))) => {
+                place.copy_from_slice(start);
+                let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
+                let sealed = self.key.seal_in_place_scatter(nonce, Aad::from(associated), place, rest, rest_and_tag);
+                if sealed.is_err() {
+                    // Another length, or beyond 64 GiB. Nothing may leave in the clear even then.
+                    message.fill(0);
+                }
+            }
+            // Its ChaCha20 takes what comes from elsewhere a byte at a time.
+            _ => copy_and_seal(self, nonce, associated, plaintext, message),
+        }
+    }
+
+    fn open_to(
+        &self,
+        nonce: &Nonce,
+        associated: &[u8],
+        ciphertext: &[u8],
+        tag: &Tag,
+        plaintext: &mut [u8],
+    ) -> Result<(), Forged> {
+        let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
+        self.key.open_separate_gather(nonce, Aad::from(associated), ciphertext, tag, plaintext).map_err(|_| Forged)
     }
 }
 
@@ -107,6 +139,7 @@ mod tests {
             nonce: [u8; 12],
             associated in proptest::collection::vec(any::<u8>(), 0..100),
             plaintext in proptest::collection::vec(any::<u8>(), 0..2000),
+            cut: proptest::sample::Index,
         ) {
             let [ours, theirs] = [AwsLc.aead(cipher, &Secret::new(key)), PureRust.aead(cipher, &Secret::new(key))];
             let [mut a, mut b] = [plaintext.clone(), plaintext.clone()];
@@ -116,9 +149,25 @@ mod tests {
             prop_assert_eq!(theirs.open(&nonce, &associated, &mut a, &tag), Ok(()));
             prop_assert_eq!(ours.open(&nonce, &associated, &mut b, &tag), Ok(()));
             prop_assert_eq!((&a, &b), (&plaintext, &plaintext));
+            let (start, rest) = plaintext.split_at(cut.index(plaintext.len() + 1));
+            let [mut a, mut b] = [(); 2].map(|()| vec![7; plaintext.len() + TAG_LEN]);
+            ours.seal_to(&nonce, &associated, [start, rest], &mut a);
+            theirs.seal_to(&nonce, &associated, [start, rest], &mut b);
+            prop_assert_eq!(&a, &b);
+            let (sealed, its_tag) = a.split_last_chunk::<TAG_LEN>().unwrap();
+            prop_assert_eq!(its_tag, &tag);
+            let mut opened = vec![7; plaintext.len()];
+            prop_assert_eq!(ours.open_to(&nonce, &associated, sealed, &tag, &mut opened), Ok(()));
+            prop_assert_eq!(&opened, &plaintext);
+            let mut longer = vec![7; plaintext.len() + 1];
+            prop_assert_eq!(ours.open_to(&nonce, &associated, sealed, &tag, &mut longer), Err(Forged));
+            b.push(7);
+            ours.seal_to(&nonce, &associated, [start, rest], &mut b);
+            prop_assert_eq!(&b, &vec![0; b.len()]);
             let mut wrong = tag;
             wrong[usize::from(nonce[0] % 16)] ^= 1;
-            prop_assert_eq!(ours.open(&nonce, &associated, &mut a, &wrong), Err(Forged));
+            prop_assert_eq!(ours.open_to(&nonce, &associated, sealed, &wrong, &mut opened), Err(Forged));
+            prop_assert_eq!(ours.open(&nonce, &associated, &mut a[..plaintext.len()], &wrong), Err(Forged));
         }
 
         #[test]

@@ -49,6 +49,7 @@ pub mod peer;
 pub mod reason;
 pub mod secret;
 pub mod session;
+pub mod spares;
 #[cfg(test)]
 mod testing;
 pub mod time;
@@ -63,4 +64,5 @@ pub use id::{BindingId, GivenId, OrgId, SessionId};
 pub use machine::{Deadline, Machine, Misuse, Status};
 pub use outbox::Outbox;
 pub use reason::Reason;
+pub use spares::Spares;
 pub use time::{Instant, UnixTime, WallClock};

@@ -117,8 +117,7 @@ fn handshake() -> Vec<(&'static str, Vec<u8>)> {
     assert_eq!(initiator.read_answer(&message_2).unwrap(), welcome.encode());
     let hash = initiator.handshake_hash().unwrap().to_vec();
     let mut channel = Channel::new(initiator, Tails::Refused);
-    let mut ping = Vec::new();
-    channel.seal(&Head::Ping { nonce: 0 }.into(), &mut ping).unwrap();
+    let ping = channel.seal(&Head::Ping { nonce: 0 }.into()).unwrap().to_vec();
 
     vec![
         ("device: identity key (public)", device.identity_key().0.to_vec()),

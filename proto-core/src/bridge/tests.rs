@@ -70,9 +70,8 @@ impl Bench {
 
     /// The relay says something.
     fn tell(&mut self, frame: impl Into<Frame>) {
-        let mut message = Vec::new();
-        self.relay.as_mut().unwrap().seal(&frame.into(), &mut message).unwrap();
-        self.input(Input::Happening(Happening::Received(Ask::Link, message.into())));
+        let message = self.relay.as_mut().unwrap().seal(&frame.into()).unwrap();
+        self.input(Input::Happening(Happening::Received(Ask::Link, message)));
     }
 
     /// The frames that arrived at the relay.

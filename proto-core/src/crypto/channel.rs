@@ -6,7 +6,10 @@
 //! ```
 
 use alloc::vec::Vec;
-use core::hash::{Hash, Hasher};
+use core::{
+    hash::{Hash, Hasher},
+    mem,
+};
 
 use bytes::Bytes;
 
@@ -15,8 +18,8 @@ use super::{
     noise::{Noise, NoiseError},
 };
 use crate::{
-    Reason,
-    wire::{Frame, Head, SEGMENT_MAX, parts, sealed_len},
+    Reason, Spares,
+    wire::{Frame, Head, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len},
 };
 
 /// A sender rekeys after that many transport messages, and after an hour. WIRE section 6 allows 2^20; the distance is for
@@ -38,20 +41,24 @@ pub struct Channel<N> {
     noise: N,
     tails: Tails,
     sealed: u64,
+    /// Messages that were handed out.
+    messages: Spares,
+    /// Plaintexts that were handed out.
+    plaintexts: Spares,
 }
 
 /// Leaves out how many messages are left before the key must change, so that an explorer does not follow a link that idles.
 impl<N: Hash> Hash for Channel<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { noise, tails, sealed } = self;
+        let Self { noise, tails, sealed, .. } = self;
         (noise, tails, *sealed >= REKEY_AFTER).hash(state);
     }
 }
 
 impl<N: Noise> Channel<N> {
     /// Frames over `noise`, whose handshake is through.
-    pub const fn new(noise: N, tails: Tails) -> Self {
-        Self { noise, tails, sealed: 0 }
+    pub fn new(noise: N, tails: Tails) -> Self {
+        Self { noise, tails, sealed: 0, messages: Spares::default(), plaintexts: Spares::default() }
     }
 
     /// The responder's channel, and the frame in the message that confirmed the handshake
@@ -71,39 +78,45 @@ impl<N: Noise> Channel<N> {
         self.sealed >= REKEY_AFTER
     }
 
-    /// Appends the WebSocket message of `frame` to `out`: [`sealed_len`] of its plaintext. After a [`Head::Rekey`] this side
-    /// has rekeyed.
+    /// The WebSocket message of `frame`: [`sealed_len`] of its plaintext. After a [`Head::Rekey`] this side has rekeyed.
     ///
     /// # Errors
     /// [`NoiseError::OutOfTurn`], [`NoiseError::Exhausted`]: the link is at its end.
-    pub fn seal(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), NoiseError> {
-        let head = frame.head_len();
-        out.reserve_exact(sealed_len(head.saturating_add(frame.body.len())));
-        let room = SEGMENT_MAX.saturating_sub(head);
-        let (beside, rest) = frame.body.split_at_checked(room).unwrap_or((&frame.body, &[]));
-        self.seal_segment(out, Some(frame), beside)?;
-        rest.chunks(SEGMENT_MAX).try_for_each(|chunk| self.seal_segment(out, None, chunk))?;
+    pub fn seal(&mut self, frame: &Frame) -> Result<Bytes, NoiseError> {
+        let mut room = [0; _];
+        let head = frame.encoded_head(&mut room);
+        let mut message = self.messages.buffer(sealed_len(head.len().saturating_add(frame.body.len())));
+        let (beside, rest) = frame.body.split_at_checked(SEGMENT_MAX.saturating_sub(head.len())).unwrap_or((&frame.body, &[]));
+        let mut segments = message.chunks_mut(SEGMENT_MAX + SEGMENT_OVERHEAD);
+        self.seal_segment(segments.next().unwrap_or_default(), [&head, beside])?;
+        for (segment, chunk) in segments.zip(rest.chunks(SEGMENT_MAX)) {
+            self.seal_segment(segment, [chunk, &[]])?;
+        }
         if frame.head == Head::Rekey {
             self.noise.rekey_sending();
             self.sealed = 0;
         }
-        Ok(())
+        Ok(self.messages.hand_out(message))
     }
 
-    /// The same with the body of a `Data` or `Peer` in a tail, outside Noise: for a relay to a viewer.
+    /// The same with the body of a `Data` or `Peer` in a tail, outside Noise: for a relay to a viewer. There are many viewers,
+    /// and some of them read slowly: no such message is kept.
     ///
     /// # Errors
     /// As [`seal`](Self::seal).
-    pub fn seal_with_tail(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), NoiseError> {
+    pub fn seal_with_tail(&mut self, frame: &Frame) -> Result<Bytes, NoiseError> {
         if !matches!(frame.head, Head::Data { .. } | Head::Peer { .. }) {
-            return self.seal(frame, out);
+            return self.seal(frame);
         }
-        let tail = frame.body.len().saturating_add(2);
-        out.reserve_exact(sealed_len(frame.head_len()).saturating_add(tail));
-        self.seal_segment(out, Some(frame), &[])?;
-        out.extend_from_slice(&[0, 0]);
-        out.extend_from_slice(&frame.body);
-        Ok(())
+        let mut room = [0; _];
+        let head = frame.encoded_head(&mut room);
+        let segment = sealed_len(head.len());
+        let mut message = Vec::with_capacity(segment.saturating_add(2).saturating_add(frame.body.len()));
+        message.resize(segment, 0);
+        self.seal_segment(&mut message, [&head, &[]])?;
+        message.extend_from_slice(&[0, 0]);
+        message.extend_from_slice(&frame.body);
+        Ok(message.into())
     }
 
     /// Opens a WebSocket message. After a [`Head::Rekey`] it expects that the other side has rekeyed.
@@ -123,33 +136,28 @@ impl<N: Noise> Channel<N> {
     }
 
     fn try_open(&mut self, message: &Bytes) -> Option<Frame> {
-        let mut plaintext = Vec::with_capacity(plaintext_len(message));
+        let mut plaintext = self.plaintexts.buffer(plaintext_len(message));
+        let mut rest = &mut plaintext[..];
         let mut segments = parts(message);
         for segment in segments.by_ref() {
-            self.noise.open(segment.ok()?, &mut plaintext).ok()?;
+            let segment = segment.ok()?;
+            let (place, behind) = mem::take(&mut rest).split_at_mut_checked(segment.len().saturating_sub(TAG_LEN))?;
+            self.noise.open_to(segment, place).ok()?;
+            rest = behind;
         }
         match (segments.tail(), self.tails) {
-            (None, _) => Frame::take(Bytes::from(plaintext)).ok(),
+            (None, _) => Frame::take(self.plaintexts.hand_out(plaintext)).ok(),
             (Some(tail), Tails::Accepted) => Frame::decode_with_tail(&plaintext, message.slice_ref(tail)).ok(),
             (Some(_), Tails::Refused) => None,
         }
     }
 
-    /// Appends one segment: the head of `frame`, where there is one, and `body`.
-    fn seal_segment(&mut self, out: &mut Vec<u8>, head: Option<&Frame>, body: &[u8]) -> Result<(), NoiseError> {
-        let start = out.len();
-        out.extend_from_slice(&[0, 0]);
-        let plaintext = out.len();
-        if let Some(frame) = head {
-            frame.encode_head(out);
-        }
-        out.extend_from_slice(body);
-        self.noise.seal_in_place(out, plaintext).inspect_err(|_| out.truncate(start))?;
+    /// Fills one segment with both parts of its plaintext.
+    fn seal_segment(&mut self, segment: &mut [u8], plaintext: [&[u8]; 2]) -> Result<(), NoiseError> {
+        let (length, message) = segment.split_first_chunk_mut().ok_or(NoiseError::TooLong)?;
         // A Noise message is at most 65,535 bytes long.
-        let length = u16::try_from(out.len().saturating_sub(plaintext)).unwrap_or(u16::MAX);
-        if let Some(place) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
-            *place = length.to_be_bytes();
-        }
+        *length = u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes();
+        self.noise.seal_to(plaintext, message)?;
         self.sealed = self.sealed.saturating_add(1);
         Ok(())
     }

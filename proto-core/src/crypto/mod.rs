@@ -12,5 +12,5 @@ mod pure;
 pub mod seal;
 
 pub use identity::{Identity, StaticKeys, verify, verify_static_key};
-pub use primitives::{AeadKey, Cipher, Forged, NONCE_LEN, Nonce, Primitives, TAG_LEN, Tag};
+pub use primitives::{AeadKey, Cipher, Forged, NONCE_LEN, Nonce, Primitives, TAG_LEN, Tag, copy_and_seal};
 pub use pure::PureRust;

@@ -54,7 +54,9 @@ pub trait Primitives: fmt::Debug + Send + Sync {
     fn x25519(&self, private: &Secret, public: StaticKey) -> Option<Secret>;
 }
 
-/// One key of an authenticated cipher. Works in place, allocates nothing.
+/// One key of an authenticated cipher. Allocates nothing.
+///
+/// A library that can takes a text from one buffer into another in one pass; by default it is copied, and then it is as in place.
 pub trait AeadKey: Send + Sync {
     /// Encrypts `buffer`, up to 64 GiB, and gives the tag for it and for `associated`.
     fn seal(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8]) -> Tag;
@@ -64,6 +66,52 @@ pub trait AeadKey: Send + Sync {
     /// # Errors
     /// [`Forged`]: it does not; what stands in `buffer` then must not be used.
     fn open(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), Forged>;
+
+    /// Encrypts both parts of `plaintext`, one behind the other, into `message`, which is as long as they and the tag are. If it
+    /// is not, it is filled with zeros.
+    fn seal_to(&self, nonce: &Nonce, associated: &[u8], plaintext: [&[u8]; 2], message: &mut [u8]) {
+        copy_and_seal(self, nonce, associated, plaintext, message);
+    }
+
+    /// Decrypts `ciphertext` into `plaintext`, which is as long, if `tag` fits.
+    ///
+    /// # Errors
+    /// [`Forged`]: it does not, or the lengths differ; what stands in `plaintext` then must not be used.
+    fn open_to(
+        &self,
+        nonce: &Nonce,
+        associated: &[u8],
+        ciphertext: &[u8],
+        tag: &Tag,
+        plaintext: &mut [u8],
+    ) -> Result<(), Forged> {
+        if plaintext.len() != ciphertext.len() {
+            return Err(Forged);
+        }
+        plaintext.copy_from_slice(ciphertext);
+        self.open(nonce, associated, plaintext, tag)
+    }
+}
+
+/// [`AeadKey::seal_to`] in two passes.
+pub fn copy_and_seal<K>(key: &K, nonce: &Nonce, associated: &[u8], plaintext: [&[u8]; 2], message: &mut [u8])
+where
+    K: AeadKey + ?Sized,
+{
+    match put_together(plaintext, message) {
+        Some((text, tag)) => *tag = key.seal(nonce, associated, text),
+        None => message.fill(0),
+    }
+}
+
+/// Copies both parts to their places in `message`: the whole plaintext, and the place of the tag. `None` when that is not what
+/// `message` has room for.
+pub(super) fn put_together<'a>(parts: [&[u8]; 2], message: &'a mut [u8]) -> Option<(&'a mut [u8], &'a mut Tag)> {
+    let (text, tag) = message.split_last_chunk_mut()?;
+    let (first, second) = text.split_at_mut_checked(parts[0].len()).filter(|(_, second)| second.len() == parts[1].len())?;
+    first.copy_from_slice(parts[0]);
+    second.copy_from_slice(parts[1]);
+    Some((text, tag))
 }
 
 /// The tag does not fit: another key, nonce, context, or changed bytes. Nobody can tell which.
@@ -73,7 +121,47 @@ pub struct Forged;
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+    use crate::crypto::PureRust;
+
+    /// NOI-1: from one buffer into another it is the same bytes as in place, wherever the plaintext is cut.
+    #[test]
+    fn a_text_in_two_parts_is_sealed_as_in_one() {
+        for cipher in [Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305] {
+            let key = PureRust.aead(cipher, &Secret::new([1; 32]));
+            let text = *b"one text, wherever it is cut";
+            let mut sealed = text;
+            let tag = key.seal(&[2; NONCE_LEN], b"here", &mut sealed);
+            for cut in 0..=text.len() {
+                let mut message = [7; 28 + TAG_LEN];
+                let (start, rest) = text.split_at(cut);
+                key.seal_to(&[2; NONCE_LEN], b"here", [start, rest], &mut message);
+                assert_eq!(message, *[&sealed[..], &tag].concat());
+            }
+            let mut opened = [7; 28];
+            assert_eq!(key.open_to(&[2; NONCE_LEN], b"there", &sealed, &tag, &mut opened), Err(Forged));
+            assert_eq!(key.open_to(&[2; NONCE_LEN], b"here", &sealed, &tag, &mut opened), Ok(()));
+            assert_eq!(opened, text);
+        }
+    }
+
+    /// What does not fit is not sealed, and nothing of it leaves in the clear.
+    #[test]
+    fn a_buffer_of_another_length_is_refused() {
+        let key = PureRust.aead(Cipher::Aes256Gcm, &Secret::new([1; 32]));
+        for len in [0, 15, 20, 22, 40] {
+            let mut message = vec![7; len];
+            key.seal_to(&[2; NONCE_LEN], &[], [b"he", b"llo"], &mut message);
+            assert_eq!(message, vec![0; len]);
+        }
+        let mut sealed = *b"hello";
+        let tag = key.seal(&[2; NONCE_LEN], &[], &mut sealed);
+        for len in [4, 6] {
+            assert_eq!(key.open_to(&[2; NONCE_LEN], &[], &sealed, &tag, &mut vec![0; len]), Err(Forged));
+        }
+    }
 
     /// WIRE section 7: each cipher has its number, and no other number names one.
     #[test]

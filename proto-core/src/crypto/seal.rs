@@ -76,7 +76,7 @@ pub struct Scope {
     pub cipher: Cipher,
 }
 
-/// Why a record was not sealed. Nothing was written.
+/// Why a record was not sealed. Nothing was written and nothing counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SealError {
     /// This sequence, or a later one, was sealed before: the same nonce would serve two contents.
@@ -87,7 +87,7 @@ pub enum SealError {
     EpochSpent,
 }
 
-/// Why a record was not opened. Nothing was written, and the opener stands where it stood.
+/// Why a record was not opened. The opener stands where it stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum OpenError {
     /// It was not sealed with this secret, for this scope, under this epoch and sequence.
@@ -146,25 +146,24 @@ impl Sealer {
     /// See [`SealError`].
     pub fn seal(&mut self, sequence: u64, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
         let start = out.len();
-        out.extend_from_slice(plaintext);
-        self.seal_in_place(sequence, out, start).inspect_err(|_| out.truncate(start))
+        out.resize(start.saturating_add(plaintext.len()).saturating_add(TAG_LEN), 0);
+        self.seal_to(sequence, [plaintext, &[]], out.get_mut(start..).unwrap_or_default()).inspect_err(|_| out.truncate(start))
     }
 
-    /// Seals the plaintext that stands in `record` from `start` on, where it stands, and appends the tag.
+    /// Fills `record` with the sealed record of both parts of `plaintext`, one behind the other: it is as long as they are, and
+    /// [`TAG_LEN`] bytes more.
     ///
     /// # Errors
     /// See [`SealError`].
-    pub fn seal_in_place(&mut self, sequence: u64, record: &mut Vec<u8>, start: usize) -> Result<(), SealError> {
-        let plaintext = record.get_mut(start..).unwrap_or_default();
-        let len = plaintext.len();
+    pub fn seal_to(&mut self, sequence: u64, plaintext: [&[u8]; 2], record: &mut [u8]) -> Result<(), SealError> {
+        let len = record.len().saturating_sub(TAG_LEN);
         if sequence < self.next_sequence {
             return Err(SealError::SequenceUsed(sequence));
         }
         if self.is_spent(len) {
             return Err(SealError::EpochSpent);
         }
-        let tag = self.epoch.key.seal(&nonce(sequence), &self.epoch.associated, plaintext);
-        record.extend_from_slice(&tag);
+        self.epoch.key.seal_to(&nonce(sequence), &self.epoch.associated, plaintext, record);
         self.next_sequence = sequence.saturating_add(1);
         self.records = self.records.saturating_add(1);
         self.bytes = self.bytes.saturating_add(len as u64);
@@ -189,18 +188,29 @@ impl Opener {
         self.epoch.number
     }
 
-    /// Appends the record's plaintext to `out`.
+    /// Appends the record's plaintext to `out`: nothing when it does not open.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(&mut self, epoch: u32, sequence: u64, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
+        let start = out.len();
+        out.resize(start.saturating_add(sealed.len().saturating_sub(TAG_LEN)), 0);
+        let plaintext = out.get_mut(start..).unwrap_or_default();
+        self.open_to(epoch, sequence, sealed, plaintext).inspect_err(|_| out.truncate(start))
+    }
+
+    /// Opens the record; its plaintext fills `plaintext`, which is [`TAG_LEN`] bytes shorter.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. What stands in `plaintext` then must not be used.
+    pub fn open_to(&mut self, epoch: u32, sequence: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<(), OpenError> {
         match epoch.checked_sub(self.epoch.number) {
             None => Err(OpenError::EpochGone(epoch)),
-            Some(0) => self.epoch.open(sequence, sealed, out),
+            Some(0) => self.epoch.open_to(sequence, sealed, plaintext),
             Some(leap) if leap > EPOCH_LEAP_MAX => Err(OpenError::EpochTooFar(epoch)),
             Some(leap) => {
                 let ahead = self.epoch.after(leap, epoch);
-                ahead.open(sequence, sealed, out)?;
+                ahead.open_to(sequence, sealed, plaintext)?;
                 self.epoch = ahead;
                 Ok(())
             }
@@ -232,18 +242,9 @@ impl Epoch {
         Self::new(self.primitives, self.scope.clone(), number, secret)
     }
 
-    fn open(&self, sequence: u64, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
-        let (ciphertext, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(OpenError::Forged)?;
-        let start = out.len();
-        // Just so much: content that is shown is a view of it, and what is not full cannot be viewed without more memory.
-        out.reserve_exact(ciphertext.len());
-        out.extend_from_slice(ciphertext);
-        let buffer = out.get_mut(start..).unwrap_or_default();
-        let opened = self.key.open(&nonce(sequence), &self.associated, buffer, tag);
-        if opened.is_err() {
-            out.truncate(start);
-        }
-        opened.map_err(|_| OpenError::Forged)
+    fn open_to(&self, sequence: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<(), OpenError> {
+        let (ciphertext, tag) = sealed.split_last_chunk().ok_or(OpenError::Forged)?;
+        self.key.open_to(&nonce(sequence), &self.associated, ciphertext, tag, plaintext).map_err(|_| OpenError::Forged)
     }
 }
 

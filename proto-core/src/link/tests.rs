@@ -101,9 +101,8 @@ impl Bench {
     }
 
     fn tell(&mut self, relay: &mut Relay, frame: impl Into<Frame>) -> Vec<Output> {
-        let mut message = Vec::new();
-        relay.channel.seal(&frame.into(), &mut message).unwrap();
-        self.happen(Happening::Received((), message.into()))
+        let message = relay.channel.seal(&frame.into()).unwrap();
+        self.happen(Happening::Received((), message))
     }
 
     fn lose(&mut self) -> Vec<Output> {

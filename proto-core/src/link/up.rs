@@ -1,7 +1,5 @@
 //! An open link: sealing and opening frames, and when a ping or a new key is due.
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 
 use super::{PING_AFTER, REKEY_AFTER, SILENCE_MAX, STABLE_AFTER};
@@ -41,8 +39,7 @@ impl<N: Noise> Up<N> {
 
     /// The WebSocket message of a frame.
     pub(super) fn seal(&mut self, frame: &Frame, now: Instant) -> Result<Bytes, Reason> {
-        let mut message = Vec::new();
-        self.channel.seal(frame, &mut message).map_err(|_| Reason::RelayClosed)?;
+        let message = self.channel.seal(frame).map_err(|_| Reason::RelayClosed)?;
         if message.len() > self.frame_max {
             return Err(Reason::FrameTooLarge);
         }
@@ -50,7 +47,7 @@ impl<N: Noise> Up<N> {
         if frame.head == Head::Rekey {
             self.keyed_at = now;
         }
-        Ok(message.into())
+        Ok(message)
     }
 
     /// The frame of a WebSocket message.

@@ -1,6 +1,6 @@
 //! A connection whose device is in: frames both ways, liveness, keys, renewal.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -238,12 +238,10 @@ impl<N: Noise> Admitted<N> {
     }
 
     fn message(&mut self, frame: &Frame, seal: Seal) -> Result<Bytes, NoiseError> {
-        let mut message = Vec::new();
         match seal {
-            Seal::Whole => self.channel.seal(frame, &mut message)?,
-            Seal::Tail => self.channel.seal_with_tail(frame, &mut message)?,
+            Seal::Whole => self.channel.seal(frame),
+            Seal::Tail => self.channel.seal_with_tail(frame),
         }
-        Ok(message.into())
     }
 }
 

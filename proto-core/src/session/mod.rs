@@ -24,8 +24,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 
 pub use event::{Input, Output};
@@ -34,7 +32,7 @@ pub use state::Stats;
 use state::{Path, State, Stream};
 
 use crate::{
-    Aside, Deadline, Instant, Machine, Misuse, Outbox, Reason, SessionId, Status,
+    Aside, Deadline, Instant, Machine, Misuse, Outbox, Reason, SessionId, Spares, Status,
     crypto::{
         Cipher, Primitives, TAG_LEN,
         seal::{EpochSecret, Scope, Sealer},
@@ -59,6 +57,8 @@ pub struct Session {
     sealer: Sealer,
     state: State,
     retained: Retained,
+    /// Records that were forgotten.
+    spares: Spares,
     outbox: Outbox<Output>,
     stats: Aside<Stats>,
 }
@@ -74,6 +74,7 @@ impl Session {
             sealer: Sealer::new(primitives, scope, 0, secret, 0),
             state: State::Live { path: Path::Detached, stream: Stream::Open },
             retained: Retained::default(),
+            spares: Spares::default(),
             outbox: Outbox::new(),
             stats: Aside(Stats::default()),
         }
@@ -113,16 +114,16 @@ impl Session {
     /// Seals one record and keeps it. False when no record can be sealed any more, after 2^32 epochs.
     fn retain(&mut self, content: Content) -> bool {
         let record = Record { at: self.latest.since(self.started), content };
-        let len = record.encoded_len();
+        let mut room = [0; _];
+        let (start, content) = record.parts(&mut room);
+        let len = start.len().saturating_add(content.len());
         if self.sealer.is_spent(len) {
             // Where no epoch follows the record is refused below.
             let _ = self.sealer.advance();
         }
-        // Put together and sealed in the one buffer that is kept.
-        let mut sealed = Vec::with_capacity(len.saturating_add(TAG_LEN));
-        record.encode_to(&mut sealed);
-        let done = self.sealer.seal_in_place(self.retained.next(), &mut sealed, 0);
-        done.map(|()| self.retained.push(self.sealer.epoch(), Bytes::from(sealed))).is_ok()
+        let mut sealed = self.spares.buffer(len.saturating_add(TAG_LEN));
+        let done = self.sealer.seal_to(self.retained.next(), [&start, content], &mut sealed);
+        done.map(|()| self.retained.push(self.sealer.epoch(), sealed.freeze())).is_ok()
     }
 
     fn attached(&mut self) {
@@ -136,6 +137,7 @@ impl Session {
     fn detached(&mut self) {
         if let State::Live { path, .. } = &mut self.state {
             *path = Path::Detached;
+            self.spares = Spares::default();
         }
     }
 
@@ -169,7 +171,7 @@ impl Session {
             self.state = State::Finished;
         } else if next > cursor {
             self.fail(Reason::FrameMalformed);
-        } else if self.retained.acknowledge(next) {
+        } else if self.retained.acknowledge(next, &mut self.spares) {
             self.send_on(path, stream);
         } else {
             self.stats.0.stale_acknowledgements += 1;
@@ -189,11 +191,13 @@ impl Session {
 
     /// Goes on on this path: sends what the window allows, from the cursor on, and the end once all records are through.
     fn send_on(&mut self, path: Path, stream: Stream) {
-        self.state = State::Live { path, stream };
-        let Path::Flowing { mut cursor, mut end_sent } = path else { return };
+        let Path::Flowing { mut cursor, mut end_sent } = path else {
+            self.state = State::Live { path, stream };
+            return;
+        };
         while let Some((epoch, body)) = self.retained.get(cursor, IN_FLIGHT_MAX) {
             let head = Head::Data { session: self.id, epoch, sequence: cursor };
-            self.outbox.push(Output::Send(Frame { head, body }));
+            self.outbox.push(Output::Send(Frame { head, body: body.clone() }));
             cursor += 1;
         }
         if let (Stream::Ended(outcome), true, false) = (stream, self.retained.is_empty(), end_sent) {
@@ -206,6 +210,7 @@ impl Session {
 
     fn fail(&mut self, reason: Reason) {
         self.retained = Retained::default();
+        self.spares = Spares::default();
         self.state = State::Failed(reason);
     }
 }
@@ -257,15 +262,18 @@ impl Machine for Session {
 
 /// Splits long content so that each piece fits in a record (S206); titles, resizes and exits are short as they are.
 fn pieces(content: Content) -> impl Iterator<Item = Content> {
-    let (short, mut rest, wrap): (_, _, fn(Bytes) -> Content) = match content {
-        Content::Output(bytes) => (None, bytes, Content::Output),
-        Content::Input(bytes) => (None, bytes, Content::Input),
-        Content::Event(bytes) => (None, bytes, Content::Event),
-        short => (Some(short), Bytes::new(), Content::Output),
-    };
-    let long = core::iter::from_fn(move || {
-        let piece = rest.split_to(rest.len().min(RECORD_CONTENT_MAX));
-        (!piece.is_empty()).then(|| wrap(piece))
-    });
-    short.into_iter().chain(long)
+    let mut rest = Some(content);
+    core::iter::from_fn(move || {
+        let mut piece = rest.take()?;
+        let (bytes, wrap): (_, fn(Bytes) -> Content) = match &mut piece {
+            Content::Output(bytes) => (bytes, Content::Output),
+            Content::Input(bytes) => (bytes, Content::Input),
+            Content::Event(bytes) => (bytes, Content::Event),
+            Content::Title(_) | Content::Resize { .. } | Content::Exit { .. } => return Some(piece),
+        };
+        if bytes.len() > RECORD_CONTENT_MAX {
+            rest = Some(wrap(bytes.split_off(RECORD_CONTENT_MAX)));
+        }
+        (!bytes.is_empty()).then_some(piece)
+    })
 }

@@ -4,6 +4,8 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::Spares;
+
 /// A row of sealed records without gaps: the first is the oldest that the relay has not acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Retained {
@@ -43,11 +45,11 @@ impl Retained {
     }
 
     /// The record number `sequence`, unless it lies `window` bytes or more behind the oldest one.
-    pub(super) fn get(&self, sequence: u64, window: usize) -> Option<(u32, Bytes)> {
+    pub(super) fn get(&self, sequence: u64, window: usize) -> Option<(u32, &Bytes)> {
         let index = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
         let record = self.records.get(index)?;
         let ahead = record.offset.saturating_sub(self.forgotten);
-        (ahead < window as u64).then(|| (record.epoch, record.body.clone()))
+        (ahead < window as u64).then_some((record.epoch, &record.body))
     }
 
     /// Whether one can go on at `next`: it is among what is kept, or just behind it.
@@ -55,8 +57,9 @@ impl Retained {
         (self.first..=self.next()).contains(&next)
     }
 
-    /// Forgets every record below `next`. False, and nothing happens, when `next` is not among what is kept.
-    pub(super) fn acknowledge(&mut self, next: u64) -> bool {
+    /// Forgets every record below `next`: `spares` has their memory. False, and nothing happens, when `next` is not among what is
+    /// kept.
+    pub(super) fn acknowledge(&mut self, next: u64, spares: &mut Spares) -> bool {
         if !self.reaches(next) {
             return false;
         }
@@ -64,6 +67,7 @@ impl Retained {
             if let Some(record) = self.records.pop_front() {
                 self.bytes = self.bytes.saturating_sub(record.body.len());
                 self.forgotten = self.forgotten.saturating_add(record.body.len() as u64);
+                spares.take_back(record.body);
             }
             self.first = self.first.saturating_add(1);
         }

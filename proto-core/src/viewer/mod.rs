@@ -16,7 +16,10 @@ mod watched;
 #[cfg(test)]
 mod tests;
 
-use core::hash::{Hash, Hasher};
+use core::{
+    hash::{Hash, Hasher},
+    mem,
+};
 
 use alloc::{collections::BTreeMap, string::String};
 use bytes::Bytes;
@@ -25,7 +28,7 @@ pub use event::{Input, Output};
 use watched::{Me, Need, Step, Watched};
 
 use crate::{
-    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Spares, Status, WallClock,
     api::DeviceKind,
     crypto::{Cipher, Identity, Primitives, noise::Noise},
     files::BindingRecord,
@@ -55,6 +58,8 @@ pub struct Viewer<N> {
     lookups: BTreeMap<LookupId, SessionId>,
     looked: u64,
     ignored: Aside<u64>,
+    /// Records that were shown, of whichever session.
+    spares: Spares,
     outbox: Outbox<Output>,
 }
 
@@ -93,6 +98,7 @@ impl<N: Noise> Viewer<N> {
             lookups: BTreeMap::new(),
             looked: 0,
             ignored: Aside(0),
+            spares: Spares::default(),
             outbox: Outbox::new(),
         };
         viewer.drain();
@@ -128,11 +134,17 @@ impl<N: Noise> Viewer<N> {
         let now = self.latest;
         match frame.head {
             Head::Open { session, cipher } => self.opened(session, cipher, &frame.body),
-            Head::Data { session, epoch, sequence } => self.step(session, |w, _| w.record(epoch, sequence, &frame.body)),
+            Head::Data { session, epoch, sequence } => self.record(session, epoch, sequence, &frame.body),
             Head::End { session, next, outcome } => self.step(session, |w, _| w.end(next, outcome)),
             Head::Peer { session, .. } => self.step(session, |w, me| w.answered(session, me, &frame.body, now)),
             _ => self.ignored.count(),
         }
+    }
+
+    fn record(&mut self, session: SessionId, epoch: u32, sequence: u64, sealed: &[u8]) {
+        let mut spares = mem::take(&mut self.spares);
+        self.step(session, |watched, _| watched.record(epoch, sequence, sealed, &mut spares));
+        self.spares = spares;
     }
 
     /// There is a session: new, or again after a reconnect, or its daemon has another credential.

@@ -75,9 +75,8 @@ impl Bench {
     }
 
     fn tell(&mut self, frame: impl Into<Frame>) {
-        let mut message = Vec::new();
-        self.relay.seal(&frame.into(), &mut message).unwrap();
-        self.input(Input::Happening(Happening::Received(Ask::Link, message.into())));
+        let message = self.relay.seal(&frame.into()).unwrap();
+        self.input(Input::Happening(Happening::Received(Ask::Link, message)));
     }
 
     fn open(&mut self, session: SessionId) {

@@ -13,9 +13,9 @@ use core::{str, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Deadline, Entropy, Instant, Reason, SessionId,
+    Deadline, Entropy, Instant, Reason, SessionId, Spares,
     crypto::{
-        Cipher, Primitives, StaticKeys,
+        Cipher, Primitives, StaticKeys, TAG_LEN,
         noise::{InitiatorKeys, Noise},
         seal::{EpochSecret, Opener, Scope},
     },
@@ -219,14 +219,14 @@ impl<N: Noise> Watched<N> {
     }
 
     /// A record came.
-    pub(super) fn record(&mut self, epoch: u32, sequence: u64, sealed: &[u8]) -> Step {
+    pub(super) fn record(&mut self, epoch: u32, sequence: u64, sealed: &[u8], spares: &mut Spares) -> Step {
         let Phase::Reading { opener, next, exited } = &mut self.phase else { return Step::Nothing };
         if sequence < *next {
             return Step::Nothing;
         }
-        let mut plaintext = Vec::new();
-        let opened = sequence == *next && opener.open(epoch, sequence, sealed, &mut plaintext).is_ok();
-        match opened.then(|| Record::take(Bytes::from(plaintext))) {
+        let mut plaintext = spares.buffer(sealed.len().saturating_sub(TAG_LEN));
+        let opened = sequence == *next && opener.open_to(epoch, sequence, sealed, &mut plaintext).is_ok();
+        match opened.then(|| Record::take(spares.hand_out(plaintext))) {
             Some(Ok(record)) => {
                 *next = next.saturating_add(1);
                 *exited = matches!(record.content, Content::Exit { .. });

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, append, encoded_len};
+use super::{Encoded, Malformed, Room};
 use crate::{Reason, id::SessionId, secret::SecretText};
 
 /// One frame: its head, and for [`Head::Data`], [`Head::Peer`] and [`Head::Open`] a body of opaque bytes up to the end.
@@ -144,22 +144,14 @@ impl Frame {
     /// The most bytes that a head without a token takes.
     pub const HEAD_MAX: usize = 256;
 
-    /// The length of the head's postcard bytes.
-    pub fn head_len(&self) -> usize {
-        encoded_len(&self.head)
-    }
-
-    /// Writes the head's postcard bytes to the end of `out`. The body follows them on the wire.
-    pub fn encode_head(&self, out: &mut Vec<u8>) {
-        append(out, &self.head);
+    /// The head's postcard bytes. The body follows them on the wire.
+    pub fn encoded_head<'a>(&self, room: &'a mut Room) -> Encoded<'a> {
+        Encoded::new(&self.head, room)
     }
 
     /// Head and body in one.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.head_len().saturating_add(self.body.len()));
-        self.encode_head(&mut out);
-        out.extend_from_slice(&self.body);
-        out
+        [&self.encoded_head(&mut [0; _]), &self.body[..]].concat()
     }
 
     /// Reads a frame; the body is a view into `plaintext`.

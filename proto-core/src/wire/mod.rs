@@ -23,9 +23,11 @@ pub use record::{Content, Record, Title};
 pub use segment::{Pieces, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len};
 
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 use postcard::ser_flavors::Size;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 /// The WebSocket subprotocol of version 1.
 pub const SUBPROTOCOL: &str = "viewport.v1";
@@ -48,6 +50,42 @@ pub struct Malformed(pub &'static str);
 fn append(out: &mut Vec<u8>, value: &impl Serialize) {
     // Growing a vector is the only thing that could fail, and that aborts.
     *out = postcard::to_extend(value, core::mem::take(out)).unwrap_or_default();
+}
+
+/// Where the beginning of a frame or a record is put together, so that it takes no memory of its own. It may be too short for
+/// what has a text in it.
+pub type Room = [u8; 64];
+
+/// Postcard bytes.
+#[derive(Debug)]
+pub enum Encoded<'a> {
+    /// They stand in a [`Room`].
+    Short(&'a [u8]),
+    /// They do not fit there. Wiped when they are dropped, because the text in them may be a token.
+    Long(Zeroizing<Vec<u8>>),
+}
+
+impl<'a> Encoded<'a> {
+    fn new(value: &impl Serialize, room: &'a mut Room) -> Self {
+        if let Ok(written) = postcard::to_slice(value, room) {
+            return Self::Short(written);
+        }
+        // At once as long as it gets, so that growing leaves no copies behind.
+        let mut long = Vec::with_capacity(encoded_len(value));
+        append(&mut long, value);
+        Self::Long(Zeroizing::new(long))
+    }
+}
+
+impl Deref for Encoded<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes,
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// How many bytes [`append`] appends.

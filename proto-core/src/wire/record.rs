@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, append, encoded_len};
+use super::{Encoded, Malformed, Room};
 
 /// One record of a session's stream.
 ///
@@ -67,32 +67,20 @@ pub struct Title {
 impl Record {
     /// The record's plaintext.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.encoded_len());
-        self.encode_to(&mut out);
-        out
+        let mut room = [0; _];
+        let (start, content) = self.parts(&mut room);
+        [&start, content].concat()
     }
 
-    /// The length of the record's plaintext.
-    pub fn encoded_len(&self) -> usize {
-        let payload = match &self.content {
-            Content::Title(title) => encoded_len(title),
-            Content::Output(bytes) | Content::Input(bytes) | Content::Event(bytes) => bytes.len(),
-            Content::Resize { .. } | Content::Exit { .. } => 4,
-        };
-        encoded_len(&self.head()).saturating_add(payload)
-    }
-
-    /// Appends the record's plaintext to `out`.
-    pub fn encode_to(&self, out: &mut Vec<u8>) {
-        append(out, &self.head());
+    /// The two parts of the record's plaintext: bytes of content, which are where they were, and what stands before them. The
+    /// second part is empty when the content is something else.
+    pub fn parts<'a>(&'a self, room: &'a mut Room) -> (Encoded<'a>, &'a [u8]) {
+        let head = self.head();
         match &self.content {
-            Content::Title(title) => append(out, title),
-            Content::Output(bytes) | Content::Input(bytes) | Content::Event(bytes) => out.extend_from_slice(bytes),
-            Content::Resize { columns, rows } => {
-                out.extend(columns.to_be_bytes());
-                out.extend(rows.to_be_bytes());
-            }
-            Content::Exit { status } => out.extend(status.to_be_bytes()),
+            Content::Output(bytes) | Content::Input(bytes) | Content::Event(bytes) => (Encoded::new(&head, room), bytes),
+            Content::Title(title) => (Encoded::new(&(head, title), room), &[]),
+            Content::Resize { columns, rows } => (Encoded::new(&(head, columns.to_be_bytes(), rows.to_be_bytes()), room), &[]),
+            Content::Exit { status } => (Encoded::new(&(head, status.to_be_bytes()), room), &[]),
         }
     }
 

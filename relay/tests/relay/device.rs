@@ -152,9 +152,8 @@ impl Online {
 
     /// Queues a frame; it goes out while something is waited for.
     pub(crate) fn send(&mut self, frame: impl Into<Frame>) {
-        let mut message = Vec::new();
-        self.channel.seal(&frame.into(), &mut message).unwrap();
-        self.socket.send(message.into());
+        let message = self.channel.seal(&frame.into()).unwrap();
+        self.socket.send(message);
     }
 
     /// The next frame.

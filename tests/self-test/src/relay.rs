@@ -101,7 +101,5 @@ fn answer(channel: &mut Channel<Noise>, frame: &Frame) -> Result<Option<Bytes>, 
         Head::Open { session, .. } => Head::Resume { session, next: 0 },
         _ => return Ok(None),
     };
-    let mut message = Vec::new();
-    channel.seal(&answer.into(), &mut message).map_err(|_| Wrong::new("a channel that seals"))?;
-    Ok(Some(message.into()))
+    channel.seal(&answer.into()).map(Some).map_err(|_| Wrong::new("a channel that seals"))
 }

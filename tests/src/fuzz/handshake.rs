@@ -206,9 +206,8 @@ impl Wire {
         assert!(self.fits && *said == welcome(), "let in by what the relay did not say");
         self.hashes[0] = noise.handshake_hash();
         let mut channel = Channel::new(noise, Tails::Refused);
-        let mut confirmation = Vec::new();
-        channel.seal(&ping(), &mut confirmation).expect("a fresh channel");
-        self.by_device.push(confirmation.into());
+        let confirmation = channel.seal(&ping()).expect("a fresh channel");
+        self.by_device.push(confirmation);
         self.admitted = Some(channel);
     }
 
@@ -234,9 +233,8 @@ impl Wire {
 }
 
 fn carried(from: &mut Channel<Snow>, to: &mut Channel<Snow>) -> Frame {
-    let mut message = Vec::new();
-    from.seal(&ping(), &mut message).expect("a channel that works");
-    to.open(&message.into()).expect("a message of the other end")
+    let message = from.seal(&ping()).expect("a channel that works");
+    to.open(&message).expect("a message of the other end")
 }
 
 fn pick(messages: &[Bytes], number: u8) -> Option<Bytes> {

@@ -214,13 +214,12 @@ impl Bench {
     /// The relay sends a frame over the channel.
     fn tell(&mut self, frame: &Frame) {
         let Some(channel) = &mut self.relay else { return };
-        let mut message = Vec::new();
-        channel.seal(frame, &mut message).expect("a channel in its transport phase");
+        let message = channel.seal(frame).expect("a channel in its transport phase");
         if let Head::Revoke { reason } | Head::Error { reason, .. } = frame.head {
             self.said.push(reason);
         }
         if self.socket == Socket::Open {
-            self.happen(Happening::Received((), message.into()));
+            self.happen(Happening::Received((), message));
         }
     }
 

@@ -101,8 +101,8 @@ fn answer_of(outputs: Vec<responder::Output<Snow>>) -> (Option<Bytes>, Option<Re
 }
 
 fn confirm(relay: &mut Responder<Snow>, device: Snow, sabotage: &Sabotage) {
-    let (mut channel, mut ping) = (Channel::new(device, Tails::Refused), Vec::new());
-    channel.seal(&Head::Ping { nonce: 0 }.into(), &mut ping).expect("a fresh channel");
+    let mut channel = Channel::new(device, Tails::Refused);
+    let ping = channel.seal(&Head::Ping { nonce: 0 }.into()).expect("a fresh channel");
     let arrived = sabotage.apply(&ping);
     let is_genuine = arrived == ping;
     give(relay, responder::Input::Received(arrived));

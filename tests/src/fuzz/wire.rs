@@ -17,8 +17,7 @@ pub fn frame(data: &[u8]) {
     let (head, tail) = data.split_at(data.len() / 2);
     if let Ok(frame) = Frame::decode_with_tail(head, Bytes::copy_from_slice(tail)) {
         assert_eq!(frame.body, tail);
-        let mut again = Vec::new();
-        frame.encode_head(&mut again);
+        let again = Frame::from(frame.head.clone()).encode();
         assert_eq!(Frame::decode_with_tail(&again, frame.body.clone()), Ok(frame));
     }
 }

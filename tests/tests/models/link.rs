@@ -91,9 +91,8 @@ fn live(bench: &mut Bench<Link<Symbolic>>, relay: &mut Relay, time: u64) {
         let step = until.since(bench.now).min(Duration::from_secs(15));
         bench.pass(step);
         if bench.now < until {
-            let mut message = Vec::new();
-            relay.0.seal(&Head::Pong { nonce: 0 }.into(), &mut message).unwrap();
-            bench.tell(Input::Happening(Happening::Received((), message.into())));
+            let message = relay.0.seal(&Head::Pong { nonce: 0 }.into()).unwrap();
+            bench.tell(Input::Happening(Happening::Received((), message)));
         }
     }
 }

@@ -106,9 +106,7 @@ fn read(kind: Kind, bytes: &[u8], tail: Option<Vec<u8>>) -> Result<Understood, M
         Kind::Frame => Frame::decode(&shared).map(|frame| Understood::new(&frame, frame.encode()))?,
         Kind::FrameWithTail => {
             let frame = Frame::decode_with_tail(bytes, tail.unwrap_or_default().into())?;
-            let mut written = Vec::new();
-            frame.encode_head(&mut written);
-            Understood::new(&frame.head, written)
+            Understood::new(&frame.head, Frame::from(frame.head.clone()).encode())
         }
         Kind::Record => Record::decode(&shared).map(|record| Understood::new(&record, record.encode()))?,
         Kind::KeyRequest => KeyRequest::decode(bytes).map(|request| Understood::new(&request, request.encode()))?,

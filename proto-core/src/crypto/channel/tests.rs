@@ -17,15 +17,11 @@ fn data(body: Vec<u8>) -> Frame {
 }
 
 fn seal<N: Noise>(channel: &mut Channel<N>, frame: &Frame) -> Bytes {
-    let mut out = vec![];
-    channel.seal(frame, &mut out).unwrap();
-    out.into()
+    channel.seal(frame).unwrap()
 }
 
 fn seal_with_tail<N: Noise>(channel: &mut Channel<N>, frame: &Frame) -> Bytes {
-    let mut out = vec![];
-    channel.seal_with_tail(frame, &mut out).unwrap();
-    out.into()
+    channel.seal_with_tail(frame).unwrap()
 }
 
 #[test]

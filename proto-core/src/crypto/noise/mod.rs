@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 pub use self::{snow::Snow, symbolic::Symbolic};
-use super::StaticKeys;
+use super::{StaticKeys, TAG_LEN, Tag};
 use crate::{
     entropy::Entropy,
     key::StaticKey,
@@ -65,27 +65,39 @@ pub trait Noise: Sized + fmt::Debug {
     /// [`NoiseError::PskPolicy`], [`NoiseError::TooLong`], [`NoiseError::OutOfTurn`].
     fn answer(&mut self, psk: Option<&Secret>, payload: &[u8]) -> Result<Vec<u8>, NoiseError>;
 
-    /// Makes a transport message of what stands in `message` from `start` on, where it stands, and 16 bytes more.
+    /// Makes a transport message of both parts of `plaintext`, one behind the other, and 16 bytes more: it fills `message`.
     ///
     /// # Errors
-    /// [`NoiseError::TooLong`], [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
-    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError>;
+    /// [`NoiseError::TooLong`], also when `message` is not as long as that; [`NoiseError::Exhausted`],
+    /// [`NoiseError::OutOfTurn`]. What stands in `message` then must not be used.
+    fn seal_to(&mut self, plaintext: [&[u8]; 2], message: &mut [u8]) -> Result<(), NoiseError>;
 
     /// Appends a transport message to `out`: `plaintext` and 16 bytes more.
     ///
     /// # Errors
-    /// As [`seal_in_place`](Self::seal_in_place).
+    /// As [`seal_to`](Self::seal_to).
     fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
         let start = out.len();
-        out.extend_from_slice(plaintext);
-        self.seal_in_place(out, start).inspect_err(|_| out.truncate(start))
+        out.resize(start.saturating_add(plaintext.len()).saturating_add(TAG_LEN), 0);
+        self.seal_to([plaintext, &[]], out.get_mut(start..).unwrap_or_default()).inspect_err(|_| out.truncate(start))
     }
+
+    /// Opens the next transport message; its plaintext fills `plaintext`.
+    ///
+    /// # Errors
+    /// [`NoiseError::Failed`], also when `plaintext` is not 16 bytes shorter; [`NoiseError::Exhausted`],
+    /// [`NoiseError::OutOfTurn`]. What stands in `plaintext` then must not be used.
+    fn open_to(&mut self, ciphertext: &[u8], plaintext: &mut [u8]) -> Result<(), NoiseError>;
 
     /// Opens the next transport message and appends its plaintext to `out`.
     ///
     /// # Errors
-    /// [`NoiseError::Failed`], [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
-    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError>;
+    /// As [`open_to`](Self::open_to).
+    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+        let start = out.len();
+        out.resize(start.saturating_add(ciphertext.len().saturating_sub(TAG_LEN)), 0);
+        self.open_to(ciphertext, out.get_mut(start..).unwrap_or_default()).inspect_err(|_| out.truncate(start))
+    }
 
     /// Messages sealed from now on use the next key (Noise section 11.3); the nonce goes on. Nothing before the transport phase.
     fn rekey_sending(&mut self);
@@ -164,6 +176,11 @@ fn ephemeral(entropy: &Entropy) -> Secret {
 /// The length of the Noise message around `payload`.
 fn message_len(payload: &[u8], overhead: usize) -> Result<usize, NoiseError> {
     payload.len().checked_add(overhead).filter(|len| *len <= MESSAGE_MAX).ok_or(NoiseError::TooLong)
+}
+
+/// The ciphertext and the tag of a message that is not too long.
+fn split_tag(message: &[u8]) -> Result<(&[u8], &Tag), NoiseError> {
+    message.split_last_chunk().filter(|_| message.len() <= MESSAGE_MAX).ok_or(NoiseError::Failed)
 }
 
 #[cfg(test)]

@@ -72,14 +72,14 @@ impl<P: Primitives + Default + 'static> Noise for Snow<P> {
         Ok(message)
     }
 
-    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
+    fn seal_to(&mut self, plaintext: [&[u8]; 2], message: &mut [u8]) -> Result<(), NoiseError> {
         let Phase::Transport { sending, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
-        sending.seal(message, start)
+        sending.seal_to(plaintext, message)
     }
 
-    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+    fn open_to(&mut self, ciphertext: &[u8], plaintext: &mut [u8]) -> Result<(), NoiseError> {
         let Phase::Transport { receiving, .. } = &mut self.phase else { return Err(NoiseError::OutOfTurn) };
-        receiving.open(ciphertext, out)
+        receiving.open_to(ciphertext, plaintext)
     }
 
     fn rekey_sending(&mut self) {

@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     FirstMessage, InitiatorKeys, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD, Noise, NoiseError, ephemeral, message_len,
-    snow::check_psk,
+    snow::check_psk, split_tag,
 };
 use crate::{
-    crypto::{StaticKeys, TAG_LEN, Tag},
+    crypto::{StaticKeys, TAG_LEN, Tag, primitives::put_together},
     entropy::Entropy,
     key::StaticKey,
     secret::Secret,
@@ -140,25 +140,24 @@ impl Noise for Symbolic {
         Ok(message)
     }
 
-    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
+    fn seal_to(&mut self, plaintext: [&[u8]; 2], message: &mut [u8]) -> Result<(), NoiseError> {
         let Phase::Transport { sending, .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
-        let plaintext = message.get(start..).unwrap_or_default();
-        message_len(plaintext, TAG_LEN)?;
+        message_len(message, 0)?;
+        let (readable, tag) = put_together(plaintext, message).ok_or(NoiseError::TooLong)?;
         sending.check_nonce()?;
-        let tag = sending.tag(plaintext);
-        message.extend_from_slice(&tag);
+        *tag = sending.tag(readable);
         sending.nonce = sending.nonce.saturating_add(1);
         Ok(())
     }
 
-    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+    fn open_to(&mut self, ciphertext: &[u8], plaintext: &mut [u8]) -> Result<(), NoiseError> {
         let Phase::Transport { receiving, .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
-        let (plaintext, tag) = fitting(ciphertext)?.split_last_chunk::<TAG_LEN>().ok_or(NoiseError::Failed)?;
+        let (readable, tag) = split_tag(ciphertext)?;
         receiving.check_nonce()?;
-        if receiving.tag(plaintext) != *tag {
+        if receiving.tag(readable) != *tag || plaintext.len() != readable.len() {
             return Err(NoiseError::Failed);
         }
-        out.extend_from_slice(plaintext);
+        plaintext.copy_from_slice(readable);
         receiving.nonce = receiving.nonce.saturating_add(1);
         Ok(())
     }

@@ -286,6 +286,25 @@ on_both! {
 }
 
 on_both! {
+    /// NOI-6: a buffer of another length is refused, and that changes nothing.
+    fn a_message_fills_its_buffer<N>() {
+        let (mut initiator, mut responder): (N, N) = pair::pair();
+        let mut message = [0; 5 + TAG_LEN];
+        for parts in [[&b"hell"[..], b""], [b"hello", b"o"], [b"", b"a longer one than fits in there"]] {
+            assert_eq!(initiator.seal_to(parts, &mut message), Err(NoiseError::TooLong));
+        }
+        assert_eq!(initiator.seal_to([b"", b""], &mut [0; TAG_LEN - 1]), Err(NoiseError::TooLong));
+        initiator.seal_to([b"he", b"llo"], &mut message).unwrap();
+        for len in [4, 6] {
+            assert_eq!(responder.open_to(&message, &mut vec![0; len]), Err(NoiseError::Failed));
+        }
+        let mut plaintext = [0; 5];
+        responder.open_to(&message, &mut plaintext).unwrap();
+        assert_eq!(plaintext, *b"hello");
+    }
+}
+
+on_both! {
     fn the_preamble_is_read_first<N>() {
         let (_, good) = initiate::<N>(Suite::IkAesGcm, b"hello");
         for (at, byte, error) in [(0, 2, NoiseError::Unsupported), (1, 9, NoiseError::Unsupported), (2, 0, NoiseError::Malformed)] {

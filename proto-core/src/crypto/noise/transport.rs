@@ -1,14 +1,13 @@
 //! The transport phase of a session: for each direction a key and a counter (Noise section 5.1).
 //!
 //! snow does the handshake and gives the two keys that it ends with (Noise section 5.2, `Split`). What is left is small, and
-//! is done here so that a message is sealed where it stands: snow's own transport takes it from one buffer to another, which
-//! costs as much again as AES does.
+//! is done here so that a message is sealed from two places into one: snow's own transport wants its plaintext in one piece.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{MESSAGE_MAX, NoiseError, message_len};
+use super::{NoiseError, message_len, split_tag};
 use crate::{
     crypto::{AeadKey, Cipher, Nonce, Primitives, TAG_LEN},
     secret::Secret,
@@ -28,31 +27,24 @@ impl Direction {
         Self { cipher, key: primitives.aead(cipher, key), counter: 0 }
     }
 
-    /// `EncryptWithAd`, without associated data: what stands in `message` from `start` on, and its tag.
-    pub(super) fn seal(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
-        let plaintext = message.get_mut(start..).unwrap_or_default();
-        message_len(plaintext, TAG_LEN)?;
+    /// `EncryptWithAd`, without associated data: both parts, and the tag.
+    pub(super) fn seal_to(&mut self, plaintext: [&[u8]; 2], message: &mut [u8]) -> Result<(), NoiseError> {
+        message_len(message, 0)?;
+        let len = plaintext.map(<[u8]>::len).iter().sum::<usize>().saturating_add(TAG_LEN);
+        if message.len() != len {
+            return Err(NoiseError::TooLong);
+        }
         let (nonce, next) = self.step()?;
-        let tag = self.key.seal(&nonce, &[], plaintext);
-        message.extend_from_slice(&tag);
+        self.key.seal_to(&nonce, &[], plaintext, message);
         self.counter = next;
         Ok(())
     }
 
-    /// `DecryptWithAd`: appends the plaintext to `out`, or nothing. The counter stays when a message does not open.
-    pub(super) fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
-        let (ciphertext, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(NoiseError::Failed)?;
-        if ciphertext.len() > MESSAGE_MAX - TAG_LEN {
-            return Err(NoiseError::Failed);
-        }
+    /// `DecryptWithAd`: fills `plaintext`. The counter stays when a message does not open.
+    pub(super) fn open_to(&mut self, ciphertext: &[u8], plaintext: &mut [u8]) -> Result<(), NoiseError> {
+        let (ciphertext, tag) = split_tag(ciphertext)?;
         let (nonce, next) = self.step()?;
-        let start = out.len();
-        out.extend_from_slice(ciphertext);
-        let opened = self.key.open(&nonce, &[], out.get_mut(start..).unwrap_or_default(), tag);
-        if opened.is_err() {
-            out.truncate(start);
-        }
-        opened.map_err(|_| NoiseError::Failed)?;
+        self.key.open_to(&nonce, &[], ciphertext, tag, plaintext).map_err(|_| NoiseError::Failed)?;
         self.counter = next;
         Ok(())
     }
@@ -91,7 +83,10 @@ mod tests {
 
     use ::snow::{Builder, TransportState};
 
-    use super::{super::resolver::Resolver, *};
+    use super::{
+        super::{MESSAGE_MAX, resolver::Resolver},
+        *,
+    };
     use crate::{
         crypto::{PureRust, StaticKeys},
         wire::Suite,
@@ -106,16 +101,16 @@ mod tests {
     #[test]
     fn a_direction_ends_before_a_number_comes_twice() {
         let mut last = Direction { counter: u64::MAX - 1, ..direction() };
-        let mut message = vec![1, 2, 3];
-        last.seal(&mut message, 0).unwrap();
+        let mut message = [0; 3 + TAG_LEN];
+        last.seal_to([&[1], &[2, 3]], &mut message).unwrap();
         assert_eq!(last.counter, u64::MAX);
-        let mut another = vec![1, 2, 3];
-        assert_eq!(last.seal(&mut another, 0), Err(NoiseError::Exhausted));
-        assert_eq!((another, last.counter), (vec![1, 2, 3], u64::MAX));
-        let mut plaintext = vec![];
-        assert_eq!(last.open(&message, &mut plaintext), Err(NoiseError::Exhausted));
+        let mut another = [0; 3 + TAG_LEN];
+        assert_eq!(last.seal_to([&[1], &[2, 3]], &mut another), Err(NoiseError::Exhausted));
+        assert_eq!((another, last.counter), ([0; 3 + TAG_LEN], u64::MAX));
+        let mut plaintext = [0; 3];
+        assert_eq!(last.open_to(&message, &mut plaintext), Err(NoiseError::Exhausted));
         let mut other_end = Direction { counter: u64::MAX - 1, ..direction() };
-        other_end.open(&message, &mut plaintext).unwrap();
+        other_end.open_to(&message, &mut plaintext).unwrap();
         assert_eq!(plaintext, [1, 2, 3]);
     }
 
@@ -127,9 +122,9 @@ mod tests {
             let mut message = vec![7; len - TAG_LEN];
             let tag = receiving.key.seal(&nonce(Cipher::ChaCha20Poly1305, 0), &[], &mut message);
             message.extend_from_slice(&tag);
-            let mut plaintext = vec![];
-            assert_eq!(receiving.open(&message, &mut plaintext).is_ok(), opens);
-            assert_eq!((plaintext.len(), receiving.counter), if opens { (len - TAG_LEN, 1) } else { (0, 0) });
+            let mut plaintext = vec![0; len - TAG_LEN];
+            assert_eq!(receiving.open_to(&message, &mut plaintext).is_ok(), opens);
+            assert_eq!((plaintext.contains(&7), receiving.counter), if opens { (true, 1) } else { (false, 0) });
         }
     }
 
@@ -141,17 +136,17 @@ mod tests {
             let mut buffer = [0; 256];
             for turn in 0..48_usize {
                 let plaintext = vec![0x55; turn];
-                let mut message = plaintext.clone();
-                sending.seal(&mut message, 0).unwrap();
+                let mut message = vec![0; turn + TAG_LEN];
+                sending.seal_to([&plaintext, &[]], &mut message).unwrap();
                 let len = theirs.write_message(&plaintext, &mut buffer).unwrap();
                 assert_eq!(message, buffer[..len], "{suite:?}, message {turn}");
                 // The other direction, whose other end is another initiator's: what our key seals, snow opens.
-                let mut back = plaintext.clone();
-                Direction { key: receiving.key.clone(), ..receiving }.seal(&mut back, 0).unwrap();
+                let mut back = vec![0; turn + TAG_LEN];
+                Direction { key: receiving.key.clone(), ..receiving }.seal_to([&[], &plaintext], &mut back).unwrap();
                 let len = theirs.read_message(&back, &mut buffer).unwrap();
                 assert_eq!(plaintext, buffer[..len]);
-                let mut opened = vec![];
-                receiving.open(&back, &mut opened).unwrap();
+                let mut opened = vec![0; turn];
+                receiving.open_to(&back, &mut opened).unwrap();
                 assert_eq!(opened, plaintext);
                 if turn % 16 == 15 {
                     sending.rekey(&PureRust);

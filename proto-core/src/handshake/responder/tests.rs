@@ -54,9 +54,9 @@ fn answered<N: Noise>(suite: Suite) -> (N, Responder<N>) {
 }
 
 fn ping<N: Noise>(noise: N) -> (Channel<N>, Vec<u8>) {
-    let (mut channel, mut out) = (Channel::new(noise, Tails::Refused), vec![]);
-    channel.seal(&Head::Ping { nonce: 7 }.into(), &mut out).unwrap();
-    (channel, out)
+    let mut channel = Channel::new(noise, Tails::Refused);
+    let message = channel.seal(&Head::Ping { nonce: 7 }.into()).unwrap();
+    (channel, message.into())
 }
 
 on_both! {
@@ -71,9 +71,8 @@ on_both! {
             assert_eq!((relay.status(), relay.poll_timeout()), (Status::Finished, None));
             let (mut channel, frame) = Channel::confirmed(noise, &plaintext).unwrap();
             assert_eq!(frame, Head::Ping { nonce: 7 }.into());
-            let mut out = vec![];
-            channel.seal(&Head::Pong { nonce: 7 }.into(), &mut out).unwrap();
-            assert_eq!(device.open(&out.into()).unwrap(), Frame::from(Head::Pong { nonce: 7 }));
+            let answer = channel.seal(&Head::Pong { nonce: 7 }.into()).unwrap();
+            assert_eq!(device.open(&answer).unwrap(), Frame::from(Head::Pong { nonce: 7 }));
         }
     }
 }

@@ -22,9 +22,8 @@ fn only_a_viewer_takes_tails() {
         let mut bench = Bench::new();
         bench.link.config.role = role;
         let mut relay = bench.come_up();
-        let mut message = Vec::new();
-        relay.channel.seal_with_tail(&data, &mut message).unwrap();
-        let outputs = bench.happen(Happening::Received((), message.into()));
+        let message = relay.channel.seal_with_tail(&data).unwrap();
+        let outputs = bench.happen(Happening::Received((), message));
         if role == Role::Viewer {
             assert_eq!(outputs, [Output::Received(data.clone())]);
         } else {

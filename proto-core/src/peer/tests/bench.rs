@@ -201,9 +201,7 @@ impl<N: Noise> Bench<N> {
     }
 
     pub(super) fn sealed(&mut self, frame: impl Into<Frame>) -> Bytes {
-        let mut message = Vec::new();
-        self.channel.as_mut().unwrap().seal(&frame.into(), &mut message).unwrap();
-        message.into()
+        self.channel.as_mut().unwrap().seal(&frame.into()).unwrap()
     }
 
     /// The device sends a frame.

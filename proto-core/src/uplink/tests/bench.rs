@@ -114,9 +114,8 @@ impl Bench {
     }
 
     pub(super) fn tell(&mut self, relay: &mut Channel<Symbolic>, frame: impl Into<Frame>) {
-        let mut message = Vec::new();
-        relay.seal(&frame.into(), &mut message).unwrap();
-        self.happen(Happening::Received(Ask::Link, message.into()));
+        let message = relay.seal(&frame.into()).unwrap();
+        self.happen(Happening::Received(Ask::Link, message));
     }
 
     /// What arrived at the relay since it was looked at last.

@@ -139,9 +139,7 @@ impl Relay {
 
     fn seal(&mut self, head: Head) -> Bytes {
         let Stage::Open(channel) = &mut self.stage else { panic!("nothing to seal with yet") };
-        let mut message = Vec::new();
-        channel.seal(&head.into(), &mut message).unwrap();
-        message.into()
+        channel.seal(&head.into()).unwrap()
     }
 
     fn serve(mut self, far: Far) {

@@ -59,11 +59,8 @@ impl Relay {
     }
 
     fn say(&mut self, frame: &Frame) -> Bytes {
-        let mut message = Vec::new();
-        if let Self::Answered(channel) = self {
-            let _ = channel.seal(frame, &mut message);
-        }
-        message.into()
+        let message = if let Self::Answered(channel) = self { channel.seal(frame).ok() } else { None };
+        message.unwrap_or_default()
     }
 }
 

@@ -104,11 +104,8 @@ pub struct Memory {
 impl Memory {
     fn say(&self, frame: &Frame) -> (Device, Bytes) {
         let mut device = self.device.clone();
-        let mut message = Vec::new();
-        if let Device::In(channel) = &mut device {
-            let _ = channel.seal(frame, &mut message);
-        }
-        (device, message.into())
+        let message = if let Device::In(channel) = &mut device { channel.seal(frame).ok() } else { None };
+        (device, message.unwrap_or_default())
     }
 
     fn said(&self, fact: Fact) -> Option<(Device, Bytes)> {

@@ -179,21 +179,22 @@ impl Noise for Algebra {
         Ok(message)
     }
 
-    fn seal_in_place(&mut self, message: &mut Vec<u8>, start: usize) -> Result<(), NoiseError> {
+    fn seal_to(&mut self, plaintext: [&[u8]; 2], message: &mut [u8]) -> Result<(), NoiseError> {
         let Phase::Transport { sending: (key, nonce), .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
-        let tag = tag(key, &name(&[&nonce.to_be_bytes()]), &message[start..]);
-        message.extend_from_slice(&tag);
+        let (readable, its_tag) = message.split_last_chunk_mut::<TAG>().ok_or(NoiseError::TooLong)?;
+        readable.copy_from_slice(&plaintext.concat());
+        *its_tag = tag(key, &name(&[&nonce.to_be_bytes()]), readable);
         *nonce += 1;
         Ok(())
     }
 
-    fn open(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), NoiseError> {
+    fn open_to(&mut self, ciphertext: &[u8], plaintext: &mut [u8]) -> Result<(), NoiseError> {
         let Phase::Transport { receiving: (key, nonce), .. } = &mut self.0 else { return Err(NoiseError::OutOfTurn) };
-        let (plaintext, its_tag) = ciphertext.split_last_chunk::<TAG>().ok_or(NoiseError::Failed)?;
-        if tag(key, &name(&[&nonce.to_be_bytes()]), plaintext) != *its_tag {
+        let (readable, its_tag) = ciphertext.split_last_chunk::<TAG>().ok_or(NoiseError::Failed)?;
+        if tag(key, &name(&[&nonce.to_be_bytes()]), readable) != *its_tag {
             return Err(NoiseError::Failed);
         }
-        out.extend_from_slice(plaintext);
+        plaintext.copy_from_slice(readable);
         *nonce += 1;
         Ok(())
     }

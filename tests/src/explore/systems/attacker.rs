@@ -207,9 +207,7 @@ fn confirmed(state: &State, place: usize) -> Option<Vec<u8>> {
     state.own.iter().find_map(|noise| {
         let mut noise = noise.clone();
         noise.read_answer(second).ok()?;
-        let mut message = Vec::new();
-        Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 9 }.into(), &mut message).ok()?;
-        Some(message)
+        Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 9 }.into()).ok().map(Vec::from)
     })
 }
 
@@ -317,10 +315,9 @@ impl Attacked {
         while let Some(output) = session.initiator.poll_output() {
             if let initiator::Output::Established { noise, .. } = output {
                 session.second = Some(message.clone());
-                let mut third = Vec::new();
-                let _ = Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 1 }.into(), &mut third);
-                session.third = Some(third.clone().into());
-                state.known.push(third.into());
+                let third = Channel::new(noise, Tails::Refused).seal(&Head::Ping { nonce: 1 }.into()).unwrap_or_default();
+                session.third = Some(third.clone());
+                state.known.push(third);
             }
         }
         self.authentic_relay(state, to)

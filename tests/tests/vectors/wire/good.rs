@@ -146,8 +146,7 @@ fn reasons() -> Vec<Vector> {
 fn tails() -> Vec<Vector> {
     let heads = [Head::Data { session: SESSION, epoch: 2, sequence: 300 }, Head::Peer { session: SESSION, viewer: 0 }];
     let with_tail = |head: Head| {
-        let mut bytes = Vec::new();
-        Frame::from(head.clone()).encode_head(&mut bytes);
+        let bytes = Frame::from(head.clone()).encode();
         let name = format!("{}, its body in a tail", head.annotated()[0].value);
         Vector { tail: Some("aabb".into()), ..vector(name, Kind::FrameWithTail, &head, &bytes) }
     };

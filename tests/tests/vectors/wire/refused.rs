@@ -35,8 +35,7 @@ fn cut_and_longer() -> Vec<Vector> {
         }
     };
     for (name, frame) in heads() {
-        let mut head = Vec::new();
-        Frame::from(frame.head.clone()).encode_head(&mut head);
+        let head = Frame::from(frame.head.clone()).encode();
         if head.len() > 1 {
             add(format!("{name}, its head cut by a byte"), head[..head.len() - 1].to_vec());
         }
