@@ -10,7 +10,7 @@ use crate::{
     effect::Happening,
     files::SessionFile,
     local::{PairEvent, PendingPairing},
-    pairing::{self, Pairing},
+    pairing::{self, Paired, Pairing},
     secret::Secret,
 };
 
@@ -55,10 +55,7 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn drive_bridge(&mut self, id: &BindingId, input: bridge::Input) {
         let now = self.latest;
         self.bridges.touch(id, |bridge| bridge.machine.handle_input(now, input));
-        match self.bridges.key(id) {
-            Some(id) => drop(self.spoken_to.insert(Arc::clone(id))),
-            None => self.stats.0.stale_happenings += 1,
-        }
+        self.spoken_to.extend(self.bridges.key(id).map(Arc::clone));
     }
 
     /// A pairing from before the restart. If its binding is durable already, only the pending file is left to go.
@@ -126,8 +123,16 @@ impl<N: Noise> Daemon<N> {
                 self.log(Event::PairingTrouble(reason));
                 self.outbox.push(Output::Pairing(PairEvent::Trouble { reason }));
             }
-            pairing::Output::Approved(paired) => self.drive_bindings(binding::Input::Adopt(paired)),
+            pairing::Output::Approved(paired) => self.approved(paired),
         }
+    }
+
+    /// The binding is to be made durable. Whether it refreshes one shows only before it takes that one's place.
+    fn approved(&mut self, paired: Box<Paired>) {
+        let org = paired.approval.workspace.clone();
+        let refreshed = self.bindings.workspaces().iter().any(|bound| bound.id == org.id);
+        self.paired = Some(PairEvent::Paired { org, refreshed });
+        self.drive_bindings(binding::Input::Adopt(paired));
     }
 
     /// The pairing that a person can approve, if there is one.
@@ -169,9 +174,7 @@ impl<N: Noise> Daemon<N> {
     fn adopted(&mut self, id: &BindingId) {
         self.drive_pairing(pairing::Input::Adopted);
         if let Some(org) = self.bindings.get(id).map(binding::Binding::workspace) {
-            self.log(Event::Paired(org.clone()));
-            let refreshed = self.bindings.iter().filter(|(other, _)| other.org == id.org).count() > 1;
-            self.paired = Some(PairEvent::Paired { org, refreshed });
+            self.log(Event::Paired(org));
         }
     }
 

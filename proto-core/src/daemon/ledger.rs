@@ -91,7 +91,7 @@ impl<N: Noise> Daemon<N> {
                 self.outbox.push(Output::Change(errand, files));
                 self.tasks.insert(errand, Task::Uprooting { directory });
             }
-            _ => self.stats.0.stale_answers += 1,
+            _ => {}
         }
     }
 }

@@ -21,6 +21,9 @@ mod running;
 mod session;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -60,7 +63,7 @@ pub struct Daemon<N> {
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
     spoken_to: BTreeSet<Arc<BindingId>>,
     pairing: Option<Living<Pairing>>,
-    /// How the pairing came out: said once it has ended, because whoever hears it may begin the next one at once.
+    /// How an approved pairing comes out: said once it has ended, because whoever hears it may begin the next one at once.
     paired: Option<PairEvent>,
     /// How many bridges and pairings there were.
     lives: u32,

@@ -91,7 +91,7 @@ impl<N: Noise> Daemon<N> {
                 (Errand::Request(id), Some(Task::Looking { org, recursive, .. })) => {
                     self.plan(id, &place, org.as_deref(), recursive);
                 }
-                _ => self.stats.0.stale_answers += 1,
+                _ => {}
             },
             None => {}
         }

@@ -25,7 +25,7 @@ mod state;
 mod step;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use event::{Ask, Input, Output, Paired, Shown};
 pub use mode::decide_mode;

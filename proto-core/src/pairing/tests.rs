@@ -1,5 +1,5 @@
 mod answers;
-mod desk;
+pub(crate) mod desk;
 
 use alloc::{
     string::{String, ToString},

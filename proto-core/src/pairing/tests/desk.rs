@@ -149,7 +149,7 @@ pub(super) fn clock() -> WallClock {
     WallClock::new(START, UNIX)
 }
 
-pub(super) fn mint_answer() -> Value {
+pub(crate) fn mint_answer() -> Value {
     json!({"code": "BCDF2345", "status_token": "s3cret-status-token", "url": "https://app.example/pair?code=BCDF2345",
         "expires_in": 900, "interval": 2})
 }
@@ -158,7 +158,7 @@ pub(super) fn signing_key() -> SigningKey {
     SigningKey::from_seed(&Secret::new([9; 32]))
 }
 
-pub(super) fn key_set() -> String {
+pub(crate) fn key_set() -> String {
     [signing_key().public_key()].into_iter().collect::<JwkSet>().to_json()
 }
 
@@ -166,7 +166,7 @@ pub(super) fn claims(identity: &Identity) -> Claims {
     testing::claims(identity, UNIX)
 }
 
-pub(super) fn approval(identity: &Identity, change: impl FnOnce(&mut Claims)) -> Value {
+pub(crate) fn approval(identity: &Identity, change: impl FnOnce(&mut Claims)) -> Value {
     let mut claims = claims(identity);
     change(&mut claims);
     json!({"status": "approved", "workspace": {"id": "ORG", "slug": "acme", "name": "Acme Engineering"},

@@ -1,0 +1,9 @@
+mod boot;
+mod counts;
+mod directories;
+mod laptop;
+mod links;
+mod pairing;
+mod report;
+mod sessions;
+mod unpairing;
