@@ -1,5 +1,7 @@
 //! What a viewer keeps in mind, and what it passes over.
 
+mod watching;
+
 use alloc::{vec, vec::Vec};
 
 use super::*;
