@@ -42,7 +42,7 @@ fn identity_path(org: &OrgId, number: u32) -> String {
     if org.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         path.push('~');
         for chunk in org.as_str().as_bytes().chunks(4) {
-            let bits = chunk.iter().fold(0_u8, |bits, b| bits << 1 | u8::from(b.is_ascii_lowercase()));
+            let bits = chunk.iter().fold(0_u8, |bits, b| 2 * bits + u8::from(b.is_ascii_lowercase()));
             // Writing to a string cannot fail.
             let _ = write!(path, "{bits:x}");
         }

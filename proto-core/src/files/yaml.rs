@@ -173,7 +173,12 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(parse(b"a: \xff"), None);
-        assert_eq!(parse(&alloc::vec![b'#'; MAX_LEN + 1]), None);
         assert_eq!(parse(b""), Some(BTreeMap::new()));
+    }
+    /// L8: a file of 65,536 bytes is read, a longer one is not.
+    #[test]
+    fn a_file_is_read_up_to_its_longest() {
+        assert_eq!(parse(&alloc::vec![b'#'; 65_536]), Some(BTreeMap::new()));
+        assert_eq!(parse(&alloc::vec![b'#'; 65_537]), None);
     }
 }

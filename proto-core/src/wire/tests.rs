@@ -87,3 +87,10 @@ fn a_hello_is_bounded() {
     longer.push(0);
     assert_eq!(Hello::decode(&longer), Err(Malformed("hello")));
 }
+
+/// WIRE sections 5 and 10, S204: what both sides have to agree on.
+#[test]
+fn the_limits_are_those_of_the_protocol() {
+    assert_eq!((FIRST_MESSAGE_MAX, FRAME_MAX_DEFAULT), (8_192, 1_048_576));
+    assert_eq!((SEGMENT_MAX, SEGMENT_OVERHEAD, SEGMENT_MAX + SEGMENT_OVERHEAD), (65_519, 18, 2 + 65_535));
+}

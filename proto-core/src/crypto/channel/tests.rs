@@ -118,3 +118,12 @@ fn rekeying_falls_due() {
     seal(&mut a, &Head::Rekey.into());
     assert!(!a.must_rekey());
 }
+
+/// WIRE section 6: a sender rekeys before its 2^20th message, with room for the frame that it is sealing then.
+#[test]
+fn a_key_is_replaced_in_time() {
+    const ALLOWED: u64 = 1_048_576;
+    let longest = crate::wire::FRAME_MAX_DEFAULT.div_ceil(SEGMENT_MAX) as u64;
+    assert!(REKEY_AFTER + longest < ALLOWED);
+    assert_eq!(ALLOWED - REKEY_AFTER, 1_024, "not much earlier, either");
+}

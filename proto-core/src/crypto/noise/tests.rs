@@ -364,3 +364,9 @@ fn sessions_can_move_between_threads() {
 fn hex(text: &str) -> Vec<u8> {
     HEXLOWER.decode(text.as_bytes()).unwrap()
 }
+
+/// Noise section 3, WIRE section 4: what the messages of both patterns add to their payloads.
+#[test]
+fn messages_add_what_the_patterns_say() {
+    assert_eq!((MESSAGE_MAX, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD), (65_535, 96, 48));
+}

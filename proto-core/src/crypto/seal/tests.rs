@@ -211,3 +211,9 @@ impl Sealer {
         self.records = EPOCH_RECORDS_MAX;
     }
 }
+
+/// WIRE section 7: an epoch seals 2^20 records or 1 GiB at most.
+#[test]
+fn an_epoch_ends_where_the_protocol_says() {
+    assert_eq!((EPOCH_RECORDS_MAX, EPOCH_BYTES_MAX), (1_048_576, 1_073_741_824));
+}

@@ -117,3 +117,11 @@ fn who_does_not_drain_the_hub_is_told_so() {
     assert!(world.hub.poll_output().is_some());
     assert_eq!(world.hub.handle_input(world.now, Input::Gone(daemon)), Ok(()));
 }
+
+/// L8, WIRE section 6: how much a relay holds for one viewer, one daemon and all of them, in bytes.
+#[test]
+fn the_bounds_are_those_that_are_promised() {
+    const MIB: usize = 1_048_576;
+    assert_eq!((VIEWER_WINDOW, PEER_WINDOW, READ_MAX, REPLY_WINDOW), (MIB, MIB + MIB, MIB / 4, MIB / 4));
+    assert_eq!((UNSTORED_PER_DAEMON, UNSTORED_MAX), (4_194_304, 67_108_864));
+}

@@ -70,3 +70,9 @@ fn a_session_without_epochs_left_is_too_long() {
     feed(&mut s, output("b"));
     assert_eq!((s.status(), s.pending_bytes()), (Status::Failed(&Reason::SessionTooLong), 0));
 }
+
+/// SES-3, L8: what a session keeps for a relay that does not answer, and what it sends ahead: 64 MiB and 4 MiB.
+#[test]
+fn a_session_keeps_so_much_and_no_more() {
+    assert_eq!((RETAINED_MAX, IN_FLIGHT_MAX), (67_108_864, 4_194_304));
+}
