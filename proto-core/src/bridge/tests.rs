@@ -1,5 +1,7 @@
 //! What a bridge counts and passes over, and how many it serves.
 
+mod visiting;
+
 use alloc::{vec, vec::Vec};
 
 use bytes::Bytes;

@@ -165,7 +165,7 @@ fn a_daemon_that_does_not_answer_is_asked_again() {
             bench.tell(answer.clone());
             bench.heard();
         }
-        let deadline = bench.viewer.sessions.next_deadline().unwrap();
+        let deadline = bench.viewer.poll_timeout().unwrap();
         assert_eq!(deadline.at, START.after(ANSWER_TIMEOUT));
         assert_eq!(ANSWER_TIMEOUT, core::time::Duration::from_secs(5));
         bench.viewer.handle_timeout(deadline.at);
