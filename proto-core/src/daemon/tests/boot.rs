@@ -4,10 +4,12 @@ use alloc::{vec, vec::Vec};
 
 use super::{super::*, laptop::*};
 use crate::{
-    Reason,
-    effect::StateFile,
+    Entropy, Reason,
+    api::PairingMode,
+    crypto::noise::Symbolic,
+    effect::{Effect, StateFile},
     files::BindingRecord,
-    local::{Attached, LinkState},
+    local::{Attached, LinkState, PairRequest},
     secret::{SecretBytes, SecretText},
     uplink::testing::record,
 };
@@ -67,20 +69,26 @@ fn a_damaged_ledger_or_configuration_stops_the_start() {
     assert!(try_boot(&Found::default()).is_ok());
 }
 
-/// S162, S163: where to pair is what the environment says, else what config.json says, else the default.
+/// S163, S167: where to pair is what the environment says, else what config.json says, else the default; there the code is
+/// asked for.
 #[test]
 fn the_environment_says_where_to_pair() {
-    let endpoint = |config: Option<&str>, env: Option<&str>| {
+    let pairs_at = |config: Option<&str>, env: Option<&str>| {
         let found = Found { config: config.map(SecretBytes::new), ..Found::default() };
         let settings = Settings { api_endpoint: env.map(Into::into), ..settings() };
-        let clock = WallClock::new(START, UNIX);
-        let daemon = Daemon::<crate::crypto::noise::Symbolic>::boot(START, clock, &found, settings, Jitter::new(1)).unwrap();
-        daemon.report().api_endpoint
+        let mut daemon = Daemon::<Symbolic>::boot(START, WallClock::new(START, UNIX), &found, settings, Jitter::new(1)).unwrap();
+        let request = Request::Pair(PairRequest { mode: PairingMode::New, org: None }, Entropy::new([7; 32]));
+        daemon.handle_input(START, Input::Request(RequestId(1), request)).unwrap();
+        let asked = core::iter::from_fn(|| daemon.poll_output())
+            .find_map(|output| if let Output::Effect(Effect::Http(_, request)) = output { Some(request.url) } else { None });
+        let shown = daemon.report().api_endpoint;
+        assert!(asked.unwrap().starts_with(&shown));
+        shown
     };
     let config = Some(r#"{"daemon": {"api": {"endpoint": "https://file.example"}}}"#);
-    assert_eq!(endpoint(config, Some("https://env.example")), "https://env.example");
-    assert_eq!(endpoint(config, None), "https://file.example");
-    assert_eq!(endpoint(None, None), crate::files::DEFAULT_API_ENDPOINT);
+    assert_eq!(pairs_at(config, Some("https://env.example")), "https://env.example");
+    assert_eq!(pairs_at(config, None), "https://file.example");
+    assert_eq!(pairs_at(None, None), crate::files::DEFAULT_API_ENDPOINT);
 }
 
 /// A binding whose key is gone, or whose credential cannot be read, has no link and says why, and keeps no other binding from

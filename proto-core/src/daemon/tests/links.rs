@@ -46,7 +46,16 @@ fn every_binding_dials_at_the_start() {
     assert_eq!(ids(laptop.dialled()), [beta(), org()]);
 }
 
-/// S154: whoever asks, or wakes the machine, makes every waiting link try at once.
+/// S70: a daemon that is not paired has no name for any relay: it dials nobody, and waits for nothing.
+#[test]
+fn a_daemon_that_is_not_paired_dials_nobody() {
+    let mut laptop = Laptop::new();
+    laptop.request(1, Request::Reconnect);
+    laptop.pass(Duration::from_hours(1));
+    assert_eq!((laptop.net.len(), laptop.daemon.poll_timeout(), laptop.take_answers().len()), (0, None, 1));
+}
+
+/// S145: whoever asks, or wakes the machine, makes every waiting link try at once.
 #[test]
 fn waiting_links_try_at_once_when_told_to() {
     for input in [|| Input::Request(RequestId(1), Request::Reconnect), || Input::Woke(WallClock::new(START, UNIX))] {
