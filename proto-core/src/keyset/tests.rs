@@ -39,6 +39,7 @@ impl Desk {
             match output {
                 Output::Effect(Effect::Http(id, request)) => {
                     assert_eq!((request.method, &*request.url), (Method::Get, "https://viewport.example/jwks.json"));
+                    assert_eq!(request.max_answer, 65_536, "L8: a longer document is not read");
                     self.asked.push(id);
                 }
                 other => self.said.push(other),
