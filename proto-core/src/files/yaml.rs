@@ -175,6 +175,7 @@ mod tests {
         assert_eq!(parse(b"a: \xff"), None);
         assert_eq!(parse(b""), Some(BTreeMap::new()));
     }
+
     /// L8: a file of 65,536 bytes is read, a longer one is not.
     #[test]
     fn a_file_is_read_up_to_its_longest() {
