@@ -49,6 +49,9 @@ fn public_of(private: &Secret) -> Option<StaticKey> {
     private_key.compute_public_key().ok()?.as_ref().try_into().ok().map(StaticKey)
 }
 
+/// Bytes in a block of AES.
+const BLOCK: usize = 16;
+
 /// "Less safe" is what the library calls a key whose nonces the caller keeps count of, as Noise and sealed records do.
 struct Key {
     cipher: Cipher,
@@ -73,9 +76,13 @@ impl AeadKey for Key {
 
     fn seal_to(&self, nonce: &Nonce, associated: &[u8], plaintext: [&[u8]; 2], message: &mut [u8]) {
         let [start, rest] = plaintext;
-        match (self.cipher, message.split_at_mut_checked(start.len())) {
+        // What goes by itself is whole blocks: to go on in the middle of one takes the library longer.
+        let (beside, rest) = rest.split_at(rest.len().min(start.len().wrapping_neg() % BLOCK));
+        match (self.cipher, message.split_at_mut_checked(start.len() + beside.len())) {
             (Cipher::Aes256Gcm, Some((place, rest_and_tag))) => {
-                place.copy_from_slice(start);
+                let (first, second) = place.split_at_mut(start.len());
+                first.copy_from_slice(start);
+                second.copy_from_slice(beside);
                 let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
                 let sealed = self.key.seal_in_place_scatter(nonce, Aad::from(associated), place, rest, rest_and_tag);
                 if sealed.is_err() {
