@@ -233,9 +233,18 @@ fn digest(parts: &[&[u8]]) -> Hash {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
+    use alloc::{collections::BTreeSet, vec};
 
     use super::*;
+    use crate::testing::fingerprint;
+
+    /// L5: keys, messages and rekeys tell directions apart.
+    #[test]
+    fn directions_that_differ_have_other_fingerprints() {
+        let way = |key, rekeys, nonce| Direction { rekeys, nonce, ..Direction::new([key; 32]) };
+        let prints = [way(1, 0, 0), way(2, 0, 0), way(1, 0, 1), way(1, 1, 0)].map(|way| fingerprint(&way));
+        assert_eq!(BTreeSet::from(prints).len(), prints.len());
+    }
 
     /// NOI-6, as with the real one: a direction ends before a number comes twice, and a call that fails changes nothing.
     #[test]
