@@ -27,7 +27,7 @@ use core::ops::Deref;
 
 use postcard::ser_flavors::Size;
 use serde::Serialize;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The WebSocket subprotocol of version 1.
 pub const SUBPROTOCOL: &str = "viewport.v1";
@@ -67,9 +67,10 @@ pub enum Encoded<'a> {
 
 impl<'a> Encoded<'a> {
     fn new(value: &impl Serialize, room: &'a mut Room) -> Self {
-        if let Ok(written) = postcard::to_slice(value, room) {
-            return Self::Short(written);
+        if let Ok(len) = postcard::to_slice(value, room).map(|written| written.len()) {
+            return Self::Short(room.get(..len).unwrap_or_default());
         }
+        room.zeroize();
         // At once as long as it gets, so that growing leaves no copies behind.
         let mut long = Vec::with_capacity(encoded_len(value));
         append(&mut long, value);

@@ -94,3 +94,12 @@ fn the_limits_are_those_of_the_protocol() {
     assert_eq!((FIRST_MESSAGE_MAX, FRAME_MAX_DEFAULT), (8_192, 1_048_576));
     assert_eq!((SEGMENT_MAX, SEGMENT_OVERHEAD, SEGMENT_MAX + SEGMENT_OVERHEAD), (65_519, 18, 2 + 65_535));
 }
+
+/// What does not fit into the room leaves nothing of a token there, and comes out whole.
+#[test]
+fn a_token_that_does_not_fit_is_wiped_from_the_room() {
+    let rotate = Frame::from(Head::Rotate { token: SecretText::new("t".repeat(500)) });
+    let mut room = [7; _];
+    assert_eq!(Frame::decode(&Bytes::copy_from_slice(&rotate.encoded_head(&mut room))), Ok(rotate));
+    assert_eq!(room, [0; 64]);
+}
