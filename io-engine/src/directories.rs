@@ -9,7 +9,7 @@ use std::{
 
 use proto_core::{
     Reason,
-    consent::{self, Change, Directory, IGNORE_FILE, LOCAL_FILE, Looked, MAX_FILE_LEN, REPOSITORY_MARK, WORKSPACE_FILE},
+    device::consent::{self, Change, Directory, IGNORE_FILE, LOCAL_FILE, Looked, MAX_FILE_LEN, REPOSITORY_MARK, WORKSPACE_FILE},
 };
 use rustix::{fs::OFlags, process::geteuid};
 

@@ -2,7 +2,7 @@
 
 use std::{fs, io::ErrorKind};
 
-use proto_core::{daemon::Found, effect::StateFile, secret::SecretBytes};
+use proto_core::{device::daemon::Found, effect::StateFile, secret::SecretBytes};
 
 use crate::{FileError, Home};
 

@@ -124,10 +124,8 @@ mod tests {
     use proptest::prelude::*;
     use proto_core::{
         Entropy,
-        crypto::{
-            StaticKeys,
-            noise::{InitiatorKeys, Noise, Snow},
-        },
+        crypto::StaticKeys,
+        noise::{InitiatorKeys, Noise, Snow},
         wire::{Pattern, Preamble, Role, Suite},
     };
 

@@ -83,7 +83,7 @@ struct Holder {
     install: InstallId,
     target: RuntimeTargetId,
     machine: MachineId,
-    kind: proto_core::api::DeviceKind,
+    kind: proto_core::id::DeviceKind,
     static_key: StaticKey,
     identity_key: IdentityKey,
 }

@@ -1,6 +1,6 @@
 //! Who waits for what: held polls wake the moment something changes (D3, D13).
 
-use proto_core::code::CodeText;
+use proto_core::api::CodeText;
 use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};
 
 /// How many polls may be held open at once; further ones are answered at once.

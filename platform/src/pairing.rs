@@ -2,9 +2,9 @@
 
 use proto_core::{
     Entropy, Machine as _, OrgId, UnixTime,
-    api::{Approval, MintAnswer, MintRequest, PollAnswer},
-    code::{CodeText, Decision, Input, LIFETIME, Output, PairingCode, Refusal, Standing, Verdict},
+    api::{Approval, CodeText, MintAnswer, MintRequest, PollAnswer},
     crypto,
+    platform::pairing_code::{Decision, Input, LIFETIME, Output, PairingCode, Refusal, Standing, Verdict},
     secret::SecretText,
 };
 use sqlx::SqliteConnection;

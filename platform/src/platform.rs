@@ -3,7 +3,11 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit};
-use proto_core::{GivenId, api::Workspace, code::CodeText, secret::SecretText};
+use proto_core::{
+    GivenId,
+    api::{CodeText, Workspace},
+    secret::SecretText,
+};
 use tokio::net::TcpListener;
 
 use crate::{

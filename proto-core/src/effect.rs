@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use crate::{
     Reason,
-    entropy::Entropy,
     id::{OrgId, SessionId},
+    machine::entropy::Entropy,
     secret::{SecretBytes, SecretText},
 };
 

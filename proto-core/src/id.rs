@@ -6,7 +6,17 @@ use core::{fmt, str::FromStr};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::entropy::Entropy;
+use crate::machine::entropy::Entropy;
+
+/// What kind of device pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// Streams sessions.
+    Daemon,
+    /// Watches them.
+    Viewer,
+}
 
 /// The longest identifier that is accepted, in bytes.
 pub const MAX_ID_LEN: usize = 128;

@@ -20,49 +20,31 @@
 
 extern crate alloc;
 
-pub mod admission;
 pub mod api;
-pub mod aside;
-pub mod backoff;
-pub mod binding;
-pub mod bridge;
-pub mod code;
-pub mod consent;
-pub mod credential;
 pub mod crypto;
-pub mod daemon;
+pub mod device;
 pub mod effect;
-pub mod entropy;
-pub mod files;
-pub mod handshake;
-pub mod hub;
 pub mod id;
 pub mod jose;
 pub mod key;
 pub mod keyset;
-pub mod link;
-pub mod local;
 pub mod machine;
-pub mod outbox;
-pub mod pairing;
-pub mod peer;
+pub mod noise;
+pub mod platform;
 pub mod reason;
+pub mod relay;
 pub mod secret;
-pub mod session;
-pub mod spares;
 #[cfg(test)]
 mod testing;
-pub mod time;
-mod timed;
-pub mod uplink;
-pub mod viewer;
 pub mod wire;
 
-pub use aside::Aside;
-pub use entropy::{Entropy, EntropyChain, Jitter};
 pub use id::{BindingId, GivenId, OrgId, SessionId};
-pub use machine::{Deadline, Machine, Misuse, Status};
-pub use outbox::Outbox;
+pub use machine::{
+    Deadline, Machine, Misuse, Status,
+    aside::Aside,
+    entropy::{Entropy, EntropyChain, Jitter},
+    outbox::Outbox,
+    spares::Spares,
+    time::{Instant, UnixTime, WallClock},
+};
 pub use reason::Reason;
-pub use spares::Spares;
-pub use time::{Instant, UnixTime, WallClock};

@@ -4,8 +4,8 @@ use core::hash::{Hash, Hasher};
 
 use crate::{
     UnixTime,
-    api::DeviceKind,
     crypto::Identity,
+    id::DeviceKind,
     jose::{Claims, Confirmation, RELAY_AUDIENCE, Thumbprint},
 };
 

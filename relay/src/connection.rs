@@ -13,10 +13,12 @@ use io_engine::AwsLc;
 use io_tokio::{Clock, Socket, accept};
 use proto_core::{
     Entropy, Machine as _, Reason,
-    crypto::noise::Snow,
     effect::{Closed, Effect, Happening},
-    hub::{self, ConnectionId},
-    peer::{Connection, Ended, Errand, Input, Output, Stage},
+    noise::Snow,
+    relay::{
+        connection::{Connection, Ended, Errand, Input, Output, Stage},
+        hub::{self, ConnectionId},
+    },
     wire::{FIRST_MESSAGE_MAX, Role},
 };
 use tokio::{net::TcpStream, sync::watch};
@@ -197,7 +199,7 @@ impl Task {
         }
     }
 
-    async fn enter(&mut self, device: &proto_core::peer::Device) {
+    async fn enter(&mut self, device: &proto_core::relay::connection::Device) {
         self.socket.set_max_message(usize::try_from(self.shared.settings.frame_max).unwrap_or(usize::MAX));
         let what = if device.role == Role::Daemon { "daemon admitted" } else { "viewer admitted" };
         let (org, target) = (Some(device.org.clone()), Some(device.target.clone()));

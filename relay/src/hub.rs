@@ -4,8 +4,10 @@ use std::{collections::HashMap, sync::Arc, time::Instant as SystemInstant};
 
 use proto_core::{
     Instant, Machine as _, Reason,
-    hub::{Confirmed, ConnectionId, Counters, Hub, Input, OrgState, Output, StoredSession, Write},
-    peer,
+    relay::{
+        connection,
+        hub::{Confirmed, ConnectionId, Counters, Hub, Input, OrgState, Output, StoredSession, Write},
+    },
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -149,17 +151,17 @@ impl HubTask {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::SendTail(to, frame) => self.post(to, peer::Input::SendTail(frame)),
-            Output::Send(to, frame) => self.post(to, peer::Input::Send(frame)),
+            Output::SendTail(to, frame) => self.post(to, connection::Input::SendTail(frame)),
+            Output::Send(to, frame) => self.post(to, connection::Input::Send(frame)),
             Output::Close(to, reason) => self.dismiss(to, reason),
-            Output::Hold(whom) => self.post(whom, peer::Input::Hold),
-            Output::Release(whom) => self.post(whom, peer::Input::Release),
+            Output::Hold(whom) => self.post(whom, connection::Input::Hold),
+            Output::Release(whom) => self.post(whom, connection::Input::Release),
             Output::Write(write) => self.writes.push(write),
             Output::Read(read) => self.store.read(read),
         }
     }
 
-    fn post(&mut self, to: ConnectionId, letter: peer::Input) {
+    fn post(&mut self, to: ConnectionId, letter: connection::Input) {
         if let Some(mailbox) = self.mailboxes.get(&to) {
             mailbox.put(letter);
             if self.to_ring.last() != Some(&to) {
@@ -171,7 +173,7 @@ impl HubTask {
     /// The hub has forgotten this connection; so does the task.
     fn dismiss(&mut self, connection: ConnectionId, reason: Reason) {
         if let Some(mailbox) = self.mailboxes.remove(&connection) {
-            mailbox.put(peer::Input::Close(reason));
+            mailbox.put(connection::Input::Close(reason));
             mailbox.ring();
         }
     }

@@ -8,10 +8,10 @@ use std::sync::{
 use io_tokio::{Clock, Roots};
 use proto_core::{
     Jitter, Machine as _, Reason,
-    admission::KeyAnswer,
     effect::{Effect, Happening},
     jose::Thumbprint,
     keyset::{FetchId, Input, KeySet, LookupId, Output},
+    relay::admission::KeyAnswer,
 };
 use tokio::{
     sync::{mpsc, oneshot},

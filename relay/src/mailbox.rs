@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use proto_core::peer::Input;
+use proto_core::relay::connection::Input;
 use tokio::sync::Notify;
 
 /// What the hub has for a connection that has not fetched it.

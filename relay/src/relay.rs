@@ -14,11 +14,13 @@ use io_engine::fresh_entropy;
 use io_tokio::Roots;
 use proto_core::{
     Entropy, Jitter,
-    admission::{Gate, RateLimiter},
     crypto::StaticKeys,
-    hub::ConnectionId,
     key::StaticKey,
-    peer::Settings,
+    relay::{
+        admission::{Gate, RateLimiter},
+        connection::Settings,
+        hub::ConnectionId,
+    },
     secret::Secret,
 };
 use tokio::{

@@ -6,9 +6,9 @@ use io_tokio::Roots;
 use proto_core::{
     Jitter, Reason,
     api::Revocations,
-    backoff::Backoff,
     effect::{HttpRequest, Method},
-    hub::Input,
+    machine::backoff::Backoff,
+    relay::hub::Input,
     secret::SecretText,
 };
 use tokio::time;

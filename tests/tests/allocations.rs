@@ -5,12 +5,12 @@
 //! | who | hands over | why |
 //! |---|---|---|
 //! | `session::Session` | the record | it is kept for a reconnect and sent at the same time |
-//! | `link::Link`, `peer::Connection`, sealing | the message | it is handed to the socket |
-//! | `link::Link`, `peer::Connection`, opening | the plaintext | the frame that is handed on is a view of it |
+//! | `link::Link`, `connection::Connection`, sealing | the message | it is handed to the socket |
+//! | `link::Link`, `connection::Connection`, opening | the plaintext | the frame that is handed on is a view of it |
 //! | `link::Link`, opening a message with a tail | the plaintext of the head | the body is a view of the message |
 //! | `viewer::Viewer` | the record's plaintext | the content that is shown is a view of it |
 //!
-//! A buffer of 4 KiB and more is one that came back (`proto_core::spares`) and costs no memory; only a message with a tail is
+//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::spares`) and costs no memory; only a message with a tail is
 //! always made anew. A shorter one costs a block of memory, and in the session another one: the count of who has it.
 //!
 //! Every call of the allocator counts, a growing buffer's too. Not counted are what arrives, which is the adapter's, and what
@@ -26,19 +26,25 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use proto_core::{
     Entropy, Jitter, Machine, Spares,
-    admission::KeyAnswer,
     crypto::{
         Cipher, PureRust, TAG_LEN,
-        channel::{Channel, Tails},
-        noise::{InitiatorKeys, Noise, Snow},
         seal::{Opener, Sealer},
     },
+    device::{
+        files::MAX_BINDINGS,
+        link::{self, Link},
+        session::{self, Session},
+    },
     effect::{Effect, Happening, HttpAnswer},
-    files::MAX_BINDINGS,
-    link::{self, Link},
-    peer::{self, Connection, Errand},
+    noise::{
+        InitiatorKeys, Noise, Snow,
+        channel::{Channel, Tails},
+    },
+    relay::{
+        admission::KeyAnswer,
+        connection::{self, Connection, Errand},
+    },
     secret::SecretBytes,
-    session::{self, Session},
     wire::{Content, Frame, Head, Preamble, RECORD_CONTENT_MAX, Record, Role, Suite},
 };
 
@@ -107,16 +113,18 @@ impl Way {
         });
         let body = counted(&mut counts.relay_opens, || {
             let received = Happening::Received(Errand::Socket, message);
-            self.relay.handle_input(START, peer::Input::Happened(received)).unwrap();
-            let Some(peer::Output::Frame(frame)) = self.relay.poll_output() else { panic!("no frame") };
+            self.relay.handle_input(START, connection::Input::Happened(received)).unwrap();
+            let Some(connection::Output::Frame(frame)) = self.relay.poll_output() else { panic!("no frame") };
             frame.body
         });
         drop(body);
         let durable = Head::Acknowledge { session: SESSION, next: sequence + 1 };
         let message = counted(&mut counts.relay_seals, || {
-            self.relay.handle_input(START, peer::Input::Send(durable.into())).unwrap();
-            let Some(peer::Output::Effect(Effect::Send(_, message))) = self.relay.poll_output() else { panic!("no message") };
-            self.relay.handle_input(START, peer::Input::Happened(Happening::Sent(Errand::Socket, 1))).unwrap();
+            self.relay.handle_input(START, connection::Input::Send(durable.into())).unwrap();
+            let Some(connection::Output::Effect(Effect::Send(_, message))) = self.relay.poll_output() else {
+                panic!("no message")
+            };
+            self.relay.handle_input(START, connection::Input::Happened(Happening::Sent(Errand::Socket, 1))).unwrap();
             while self.relay.poll_output().is_some() {}
             message
         });
@@ -148,20 +156,20 @@ fn admitted(cipher: Cipher) -> (Link<Real>, Connection<Real>) {
     };
     let mut link = Link::<Real>::new(config, Jitter::new(1), START);
     let keys = identity(2).static_keys().clone();
-    let settings = peer::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
+    let settings = connection::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
     let mut relay = Connection::<Real>::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]));
     link.handle_timeout(START);
     link.handle_input(START, link::Input::Happening(Happening::Connected((), Entropy::new([3; 32])))).unwrap();
-    while !(link.is_up() && relay.stage() == Some(peer::Stage::Admitted)) {
+    while !(link.is_up() && relay.stage() == Some(connection::Stage::Admitted)) {
         for message in messages_of_link(&mut link) {
-            relay.handle_input(START, peer::Input::Happened(Happening::Received(Errand::Socket, message))).unwrap();
+            relay.handle_input(START, connection::Input::Happened(Happening::Received(Errand::Socket, message))).unwrap();
         }
         while let Some(output) = relay.poll_output() {
             answer(&mut link, &mut relay, output);
         }
     }
     while link.poll_output().is_some() {}
-    relay.handle_input(START, peer::Input::Happened(Happening::Sent(Errand::Socket, 8))).unwrap();
+    relay.handle_input(START, connection::Input::Happened(Happening::Sent(Errand::Socket, 8))).unwrap();
     while relay.poll_output().is_some() {}
     (link, relay)
 }
@@ -174,17 +182,17 @@ fn messages_of_link(link: &mut Link<Real>) -> Vec<Bytes> {
 }
 
 /// What the platform, the key set and the device say to what the relay wants.
-fn answer(link: &mut Link<Real>, relay: &mut Connection<Real>, output: peer::Output) {
+fn answer(link: &mut Link<Real>, relay: &mut Connection<Real>, output: connection::Output) {
     let input = match output {
-        peer::Output::LookUp(errand, _) => peer::Input::Key(errand, KeyAnswer::Found(platform_key().public_key())),
-        peer::Output::Effect(Effect::Http(errand, _)) => {
+        connection::Output::LookUp(errand, _) => connection::Input::Key(errand, KeyAnswer::Found(platform_key().public_key())),
+        connection::Output::Effect(Effect::Http(errand, _)) => {
             let body = SecretBytes::new(r#"{"active":true,"policy_mode":"standard"}"#);
-            peer::Input::Happened(Happening::Answered(errand, HttpAnswer { status: 200, retry_after: None, body }))
+            connection::Input::Happened(Happening::Answered(errand, HttpAnswer { status: 200, retry_after: None, body }))
         }
-        peer::Output::Effect(Effect::Send(_, message)) => {
+        connection::Output::Effect(Effect::Send(_, message)) => {
             return link.handle_input(START, link::Input::Happening(Happening::Received((), message))).unwrap();
         }
-        peer::Output::Confirmed(_) => return,
+        connection::Output::Confirmed(_) => return,
         other => panic!("{other:?}"),
     };
     relay.handle_input(START, input).unwrap();

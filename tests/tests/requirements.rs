@@ -140,6 +140,7 @@ fn faults_are_found() {
     assert_eq!(moved, ["S10: neither proved nor open"]);
     assert_eq!(with(|file| drop(file.open.insert("S10".into(), String::new()))), ["S10: proved and open"]);
     assert_eq!(with(|file| drop(file.proved.insert("S10".into(), vec![]))), ["S10: no test, or one twice"]);
-    let gone = with(|file| drop(file.proved.insert("S10".into(), vec!["proto_core::code::tests::gone".into()])));
-    assert_eq!(gone, ["S10: there is no test proto_core::code::tests::gone"]);
+    let gone =
+        with(|file| drop(file.proved.insert("S10".into(), vec!["proto_core::platform::pairing_code::tests::gone".into()])));
+    assert_eq!(gone, ["S10: there is no test proto_core::platform::pairing_code::tests::gone"]);
 }

@@ -8,9 +8,11 @@ use proto_core::{
     Entropy, Reason, SessionId,
     crypto::{
         Cipher, Identity, PureRust,
-        channel::{Channel, Tails},
-        noise::{InitiatorKeys, Noise, Snow},
         seal::{EpochSecret, Scope, Sealer},
+    },
+    noise::{
+        InitiatorKeys, Noise, Snow,
+        channel::{Channel, Tails},
     },
     secret::{Secret, SecretText},
     wire::{

@@ -4,8 +4,8 @@ use std::env;
 
 use proto_core::{
     Reason,
+    device::files::{Config, Document as _},
     effect::StateFile,
-    files::{Config, Document as _},
 };
 
 use crate::{failure::Failure, home::Home};

@@ -23,7 +23,10 @@ use hyper::body::Frame;
 use proto_core::{
     Reason,
     api::{PairingMode, Problem, Workspace},
-    local::{BindRequest, BindingRow, Bound, LinkState, PairEvent, PairRequest, PendingPairing, Report, UnpairRequest, Unpaired},
+    device::{
+        control::{BindRequest, BindingRow, Bound, PairEvent, PairRequest, PendingPairing, Report, UnpairRequest, Unpaired},
+        link::LinkState,
+    },
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{net::UnixListener, runtime::Runtime};

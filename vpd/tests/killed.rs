@@ -11,9 +11,9 @@ use std::{
 
 use proto_core::{
     api::{RelayEndpoint, Workspace},
+    device::control::Report,
     id::GivenId,
     key::StaticKey,
-    local::Report,
     secret::SecretText,
 };
 use tokio::{net::TcpListener, runtime::Runtime};

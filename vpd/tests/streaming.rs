@@ -19,8 +19,8 @@ use proto_core::{
         Cipher, PureRust,
         seal::{EpochSecret, Opener, Scope},
     },
+    device::control::{Attach, Attached},
     effect::Happening,
-    local::{Attach, Attached},
     secret::Secret,
     wire::{Content, FRAME_MAX_DEFAULT, Frame, Head, Outcome, Record},
 };

@@ -5,10 +5,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use proto_core::{
-    api::{MintAnswer, MintRequest, PollAnswer},
-    code::CodeText,
-};
+use proto_core::api::{CodeText, MintAnswer, MintRequest, PollAnswer};
 
 use super::{ApiError, Body, authorization, preferred_wait};
 use crate::{address::ClientAddress, app::Shared, error::Error, pairing};

@@ -8,8 +8,9 @@ use axum::{
 };
 use maud::{Markup, html};
 use proto_core::{
-    api::{DeviceKind, PairingMode},
-    code::{CodeText, Decision, Refusal},
+    api::{CodeText, PairingMode},
+    id::DeviceKind,
+    platform::pairing_code::{Decision, Refusal},
 };
 use serde::Deserialize;
 

@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use proto_core::{
     GivenId, OrgId, UnixTime,
-    api::{DeviceKind, PairingMode, PolicyMode},
-    code::CodeText,
+    api::{CodeText, PairingMode, PolicyMode},
+    id::DeviceKind,
     key::{IdentityKey, StaticKey},
     secret::Secret,
 };

@@ -2,7 +2,7 @@
 
 use proto_core::{
     UnixTime,
-    api::DeviceKind,
+    id::DeviceKind,
     key::{IdentityKey, StaticKey},
     secret::Secret,
 };

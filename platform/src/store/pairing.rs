@@ -2,9 +2,10 @@
 
 use proto_core::{
     GivenId, OrgId, UnixTime,
-    api::{DeviceKind, PairingMode},
-    code::{CodeText, Decision, Record},
+    api::{CodeText, PairingMode},
+    id::DeviceKind,
     key::{IdentityKey, StaticKey},
+    platform::pairing_code::{Decision, Record},
 };
 use sqlx::{FromRow, SqliteConnection, query, query_as, query_scalar};
 

@@ -10,10 +10,11 @@ use axum::{
 use proto_core::{
     Entropy, UnixTime,
     api::{
-        Approval, DeviceKind, MintAnswer, MintRequest, PAIRING_CODES_PATH, PairingMode, PollAnswer, Problem, ROTATE_PATH,
-        RelayEndpoint, Renewed, Revocations, VALIDATE_PATH, ValidateAnswer, ValidateRequest,
+        Approval, MintAnswer, MintRequest, PAIRING_CODES_PATH, PairingMode, PollAnswer, Problem, ROTATE_PATH, RelayEndpoint,
+        Renewed, Revocations, VALIDATE_PATH, ValidateAnswer, ValidateRequest,
     },
     crypto::Identity,
+    id::DeviceKind,
     jose::{self, JwkSet, ProofTarget},
     key::StaticKey,
     secret::{Secret, SecretText},

@@ -1,14 +1,16 @@
 //! The platform's HTTP interface as data: what daemons, viewers and relays send it and what it answers, all JSON.
 //! `docs/WIRE.md` section 2 is the normative text; unknown members are ignored on both sides.
 
+mod code_text;
 mod credential;
 mod pairing;
 mod problem;
 mod relay;
 mod text;
 
+pub use code_text::{CODE_ALPHABET, CODE_LEN, CodeText, InvalidCode};
 pub use credential::{RelayEndpoint, Renewed, RotateRequest, key_set};
-pub use pairing::{Approval, DeviceKind, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
+pub use pairing::{Approval, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
 pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};
 pub(crate) use text::{is_url, is_visible};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RelayEndpoint;
 use crate::{
-    id::{GivenId, OrgId},
+    id::{DeviceKind, GivenId, OrgId},
     key::{IdentityKey, Signature, StaticKey},
     secret::{Secret, SecretText},
 };
@@ -32,16 +32,6 @@ pub struct MintRequest {
     pub static_key: StaticKey,
     /// The identity key's signature over `viewport/1 static key ` and the 32 bytes of `static_key`.
     pub static_key_signature: Signature,
-}
-
-/// What kind of device pairs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceKind {
-    /// Streams sessions.
-    Daemon,
-    /// Watches them.
-    Viewer,
 }
 
 /// What becomes of the bindings a device already has (D1, D2).

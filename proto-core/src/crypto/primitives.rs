@@ -106,7 +106,7 @@ where
 
 /// Copies both parts to their places in `message`: the whole plaintext, and the place of the tag. `None` when that is not what
 /// `message` has room for.
-pub(super) fn put_together<'a>(parts: [&[u8]; 2], message: &'a mut [u8]) -> Option<(&'a mut [u8], &'a mut Tag)> {
+pub(crate) fn put_together<'a>(parts: [&[u8]; 2], message: &'a mut [u8]) -> Option<(&'a mut [u8], &'a mut Tag)> {
     let (text, tag) = message.split_last_chunk_mut()?;
     let (first, second) = text.split_at_mut_checked(parts[0].len()).filter(|(_, second)| second.len() == parts[1].len())?;
     first.copy_from_slice(parts[0]);

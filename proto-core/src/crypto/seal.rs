@@ -23,8 +23,8 @@ use super::{
     primitives::{AeadKey, Cipher, Nonce, Primitives, TAG_LEN},
 };
 use crate::{
-    entropy::Entropy,
     id::{OrgId, SessionId},
+    machine::entropy::Entropy,
     secret::Secret,
 };
 

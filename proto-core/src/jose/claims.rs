@@ -9,10 +9,9 @@ use super::{
     strict,
 };
 use crate::{
-    api::DeviceKind,
-    id::{GivenId, OrgId},
+    id::{DeviceKind, GivenId, OrgId},
     key::StaticKey,
-    time::UnixTime,
+    machine::time::UnixTime,
 };
 
 /// The audience of every credential.

@@ -11,7 +11,9 @@ use super::{
     jws::{Algorithm, Compact, compact},
     strict,
 };
-use crate::{Entropy, Reason, crypto::Identity, key::IdentityKey, secret::SecretText, time::UnixTime, wire::MAX_TOKEN_LEN};
+use crate::{
+    Entropy, Reason, crypto::Identity, key::IdentityKey, machine::time::UnixTime, secret::SecretText, wire::MAX_TOKEN_LEN,
+};
 
 /// How far a proof's `iat` may be from the verifier's clock, in seconds, before and after.
 const WINDOW: u64 = 300;

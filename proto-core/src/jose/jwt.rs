@@ -17,7 +17,7 @@ use super::{
     jws::{Algorithm, Compact, SigningKey, compact},
     strict,
 };
-use crate::{Reason, key::IdentityKey, secret::SecretText, time::UnixTime, wire::MAX_TOKEN_LEN};
+use crate::{Reason, key::IdentityKey, machine::time::UnixTime, secret::SecretText, wire::MAX_TOKEN_LEN};
 
 /// How far the clocks of two machines may disagree, in seconds.
 pub const SKEW: u64 = 60;

@@ -5,7 +5,7 @@ use crate::{
     effect::{Effect, Happening},
     jose::Thumbprint,
     key::IdentityKey,
-    time::Instant,
+    machine::time::Instant,
 };
 
 /// Names one fetch.

@@ -26,14 +26,10 @@ use self::state::{Fetch, Held, Waiting};
 use crate::{
     Aside, Reason,
     api::key_set,
-    backoff::Backoff,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
-    entropy::Jitter,
     jose::{JwkSet, Thumbprint},
     key::IdentityKey,
-    machine::{Deadline, Machine, Misuse, Status},
-    outbox::Outbox,
-    time::Instant,
+    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, outbox::Outbox, time::Instant},
 };
 
 /// How long a key set counts as fresh (S181).

@@ -2,9 +2,8 @@
 
 use super::event::{FetchId, LookupId};
 use crate::{
-    aside::Aside,
     jose::{JwkSet, Thumbprint},
-    time::Instant,
+    machine::{aside::Aside, time::Instant},
 };
 
 /// The latest keys that the endpoint gave.

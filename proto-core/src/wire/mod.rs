@@ -8,7 +8,8 @@
 
 mod frame;
 mod hello;
-mod peer;
+mod key_request;
+pub mod liveness;
 mod preamble;
 mod record;
 mod segment;
@@ -17,7 +18,7 @@ mod tests;
 
 pub use frame::{Frame, Head, Outcome};
 pub use hello::{Answer, Hello, MAX_SOFTWARE_LEN, MAX_TOKEN_LEN, Refused, Welcome};
-pub use peer::{KeyAnswer, KeyRequest};
+pub use key_request::{KeyAnswer, KeyRequest};
 pub use preamble::{InvalidPreamble, Pattern, Preamble, Role, Suite};
 pub use record::{Content, Record, Title};
 pub use segment::{Pieces, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len};

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
 use ipnet::IpNet;
-use proto_core::{api, hub::CONNECTIONS_MAX, secret::SecretText};
+use proto_core::{api, relay::hub::CONNECTIONS_MAX, secret::SecretText};
 use url::Url;
 
 use super::{

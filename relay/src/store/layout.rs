@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proto_core::{
     GivenId, OrgId, SessionId,
-    hub::{Input, Read, Records, SealedRecord, SessionNumber, StoredSession, Write},
+    relay::hub::{Input, Read, Records, SealedRecord, SessionNumber, StoredSession, Write},
     secret::SecretText,
     wire::Outcome,
 };

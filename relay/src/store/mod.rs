@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use proto_core::hub::{Input, Read, StoredSession, Write};
+use proto_core::relay::hub::{Input, Read, StoredSession, Write};
 use redb::Database;
 
 use crate::files;

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use proto_core::{
     SessionId,
-    hub::{ConnectionId, Records, SealedRecord, SessionNumber},
+    relay::hub::{ConnectionId, Records, SealedRecord, SessionNumber},
     secret::SecretText,
     wire::Outcome,
 };

@@ -9,16 +9,16 @@ use bytes::Bytes;
 use io_tokio::{ClientSocket, Roots};
 use proto_core::{
     Entropy, Instant, Machine as _, Reason, UnixTime,
-    api::DeviceKind,
-    crypto::{
-        Identity,
-        channel::{Channel, Tails},
-        noise::{InitiatorKeys, Snow},
-    },
+    crypto::Identity,
     effect::{Close, Closed, Connect, Happening, NetFault},
-    handshake::{Initiator, initiator},
+    id::DeviceKind,
     jose::{Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
     key::StaticKey,
+    noise::{
+        InitiatorKeys, Snow,
+        channel::{Channel, Tails},
+        handshake::{Initiator, initiator},
+    },
     secret::{Secret, SecretText},
     wire::{Frame, Head, Hello, Preamble, Role, Suite},
 };

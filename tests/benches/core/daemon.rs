@@ -8,15 +8,17 @@ use std::hint::black_box;
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine,
-    bridge::{SESSIONS_MAX, SourceId},
-    crypto::{
-        channel::{Channel, Tails},
-        noise::Snow,
+    device::{
+        bridge::{SESSIONS_MAX, SourceId},
+        daemon::{Ask, Daemon, Input, Output, RETURN_WITHIN},
+        files::MAX_BINDINGS,
+        uplink,
     },
-    daemon::{Ask, Daemon, Input, Output, RETURN_WITHIN},
     effect::{Effect, Happening},
-    files::MAX_BINDINGS,
-    uplink,
+    noise::{
+        Snow,
+        channel::{Channel, Tails},
+    },
     wire::Head,
 };
 

@@ -6,10 +6,12 @@ use std::{hint::black_box, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Machine,
-    crypto::noise::{InitiatorKeys, Noise, Snow},
-    handshake::{
-        Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
+    noise::{
+        InitiatorKeys, Noise, Snow,
+        handshake::{
+            Initiator, Responder, initiator,
+            responder::{self, Door, Verdict},
+        },
     },
     wire::{Answer, Hello, Preamble, Role, Suite},
 };

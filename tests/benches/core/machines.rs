@@ -5,31 +5,36 @@ use std::{hint::black_box, sync::Arc};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Jitter, Machine, SessionId,
-    admission::{self, Admission, Applicant},
-    api::{DeviceKind, PairingMode},
-    binding::{self, Bindings},
-    bridge::{self, Bridge, SourceId},
-    code::{self, CheckId, PairingCode, Standing},
-    consent::{Directory, File, Looked, Resolver},
-    credential::{self, Rotation},
-    crypto::{
-        Cipher,
-        noise::{InitiatorKeys, Snow},
+    api::PairingMode,
+    crypto::Cipher,
+    device::{
+        binding::{self, Bindings},
+        bridge::{self, Bridge, SourceId},
+        consent::{Directory, File, Looked, Resolver},
+        credential::{self, Rotation},
+        files::Grants,
+        link,
+        pairing::{self, Pairing},
+        session::{self, Session},
+        uplink::{self, Uplink},
+        viewer::{self, Viewer},
     },
     effect::Happening,
-    files::Grants,
-    handshake::{
-        Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
-    },
-    hub::{self, ConnectionId, Hub},
+    id::DeviceKind,
     keyset::{self, FetchId, KeySet},
-    link,
-    pairing::{self, Pairing},
-    peer::{self, Connection, Errand},
-    session::{self, Session},
-    uplink::{self, Uplink},
-    viewer::{self, Viewer},
+    noise::{
+        InitiatorKeys, Snow,
+        handshake::{
+            Initiator, Responder, initiator,
+            responder::{self, Door, Verdict},
+        },
+    },
+    platform::pairing_code::{self, CheckId, PairingCode, Standing},
+    relay::{
+        admission::{self, Admission, Applicant},
+        connection::{self, Connection, Errand},
+        hub::{self, ConnectionId, Hub},
+    },
     wire::{Frame, Head, Hello, Pattern, Preamble, Refused, Role, Suite},
 };
 
@@ -84,7 +89,7 @@ fn devices(table: &Table) {
         table,
         "daemon::Daemon",
         || Connected::new(3, 0).daemon,
-        || proto_core::daemon::Input::Frame(SourceId(9), Head::Ping { nonce: 1 }.into()),
+        || proto_core::device::daemon::Input::Frame(SourceId(9), Head::Ping { nonce: 1 }.into()),
     );
     machine(
         table,
@@ -204,13 +209,13 @@ fn relays(table: &Table) {
     );
     machine(
         table,
-        "peer::Connection",
+        "connection::Connection",
         || {
             let keys = identity(2).static_keys().clone();
-            let settings = peer::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
+            let settings = connection::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
             Connection::<Snow<Fast>>::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]))
         },
-        || peer::Input::Happened(Happening::Stored(Errand::Socket)),
+        || connection::Input::Happened(Happening::Stored(Errand::Socket)),
     );
     machine(table, "hub::Hub", Hub::new, || {
         let head = Head::Data { session: SessionId([1; 16]), epoch: 0, sequence: 0 };
@@ -237,8 +242,8 @@ fn platforms(table: &Table) {
     );
     machine(
         table,
-        "code::PairingCode",
+        "pairing_code::PairingCode",
         || PairingCode::mint(START, None),
-        || code::Input::Checked { check: CheckId(7), standing: Standing::NoMember },
+        || pairing_code::Input::Checked { check: CheckId(7), standing: Standing::NoMember },
     );
 }

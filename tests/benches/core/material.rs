@@ -5,22 +5,27 @@ use std::{fmt::Debug, sync::Arc};
 use io_engine::AwsLc;
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, SessionId, UnixTime, WallClock,
-    admission::Gate,
-    api::{DeviceKind, PolicyMode},
+    api::PolicyMode,
     crypto::{
         Identity, Primitives, PureRust,
-        channel::{Channel, Tails},
-        noise::{Noise, Snow},
         seal::{EpochSecret, Scope},
     },
-    daemon::{Daemon, Found, Settings},
+    device::{
+        daemon::{Daemon, Found, Settings},
+        files::{BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, SessionFile, Unknown, VERSION},
+        link::{self, Link},
+        uplink,
+    },
     effect::{Effect, Happening, StateFile},
-    files::{BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, SessionFile, Unknown, VERSION},
+    id::DeviceKind,
     jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
-    link::{self, Link},
     machine::Machine,
+    noise::{
+        Noise, Snow,
+        channel::{Channel, Tails},
+    },
+    relay::admission::Gate,
     secret::{Secret, SecretBytes, SecretText},
-    uplink,
     wire::{Answer, Pattern, Role, Suite, Title, Welcome},
 };
 

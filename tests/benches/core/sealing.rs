@@ -16,13 +16,14 @@ use proto_core::{
     Machine, Spares,
     crypto::{
         AeadKey, Cipher, Primitives, TAG_LEN, Tag,
-        channel::Channel,
-        noise::{Noise, Snow},
         seal::{Opener, Sealer},
     },
+    device::{
+        link::{self, Link},
+        session::{self, Session},
+    },
     effect::{Effect, Happening},
-    link::{self, Link},
-    session::{self, Session},
+    noise::{Noise, Snow, channel::Channel},
     wire::{Content, Frame, Head, RECORD_CONTENT_MAX, Record, Role},
 };
 

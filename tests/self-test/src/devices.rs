@@ -6,10 +6,12 @@ use proto_core::{
     Entropy, Instant, Jitter, Machine, OrgId, WallClock,
     api::PolicyMode,
     crypto::Identity,
-    daemon::{Ask, Daemon, Found, Input, Output, Settings},
+    device::{
+        daemon::{Ask, Daemon, Found, Input, Output, Settings},
+        files::{Api, BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, Unknown},
+        link::LinkState,
+    },
     effect::{Effect, Happening, StateFile},
-    files::{Api, BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, Unknown},
-    local::LinkState,
     secret::{Secret, SecretBytes},
 };
 

@@ -28,7 +28,7 @@ pub mod relay;
 pub mod replay;
 
 /// The real Noise, in pure Rust: all that a machine without an operating system has.
-pub type Noise = proto_core::crypto::noise::Snow<proto_core::crypto::PureRust>;
+pub type Noise = proto_core::noise::Snow<proto_core::crypto::PureRust>;
 
 /// What went otherwise than recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

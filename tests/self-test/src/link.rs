@@ -9,8 +9,8 @@ use data_encoding::HEXLOWER;
 use proto_core::{
     Entropy, Instant, Jitter, SessionId,
     crypto::Identity,
+    device::link::{Config, Input, Link, Output},
     effect::{Effect, Happening},
-    link::{Config, Input, Link, Output},
     secret::{Secret, SecretText},
     wire::{Frame, Head, Role},
 };

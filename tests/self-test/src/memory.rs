@@ -4,22 +4,14 @@
 use core::fmt;
 
 use proto_core::{
-    admission::Admission,
-    binding::Bindings,
-    bridge::Bridge,
-    code::PairingCode,
-    consent::Resolver,
-    credential::Rotation,
-    daemon::Daemon,
-    handshake::{Initiator, Responder},
-    hub::Hub,
+    device::{
+        binding::Bindings, bridge::Bridge, consent::Resolver, credential::Rotation, daemon::Daemon, link::Link, pairing::Pairing,
+        session::Session, uplink::Uplink, viewer::Viewer,
+    },
     keyset::KeySet,
-    link::Link,
-    pairing::Pairing,
-    peer::Connection,
-    session::Session,
-    uplink::Uplink,
-    viewer::Viewer,
+    noise::handshake::{Initiator, Responder},
+    platform::pairing_code::PairingCode,
+    relay::{admission::Admission, connection::Connection, hub::Hub},
 };
 
 use crate::{
@@ -113,8 +105,8 @@ const fn sizes() -> [(&'static str, usize); 16] {
         ("consent::Resolver", size_of::<Resolver>()),
         ("session::Session", size_of::<Session>()),
         ("viewer::Viewer", size_of::<Viewer<Noise>>()),
-        ("peer::Connection, at the relay", size_of::<Connection<Noise>>()),
+        ("connection::Connection, at the relay", size_of::<Connection<Noise>>()),
         ("hub::Hub and admission::Admission, at the relay", size_of::<Hub>() + size_of::<Admission>()),
-        ("code::PairingCode, at the platform", size_of::<PairingCode>()),
+        ("pairing_code::PairingCode, at the platform", size_of::<PairingCode>()),
     ]
 }

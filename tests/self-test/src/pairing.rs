@@ -4,9 +4,10 @@ use core::{fmt, str};
 
 use proto_core::{
     Entropy, Instant, Machine, Status, WallClock,
-    api::{DeviceKind, PairingMode},
+    api::PairingMode,
+    device::pairing::{Ask, Input, Output, Paired, Pairing, Settings},
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
-    pairing::{Ask, Input, Output, Paired, Pairing, Settings},
+    id::DeviceKind,
     secret::SecretBytes,
 };
 

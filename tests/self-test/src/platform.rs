@@ -4,7 +4,8 @@ use alloc::string::String;
 
 use proto_core::{
     GivenId, OrgId, UnixTime,
-    api::{Approval, DeviceKind, PolicyMode, RelayEndpoint, Workspace},
+    api::{Approval, PolicyMode, RelayEndpoint, Workspace},
+    id::DeviceKind,
     jose::{Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
     key::{IdentityKey, StaticKey},
     secret::{Secret, SecretText},

@@ -10,8 +10,8 @@ use proto_core::{
         Cipher, PureRust,
         seal::{EpochSecret, Opener, Scope},
     },
+    device::session::{Input, Output, Session},
     secret::Secret,
-    session::{Input, Output, Session},
     wire::{Content, Frame, Head, Record},
 };
 

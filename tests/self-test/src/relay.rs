@@ -6,8 +6,11 @@ use core::mem;
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine,
-    crypto::{StaticKeys, channel::Channel},
-    handshake::responder::{Door, Input, Output, Responder, Verdict},
+    crypto::StaticKeys,
+    noise::{
+        channel::Channel,
+        handshake::responder::{Door, Input, Output, Responder, Verdict},
+    },
     secret::Secret,
     wire::{Frame, Head, Welcome},
 };

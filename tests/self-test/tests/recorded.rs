@@ -7,8 +7,8 @@ use data_encoding::HEXLOWER;
 use proto_core::{
     Instant, Machine, OrgId,
     api::{MintAnswer, MintRequest, PollAnswer},
+    device::{link, pairing},
     effect::Effect,
-    link, pairing,
     secret::SecretText,
 };
 use self_test::{

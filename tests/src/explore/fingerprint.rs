@@ -21,7 +21,7 @@ pub fn fingerprint(state: &impl Hash, now: Instant, memory: Duration) -> u128 {
 }
 
 /// A hasher that knows moments, which [`Instant`] writes as `i128`, and what is fresh in
-/// [`Symbolic`](proto_core::crypto::noise::Symbolic): a name, written as `u128`, counts as the place at which it comes up first;
+/// [`Symbolic`](proto_core::noise::Symbolic): a name, written as `u128`, counts as the place at which it comes up first;
 /// behind it, as `i64`, how far one end has come under it, which counts relative to the end that comes up first.
 struct Fingerprinter {
     now: i128,

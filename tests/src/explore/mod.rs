@@ -4,7 +4,7 @@
 //! A [`System`] is one machine or several with what lies between them. Machines are `Clone + Hash`, so a state is a value: it
 //! is copied once per action, moved on, and counts when its [`fingerprint`] is new; of those there were only the fingerprint and the
 //! way there are kept, and the way is gone again. Nothing is a model here; what is explored is the code that ships, with
-//! [`Symbolic`](proto_core::crypto::noise::Symbolic) for the key exchange.
+//! [`Symbolic`](proto_core::noise::Symbolic) for the key exchange.
 //!
 //! **Time** moves by jumps. A machine that has a deadline can be met one nanosecond before it, exactly then, and late; between
 //! those nothing can differ (L3, L10). Machines with many deadlines are woken early and go to sleep again, instead of hearing more

@@ -2,10 +2,12 @@
 
 use proto_core::{
     Entropy, Instant, UnixTime, WallClock,
-    api::{Approval, DeviceKind, MintAnswer, PairingMode, PolicyMode, PollAnswer, Problem, Renewed, Revocations, ValidateAnswer},
-    code::CODE_ALPHABET,
+    api::{
+        Approval, CODE_ALPHABET, MintAnswer, PairingMode, PolicyMode, PollAnswer, Problem, Renewed, Revocations, ValidateAnswer,
+    },
+    device::pairing::{Ask, Input, Output, Pairing, Settings},
     effect::{Effect, Happening, HttpAnswer},
-    pairing::{Ask, Input, Output, Pairing, Settings},
+    id::DeviceKind,
     secret::SecretBytes,
 };
 use serde::{Serialize, de::DeserializeOwned};

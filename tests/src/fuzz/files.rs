@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proto_core::{
     api::PolicyMode,
-    files::{
+    device::files::{
         BindingState, Config, Declines, Document, Grants, IdentityFile, LocalYaml, PendingPairing, SessionFile, WorkspaceYaml,
     },
 };

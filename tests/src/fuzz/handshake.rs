@@ -11,14 +11,14 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine, Status,
-    crypto::{
-        StaticKeys,
+    crypto::StaticKeys,
+    noise::{
+        InitiatorKeys, Noise, Snow,
         channel::{Channel, Tails},
-        noise::{InitiatorKeys, Noise, Snow},
-    },
-    handshake::{
-        Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
+        handshake::{
+            Initiator, Responder, initiator,
+            responder::{self, Door, Verdict},
+        },
     },
     secret::{Secret, SecretText},
     wire::{Frame, Head, Hello, Pattern, Preamble, Role, Suite, Welcome},

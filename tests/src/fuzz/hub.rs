@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use proto_core::{
     Instant, SessionId,
-    hub::{
+    relay::hub::{
         Confirmed, ConnectionId, Hub, Input, Kind, Output, PEER_WINDOW, Read, Records, SealedRecord, SessionNumber, UNSTORED_MAX,
         VIEWER_WINDOW, Write, weight,
     },

@@ -9,8 +9,8 @@ use arbitrary::{Arbitrary, Unstructured};
 use data_encoding::BASE64URL_NOPAD;
 use proto_core::{
     Entropy, Reason, UnixTime,
-    api::DeviceKind,
     crypto::Identity,
+    id::DeviceKind,
     jose::{
         Claims, Confirmation, Expectation, Expiry, JwkSet, KEYS_MAX, ProofTarget, RELAY_AUDIENCE, SKEW, Thumbprint, prove,
         verify, verify_proof,

@@ -6,13 +6,13 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Jitter, Reason,
-    crypto::{
-        Identity,
-        channel::{Channel, Tails},
-        noise::{Noise, Symbolic},
-    },
+    crypto::Identity,
+    device::link::{Config, Input, Link, Output},
     effect::{Closed, Effect, Happening, NetFault},
-    link::{Config, Input, Link, Output},
+    noise::{
+        Noise, Symbolic,
+        channel::{Channel, Tails},
+    },
     secret::{Secret, SecretText},
     wire::{Answer, Frame, Head, Refused, Role, Welcome},
 };

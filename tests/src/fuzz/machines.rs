@@ -16,8 +16,8 @@ use proptest::{
 use crate::laws::{
     self, Law, Step, Subject, Trace,
     subjects::{
-        admission, binding, bridge, code, consent, credential, daemon, handshake, hub, keyset, link, pairing, peer, session,
-        uplink, viewer,
+        admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
+        session, uplink, viewer,
     },
 };
 
@@ -46,7 +46,7 @@ targets! {
     /// The sessions of one binding on their way to the relay, and its visitors.
     law_bridge = bridge::Streaming;
     /// A pairing code at the platform.
-    law_code = code::Code;
+    law_pairing_code = pairing_code::Code;
     /// Whether a directory streams.
     law_consent = consent::Asked;
     /// The rotation of a credential.
@@ -64,7 +64,7 @@ targets! {
     /// A pairing at the device.
     law_pairing = pairing::Waiting;
     /// A relay's connection.
-    law_peer = peer::Entering;
+    law_connection = connection::Entering;
     /// The relay's end of a handshake.
     law_responder = handshake::Opening;
     /// A session's records until they are durable.

@@ -28,8 +28,8 @@ pub use hub::hub;
 pub use jose::{credential, key_set, proof};
 pub use link::link;
 pub use machines::{
-    law_admission, law_binding, law_bridge, law_code, law_consent, law_credential, law_daemon, law_hub, law_initiator,
-    law_keyset, law_link, law_pairing, law_peer, law_responder, law_session, law_uplink, law_viewer,
+    law_admission, law_binding, law_bridge, law_connection, law_consent, law_credential, law_daemon, law_hub, law_initiator,
+    law_keyset, law_link, law_pairing, law_pairing_code, law_responder, law_session, law_uplink, law_viewer,
 };
 pub use network::network;
 pub use noise::{initiator, responder};
@@ -56,7 +56,7 @@ pub const TARGETS: &[Target] = &[
     ("law_admission", law_admission),
     ("law_binding", law_binding),
     ("law_bridge", law_bridge),
-    ("law_code", law_code),
+    ("law_pairing_code", law_pairing_code),
     ("law_consent", law_consent),
     ("law_credential", law_credential),
     ("law_daemon", law_daemon),
@@ -65,7 +65,7 @@ pub const TARGETS: &[Target] = &[
     ("law_keyset", law_keyset),
     ("law_link", law_link),
     ("law_pairing", law_pairing),
-    ("law_peer", law_peer),
+    ("law_connection", law_connection),
     ("law_responder", law_responder),
     ("law_session", law_session),
     ("law_uplink", law_uplink),

@@ -13,7 +13,7 @@ use proto_core::{
         Cipher, PureRust,
         seal::{EpochSecret, Opener, Scope},
     },
-    files::SessionFile,
+    device::files::SessionFile,
     wire::{Content, Record},
 };
 

@@ -6,14 +6,14 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine, Reason, Status,
-    crypto::{
-        StaticKeys,
+    crypto::StaticKeys,
+    noise::{
+        InitiatorKeys, Noise, Snow,
         channel::{Channel, Tails},
-        noise::{InitiatorKeys, Noise, Snow},
-    },
-    handshake::{
-        GARBAGE_MAX, HANDSHAKE_TIMEOUT, Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
+        handshake::{
+            GARBAGE_MAX, HANDSHAKE_TIMEOUT, Initiator, Responder, initiator,
+            responder::{self, Door, Verdict},
+        },
     },
     secret::{Secret, SecretText},
     wire::{Answer, Head, Hello, Pattern, Preamble, Refused, Role, Suite, Welcome},

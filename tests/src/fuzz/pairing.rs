@@ -6,13 +6,16 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use proto_core::{
     Entropy, Instant, Machine, Reason, Status, UnixTime, WallClock,
-    api::{DeviceKind, PairingMode},
+    api::PairingMode,
     crypto::Identity,
+    device::{
+        files::{Document, PendingPairing},
+        pairing::{Ask, Input, Output, Paired, Pairing, Settings},
+    },
     effect::{Effect, Happening, HttpAnswer, NetFault, StateFile},
-    files::{Document, PendingPairing},
+    id::DeviceKind,
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
     key::StaticKey,
-    pairing::{Ask, Input, Output, Paired, Pairing, Settings},
     secret::{Secret, SecretBytes},
 };
 use serde_json::json;

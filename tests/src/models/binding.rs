@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto_core::{api::PairingMode, binding::Output};
+use proto_core::{api::PairingMode, device::binding::Output};
 
 /// A binding: org and runtime target.
 pub type Name = (String, String);

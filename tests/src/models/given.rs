@@ -4,10 +4,11 @@ use core::{fmt::Debug, str::FromStr};
 
 use proto_core::{
     UnixTime, WallClock,
-    api::{Approval, DeviceKind, PolicyMode, RelayEndpoint, Workspace},
+    api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
+    device::files::{BindingRecord, BindingState, RelayRecord, Unknown},
     effect::{Effect, Happening, HttpAnswer, StateFile},
-    files::{BindingRecord, BindingState, RelayRecord, Unknown},
+    id::DeviceKind,
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
     secret::{Secret, SecretBytes, SecretText},
 };

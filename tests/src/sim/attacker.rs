@@ -5,10 +5,9 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Instant, SessionId,
-    crypto::noise::Noise,
     effect::Happening,
-    hub::ConnectionId,
-    peer,
+    noise::Noise,
+    relay::{connection, hub::ConnectionId},
     wire::{Frame, Head},
 };
 
@@ -84,7 +83,7 @@ impl<N: Noise + 'static> Sim<N> {
                 _ => Head::Pong { nonce: dice.next() },
             };
             let body = if matches!(head, Head::Peer { .. }) { Bytes::copy_from_slice(&dice.bytes()) } else { Bytes::new() };
-            let wants = self.stations[station].relay.tell(self.now, id, peer::Input::Send(Frame { head, body }));
+            let wants = self.stations[station].relay.tell(self.now, id, connection::Input::Send(Frame { head, body }));
             self.after_station(station, wants);
         }
         self.queue.put(until, Event::Over(number));
@@ -106,8 +105,8 @@ impl<N: Noise + 'static> Sim<N> {
         let ids: Vec<_> = self.wires.iter().filter(|(_, wire)| wire.end == End::Attacker).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(wire) = self.wires.remove(&id) else { continue };
-            let closed = Happening::Closed(peer::Errand::Socket, proto_core::effect::Closed::ByPeer(None));
-            let wants = self.stations[wire.station].relay.tell(self.now, id, peer::Input::Happened(closed));
+            let closed = Happening::Closed(connection::Errand::Socket, proto_core::effect::Closed::ByPeer(None));
+            let wants = self.stations[wire.station].relay.tell(self.now, id, connection::Input::Happened(closed));
             self.after_station(wire.station, wants);
         }
     }

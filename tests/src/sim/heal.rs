@@ -5,11 +5,14 @@ use std::{collections::BTreeSet, time::Duration};
 use proto_core::{
     BindingId, Instant, Reason,
     api::{PairingMode, PolicyMode},
-    crypto::noise::Noise,
-    daemon::Request,
-    files::{BindingRecord, BindingState},
+    device::{
+        control::PairEvent,
+        daemon::Request,
+        files::{BindingRecord, BindingState},
+        link::LinkState,
+    },
     jose::Unverified,
-    local::{LinkState, PairEvent},
+    noise::Noise,
 };
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use proto_core::{Instant, OrgId, Reason, UnixTime, WallClock, crypto::noise::Noise};
+use proto_core::{Instant, OrgId, Reason, UnixTime, WallClock, noise::Noise};
 
 use super::{START, dice::Dice, disk::Disk, plan::Decision};
 use crate::world::{EPOCH, Laptop};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use proto_core::{
     GivenId, Reason,
     api::{JWKS_PATH, PAIRING_CODES_PATH, Problem, VALIDATE_PATH, ValidateAnswer, ValidateRequest},
-    crypto::noise::Noise,
     effect::{Happening, HttpAnswer, HttpRequest, NetFault},
     jose::Unverified,
+    noise::Noise,
     secret::SecretBytes,
 };
 

@@ -72,9 +72,9 @@ use crate::world::{Org, Platform};
 use proto_core::{
     GivenId, Instant, OrgId,
     api::{RelayEndpoint, Workspace},
-    crypto::noise::Noise,
-    hub::ConnectionId,
     jose::Thumbprint,
+    noise::Noise,
+    relay::hub::ConnectionId,
 };
 
 /// The beginning.

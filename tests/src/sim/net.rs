@@ -8,12 +8,11 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Instant,
-    crypto::noise::Noise,
-    daemon::Ask,
+    device::{daemon::Ask, uplink},
     effect::{Closed, Happening, NetFault},
-    hub::ConnectionId,
     keyset::FetchId,
-    peer, uplink,
+    noise::Noise,
+    relay::{connection, hub::ConnectionId},
 };
 
 use super::{Party, Sim, dice::Dice, fault::Fault, plan::Place, step::Event};
@@ -26,7 +25,7 @@ pub(super) enum End {
     /// A viewer's, in one of its lives.
     Seat(usize, u32, uplink::Ask),
     /// A relay's connection that asks the platform.
-    Peer(usize, ConnectionId, peer::Errand),
+    Peer(usize, ConnectionId, connection::Errand),
     /// A relay's key set.
     Keys(usize, FetchId),
     /// The attacker's.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use proto_core::{
     GivenId, OrgId, Reason,
-    api::DeviceKind,
-    consent::Directory,
-    crypto::noise::Noise,
-    daemon::{self, Answer, Request, RequestId},
+    device::{
+        consent::Directory,
+        control::{PairEvent, PairRequest, UnpairRequest},
+        daemon::{self, Answer, Request, RequestId},
+    },
+    id::DeviceKind,
     jose::Thumbprint,
-    local::{PairEvent, PairRequest, UnpairRequest},
+    noise::Noise,
     secret::Secret,
 };
 

@@ -2,14 +2,18 @@
 
 use proto_core::{
     BindingId, Machine,
-    crypto::noise::Noise,
-    daemon::{self, Ask},
+    device::{
+        daemon::{self, Ask},
+        files::{Config, Document},
+        uplink, viewer,
+    },
     effect::{Close, Closed, Effect, Happening, StateFile},
-    files::{Config, Document},
-    hub::{self, ConnectionId},
-    peer,
+    noise::Noise,
+    relay::{
+        connection,
+        hub::{self, ConnectionId},
+    },
     secret::SecretBytes,
-    uplink, viewer,
 };
 
 use super::{
@@ -200,7 +204,7 @@ impl<N: Noise + 'static> Sim<N> {
                 match want {
                     KeyWant::Fetch(id, request) => self.asks(End::Keys(station, id), request),
                     KeyWant::Answer(connection, errand, answer) => {
-                        let input = peer::Input::Key(errand, answer);
+                        let input = connection::Input::Key(errand, answer);
                         wants.extend(self.stations[station].relay.tell(self.now, connection, input));
                     }
                 }
@@ -221,17 +225,17 @@ impl<N: Noise + 'static> Sim<N> {
     fn reads_on(&mut self, station: usize) -> Vec<Want> {
         let relay = &mut self.stations[station].relay;
         for (id, wire) in self.wires.iter_mut().filter(|(_, wire)| wire.station == station && !wire.unread.is_empty()) {
-            if relay.connections.get(id).is_some_and(peer::Connection::is_reading)
+            if relay.connections.get(id).is_some_and(connection::Connection::is_reading)
                 && let Some(message) = wire.unread.pop_front()
             {
-                let received = peer::Input::Happened(Happening::Received(peer::Errand::Socket, message));
+                let received = connection::Input::Happened(Happening::Received(connection::Errand::Socket, message));
                 return relay.tell(self.now, *id, received);
             }
         }
         Vec::new()
     }
 
-    fn perform_for_station(&mut self, station: usize, connection: ConnectionId, effect: Effect<peer::Errand>) {
+    fn perform_for_station(&mut self, station: usize, connection: ConnectionId, effect: Effect<connection::Errand>) {
         match effect {
             Effect::Http(errand, request) => self.asks(End::Peer(station, connection, errand), request),
             Effect::Send(_, message) => self.sets_out(connection, Way::Down, message),

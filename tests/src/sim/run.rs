@@ -2,8 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use proto_core::crypto::{
-    PureRust,
+use proto_core::{
+    crypto::PureRust,
     noise::{Noise, Snow, Symbolic},
 };
 

@@ -1,11 +1,6 @@
 //! Somebody who watches: a viewer's program, which can be started again.
 
-use proto_core::{
-    Instant, Jitter,
-    api::Approval,
-    crypto::{Identity, noise::Noise},
-    secret::Secret,
-};
+use proto_core::{Instant, Jitter, api::Approval, crypto::Identity, noise::Noise, secret::Secret};
 
 use super::host::Clock;
 use crate::world::Watcher;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto_core::{
     SessionId,
-    bridge::SourceId,
-    crypto::noise::Noise,
-    daemon,
-    local::{Attach, Attached},
-    session, viewer,
+    device::{
+        bridge::SourceId,
+        control::{Attach, Attached},
+        daemon, session, viewer,
+    },
+    noise::Noise,
     wire::{Content, Frame, Outcome},
 };
 

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use proto_core::{
     GivenId, Instant, Machine, OrgId, WallClock,
-    admission::KeyAnswer,
     api::JWKS_PATH,
-    crypto::{StaticKeys, noise::Noise},
+    crypto::StaticKeys,
     effect::{Effect, HttpRequest},
-    hub::ConnectionId,
     jose::Thumbprint,
     keyset::{self, FetchId, KeySet, LookupId},
-    peer,
+    noise::Noise,
+    relay::{admission::KeyAnswer, connection, hub::ConnectionId},
     secret::Secret,
 };
 
@@ -42,7 +41,7 @@ pub struct Station<N> {
     pub(super) commits_at: Option<Instant>,
     /// First messages that somebody recorded on their way to it.
     pub(super) recorded: VecDeque<Bytes>,
-    lookups: BTreeMap<LookupId, (ConnectionId, peer::Errand)>,
+    lookups: BTreeMap<LookupId, (ConnectionId, connection::Errand)>,
     number: u64,
     dice: Dice,
 }
@@ -50,7 +49,7 @@ pub struct Station<N> {
 /// What a station's key set wants.
 pub(super) enum KeyWant {
     Fetch(FetchId, HttpRequest),
-    Answer(ConnectionId, peer::Errand, KeyAnswer),
+    Answer(ConnectionId, connection::Errand, KeyAnswer),
 }
 
 /// Whose access ended.
@@ -98,7 +97,7 @@ impl<N: Noise> Station<N> {
         self.keys = KeySet::new(now, format!("{API}{JWKS_PATH}"), self.dice.jitter());
     }
 
-    pub(super) fn look_up(&mut self, now: Instant, connection: ConnectionId, errand: peer::Errand, kid: Thumbprint) {
+    pub(super) fn look_up(&mut self, now: Instant, connection: ConnectionId, errand: connection::Errand, kid: Thumbprint) {
         self.number += 1;
         self.lookups.insert(LookupId(self.number), (connection, errand));
         self.keys.handle_input(now, keyset::Input::Look { lookup: LookupId(self.number), kid }).unwrap();

@@ -5,14 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto_core::{
     Instant, Machine,
-    consent::{Change, Directory},
-    crypto::noise::Noise,
-    daemon::{self, Ask, Errand},
+    device::{
+        consent::{Change, Directory},
+        daemon::{self, Ask, Errand},
+        viewer,
+    },
     effect::{Closed, Happening, HttpAnswer, NetFault, StateFile},
-    hub::ConnectionId,
-    peer,
+    noise::Noise,
+    relay::{connection, hub::ConnectionId},
     secret::SecretBytes,
-    viewer,
 };
 
 use super::{
@@ -296,7 +297,7 @@ impl<N: Noise + 'static> Sim<N> {
             End::Host(host, life, ask) => self.tell_host(host, life, daemon::Input::Happening(happening.with_id(ask))),
             End::Seat(seat, life, ask) => self.tell_seat(seat, life, viewer::Input::Happening(happening.with_id(ask))),
             End::Peer(station, connection, errand) => {
-                let input = peer::Input::Happened(happening.with_id(errand));
+                let input = connection::Input::Happened(happening.with_id(errand));
                 let wants = self.stations[station].relay.tell(self.now, connection, input);
                 self.after_station(station, wants);
             }
@@ -313,12 +314,13 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.is_taken && !wire.is_dead) else { return };
         let station = wire.station;
         self.trace.note(self.now, 1, id.0, &message);
-        let is_reading = self.stations[station].relay.connections.get(&id).is_some_and(proto_core::peer::Connection::is_reading);
+        let is_reading =
+            self.stations[station].relay.connections.get(&id).is_some_and(proto_core::relay::connection::Connection::is_reading);
         if !is_reading || !wire.unread.is_empty() {
             wire.unread.push_back(message);
             return;
         }
-        let received = peer::Input::Happened(Happening::Received(peer::Errand::Socket, message));
+        let received = connection::Input::Happened(Happening::Received(connection::Errand::Socket, message));
         let wants = self.stations[station].relay.tell(self.now, id, received);
         self.after_station(station, wants);
     }
@@ -327,7 +329,7 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.is_taken) else { return };
         wire.is_taken = false;
         let station = wire.station;
-        let input = peer::Input::Happened(Happening::Closed(peer::Errand::Socket, closed));
+        let input = connection::Input::Happened(Happening::Closed(connection::Errand::Socket, closed));
         let wants = self.stations[station].relay.tell(self.now, id, input);
         self.after_station(station, wants);
         self.forget_closed(id);
@@ -343,7 +345,7 @@ impl<N: Noise + 'static> Sim<N> {
             self.court.see(self.now, &Seen::Heard { host: *host, binding, clock: self.hosts[*host].clock.monotonic(self.now) });
         }
         self.tell_end(end, Happening::Received((), message));
-        let taken = peer::Input::Happened(Happening::Sent(peer::Errand::Socket, 1));
+        let taken = connection::Input::Happened(Happening::Sent(connection::Errand::Socket, 1));
         let wants = self.stations[station].relay.tell(self.now, id, taken);
         self.after_station(station, wants);
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use proto_core::{Instant, crypto::noise::Noise, daemon};
+use proto_core::{Instant, device::daemon, noise::Noise};
 
 use super::{START, Sim, fault::Fault, plan::Place};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto_core::{crypto::noise::Noise, effect::StateFile, secret::SecretBytes, session};
+use proto_core::{device::session, effect::StateFile, noise::Noise, secret::SecretBytes};
 
 use super::{
     Party, Sim,
@@ -112,7 +112,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    pub(super) fn connections_of(&self, host: usize) -> Vec<proto_core::hub::ConnectionId> {
+    pub(super) fn connections_of(&self, host: usize) -> Vec<proto_core::relay::hub::ConnectionId> {
         let is_its = |end: &End| matches!(end, End::Host(of, ..) if *of == host);
         self.by_end.iter().filter(|(end, _)| is_its(end)).map(|(_, id)| *id).collect()
     }

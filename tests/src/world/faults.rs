@@ -1,9 +1,9 @@
 //! What happens to machines.
 
 use proto_core::{
+    device::session,
     effect::{Closed, Happening, NetFault},
-    hub::ConnectionId,
-    peer, session,
+    relay::{connection, hub::ConnectionId},
     wire::Frame,
 };
 
@@ -72,7 +72,7 @@ impl World {
         let fault = || Closed::Fault(NetFault::Broken);
         self.events.push_back(Event::ToDevice(connection, Happening::Closed((), fault())));
         if let Some(url) = self.sockets.get(&connection).map(|socket| socket.url.clone()) {
-            let input = peer::Input::Happened(Happening::Closed(peer::Errand::Socket, fault()));
+            let input = connection::Input::Happened(Happening::Closed(connection::Errand::Socket, fault()));
             self.events.push_back(Event::Relay(url, connection, input));
         }
     }
@@ -91,6 +91,6 @@ impl World {
     fn forge_to(&mut self, is_meant: impl Fn(&Socket) -> bool, frame: Frame) {
         let found = self.sockets.iter().find(|(_, socket)| is_meant(socket));
         let (connection, url) = found.map(|(id, socket)| (*id, socket.url.clone())).expect("a connection");
-        self.events.push_back(Event::Relay(url, connection, peer::Input::Send(frame)));
+        self.events.push_back(Event::Relay(url, connection, connection::Input::Send(frame)));
     }
 }

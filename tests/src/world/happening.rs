@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use proto_core::{
     Machine,
-    admission::KeyAnswer,
-    bridge::SourceId,
-    daemon::{self, Ask},
+    device::{
+        bridge::SourceId,
+        daemon::{self, Ask},
+        session, uplink, viewer,
+    },
     effect::{Close, Closed, Effect, Happening, HttpAnswer, HttpRequest, NetFault, StateFile},
-    hub::ConnectionId,
-    peer,
+    relay::{admission::KeyAnswer, connection, hub::ConnectionId},
     secret::SecretBytes,
-    session, uplink, viewer,
     wire::Frame,
 };
 
@@ -37,7 +37,7 @@ impl World {
             Event::Http(end, request) => self.request(end, &request),
             Event::Dial(end, url) => self.dial(end, url),
             Event::Relay(url, connection, input) => {
-                if matches!(input, peer::Input::Happened(Happening::Closed(..))) {
+                if matches!(input, connection::Input::Happened(Happening::Closed(..))) {
                     self.sockets.remove(&connection);
                 }
                 let wants = self.relays.get_mut(&url).unwrap().tell(self.now, connection, input);
@@ -145,21 +145,21 @@ impl World {
             match want {
                 Want::LookUp(connection, errand, kid) => {
                     let answer = self.platform.signing_key(kid).map_or(KeyAnswer::Unknown, KeyAnswer::Found);
-                    self.events.push_back(Event::Relay(url.into(), connection, peer::Input::Key(errand, answer)));
+                    self.events.push_back(Event::Relay(url.into(), connection, connection::Input::Key(errand, answer)));
                 }
                 Want::Perform(connection, effect) => self.perform_for_relay(url, connection, effect),
             }
         }
     }
 
-    pub(super) fn perform_for_relay(&mut self, url: &str, connection: ConnectionId, effect: Effect<peer::Errand>) {
+    pub(super) fn perform_for_relay(&mut self, url: &str, connection: ConnectionId, effect: Effect<connection::Errand>) {
         match effect {
             Effect::Http(errand, request) => {
                 self.events.push_back(Event::Http(End::Relay(url.into(), connection, errand), request));
             }
             Effect::Send(errand, message) => {
                 self.events.push_back(Event::ToDevice(connection, Happening::Received((), message)));
-                let taken = peer::Input::Happened(Happening::Sent(errand, 1));
+                let taken = connection::Input::Happened(Happening::Sent(errand, 1));
                 self.events.push_back(Event::Relay(url.into(), connection, taken));
             }
             Effect::Close(_, close) => {
@@ -187,7 +187,7 @@ impl World {
                 self.events.push_back(Event::Watcher(watcher, viewer::Input::Happening(answered(ask, answer))));
             }
             End::Relay(url, connection, errand) => {
-                self.events.push_back(Event::Relay(url, connection, peer::Input::Happened(answered(errand, answer))));
+                self.events.push_back(Event::Relay(url, connection, connection::Input::Happened(answered(errand, answer))));
             }
         }
     }
@@ -218,7 +218,7 @@ impl World {
         if matches!(end, End::Laptop(..)) {
             self.sent.push(Sent { at: self.now, to: url.clone(), bytes: message.clone() });
         }
-        let received = peer::Input::Happened(Happening::Received(peer::Errand::Socket, message));
+        let received = connection::Input::Happened(Happening::Received(connection::Errand::Socket, message));
         self.events.push_back(Event::Relay(url, connection, received));
         self.events.push_back(Event::ToDevice(connection, Happening::Sent((), 1)));
     }
@@ -227,7 +227,7 @@ impl World {
         let reason = if let Close::Because(reason) = close { Some(reason) } else { None };
         if let Some(connection) = self.connection_of(&end) {
             let url = self.sockets[&connection].url.clone();
-            let closed = peer::Input::Happened(Happening::Closed(peer::Errand::Socket, Closed::ByPeer(reason)));
+            let closed = connection::Input::Happened(Happening::Closed(connection::Errand::Socket, Closed::ByPeer(reason)));
             self.events.push_back(Event::Relay(url, connection, closed));
         }
         self.tell_end(end, Happening::Closed((), Closed::ByUs));

@@ -1,7 +1,7 @@
 //! What somebody on the path between a device and its relay does to their messages.
 
 use bytes::Bytes;
-use proto_core::{effect::Happening, peer};
+use proto_core::{effect::Happening, relay::connection};
 
 use super::{Event, World};
 
@@ -18,8 +18,8 @@ impl World {
         for bytes in by.into_iter().rev() {
             let event = match &event {
                 Event::Relay(url, connection, _) => {
-                    let received = Happening::Received(peer::Errand::Socket, bytes);
-                    Event::Relay(url.clone(), *connection, peer::Input::Happened(received))
+                    let received = Happening::Received(connection::Errand::Socket, bytes);
+                    Event::Relay(url.clone(), *connection, connection::Input::Happened(received))
                 }
                 Event::ToDevice(connection, _) => Event::ToDevice(*connection, Happening::Received((), bytes)),
                 _ => return,
@@ -39,7 +39,7 @@ impl World {
 
 fn message(event: &Event) -> Option<&Bytes> {
     match event {
-        Event::Relay(_, _, peer::Input::Happened(Happening::Received(_, bytes)))
+        Event::Relay(_, _, connection::Input::Happened(Happening::Received(_, bytes)))
         | Event::ToDevice(_, Happening::Received((), bytes)) => Some(bytes),
         _ => None,
     }

@@ -74,7 +74,7 @@ impl Issuer {
 #[cfg(test)]
 mod tests {
     use proto_core::{
-        api::DeviceKind,
+        id::DeviceKind,
         jose::{Confirmation, Expiry, RELAY_AUDIENCE},
         key::StaticKey,
     };

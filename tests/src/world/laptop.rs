@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto_core::{
     Instant, Jitter, Machine, OrgId, Reason, SessionId, Status, UnixTime, WallClock,
-    consent::{Change, Directory, File, IGNORE_FILE, LOCAL_FILE, Looked, WORKSPACE_FILE},
     crypto::{
         Cipher, PureRust,
-        noise::{Noise, Symbolic},
-        seal::EpochSecret,
-        seal::Scope,
+        seal::{EpochSecret, Scope},
     },
-    daemon::{Answer, Daemon, Event, Found, RequestId, Settings},
+    device::{
+        consent::{Change, Directory, File, IGNORE_FILE, LOCAL_FILE, Looked, WORKSPACE_FILE},
+        control::{Attached, PairEvent},
+        daemon::{Answer, Daemon, Event, Found, RequestId, Settings},
+        files::{Config, Document, SessionFile},
+        session::{self, Session},
+    },
     effect::StateFile,
-    files::{Config, Document, SessionFile},
-    local::{Attached, PairEvent},
+    noise::{Noise, Symbolic},
     secret::{Secret, SecretBytes},
-    session::{self, Session},
     wire::{Content, Frame, Outcome, Title},
 };
 
@@ -144,7 +145,7 @@ impl<N: Noise> Laptop<N> {
     /// The seeds of the identities on disk.
     pub fn seeds(&self) -> Vec<Secret> {
         let files = self.disk.iter().filter(|(file, _)| matches!(file, StateFile::Identity(..)));
-        files.map(|(_, bytes)| proto_core::files::IdentityFile::parse(bytes.expose()).unwrap().seed).collect()
+        files.map(|(_, bytes)| proto_core::device::files::IdentityFile::parse(bytes.expose()).unwrap().seed).collect()
     }
 
     pub(crate) fn write(&mut self, file: StateFile, contents: Option<SecretBytes>) -> bool {

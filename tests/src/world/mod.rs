@@ -2,7 +2,7 @@
 //! viewers, and a scripted platform. Its disk can crash, its network can be taken away, and it can be stopped at every step.
 //!
 //! ```text
-//!   Run (session::Session) ◄──► Laptop (daemon::Daemon) ◄── events ──► Relay (peer::Connection, hub::Hub, a store)
+//!   Run (session::Session) ◄──► Laptop (daemon::Daemon) ◄── events ──► Relay (connection::Connection, hub::Hub, a store)
 //!                                     │                                    │            ▲
 //!                                     └──────────► Platform ◄──────────────┘            └──► Watcher (viewer::Viewer)
 //! ```
@@ -31,13 +31,14 @@ pub use platform::{API, Code, Org, Platform, Target};
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, UnixTime, WallClock,
     api::{PolicyMode, RelayEndpoint, Workspace},
-    consent::{Change, Directory},
-    daemon::{self, Ask, Errand},
+    device::{
+        consent::{Change, Directory},
+        daemon::{self, Ask, Errand},
+        uplink, viewer,
+    },
     effect::{Happening, HttpRequest, StateFile},
-    hub::ConnectionId,
-    peer,
+    relay::{connection, hub::ConnectionId},
     secret::SecretBytes,
-    uplink, viewer,
 };
 pub(crate) use relay::Want;
 pub use relay::{Relay, Stored, Tampering};
@@ -96,7 +97,7 @@ struct Socket {
 enum End {
     Laptop(u32, Ask),
     Watcher(usize, uplink::Ask),
-    Relay(String, ConnectionId, peer::Errand),
+    Relay(String, ConnectionId, connection::Errand),
 }
 
 #[derive(Debug)]
@@ -108,7 +109,7 @@ enum Event {
     Watcher(usize, viewer::Input),
     Http(End, HttpRequest),
     Dial(End, String),
-    Relay(String, ConnectionId, peer::Input),
+    Relay(String, ConnectionId, connection::Input),
     ToDevice(ConnectionId, Happening<()>),
     Commit(String),
 }

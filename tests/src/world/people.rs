@@ -3,16 +3,20 @@
 use bytes::Bytes;
 use proto_core::{
     Jitter, Reason, SessionId,
-    api::{DeviceKind, PairingMode},
-    bridge::SourceId,
-    consent::Directory,
+    api::PairingMode,
     crypto::Identity,
-    daemon::{self, Answer, Request, RequestId},
-    hub,
+    device::{
+        bridge::SourceId,
+        consent::Directory,
+        control::{Attach, PairEvent, PairRequest, UnpairRequest},
+        daemon::{self, Answer, Request, RequestId},
+        link::LinkState,
+        session, viewer,
+    },
+    id::DeviceKind,
     jose::{Confirmation, Thumbprint},
-    local::{Attach, LinkState, PairEvent, PairRequest, UnpairRequest},
+    relay::hub,
     secret::Secret,
-    session, viewer,
     wire::{Content, Frame, Outcome},
 };
 

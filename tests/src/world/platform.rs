@@ -8,15 +8,16 @@ use std::{
 
 use proto_core::{
     GivenId, Instant, Jitter, Machine, OrgId, Reason, UnixTime,
-    admission::Gate,
     api::{
-        Approval, DeviceKind, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem,
-        ROTATE_PATH, RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
+        Approval, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, ROTATE_PATH,
+        RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
     },
-    code::{self, PairingCode, Refusal, Standing, Verdict},
     effect::{HttpAnswer, HttpRequest},
+    id::DeviceKind,
     jose::{Claims, Confirmation, Expectation, Expiry, ProofTarget, RELAY_AUDIENCE, Thumbprint, verify_proof},
     key::{IdentityKey, StaticKey},
+    platform::pairing_code::{self, PairingCode, Refusal, Standing, Verdict},
+    relay::admission::Gate,
     secret::{Secret, SecretBytes, SecretText},
 };
 use serde::Serialize;
@@ -152,7 +153,7 @@ impl Platform {
     /// # Errors
     /// Why that does not count.
     pub fn approve_as(&mut self, code: &str, by: &GivenId, org: &OrgId, now: UnixTime) -> Result<(), Refusal> {
-        self.decide(code, code::Input::Approve { by: by.clone(), org: org.clone() }, now)
+        self.decide(code, pairing_code::Input::Approve { by: by.clone(), org: org.clone() }, now)
     }
 
     /// A dishonest platform answers a code with an approval for this org, whatever was asked for.
@@ -160,8 +161,8 @@ impl Platform {
         self.issue(text, org, now);
         let by = self.draw("account");
         let code = self.codes.get_mut(text).unwrap();
-        let decision = Some(code::Decision::Approved { by, org: org.clone() });
-        code.machine = PairingCode::restore(moment(now), code::Record { decision, ..code.machine.record() });
+        let decision = Some(pairing_code::Decision::Approved { by, org: org.clone() });
+        code.machine = PairingCode::restore(moment(now), pairing_code::Record { decision, ..code.machine.record() });
     }
 
     /// Somebody denies a code.
@@ -170,27 +171,30 @@ impl Platform {
     /// When it is decided already.
     pub fn deny(&mut self, code: &str, now: UnixTime) {
         let by = self.draw("account");
-        self.decide(code, code::Input::Deny { by }, now).expect("the code can be denied");
+        self.decide(code, pairing_code::Input::Deny { by }, now).expect("the code can be denied");
     }
 
-    fn decide(&mut self, text: &str, input: code::Input, now: UnixTime) -> Result<(), Refusal> {
+    fn decide(&mut self, text: &str, input: pairing_code::Input, now: UnixTime) -> Result<(), Refusal> {
         self.tell_code(text, input, now);
         let mut refused = Ok(());
         while let Some(output) = self.codes.get_mut(text).and_then(|code| code.machine.poll_output()) {
             match output {
-                code::Output::CheckStanding { check, by, org } => {
+                pairing_code::Output::CheckStanding { check, by, org } => {
                     let standing = self.standing(&by, &org);
-                    self.tell_code(text, code::Input::Checked { check, standing }, now);
+                    self.tell_code(text, pairing_code::Input::Checked { check, standing }, now);
                 }
-                code::Output::Issue { org, .. } => self.issue(text, &org, now),
-                code::Output::Refused(refusal) => refused = Err(refusal),
-                code::Output::Decided(_) | code::Output::Answer(_) | code::Output::Unknown | code::Output::Voided => {}
+                pairing_code::Output::Issue { org, .. } => self.issue(text, &org, now),
+                pairing_code::Output::Refused(refusal) => refused = Err(refusal),
+                pairing_code::Output::Decided(_)
+                | pairing_code::Output::Answer(_)
+                | pairing_code::Output::Unknown
+                | pairing_code::Output::Voided => {}
             }
         }
         refused
     }
 
-    fn tell_code(&mut self, text: &str, input: code::Input, now: UnixTime) {
+    fn tell_code(&mut self, text: &str, input: pairing_code::Input, now: UnixTime) {
         if let Some(code) = self.codes.get_mut(text) {
             code.machine.handle_input(moment(now), input).unwrap();
         }
@@ -306,12 +310,12 @@ impl Platform {
         let gone = || json(404, &Problem::because(404, Reason::CodeExpired));
         let Some(code) = self.codes.get_mut(text) else { return gone() };
         let token_fits = header(request, "Authorization") == Some(format!("Bearer {}", code.status_token).as_str());
-        code.machine.handle_input(moment(now), code::Input::Polled { token_fits }).unwrap();
+        code.machine.handle_input(moment(now), pairing_code::Input::Polled { token_fits }).unwrap();
         let said: Vec<_> = std::iter::from_fn(|| code.machine.poll_output()).collect();
         match (said.first(), &code.approval) {
-            (Some(code::Output::Answer(Verdict::Pending)), _) => json(200, &PollAnswer::Pending),
-            (Some(code::Output::Answer(Verdict::Denied)), _) => json(200, &PollAnswer::Denied),
-            (Some(code::Output::Answer(Verdict::Approved)), Some(approval)) => {
+            (Some(pairing_code::Output::Answer(Verdict::Pending)), _) => json(200, &PollAnswer::Pending),
+            (Some(pairing_code::Output::Answer(Verdict::Denied)), _) => json(200, &PollAnswer::Denied),
+            (Some(pairing_code::Output::Answer(Verdict::Approved)), Some(approval)) => {
                 json(200, &PollAnswer::Approved(Box::new(approval.clone())))
             }
             _ => gone(),

@@ -8,13 +8,13 @@ use std::{
 use bytes::Bytes;
 use proto_core::{
     Entropy, GivenId, Instant, Machine, OrgId, SessionId, WallClock,
-    crypto::{
-        StaticKeys,
-        noise::{Noise, Symbolic},
-    },
-    hub::{self, ConnectionId, Hub, Read, Records, SealedRecord, SessionNumber, StoredSession, Write},
+    crypto::StaticKeys,
     key::StaticKey,
-    peer::{self, Connection, Device},
+    noise::{Noise, Symbolic},
+    relay::{
+        connection::{self, Connection, Device},
+        hub::{self, ConnectionId, Hub, Read, Records, SealedRecord, SessionNumber, StoredSession, Write},
+    },
     secret::{Secret, SecretText},
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Outcome},
 };
@@ -74,7 +74,7 @@ pub struct Relay<N = Symbolic> {
     pub renewed: usize,
     pub(crate) connections: BTreeMap<ConnectionId, Connection<N>>,
     pub(crate) hub: Hub,
-    settings: Arc<peer::Settings>,
+    settings: Arc<connection::Settings>,
     credentials: BTreeMap<(OrgId, GivenId), SecretText>,
     writes: VecDeque<Write>,
     /// The connections that were spoken to and not listened to since.
@@ -84,8 +84,8 @@ pub struct Relay<N = Symbolic> {
 /// What a relay wants of the world.
 #[derive(Debug)]
 pub(crate) enum Want {
-    Perform(ConnectionId, proto_core::effect::Effect<peer::Errand>),
-    LookUp(ConnectionId, peer::Errand, proto_core::jose::Thumbprint),
+    Perform(ConnectionId, proto_core::effect::Effect<connection::Errand>),
+    LookUp(ConnectionId, connection::Errand, proto_core::jose::Thumbprint),
 }
 
 impl<N: Noise> Relay<N> {
@@ -96,7 +96,7 @@ impl<N: Noise> Relay<N> {
 
     /// A relay with these keys.
     pub fn with_keys(keys: StaticKeys) -> Self {
-        let settings = peer::Settings {
+        let settings = connection::Settings {
             gate: Platform::gate(),
             keys,
             frame_max: u32::try_from(FRAME_MAX_DEFAULT).unwrap(),
@@ -163,7 +163,7 @@ impl<N: Noise> Relay<N> {
         }
     }
 
-    pub(crate) fn tell(&mut self, now: Instant, id: ConnectionId, input: peer::Input) -> Vec<Want> {
+    pub(crate) fn tell(&mut self, now: Instant, id: ConnectionId, input: connection::Input) -> Vec<Want> {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.handle_input(now, input).unwrap();
             self.spoken_to.insert(id);
@@ -241,7 +241,7 @@ impl<N: Noise> Relay<N> {
     }
 
     /// What the next connection says that was spoken to. One that has ended and has nothing left to say is forgotten.
-    fn next_of_connections(&mut self) -> Option<(ConnectionId, peer::Output)> {
+    fn next_of_connections(&mut self) -> Option<(ConnectionId, connection::Output)> {
         while let Some(id) = self.spoken_to.first().copied() {
             let output = self.connections.get_mut(&id).and_then(Machine::poll_output);
             if let Some(output) = output {
@@ -255,21 +255,21 @@ impl<N: Noise> Relay<N> {
         None
     }
 
-    fn connection_said(&mut self, now: Instant, id: ConnectionId, output: peer::Output, wants: &mut Vec<Want>) {
+    fn connection_said(&mut self, now: Instant, id: ConnectionId, output: connection::Output, wants: &mut Vec<Want>) {
         let input = match output {
-            peer::Output::Effect(effect) => return wants.push(Want::Perform(id, effect)),
-            peer::Output::LookUp(errand, kid) => return wants.push(Want::LookUp(id, errand, kid)),
-            peer::Output::Confirmed(device) => {
+            connection::Output::Effect(effect) => return wants.push(Want::Perform(id, effect)),
+            connection::Output::LookUp(errand, kid) => return wants.push(Want::LookUp(id, errand, kid)),
+            connection::Output::Confirmed(device) => {
                 let confirmed = hub::Input::Confirmed(id, device.for_hub());
                 self.entries.push((id, (*device).clone()));
                 self.admitted.insert(id, *device);
                 confirmed
             }
-            peer::Output::Frame(frame) => {
+            connection::Output::Frame(frame) => {
                 self.frames.push((id, frame.clone()));
                 hub::Input::Received(id, frame)
             }
-            peer::Output::Renewed(token) => {
+            connection::Output::Renewed(token) => {
                 self.renewed += 1;
                 if let Some(device) = self.admitted.get_mut(&id) {
                     device.token = token.clone();
@@ -277,8 +277,8 @@ impl<N: Noise> Relay<N> {
                 }
                 hub::Input::Renewed(id, token)
             }
-            peer::Output::Taken(weight) => hub::Input::Taken(id, weight),
-            peer::Output::Ended(_) => {
+            connection::Output::Taken(weight) => hub::Input::Taken(id, weight),
+            connection::Output::Ended(_) => {
                 self.admitted.remove(&id);
                 hub::Input::Gone(id)
             }
@@ -288,15 +288,15 @@ impl<N: Noise> Relay<N> {
 
     fn hub_said(&mut self, now: Instant, output: hub::Output) {
         let (id, input) = match output {
-            hub::Output::Send(id, frame) => (id, peer::Input::Send(frame)),
+            hub::Output::Send(id, frame) => (id, connection::Input::Send(frame)),
             hub::Output::SendTail(id, frame) => match self.tamper(frame) {
-                Some(frame) if matches!(frame.head, Head::End { .. }) => (id, peer::Input::Send(frame)),
-                Some(frame) => (id, peer::Input::SendTail(frame)),
+                Some(frame) if matches!(frame.head, Head::End { .. }) => (id, connection::Input::Send(frame)),
+                Some(frame) => (id, connection::Input::SendTail(frame)),
                 None => return,
             },
-            hub::Output::Close(id, reason) => (id, peer::Input::Close(reason)),
-            hub::Output::Hold(id) => (id, peer::Input::Hold),
-            hub::Output::Release(id) => (id, peer::Input::Release),
+            hub::Output::Close(id, reason) => (id, connection::Input::Close(reason)),
+            hub::Output::Hold(id) => (id, connection::Input::Hold),
+            hub::Output::Release(id) => (id, connection::Input::Release),
             hub::Output::Write(write) => return self.writes.push_back(write),
             hub::Output::Read(read) => {
                 let records = self.read(read);

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto_core::{
     Instant, Jitter, Machine, Reason, SessionId, WallClock,
     api::Approval,
-    crypto::{
-        Identity, PureRust,
-        noise::{Noise, Symbolic},
+    crypto::{Identity, PureRust},
+    device::{
+        files::{BindingRecord, BindingState, RelayRecord, Unknown},
+        uplink::Settings,
+        viewer::{self, Viewer},
     },
-    files::{BindingRecord, BindingState, RelayRecord, Unknown},
-    uplink::Settings,
-    viewer::{self, Viewer},
+    noise::{Noise, Symbolic},
     wire::{Outcome, Record},
 };
 
@@ -98,6 +98,6 @@ impl<N: Noise> Watcher<N> {
 
 /// What a viewer's output leads to.
 pub(crate) enum Then {
-    Perform(proto_core::effect::Effect<proto_core::uplink::Ask>),
+    Perform(proto_core::effect::Effect<proto_core::device::uplink::Ask>),
     Stored(RelayRecord),
 }

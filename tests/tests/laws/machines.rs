@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use proto_core::{
     BindingId, Machine,
-    crypto::noise::Symbolic,
-    daemon::{Ask, Daemon, Output},
+    device::{
+        daemon::{Ask, Daemon, Output},
+        files::{Document, SessionFile},
+    },
     effect::{Effect, StateFile},
-    files::{Document, SessionFile},
+    noise::Symbolic,
 };
 use tests::laws::{
     self, START, Subject,
     subjects::{
-        admission, binding, bridge, code, consent, credential, daemon, handshake, hub, keyset, link, pairing, peer, session,
-        uplink, viewer,
+        admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
+        session, uplink, viewer,
     },
 };
 
@@ -45,7 +47,7 @@ fn a_bridge_keeps_the_laws() {
 #[test]
 fn a_pairing_code_keeps_the_laws() {
     laws::check(
-        &code::Code,
+        &pairing_code::Code,
         256,
         &["waiting for a decision", "waiting for whether", "waiting for polls", "failed: Denied", "failed: Expired"],
     );
@@ -143,7 +145,7 @@ fn a_connection_keeps_the_laws() {
     let reached = ["message 1", "the verdict", "the first transport message", "frames of the device"];
     let reached: Vec<_> = reached.iter().map(|what| format!("waiting for {what}")).collect();
     let ends = ["failed: HandshakeTimedOut", "failed: SignatureMismatch"];
-    laws::check(&peer::Entering, 256, &reached.iter().map(String::as_str).chain(ends).collect::<Vec<_>>());
+    laws::check(&connection::Entering, 256, &reached.iter().map(String::as_str).chain(ends).collect::<Vec<_>>());
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use proto_core::{
     Machine, Misuse, Outbox,
-    bridge::{self, Bridge},
-    crypto::noise::Symbolic,
-    daemon,
+    device::{
+        bridge::{self, Bridge},
+        daemon,
+        uplink::Ask,
+        viewer::{self, Viewer},
+    },
     effect::{Closed, Happening, NetFault},
-    uplink::Ask,
-    viewer::{self, Viewer},
+    noise::Symbolic,
 };
 use tests::laws::{
     START, Subject,

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proto_core::{
     Machine, Reason,
-    admission::{self, Admission, Gate, Input, KeyAnswer, Output},
-    api::{DeviceKind, PolicyMode, ValidateAnswer},
+    api::{PolicyMode, ValidateAnswer},
     effect::{Happening, NetFault},
+    id::DeviceKind,
     jose,
+    relay::admission::{self, Admission, Gate, Input, KeyAnswer, Output},
     secret::SecretText,
     wire::{Pattern, Role},
 };

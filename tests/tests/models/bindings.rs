@@ -8,11 +8,14 @@ use std::{
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     BindingId, Reason, SessionId,
-    api::{DeviceKind, PairingMode},
-    binding::{Ask, Bindings, Input, Output, Phase},
+    api::PairingMode,
+    device::{
+        binding::{Ask, Bindings, Input, Output, Phase},
+        files::{Config, Document},
+        pairing::Paired,
+    },
     effect::{Effect, Happening, StateFile},
-    files::{Config, Document},
-    pairing::Paired,
+    id::DeviceKind,
     secret::SecretBytes,
 };
 use tests::models::{
@@ -289,8 +292,8 @@ impl Laptop {
             .iter()
             .map(|record| {
                 let phase = match record.state {
-                    proto_core::files::BindingState::Active => binding::Phase::Active,
-                    proto_core::files::BindingState::Draining => binding::Phase::Draining,
+                    proto_core::device::files::BindingState::Active => binding::Phase::Active,
+                    proto_core::device::files::BindingState::Draining => binding::Phase::Draining,
                 };
                 (name(&record.id()), phase)
             })

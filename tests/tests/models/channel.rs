@@ -4,9 +4,9 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Entropy, Reason,
-    crypto::{
+    noise::{
+        InitiatorKeys, Noise, NoiseError, Snow,
         channel::{Channel, Tails},
-        noise::{InitiatorKeys, Noise, NoiseError, Snow},
     },
     wire::{Frame, Head, Pattern, Preamble, Role, Suite},
 };

@@ -4,8 +4,10 @@ use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Machine, Reason,
     api::Workspace,
-    consent::{self, Decision, Directory, File, Looked, Output, Place, Resolver},
-    files::{Declines, Grant, Grants, Unknown},
+    device::{
+        consent::{self, Decision, Directory, File, Looked, Output, Place, Resolver},
+        files::{Declines, Grant, Grants, Unknown},
+    },
 };
 use tests::models::{
     START, config,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
+    device::files::{Config, Declines, Document, Grants, IdentityFile, PendingPairing, SessionFile},
     effect::StateFile,
-    files::{Config, Declines, Document, Grants, IdentityFile, PendingPairing, SessionFile},
     id::MAX_ID_LEN,
 };
 use serde_json::{Value, json};

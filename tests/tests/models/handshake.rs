@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use proto_core::{
     Entropy, Machine, Reason, Status,
-    crypto::noise::{InitiatorKeys, Snow},
-    handshake::{
-        Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
+    noise::{
+        InitiatorKeys, Snow,
+        handshake::{
+            Initiator, Responder, initiator,
+            responder::{self, Door, Verdict},
+        },
     },
     secret::{Secret, SecretText},
     wire::{Hello, Pattern, Preamble, Role, Suite, Welcome},

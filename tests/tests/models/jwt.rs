@@ -3,8 +3,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use proto_core::{
     Entropy, Reason, UnixTime,
-    api::DeviceKind,
     crypto::Identity,
+    id::DeviceKind,
     jose::{
         self, Claims, Expectation, Expiry, JwkSet, ProofTarget, SKEW, SigningKey, Thumbprint, Unverified, prove, verify,
         verify_proof,

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
-use proto_core::admission::RateLimiter;
+use proto_core::relay::admission::RateLimiter;
 use tests::models::{config, limiter::Arrivals, moment};
 
 const ADDRESSES: [&str; 7] =

@@ -6,13 +6,9 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Entropy, Instant, Jitter, Machine, Reason,
-    crypto::{
-        channel::Channel,
-        noise::{Noise, Symbolic},
-    },
+    device::link::{Config, Input, Link, LinkState, Output},
     effect::{Closed, Effect, Happening, NetFault},
-    link::{Config, Input, Link, Output},
-    local::LinkState,
+    noise::{Noise, Symbolic, channel::Channel},
     secret::SecretText,
     wire::{Answer, Head, Role, Welcome},
 };
@@ -81,7 +77,7 @@ fn admit(bench: &mut Bench<Link<Symbolic>>, number: u8) -> Relay {
     let second = noise.answer(None, &Answer::Welcome(welcome).encode()).unwrap();
     bench.tell(Input::Happening(Happening::Received((), second.into())));
     assert!(bench.machine.is_up());
-    Relay(Channel::new(noise, proto_core::crypto::channel::Tails::Refused))
+    Relay(Channel::new(noise, proto_core::noise::channel::Tails::Refused))
 }
 
 /// Lets a connection live, with a relay that is heard of in time.

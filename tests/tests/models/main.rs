@@ -3,7 +3,6 @@
 mod admission;
 mod bindings;
 mod channel;
-mod code;
 mod consent;
 mod files;
 mod handshake;
@@ -12,6 +11,7 @@ mod keyset;
 mod limiter;
 mod link;
 mod pairing;
+mod pairing_code;
 mod rotation;
 mod routes;
 mod session;

@@ -5,12 +5,15 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Entropy, Machine, Reason, Status,
-    api::{Approval, DeviceKind, PairingMode, PolicyMode, PollAnswer},
+    api::{Approval, PairingMode, PolicyMode, PollAnswer},
     crypto::Identity,
+    device::{
+        files::{Document, PendingPairing},
+        pairing::{Ask, Input, Output, Pairing, Settings},
+    },
     effect::{Effect, Happening, NetFault},
-    files::{Document, PendingPairing},
+    id::DeviceKind,
     jose::{self, SigningKey},
-    pairing::{Ask, Input, Output, Pairing, Settings},
 };
 use tests::models::{
     START,

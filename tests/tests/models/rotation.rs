@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Jitter, Reason, UnixTime, WallClock,
     api::{Renewed, RotateRequest},
-    credential::{Ask, Input, Output, Rotation},
+    device::credential::{Ask, Input, Output, Rotation},
     effect::{Effect, Happening, NetFault},
     jose::{self, Unverified},
 };

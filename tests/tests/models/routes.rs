@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     SessionId,
-    hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
+    relay::hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };
@@ -77,7 +77,7 @@ struct Relay {
     writes: Vec<Write>,
     /// Durable records: whose, and the bytes.
     stored: BTreeMap<u64, Vec<Bytes>>,
-    reads: Vec<proto_core::hub::Read>,
+    reads: Vec<proto_core::relay::hub::Read>,
     /// The next record of each session.
     next: BTreeMap<(&'static str, u8), u64>,
 }

@@ -10,9 +10,9 @@ use proto_core::{
         AeadKey, Cipher, Forged, Nonce, Primitives, PureRust, Tag,
         seal::{EpochSecret, Opener, Scope},
     },
+    device::session::{IN_FLIGHT_MAX, Input, Output, RETAINED_MAX, Session},
     key::StaticKey,
     secret::Secret,
-    session::{IN_FLIGHT_MAX, Input, Output, RETAINED_MAX, Session},
     wire::{Content, Frame, Head, Outcome, Record},
 };
 use tests::models::{

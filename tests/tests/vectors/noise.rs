@@ -7,15 +7,15 @@ use bytes::Bytes;
 use io_engine::AwsLc;
 use proto_core::{
     Entropy, Instant, Machine,
-    crypto::{
-        Primitives, PureRust, StaticKeys,
-        noise::{InitiatorKeys, Noise, NoiseError, Snow},
-    },
-    handshake::{
-        GARBAGE_MAX, Initiator, Responder, initiator,
-        responder::{self, Door, Verdict},
-    },
+    crypto::{Primitives, PureRust, StaticKeys},
     key::StaticKey,
+    noise::{
+        InitiatorKeys, Noise, NoiseError, Snow,
+        handshake::{
+            GARBAGE_MAX, Initiator, Responder, initiator,
+            responder::{self, Door, Verdict},
+        },
+    },
     secret::{Secret, SecretText},
     wire::{Answer, Head, Hello, Pattern, Preamble, Role, Suite, Welcome},
 };

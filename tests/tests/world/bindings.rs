@@ -5,9 +5,12 @@ use std::time::Duration;
 use proto_core::{
     Reason,
     api::PairingMode,
-    daemon::{Answer, Event},
-    files::BindingState,
-    local::{LinkState, PairEvent, Unpaired},
+    device::{
+        control::{PairEvent, Unpaired},
+        daemon::{Answer, Event},
+        files::BindingState,
+        link::LinkState,
+    },
 };
 use tests::world::World;
 
@@ -148,7 +151,7 @@ fn unpairing_with_a_failing_disk_leaves_no_key_in_the_end() {
     world.show(run, "seen");
     world.settle();
     world.laptop.disk_works = false;
-    world.ask(proto_core::daemon::Request::Unpair(proto_core::local::UnpairRequest { org: None }));
+    world.ask(proto_core::device::daemon::Request::Unpair(proto_core::device::control::UnpairRequest { org: None }));
     world.pass(Duration::from_secs(5));
     assert_eq!(world.laptop.pins().len(), 1);
     world.laptop.disk_works = true;
@@ -162,8 +165,8 @@ fn a_kill_while_unpairing_leaves_the_binding_whole_or_gone() {
     let (mut whole, mut gone) = (0, 0);
     for steps in 0..12 {
         let mut world = bound(&["acme"]);
-        let request = proto_core::local::UnpairRequest { org: None };
-        world.ask(proto_core::daemon::Request::Unpair(request));
+        let request = proto_core::device::control::UnpairRequest { org: None };
+        world.ask(proto_core::device::daemon::Request::Unpair(request));
         world.steps(steps);
         world.kill();
         world.boot();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto_core::{Reason, api::PolicyMode, daemon::Event};
+use proto_core::{Reason, api::PolicyMode, device::daemon::Event};
 
 use crate::{World, bound, stored};
 

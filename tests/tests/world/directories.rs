@@ -2,8 +2,10 @@
 
 use proto_core::{
     Reason,
-    daemon::Answer,
-    local::{Attached, Bound, Unbound},
+    device::{
+        control::{Attached, Bound, Unbound},
+        daemon::Answer,
+    },
 };
 
 use crate::{World, bound};
@@ -85,7 +87,7 @@ fn a_file_without_a_grant_streams_nothing() {
 /// another (D11).
 #[test]
 fn changes_of_the_ledger_do_not_undo_each_other() {
-    use proto_core::{consent::Directory, daemon::Request};
+    use proto_core::device::{consent::Directory, daemon::Request};
     let mut world = bound(&["acme"]);
     let directory = |path: &str| Directory::parse(path).unwrap();
     let bind = |path: &str| Request::Bind { directory: directory(path), org: None, recursive: false };

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto_core::{
     Machine, Reason, SessionId,
-    api::DeviceKind,
     crypto::Identity,
+    device::viewer::{self, SESSIONS_MAX},
+    id::DeviceKind,
     jose::{Confirmation, Thumbprint},
     secret::Secret,
-    viewer::{self, SESSIONS_MAX},
     wire::{Frame, Head, Outcome},
 };
 

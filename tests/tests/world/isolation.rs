@@ -13,7 +13,8 @@ fn values(world: &World, slug: &str) -> BTreeSet<Vec<u8>> {
     let record = config.bindings.iter().find(|record| record.workspace_id == org).unwrap();
     let claims = Unverified::parse(&record.issue_token).unwrap().into_unproven();
     let seed = world.laptop.disk[&record.identity_file().unwrap()].clone();
-    let seed = <proto_core::files::IdentityFile as proto_core::files::Document>::parse(seed.expose()).unwrap().seed;
+    let seed =
+        <proto_core::device::files::IdentityFile as proto_core::device::files::Document>::parse(seed.expose()).unwrap().seed;
     let identity = Identity::from_seed(seed.clone());
     let texts = [
         record.workspace_id.as_str(),

@@ -1,11 +1,14 @@
 //! What a daemon is asked for and cannot do, or not yet.
 
 use proto_core::{
-    Reason, bridge,
-    daemon::Answer,
+    Reason,
+    device::{
+        bridge,
+        control::Unpaired,
+        daemon::Answer,
+        files::{Config, Document},
+    },
     effect::StateFile,
-    files::{Config, Document},
-    local::Unpaired,
 };
 
 use crate::{World, bound};

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use proto_core::{Reason, api::PairingMode, bridge, daemon::Answer, effect::StateFile};
+use proto_core::{
+    Reason,
+    api::PairingMode,
+    device::{bridge, daemon::Answer},
+    effect::StateFile,
+};
 
 use crate::{bound, stored};
 
@@ -33,7 +38,8 @@ fn an_unpairing_while_the_binding_is_being_adopted_wins() {
     world.laptop.disk_moves = false;
     world.approve("acme");
     world.pass(Duration::from_secs(5));
-    let request = world.ask(proto_core::daemon::Request::Unpair(proto_core::local::UnpairRequest { org: None }));
+    let request =
+        world.ask(proto_core::device::daemon::Request::Unpair(proto_core::device::control::UnpairRequest { org: None }));
     world.settle();
     world.move_disk();
     world.pass(Duration::from_secs(5));

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use proto_core::{
     Entropy, OrgId, Reason,
-    api::DeviceKind,
-    crypto::{
-        Identity,
-        noise::{InitiatorKeys, Noise, Symbolic},
-    },
+    crypto::Identity,
+    id::DeviceKind,
     jose::{Confirmation, Thumbprint},
+    noise::{InitiatorKeys, Noise, Symbolic},
     secret::{Secret, SecretText},
     wire::{Answer, Content, Frame, Head, Hello, Outcome, Pattern, Preamble, Role, Suite},
 };

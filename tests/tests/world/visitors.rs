@@ -3,12 +3,10 @@
 use bytes::Bytes;
 use proto_core::{
     Entropy, SessionId,
-    api::DeviceKind,
-    crypto::{
-        Identity,
-        noise::{InitiatorKeys, Noise, Symbolic},
-    },
+    crypto::Identity,
+    id::DeviceKind,
     jose::{Confirmation, Thumbprint},
+    noise::{InitiatorKeys, Noise, Symbolic},
     secret::{Secret, SecretText},
     wire::{Answer, Frame, Head, Hello, KeyAnswer, KeyRequest, Pattern, Preamble, Role, Suite},
 };

@@ -5,8 +5,7 @@ use std::io::{self, Write as _};
 use owo_colors::OwoColorize as _;
 use proto_core::{
     Reason,
-    api::{PairingMode, Workspace},
-    code::CodeText,
+    api::{CodeText, PairingMode, Workspace},
 };
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -14,7 +14,10 @@
 //!
 //! Errors are problem documents (RFC 9457) with a reason of the catalogue, as on the platform.
 
-pub(crate) use proto_core::local::{
-    Attach, Attached, BindRequest, BindingRow, Bound, DirectoryRow, LinkState, PairEvent, PairRequest, PendingPairing, Report,
-    SessionRow, UnbindRequest, Unbound, UnpairRequest, Unpaired,
+pub(crate) use proto_core::device::{
+    control::{
+        Attach, Attached, BindRequest, BindingRow, Bound, DirectoryRow, PairEvent, PairRequest, PendingPairing, Report,
+        SessionRow, UnbindRequest, Unbound, UnpairRequest, Unpaired,
+    },
+    link::LinkState,
 };

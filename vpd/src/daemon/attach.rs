@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use io_engine::answer_upgrade;
 use io_tokio::{Socket, accept};
 use proto_core::{
+    device::control::Attach,
     effect::{Close, Happening},
-    local::Attach,
     wire::{FRAME_MAX_DEFAULT, Frame},
 };
 use tokio::sync::{mpsc, oneshot};

@@ -14,7 +14,7 @@ use futures_util::stream;
 use proto_core::{
     Reason,
     api::Problem,
-    local::{BindRequest, PairEvent, PairRequest, UnbindRequest, UnpairRequest},
+    device::control::{BindRequest, PairEvent, PairRequest, UnbindRequest, UnpairRequest},
     reason::Family,
 };
 use serde::Serialize;

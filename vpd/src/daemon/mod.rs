@@ -1,4 +1,4 @@
-//! `vpd daemon`: the process that owns a home. It listens on the control socket and runs `proto_core::daemon::Daemon` on tokio.
+//! `vpd daemon`: the process that owns a home. It listens on the control socket and runs `proto_core::device::daemon::Daemon` on tokio.
 
 mod attach;
 mod control;
@@ -19,7 +19,7 @@ use io_engine::{FileError, HomeLock, aes_in_hardware, fresh_jitter};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
     Reason,
-    daemon::{Daemon, Settings},
+    device::daemon::{Daemon, Settings},
 };
 use tokio::{
     net::UnixListener,

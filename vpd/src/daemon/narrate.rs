@@ -1,6 +1,6 @@
 //! What happened, as lines of the log. They can be grepped: everything about pairing says "pair" (S161).
 
-use proto_core::daemon::Event;
+use proto_core::device::daemon::Event;
 use tracing::{info, warn};
 
 /// Writes one event down.

@@ -6,11 +6,13 @@ use io_engine::{AwsLc, StepWatch, fresh_entropy};
 use io_tokio::{Adapter, Clock};
 use proto_core::{
     Machine, Reason,
-    bridge::SourceId,
-    consent::Directory,
-    crypto::noise::Snow,
-    daemon::{Answer, Ask, Daemon, Input, Output, Request, RequestId},
-    local::PairEvent,
+    device::{
+        bridge::SourceId,
+        consent::Directory,
+        control::PairEvent,
+        daemon::{Answer, Ask, Daemon, Input, Output, Request, RequestId},
+    },
+    noise::Snow,
 };
 use tokio::sync::mpsc;
 
@@ -37,9 +39,9 @@ pub(super) struct Process {
 /// Who waits for an answer, and for which.
 enum Waiting {
     Done(Reply<()>),
-    Unpaired(Reply<proto_core::local::Unpaired>),
-    Bound(Reply<proto_core::local::Bound>),
-    Unbound(Reply<proto_core::local::Unbound>),
+    Unpaired(Reply<proto_core::device::control::Unpaired>),
+    Bound(Reply<proto_core::device::control::Bound>),
+    Unbound(Reply<proto_core::device::control::Unbound>),
 }
 
 /// Whether the daemon goes on.

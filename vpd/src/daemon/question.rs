@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proto_core::{
     Reason,
-    local::{Attach, Attached, Bound, PairEvent, PairRequest, Report, Unbound, UnpairRequest, Unpaired},
+    device::control::{Attach, Attached, Bound, PairEvent, PairRequest, Report, Unbound, UnpairRequest, Unpaired},
     wire::Frame,
 };
 use tokio::sync::{mpsc, oneshot};

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use browser::Browser;
 use data_encoding::HEXLOWER;
-use proto_core::local::PairEvent;
+use proto_core::device::control::PairEvent;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{process::Child, time};

@@ -8,12 +8,12 @@ use std::{future::pending, pin::Pin, time::Duration};
 use io_tokio::Clock;
 use proto_core::{
     Machine as _, Reason, SessionId, Status,
-    backoff::Backoff,
     crypto::{
         Cipher, Primitives,
         seal::{EpochSecret, Scope},
     },
-    session::{Input, Output, Session},
+    device::session::{Input, Output, Session},
+    machine::backoff::Backoff,
     wire::{Content, Outcome},
 };
 use tokio::{

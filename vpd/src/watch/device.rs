@@ -4,13 +4,16 @@ use io_engine::{FileError, HomeLock, fresh_entropy};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
     BindingId, Machine as _, Reason, Status,
-    api::{DeviceKind, PairingMode},
-    binding::{self, Bindings, Phase},
-    credential::Renewal,
+    api::PairingMode,
     crypto::Identity,
+    device::{
+        binding::{self, Bindings, Phase},
+        credential::Renewal,
+        files::{BindingRecord, Document as _, PendingPairing, RelayRecord},
+        pairing::{self, Paired, Pairing, Shown},
+    },
     effect::StateFile,
-    files::{BindingRecord, Document as _, PendingPairing, RelayRecord},
-    pairing::{self, Paired, Pairing, Shown},
+    id::DeviceKind,
     secret::SecretBytes,
 };
 use tokio::signal::unix::{SignalKind, signal};

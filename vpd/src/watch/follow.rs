@@ -6,9 +6,11 @@ use io_engine::{AwsLc, aes_in_hardware, fresh_jitter};
 use io_tokio::{Adapter, Clock, Roots};
 use proto_core::{
     BindingId, Machine as _, Reason, SessionId, Status,
-    crypto::noise::Snow,
-    uplink::{Ask, Settings},
-    viewer::{Input, Output, Viewer},
+    device::{
+        uplink::{Ask, Settings},
+        viewer::{Input, Output, Viewer},
+    },
+    noise::Snow,
     wire::{Content, Record},
 };
 use tokio::time;

@@ -10,7 +10,7 @@ mod screen;
 use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
-use proto_core::{BindingId, Reason, SessionId, code::CodeText, pairing::Shown};
+use proto_core::{BindingId, Reason, SessionId, api::CodeText, device::pairing::Shown};
 
 use crate::{cli::WatchArgs, command::status, failure::Failure, home::Home};
 use device::Device;

@@ -4,7 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{api::DeviceKind, crypto::Identity, jose::Confirmation, secret::Secret};
+use crate::{crypto::Identity, id::DeviceKind, jose::Confirmation, secret::Secret};
 
 const NOW: UnixTime = UnixTime(1_700_000_000);
 const CONNECT: Expectation = Expectation { issuer: None, expiry: Expiry::Connect };

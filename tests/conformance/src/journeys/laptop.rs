@@ -11,12 +11,15 @@ use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_
 use proto_core::{
     Deadline, Machine as _, Reason, SessionId, UnixTime, WallClock,
     api::{PairingMode, Workspace},
-    bridge::SourceId,
-    consent::Directory,
-    crypto::noise::Snow,
-    daemon::{Answer, Daemon, Event, Input, Output, Request, RequestId, Settings},
+    device::{
+        bridge::SourceId,
+        consent::Directory,
+        control::{Attach, Bound, PairEvent, PairRequest, PendingPairing, UnpairRequest, Unpaired},
+        daemon::{Answer, Daemon, Event, Input, Output, Request, RequestId, Settings},
+        link::LinkState,
+    },
     effect::Happening,
-    local::{Attach, Bound, LinkState, PairEvent, PairRequest, PendingPairing, UnpairRequest, Unpaired},
+    noise::Snow,
     wire::Title,
 };
 

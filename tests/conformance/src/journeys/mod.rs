@@ -16,11 +16,13 @@ use io_engine::wall_clock;
 use proto_core::{
     Instant, Reason, UnixTime,
     api::PairingMode,
-    binding, daemon,
-    daemon::{Event, Found},
+    device::{
+        binding,
+        daemon::{self, Event, Found},
+        files::{Config, Document as _, IdentityFile, PendingPairing},
+        pairing, uplink,
+    },
     effect::StateFile,
-    files::{Config, Document as _, IdentityFile, PendingPairing},
-    pairing, uplink,
     wire::Outcome,
 };
 use viewport_platform::Clock;

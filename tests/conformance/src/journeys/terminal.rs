@@ -8,8 +8,10 @@ use proto_core::{
         Cipher,
         seal::{EpochSecret, Scope},
     },
-    local::Attached,
-    session::{Input, Output, Session},
+    device::{
+        control::Attached,
+        session::{Input, Output, Session},
+    },
     wire::{Content, Frame, Outcome},
 };
 

@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_clock};
 use proto_core::{
     BindingId, Deadline, Instant, Machine, Reason, SessionId, WallClock,
-    api::{DeviceKind, PairingMode},
-    binding::{self, Bindings},
-    crypto::noise::Snow,
+    api::PairingMode,
+    device::{
+        binding::{self, Bindings},
+        pairing::{self, Pairing},
+        uplink, viewer,
+    },
     effect::Happening,
-    pairing::{self, Pairing},
-    uplink, viewer,
+    id::DeviceKind,
+    noise::Snow,
     wire::{Content, Outcome, Record},
 };
 

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use io_engine::AwsLc;
 use proto_core::{
     Deadline, Entropy, Instant, Jitter, Machine, Reason, Status,
-    crypto::{Identity, noise::Snow},
+    crypto::Identity,
+    device::link::{Config, Input, Link, Output},
     effect::{Connect, Effect, Happening},
-    link::{Config, Input, Link, Output},
+    noise::Snow,
     secret::{Secret, SecretText},
     wire::{Frame, Head, Role},
 };

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use io_engine::{AwsLc, MessageSocket};
 use proto_core::{
     Entropy, Instant, Machine, Reason, SessionId,
-    crypto::{
-        StaticKeys,
-        channel::{Channel, Tails},
-        noise::Snow,
-    },
+    crypto::StaticKeys,
     effect::{Close, Happening},
-    handshake::responder::{Door, Input, Output, Responder, Verdict},
+    noise::{
+        Snow,
+        channel::{Channel, Tails},
+        handshake::responder::{Door, Input, Output, Responder, Verdict},
+    },
     secret::Secret,
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Refused, Welcome},
 };

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use proto_core::{
     Machine, Reason, Status,
-    admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
-    api::DeviceKind,
     effect::{Happening, NetFault},
+    id::DeviceKind,
     jose::{self, Claims, SigningKey},
+    relay::admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
     secret::SecretText,
     wire::{Pattern, Role},
 };

@@ -4,11 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proto_core::{
     Aside, BindingId, Machine, Reason, SessionId, Status,
-    api::{DeviceKind, PairingMode, Renewed},
-    binding::{Ask, Binding, Bindings, Input, Output, Phase},
-    credential::Renewal,
+    api::{PairingMode, Renewed},
+    device::{
+        binding::{Ask, Binding, Bindings, Input, Output, Phase},
+        credential::Renewal,
+        pairing::Paired,
+    },
     effect::{Effect, Happening},
-    pairing::Paired,
+    id::DeviceKind,
 };
 
 use super::effect;

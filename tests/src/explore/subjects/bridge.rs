@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto_core::{
     Jitter, Machine, Reason, Status,
-    bridge::{self, Bridge, SourceId},
-    crypto::{Cipher, noise::Symbolic, seal::EpochSecret},
+    crypto::{Cipher, seal::EpochSecret},
+    device::bridge::{self, Bridge, SourceId},
+    noise::Symbolic,
     wire::{Frame, Head, Outcome},
 };
 

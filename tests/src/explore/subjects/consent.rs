@@ -2,8 +2,10 @@
 
 use proto_core::{
     Machine, Status,
-    consent::{Decision, Directory, File, Looked, Output, Place, Resolver},
-    files::Grants,
+    device::{
+        consent::{Decision, Directory, File, Looked, Output, Place, Resolver},
+        files::Grants,
+    },
 };
 
 use crate::{

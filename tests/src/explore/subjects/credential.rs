@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto_core::{
     Aside, Instant, Jitter, Machine, Status, UnixTime, WallClock,
     api::Renewed,
-    credential::{ATTEMPTS_PER_HOUR, Ask, Input, Output, Rotation},
+    device::credential::{ATTEMPTS_PER_HOUR, Ask, Input, Output, Rotation},
     effect::{Effect, Happening, NetFault},
     jose::{self, Claims},
     secret::SecretText,

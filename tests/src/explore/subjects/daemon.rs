@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use proto_core::{
     Aside, BindingId, Entropy, Jitter, SessionId,
-    bridge::SourceId,
-    consent::{Directory, File, Looked},
-    crypto::noise::Symbolic,
-    daemon::{Ask, Daemon, Errand, Found, Input, Life, Output, Request, RequestId, Settings},
+    device::{
+        bridge::SourceId,
+        consent::{Directory, File, Looked},
+        control::{Attach, Attached, Report, UnpairRequest},
+        daemon::{Ask, Daemon, Errand, Found, Input, Life, Output, Request, RequestId, Settings},
+        files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
+        link::LinkState,
+    },
     effect::{Effect, Happening, StateFile},
-    files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
-    local::{Attach, Attached, LinkState, Report, UnpairRequest},
+    noise::Symbolic,
     wire::{Frame, Head, Title},
 };
 
@@ -252,7 +255,7 @@ impl Memory {
             Output::Attached(_, Attached::Streaming { .. }) => {
                 return Err(Broken::new("ISO-6", "a session streams from a directory that is not bound"));
             }
-            Output::Log(proto_core::daemon::Event::Cut(..)) => self.was_cut = true,
+            Output::Log(proto_core::device::daemon::Event::Cut(..)) => self.was_cut = true,
             _ => {}
         }
         Ok(())

@@ -5,10 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto_core::{
     Machine, Reason, Status,
-    crypto::noise::Symbolic,
-    handshake::{
-        Initiator, Responder, initiator,
-        responder::{self, Verdict},
+    noise::{
+        Symbolic,
+        handshake::{
+            Initiator, Responder, initiator,
+            responder::{self, Verdict},
+        },
     },
     secret::Secret,
     wire::{Pattern, Refused, Suite},

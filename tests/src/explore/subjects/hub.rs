@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proto_core::{
     Aside, SessionId,
-    hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
+    relay::hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use proto_core::{
     Instant, Jitter, Machine, Status,
-    crypto::noise::Symbolic,
+    device::{
+        link::{Config, Input, Link, LinkState, Output},
+        uplink::Ask,
+    },
     effect::Effect,
-    link::{Config, Input, Link, Output, SILENCE_MAX},
-    local::LinkState,
+    noise::Symbolic,
     secret::SecretText,
-    uplink::Ask,
-    wire::{Frame, Head, Role},
+    wire::{Frame, Head, Role, liveness::SILENCE_MAX},
 };
 
 use super::{

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use proto_core::{
     Aside, Entropy, Machine, Reason,
-    crypto::{
-        channel::{Channel, Tails},
-        noise::{Noise, Symbolic},
-    },
+    device::uplink::Ask,
     effect::{Closed, Effect, Happening, NetFault},
+    noise::{
+        Noise, Symbolic,
+        channel::{Channel, Tails},
+    },
     secret::Secret,
-    uplink::Ask,
     wire::{Answer, Frame, Head, Preamble, Refused},
 };
 
@@ -171,7 +171,7 @@ impl Ends {
     }
 
     fn happen(&mut self, net: Net) -> Happening<Ask> {
-        let rotation = Ask::Rotation(proto_core::credential::Ask(self.rotation.0));
+        let rotation = Ask::Rotation(proto_core::device::credential::Ask(self.rotation.0));
         let keys = Ask::Keys(proto_core::keyset::FetchId(self.keys.0));
         let message = match net {
             Net::Connected => {

@@ -8,7 +8,7 @@ use proto_core::{
         Cipher, PureRust,
         seal::{EpochSecret, Scope},
     },
-    session::{Input, Output, Session},
+    device::session::{Input, Output, Session},
     wire::{Content, Frame, Head, Outcome},
 };
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use proto_core::{
     Jitter, Machine, SessionId, Status,
-    crypto::noise::Symbolic,
+    device::uplink::{self, Ask, Uplink},
     effect::Effect,
     jose::Thumbprint,
     keyset::LookupId,
-    uplink::{self, Ask, Uplink},
+    noise::Symbolic,
     wire::{Frame, Head, Role},
 };
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto_core::{
     Jitter, Machine, SessionId, Status,
-    crypto::{PureRust, noise::Symbolic},
-    viewer::{self, Viewer},
+    crypto::PureRust,
+    device::viewer::{self, Viewer},
+    noise::Symbolic,
     wire::{Frame, Head},
 };
 

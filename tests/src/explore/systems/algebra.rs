@@ -7,11 +7,9 @@ use std::collections::BTreeSet;
 
 use proto_core::{
     Entropy,
-    crypto::{
-        StaticKeys,
-        noise::{FirstMessage, InitiatorKeys, Noise, NoiseError},
-    },
+    crypto::StaticKeys,
     key::StaticKey,
+    noise::{FirstMessage, InitiatorKeys, Noise, NoiseError},
     secret::Secret,
     wire::{Pattern, Preamble},
 };

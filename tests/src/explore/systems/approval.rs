@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use proto_core::{
     Aside, Entropy, Instant, Machine, Reason, Status,
-    api::{DeviceKind, PairingMode, PollAnswer, Problem},
-    code::{self, CheckId, Decision, PairingCode, Standing, Verdict},
+    api::{PairingMode, PollAnswer, Problem},
+    device::pairing::{Ask, Input, Output, Pairing, Settings},
     effect::{Effect, Happening, NetFault},
-    pairing::{Ask, Input, Output, Pairing, Settings},
+    id::DeviceKind,
+    platform::pairing_code::{self, CheckId, Decision, PairingCode, Standing, Verdict},
     secret::Secret,
 };
 
@@ -142,13 +143,13 @@ impl System for Approving {
                 }
             }
             Action::Arrives => arrives(state),
-            Action::Approve => decide(state, code::Input::Approve { by: parsed("ann"), org: parsed("A") }),
-            Action::Deny => decide(state, code::Input::Deny { by: parsed("bob") }),
-            Action::Guess => decide(state, code::Input::Polled { token_fits: false }),
+            Action::Approve => decide(state, pairing_code::Input::Approve { by: parsed("ann"), org: parsed("A") }),
+            Action::Deny => decide(state, pairing_code::Input::Deny { by: parsed("bob") }),
+            Action::Guess => decide(state, pairing_code::Input::Polled { token_fits: false }),
             Action::Checked(is_member) => {
                 let check = CheckId(state.check.take().map_or(0, |check| check.0));
                 let standing = if *is_member { Standing::Member { slug: "a".into() } } else { Standing::NoMember };
-                decide(state, code::Input::Checked { check, standing });
+                decide(state, pairing_code::Input::Checked { check, standing });
             }
             Action::Stored => {
                 let ask = if state.is_storing.take() == Some(true) { Ask::Save } else { Ask::Forget };
@@ -225,7 +226,7 @@ fn tell(state: &mut State, happening: Happening<Ask>) {
     let _ = state.pairing.handle_input(state.now, Input::Happening(happening));
 }
 
-fn decide(state: &mut State, input: code::Input) {
+fn decide(state: &mut State, input: pairing_code::Input) {
     if let Some(code) = &mut state.code {
         let _ = code.handle_input(state.now, input);
     }
@@ -244,7 +245,7 @@ fn serve(state: &mut State) {
             state.request = None;
             tell(state, answered(ask, 200, None, key_set()));
         }
-        _ => decide(state, code::Input::Polled { token_fits: true }),
+        _ => decide(state, pairing_code::Input::Polled { token_fits: true }),
     }
     // A code that ended answers nothing: 404.
     if state.is_poll && state.request.is_some() && state.code.as_ref().is_some_and(|code| code.poll_timeout().is_none()) {
@@ -272,9 +273,9 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
     while let Some(output) = state.code.as_mut().and_then(Machine::poll_output) {
         log.say(|| format!("platform: {output:?}"));
         match output {
-            code::Output::CheckStanding { check, .. } => state.check = Some(Aside(check.0)),
-            code::Output::Answer(verdict) => state.answer = Some(verdict),
-            code::Output::Issue { .. } => state.issued += 1,
+            pairing_code::Output::CheckStanding { check, .. } => state.check = Some(Aside(check.0)),
+            pairing_code::Output::Answer(verdict) => state.answer = Some(verdict),
+            pairing_code::Output::Issue { .. } => state.issued += 1,
             _ => {}
         }
     }
@@ -286,7 +287,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
                 state.is_poll = matches!(ask, Ask::Poll(_));
             }
             Output::Effect(Effect::Store(_, _, contents)) => {
-                use proto_core::files::{Document, PendingPairing};
+                use proto_core::device::files::{Document, PendingPairing};
                 state.seed = PendingPairing::parse(contents.expose()).ok().map(|pending| pending.seed);
                 state.is_storing = Some(true);
             }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine, Status,
-    admission::{Gate, KeyAnswer},
-    crypto::{
-        channel::{Channel, Tails},
-        noise::{InitiatorKeys, Noise},
-    },
     effect::{Effect, Happening},
-    handshake::{Initiator, initiator},
-    peer::{self, Connection, Errand, Settings},
+    noise::{
+        InitiatorKeys, Noise,
+        channel::{Channel, Tails},
+        handshake::{Initiator, initiator},
+    },
+    relay::{
+        admission::{Gate, KeyAnswer},
+        connection::{self, Connection, Errand, Settings},
+    },
     secret::SecretText,
     wire::{Answer, FRAME_MAX_DEFAULT, Head, Hello, Pattern, Preamble, Role, Suite},
 };
@@ -328,23 +330,25 @@ impl Attacked {
         if door.first.is_none() {
             door.first = Some(message.clone());
         }
-        let heard = peer::Input::Happened(Happening::Received(Errand::Socket, message.clone()));
+        let heard = connection::Input::Happened(Happening::Received(Errand::Socket, message.clone()));
         let _ = door.connection.handle_input(START, heard);
         while let Some(output) = door.connection.poll_output() {
             let input = match output {
-                peer::Output::Effect(Effect::Send(_, second)) => {
+                connection::Output::Effect(Effect::Send(_, second)) => {
                     if door.second.is_none() {
                         door.second = Some(second.clone());
                     }
                     state.known.extend((!state.known.contains(&second)).then_some(second));
                     continue;
                 }
-                peer::Output::LookUp(errand, _) => peer::Input::Key(errand, KeyAnswer::Found(platform_key().public_key())),
-                peer::Output::Effect(Effect::Http(errand, request)) => {
-                    let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
-                    peer::Input::Happened(answered(errand, 200, None, self.validated(body)))
+                connection::Output::LookUp(errand, _) => {
+                    connection::Input::Key(errand, KeyAnswer::Found(platform_key().public_key()))
                 }
-                peer::Output::Confirmed(device) => {
+                connection::Output::Effect(Effect::Http(errand, request)) => {
+                    let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
+                    connection::Input::Happened(answered(errand, 200, None, self.validated(body)))
+                }
+                connection::Output::Confirmed(device) => {
                     door.confirmed_by = Some(message.clone());
                     if device.org.as_str() == "A" {
                         return self.authentic_device(state, to);

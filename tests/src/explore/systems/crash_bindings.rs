@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use proto_core::{
     Aside, BindingId, Instant, Machine, Reason, SessionId,
-    api::{DeviceKind, PairingMode, Renewed},
-    binding::{Ask, Binding, Bindings, Input, Output, Phase},
-    credential::Renewal,
+    api::{PairingMode, Renewed},
+    device::{
+        binding::{Ask, Binding, Bindings, Input, Output, Phase},
+        credential::Renewal,
+        files::{BindingRecord, Config, Document},
+        pairing::Paired,
+    },
     effect::{Effect, Happening, StateFile},
-    files::{BindingRecord, Config, Document},
-    pairing::Paired,
+    id::DeviceKind,
     secret::SecretBytes,
 };
 

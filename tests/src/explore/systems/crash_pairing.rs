@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use proto_core::{
     Aside, Entropy, Instant, Machine, Status,
-    api::{DeviceKind, MintRequest, PairingMode, PollAnswer},
+    api::{MintRequest, PairingMode, PollAnswer},
     crypto::Identity,
+    device::{
+        files::{Document, PendingPairing},
+        pairing::{Ask, Input, Output, Pairing, Settings},
+    },
     effect::{Effect, Happening, NetFault, StateFile},
-    files::{Document, PendingPairing},
+    id::DeviceKind,
     key::IdentityKey,
-    pairing::{Ask, Input, Output, Pairing, Settings},
 };
 
 use super::disk::{Disk, Left};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use proto_core::{
     Instant, Machine, OrgId, SessionId,
-    hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, SessionNumber, Write},
+    relay::hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, SessionNumber, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };
@@ -341,7 +341,7 @@ fn numberless(output: Output) -> Output {
         }
         Output::Write(Write::Record { sequence, record, .. }) => Output::Write(Write::Record { number, sequence, record }),
         Output::Write(Write::End { outcome, .. }) => Output::Write(Write::End { number, outcome }),
-        Output::Read(read) => Output::Read(proto_core::hub::Read { session: number, ..read }),
+        Output::Read(read) => Output::Read(proto_core::relay::hub::Read { session: number, ..read }),
         other => other,
     }
 }

@@ -3,7 +3,7 @@
 use proto_core::{
     Aside, Instant, Jitter, Machine, UnixTime,
     api::{Renewed, RotateRequest},
-    credential::{Ask, Input, Output, Rotation},
+    device::credential::{Ask, Input, Output, Rotation},
     effect::{Effect, Happening, NetFault},
     jose::{self, Claims},
     secret::SecretText,

@@ -8,8 +8,8 @@ use proto_core::{
         Cipher, PureRust,
         seal::{EpochSecret, Scope},
     },
-    hub::{self, Confirmed, ConnectionId, Hub, Kind, Write},
-    session::{Input, Output, Session},
+    device::session::{Input, Output, Session},
+    relay::hub::{self, Confirmed, ConnectionId, Hub, Kind, Write},
     wire::{Content, Frame, Outcome},
 };
 

@@ -6,12 +6,14 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Jitter, Machine, SessionId, Status, UnixTime,
-    admission::{Gate, KeyAnswer},
-    crypto::noise::Symbolic,
+    device::link::{Config, Input, Link, Output},
     effect::{Closed, Effect, Happening},
     jose::{self, Claims},
-    link::{Config, Input, Link, Output},
-    peer::{self, Connection, Errand, Settings, Stage},
+    noise::Symbolic,
+    relay::{
+        admission::{Gate, KeyAnswer},
+        connection::{self, Connection, Errand, Settings, Stage},
+    },
     secret::SecretText,
     wire::{FRAME_MAX_DEFAULT, Frame, Head, Role},
 };
@@ -225,7 +227,7 @@ impl System for Connecting {
                 if let Some(socket) = &mut state.socket
                     && let Some(message) = socket.up.pop_front()
                 {
-                    let received = peer::Input::Happened(Happening::Received(Errand::Socket, message));
+                    let received = connection::Input::Happened(Happening::Received(Errand::Socket, message));
                     let _ = socket.peer.handle_input(now, received);
                 }
             }
@@ -330,30 +332,32 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
 }
 
 impl Socket {
-    fn relay_said(&mut self, now: Instant, output: peer::Output, is_up: bool) -> Result<(), Broken> {
+    fn relay_said(&mut self, now: Instant, output: connection::Output, is_up: bool) -> Result<(), Broken> {
         let answer = match output {
-            peer::Output::Effect(Effect::Send(_, message)) => {
+            connection::Output::Effect(Effect::Send(_, message)) => {
                 self.down.push_back(message);
-                peer::Input::Happened(Happening::Sent(Errand::Socket, 1))
+                connection::Input::Happened(Happening::Sent(Errand::Socket, 1))
             }
-            peer::Output::Effect(Effect::Http(errand, _)) => {
-                peer::Input::Happened(answered(errand, 200, None, r#"{"active":true,"policy_mode":"standard"}"#))
+            connection::Output::Effect(Effect::Http(errand, _)) => {
+                connection::Input::Happened(answered(errand, 200, None, r#"{"active":true,"policy_mode":"standard"}"#))
             }
-            peer::Output::LookUp(errand, _) => peer::Input::Key(errand, KeyAnswer::Found(platform_key().public_key())),
-            peer::Output::Confirmed(_) if self.is_replayed && !is_up => {
+            connection::Output::LookUp(errand, _) => {
+                connection::Input::Key(errand, KeyAnswer::Found(platform_key().public_key()))
+            }
+            connection::Output::Confirmed(_) if self.is_replayed && !is_up => {
                 return Err(Broken::new("NOI-4", "a replayed message 1 counts"));
             }
-            peer::Output::Confirmed(_) if self.is_confirmed => return Err(Broken::new("NOI-4", "confirmed twice")),
-            peer::Output::Confirmed(_) => {
+            connection::Output::Confirmed(_) if self.is_confirmed => return Err(Broken::new("NOI-4", "confirmed twice")),
+            connection::Output::Confirmed(_) => {
                 self.is_confirmed = true;
                 return Ok(());
             }
-            peer::Output::Frame(frame) => return self.deliver(&frame),
-            peer::Output::Ended(_) => {
+            connection::Output::Frame(frame) => return self.deliver(&frame),
+            connection::Output::Ended(_) => {
                 self.is_closed = true;
                 return Ok(());
             }
-            peer::Output::Effect(_) | peer::Output::Renewed(_) | peer::Output::Taken(_) => return Ok(()),
+            connection::Output::Effect(_) | connection::Output::Renewed(_) | connection::Output::Taken(_) => return Ok(()),
         };
         let _ = self.peer.handle_input(now, answer);
         Ok(())

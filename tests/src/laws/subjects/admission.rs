@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
+    relay::admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
     secret::SecretText,
     wire::{Pattern, Role},
 };

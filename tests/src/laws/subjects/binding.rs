@@ -1,10 +1,13 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     BindingId, Reason, SessionId,
-    api::{DeviceKind, PairingMode},
-    binding::{Ask, Bindings, Input, Output},
-    credential::Renewal,
-    pairing::Paired,
+    api::PairingMode,
+    device::{
+        binding::{Ask, Bindings, Input, Output},
+        credential::Renewal,
+        pairing::Paired,
+    },
+    id::DeviceKind,
 };
 
 use super::world::{Fate, ISSUER, approval, fates, id_of, latest, parsed, reasons, recent, renewed, secret};

@@ -2,8 +2,9 @@ use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, Reason, SessionId, WallClock,
-    bridge::{Bridge, Input, Output, SourceId},
-    crypto::{Cipher, noise::Symbolic, seal::EpochSecret},
+    crypto::{Cipher, seal::EpochSecret},
+    device::bridge::{Bridge, Input, Output, SourceId},
+    noise::Symbolic,
     wire::{Frame, Head, Outcome},
 };
 

@@ -1,5 +1,5 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
-use proto_core::{
+use proto_core::device::{
     consent::{Directory, File, Looked, Output, Place, Resolver},
     files::Grants,
 };
@@ -46,7 +46,7 @@ impl Subject for Asked {
         let mut ledger = Grants::default();
         for place in (0..PATHS.len()).filter(|place| seed >> place & 1 == 1) {
             let (directory, ignore) = (directory(place), File::Absent);
-            let decision = proto_core::consent::Decision::LocalOnly { why: None };
+            let decision = proto_core::device::consent::Decision::LocalOnly { why: None };
             let plan = Place { directory, decision, hint: None, ignore }.bind(&parsed("A"), true, UNIX).unwrap();
             plan.enter(&mut ledger).unwrap();
         }

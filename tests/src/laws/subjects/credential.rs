@@ -1,7 +1,7 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter,
-    credential::{Ask, Input, Output, Rotation},
+    device::credential::{Ask, Input, Output, Rotation},
 };
 
 use super::world::{Fate, ISSUER, clock, clocks, fates, id_of, identity, latest, recent, renewed, secret, token};

@@ -2,13 +2,15 @@ use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Jitter, Reason, WallClock,
     api::PairingMode,
-    bridge::SourceId,
-    consent::{Directory, File, Looked},
-    crypto::noise::Symbolic,
-    daemon::{Ask, Daemon, Errand, Found, Input, Output, Request, RequestId, Settings},
+    device::{
+        bridge::SourceId,
+        consent::{Directory, File, Looked},
+        control::{Attach, Attached, PairRequest, UnpairRequest},
+        daemon::{Ask, Daemon, Errand, Found, Input, Output, Request, RequestId, Settings},
+        files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
+    },
     effect::{Effect, Happening, StateFile},
-    files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
-    local::{Attach, Attached, PairRequest, UnpairRequest},
+    noise::Symbolic,
     wire::{Frame, Title},
 };
 

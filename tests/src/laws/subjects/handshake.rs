@@ -2,10 +2,12 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Reason,
-    crypto::noise::Symbolic,
-    handshake::{
-        Initiator, Responder, initiator,
-        responder::{self, Verdict},
+    noise::{
+        Symbolic,
+        handshake::{
+            Initiator, Responder, initiator,
+            responder::{self, Verdict},
+        },
     },
     wire::{Refused, Suite},
 };

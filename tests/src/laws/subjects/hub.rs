@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     SessionId,
-    hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, StoredSession, Write},
+    relay::hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, StoredSession, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };

@@ -2,9 +2,9 @@ use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, SessionId,
-    crypto::noise::Symbolic,
+    device::link::{Config, Input, Link, Output},
     effect::{Effect, Happening},
-    link::{Config, Input, Link, Output},
+    noise::Symbolic,
     secret::SecretText,
     wire::{Frame, Head, Role},
 };

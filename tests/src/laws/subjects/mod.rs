@@ -3,7 +3,7 @@
 pub mod admission;
 pub mod binding;
 pub mod bridge;
-pub mod code;
+pub mod connection;
 pub mod consent;
 pub mod credential;
 pub mod daemon;
@@ -14,7 +14,7 @@ pub mod keyset;
 pub mod link;
 mod network;
 pub mod pairing;
-pub mod peer;
+pub mod pairing_code;
 pub mod session;
 pub mod uplink;
 pub mod viewer;

@@ -1,10 +1,13 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Reason, WallClock,
-    api::{DeviceKind, PairingMode, PollAnswer},
+    api::{PairingMode, PollAnswer},
+    device::{
+        files::{Document, PendingPairing},
+        pairing::{Ask, Input, Output, Pairing, Settings},
+    },
     effect::Effect,
-    files::{Document, PendingPairing},
-    pairing::{Ask, Input, Output, Pairing, Settings},
+    id::DeviceKind,
     secret::Secret,
 };
 

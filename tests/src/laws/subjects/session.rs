@@ -6,7 +6,7 @@ use proto_core::{
         Cipher, PureRust,
         seal::{EpochSecret, Scope},
     },
-    session::{Input, Output, Session},
+    device::session::{Input, Output, Session},
     wire::{Content, Head, Outcome},
 };
 

@@ -1,10 +1,10 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, WallClock,
-    crypto::noise::Symbolic,
+    device::uplink::{Input, Output, Uplink},
     jose::Thumbprint,
     keyset::LookupId,
-    uplink::{Input, Output, Uplink},
+    noise::Symbolic,
     wire::{Frame, Head, Role},
 };
 

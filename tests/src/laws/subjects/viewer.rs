@@ -1,8 +1,9 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, SessionId, WallClock,
-    crypto::{PureRust, noise::Symbolic},
-    viewer::{Input, Output, Viewer},
+    crypto::PureRust,
+    device::viewer::{Input, Output, Viewer},
+    noise::Symbolic,
 };
 
 use super::{

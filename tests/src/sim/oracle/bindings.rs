@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto_core::{
     BindingId, GivenId, Instant, OrgId, SessionId,
-    crypto::noise::Noise,
-    daemon::{Answer, Event, Request},
+    device::{
+        control::Attached,
+        daemon::{Answer, Event, Request},
+        files::{BindingState, Config, Document, SessionFile},
+    },
     effect::StateFile,
-    files::{BindingState, Config, Document, SessionFile},
-    local::Attached,
+    noise::Noise,
 };
 
 use super::{Oracle, Seen, Verdicts};

@@ -2,9 +2,10 @@
 
 use proto_core::{
     Instant,
-    crypto::{Identity, noise::Noise},
+    crypto::Identity,
+    device::files::{BindingRecord, Document, IdentityFile, SessionFile},
     effect::StateFile,
-    files::{BindingRecord, Document, IdentityFile, SessionFile},
+    noise::Noise,
 };
 
 use super::{

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 
 use proto_core::{
     BindingId, Instant, OrgId,
-    crypto::{Identity, noise::Noise},
-    daemon::{Ask, Event},
+    crypto::Identity,
+    device::{
+        daemon::{Ask, Event},
+        files::{BindingRecord, Config, Document, IdentityFile, PendingPairing, SessionFile},
+    },
     effect::{HttpRequest, StateFile},
-    files::{BindingRecord, Config, Document, IdentityFile, PendingPairing, SessionFile},
     jose::Unverified,
+    noise::Noise,
     secret::SecretBytes,
 };
 

@@ -7,10 +7,12 @@ use std::{
 
 use proto_core::{
     BindingId, Instant, Reason,
-    crypto::noise::Noise,
-    daemon::{Event, Request},
-    link::{SILENCE_MAX, STABLE_AFTER},
-    local::LinkState,
+    device::{
+        daemon::{Event, Request},
+        link::{LinkState, STABLE_AFTER},
+    },
+    noise::Noise,
+    wire::liveness::SILENCE_MAX,
 };
 
 use super::{Oracle, Seen, Verdicts};

@@ -19,14 +19,15 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     BindingId, GivenId, Instant, OrgId, Reason, SessionId,
-    crypto::noise::Noise,
-    daemon::{self, Answer, Request},
+    device::{
+        control::{Attached, PairEvent},
+        daemon::{self, Answer, Request},
+        files::Config,
+    },
     effect::{HttpAnswer, HttpRequest, NetFault, StateFile},
-    files::Config,
-    hub::ConnectionId,
     key::StaticKey,
-    local::{Attached, PairEvent},
-    peer::Device,
+    noise::Noise,
+    relay::{connection::Device, hub::ConnectionId},
     secret::SecretBytes,
     wire::{Content, Frame, Outcome, Record},
 };

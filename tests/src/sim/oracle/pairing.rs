@@ -8,13 +8,15 @@ use std::{
 use proto_core::{
     Instant, Reason,
     api::{MintAnswer, MintRequest, PAIRING_CODES_PATH, PairingMode},
-    crypto::noise::Noise,
-    daemon::Ask,
+    device::{
+        control::PairEvent,
+        daemon::Ask,
+        files::{BindingState, Config, Document, PendingPairing},
+        pairing,
+    },
     effect::{HttpAnswer, HttpRequest, NetFault, StateFile},
-    files::{BindingState, Config, Document, PendingPairing},
     jose::Thumbprint,
-    local::PairEvent,
-    pairing,
+    noise::Noise,
 };
 
 use super::{Files, Oracle, Seen, Verdicts};
@@ -22,7 +24,7 @@ use crate::sim::net::End;
 
 /// What the platform of the simulation asks for, and how long its codes live.
 const INTERVAL: Duration = Duration::from_secs(2);
-const LIFETIME: Duration = proto_core::code::LIFETIME;
+const LIFETIME: Duration = proto_core::platform::pairing_code::LIFETIME;
 /// What a `slow_down` adds.
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 

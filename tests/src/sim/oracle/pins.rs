@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto_core::{BindingId, Instant, crypto::noise::Noise, key::StaticKey};
+use proto_core::{BindingId, Instant, key::StaticKey, noise::Noise};
 
 use super::{Oracle, Seen, Verdicts};
 

@@ -7,9 +7,9 @@ use std::{
 
 use proto_core::{
     GivenId, Instant, OrgId, SessionId,
-    crypto::noise::Noise,
     jose::{SKEW, Unverified},
-    peer::Device,
+    noise::Noise,
+    relay::connection::Device,
 };
 
 use super::{Oracle, Seen, Verdicts};

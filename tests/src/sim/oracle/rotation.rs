@@ -7,13 +7,15 @@ use std::{
 
 use proto_core::{
     BindingId, Instant,
-    credential::ATTEMPTS_PER_HOUR,
-    crypto::noise::Noise,
-    daemon::{Ask, Event},
+    device::{
+        credential::ATTEMPTS_PER_HOUR,
+        daemon::{Ask, Event},
+        files::{BindingRecord, Config},
+        uplink,
+    },
     effect::StateFile,
-    files::{BindingRecord, Config},
     jose::{Claims, Unverified},
-    uplink,
+    noise::Noise,
 };
 
 use super::{Oracle, Seen, Verdicts};

@@ -10,14 +10,16 @@ use proto_core::{
     Instant, OrgId, SessionId,
     crypto::{
         Cipher, PureRust,
-        noise::Noise,
         seal::{EpochSecret, Opener, Scope},
     },
+    device::{
+        control::Attached,
+        files::{Document, Grants},
+        session::RETAINED_MAX,
+    },
     effect::StateFile,
-    files::{Document, Grants},
-    local::Attached,
+    noise::Noise,
     secret::Secret,
-    session::RETAINED_MAX,
     wire::{Content, Frame, Head, Outcome, Record},
 };
 
@@ -163,7 +165,7 @@ impl<N: Noise + 'static> Oracle<N> for Sessions {
             self.compare(sim, session, verdicts);
         }
         for run in sim.hosts.iter().flat_map(|host| &host.laptop.runs) {
-            let kept = run.session.as_ref().map_or(0, proto_core::session::Session::pending_bytes);
+            let kept = run.session.as_ref().map_or(0, proto_core::device::session::Session::pending_bytes);
             verdicts.demand(kept <= RETAINED_MAX + 65_536, sim.now, "SES-3", || format!("a session keeps {kept} bytes"));
         }
     }

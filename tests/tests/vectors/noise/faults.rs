@@ -2,7 +2,7 @@
 
 use proto_core::{
     Reason,
-    crypto::noise::Noise,
+    noise::Noise,
     secret::Secret,
     wire::{Answer, FIRST_MESSAGE_MAX, Pattern, Preamble, Refused, Role, Suite},
 };

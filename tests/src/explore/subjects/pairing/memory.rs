@@ -5,10 +5,12 @@ use std::time::Duration;
 use proto_core::{
     Aside, Instant,
     api::MintRequest,
+    device::{
+        files::{Document, PendingPairing},
+        pairing::{Ask, Output},
+    },
     effect::{Effect, StateFile},
-    files::{Document, PendingPairing},
     key::IdentityKey,
-    pairing::{Ask, Output},
     secret::Secret,
 };
 

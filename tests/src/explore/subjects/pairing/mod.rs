@@ -6,10 +6,13 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use proto_core::{
     Aside, Entropy, Instant, Machine, Reason, Status, UnixTime, WallClock,
-    api::{DeviceKind, PairingMode, PollAnswer, Problem},
+    api::{PairingMode, PollAnswer, Problem},
+    device::{
+        files::{PendingPairing, Unknown, VERSION},
+        pairing::{Ask, Input, Output, Pairing, REQUEST_TIMEOUT, Settings},
+    },
     effect::{Happening, NetFault},
-    files::{PendingPairing, Unknown, VERSION},
-    pairing::{Ask, Input, Output, Pairing, REQUEST_TIMEOUT, Settings},
+    id::DeviceKind,
     secret::{Secret, SecretText},
 };
 

@@ -1,0 +1,72 @@
+//! What a bridge hears and says.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Reason, SessionId, WallClock,
+    crypto::{Cipher, seal::EpochSecret},
+    device::{credential::Renewal, files::RelayRecord, uplink::Ask},
+    effect::{Effect, Happening},
+    wire::Frame,
+};
+
+/// The driver's number for a process that makes records: one connection of `vpd run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub u64);
+
+/// Facts and commands for a bridge.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an effect, or what the relay sent.
+    Happening(Happening<Ask>),
+    /// Both clocks were read again.
+    Clock(WallClock),
+    /// The credential of [`Output::Renewed`] is durable.
+    Stored(RelayRecord),
+    /// A session is pinned to this binding: its key may be given to viewers. It has no source until one attaches.
+    Know {
+        /// Which.
+        session: SessionId,
+        /// How it is sealed.
+        cipher: Cipher,
+        /// Epoch 0's secret.
+        secret: EpochSecret,
+    },
+    /// The key of this session is given to nobody any more.
+    Forget(SessionId),
+    /// A process makes records of this session now.
+    Attach(SourceId, SessionId),
+    /// It says this.
+    Frame(SourceId, Frame),
+    /// It is gone.
+    Detach(SourceId),
+    /// Try now: a restart, a wake-up, a changed network.
+    Hurry,
+    /// The binding ends: tell the sources why, close the link.
+    Cut(Reason),
+    /// Close the link; the sources are told nothing, as another bridge of the same binding takes over.
+    Stop,
+}
+
+/// What a bridge wants, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// For the adapter.
+    Effect(Effect<Ask>),
+    /// Hand this to the process that makes records.
+    ToSource(SourceId, Frame),
+    /// The relay has all of this session, its end too.
+    SessionOver(SessionId),
+    /// Make this credential durable, then answer with [`Input::Stored`].
+    Renewed(Box<Renewal>),
+    /// The credential was not renewed, and why; it tries again by itself.
+    NotRenewed(Reason),
+    /// The credential cannot be renewed any more: only pairing again helps (D8).
+    Lapsed,
+    /// The link came up.
+    Up,
+    /// The link was lost or an attempt failed, and why; it tries again by itself.
+    Down(Reason),
+    /// The relay ended this binding, under its pinned key: delete it.
+    Ended(Reason),
+}

@@ -1,0 +1,298 @@
+//! The running part of one binding: its uplink, its sessions, and the viewers who ask for their keys. Bindings share nothing but
+//! the daemon's loop, so everything that is one org's lives in here (S135 to S138, ISO-2).
+//!
+//! ```text
+//!   vpd run ──Data, End──────────► stream ────► uplink ────► relay      a stream passes only what continues what the relay
+//!           ◄─Resume, Acknowledge─ stream ◄──── uplink ◄──── relay      has; it keeps no records of its own
+//!                                  visitors ◄─► uplink ◄───► viewers    keys, in handshakes of their own
+//!
+//!   Running ── Cut ──► Finished         Running ── the relay ended it ──► Failed(reason)
+//! ```
+//!
+//! The bridge drains its uplink inside its own `handle_*`; its deadlines are the uplink's.
+
+mod event;
+mod stream;
+mod visitors;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeMap;
+
+pub use event::{Input, Output, SourceId};
+use stream::Stream;
+use visitors::{Host, Step, Visitor, Visitors};
+
+use crate::{
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, UnixTime, WallClock,
+    crypto::{Cipher, Identity, seal::EpochSecret},
+    device::{
+        files::BindingRecord,
+        link::LinkState,
+        uplink::{self, Settings, Uplink},
+    },
+    id::OrgId,
+    keyset::LookupId,
+    noise::Noise,
+    wire::{Frame, Head, Role},
+};
+
+/// The most sessions of one binding that are known; whoever makes another one known forgets one first.
+pub const SESSIONS_MAX: usize = 4096;
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bridge<N> {
+    org: OrgId,
+    identity: Identity,
+    software: alloc::string::String,
+    latest: Instant,
+    uplink: Uplink<N>,
+    streams: BTreeMap<SessionId, Stream>,
+    visitors: Visitors<N>,
+    stats: Aside<Stats>,
+    outbox: Outbox<Output>,
+}
+
+/// What was dropped or ignored, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stats {
+    /// Records that did not continue what the relay has; they come again.
+    pub out_of_turn: u64,
+    /// Frames about sessions that are not known here, or of somebody else.
+    pub unknown_session: u64,
+    /// Messages of viewers that do not open or make no sense.
+    pub strange_visitors: u64,
+}
+
+impl<N: Noise> Bridge<N> {
+    /// The bridge of a binding, which connects at once.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] when the record holds no credential.
+    pub fn new(
+        now: Instant,
+        clock: WallClock,
+        record: &BindingRecord,
+        identity: Identity,
+        settings: &Settings,
+        jitter: Jitter,
+    ) -> Result<Self, Reason> {
+        let mut bridge = Self {
+            org: record.workspace_id.clone(),
+            software: settings.software.clone(),
+            latest: now,
+            uplink: Uplink::new(now, clock, Role::Daemon, record, &identity, settings, jitter)?,
+            identity,
+            streams: BTreeMap::new(),
+            visitors: Visitors::new(),
+            stats: Aside(Stats::default()),
+            outbox: Outbox::new(),
+        };
+        bridge.drain();
+        Ok(bridge)
+    }
+
+    /// How the link stands.
+    pub const fn link_state(&self) -> LinkState {
+        self.uplink.link_state()
+    }
+
+    /// Why the link is not up, or else what hinders the renewal of the credential.
+    pub fn trouble(&self) -> Option<Reason> {
+        self.uplink.trouble()
+    }
+
+    /// After that the credential cannot be renewed any more.
+    pub const fn renewable_until(&self) -> UnixTime {
+        self.uplink.renewable_until()
+    }
+
+    /// What was dropped or ignored so far.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats.0
+    }
+
+    fn know(&mut self, session: SessionId, cipher: Cipher, secret: EpochSecret) {
+        if self.streams.len() < SESSIONS_MAX {
+            self.streams.entry(session).or_insert_with(|| Stream::new(cipher, secret));
+        } else {
+            self.stats.0.unknown_session += 1;
+        }
+    }
+
+    fn attach(&mut self, source: SourceId, session: SessionId) {
+        match self.streams.get_mut(&session) {
+            Some(stream) => stream.attach(source),
+            None => self.stats.0.unknown_session += 1,
+        }
+    }
+
+    fn detach(&mut self, source: SourceId) {
+        self.streams.values_mut().filter(|stream| stream.source() == Some(source)).for_each(Stream::detach);
+    }
+
+    /// A process that makes records says something.
+    fn source_said(&mut self, source: SourceId, frame: Frame) {
+        let stream = frame.head.session().and_then(|session| self.streams.get_mut(&session));
+        let Some(stream) = stream.filter(|stream| stream.source() == Some(source)) else {
+            self.stats.0.unknown_session += 1;
+            return;
+        };
+        let passed = match frame.head {
+            Head::Data { sequence, .. } => stream.passes_data(sequence).then_some(frame),
+            Head::End { next, .. } => stream.passes_end(next).then_some(frame),
+            Head::Open { session, .. } if self.uplink.is_up() => stream.open(session),
+            _ => None,
+        };
+        match passed {
+            Some(frame) => self.send(frame),
+            None => self.stats.0.out_of_turn += 1,
+        }
+    }
+
+    /// The relay says something.
+    fn relay_said(&mut self, frame: Frame) {
+        match frame.head {
+            Head::Peer { session, viewer } => self.visit((session, viewer), &frame.body),
+            Head::Resume { session, next } => {
+                if let Some(stream) = self.streams.get_mut(&session) {
+                    stream.resume(next);
+                }
+                self.tell_source(session, frame);
+            }
+            Head::Acknowledge { session, next } => {
+                self.tell_source(session, frame);
+                if let Some(stream) = self.streams.get_mut(&session).filter(|stream| stream.is_whole(next)) {
+                    stream.detach();
+                    self.outbox.push(Output::SessionOver(session));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_source(&mut self, session: SessionId, frame: Frame) {
+        match self.streams.get(&session).and_then(Stream::source) {
+            Some(source) => self.outbox.push(Output::ToSource(source, frame)),
+            None => self.stats.0.unknown_session += 1,
+        }
+    }
+
+    fn visit(&mut self, visitor: Visitor, body: &[u8]) {
+        let (Some(stream), Some(entropy)) = (self.streams.get(&visitor.0), self.uplink.draw()) else {
+            self.stats.0.unknown_session += 1;
+            return;
+        };
+        let local = self.identity.static_keys();
+        match self.visitors.message(visitor, body, stream.secret(), local, entropy) {
+            Step::Ignored => self.stats.0.strange_visitors += 1,
+            Step::Send(frame) => self.send(frame),
+            Step::Look(lookup, kid) => self.drive(uplink::Input::Look(lookup, kid)),
+        }
+    }
+
+    fn looked_up(&mut self, lookup: LookupId) {
+        let host = Host { org: &self.org, software: &self.software, keys: self.uplink.keys(), unix: self.uplink.unix() };
+        if let Some(frame) = self.visitors.looked_up(lookup, &host) {
+            self.send(frame);
+        }
+    }
+
+    /// The link is up: say which sessions are here, so that the relay says where to go on.
+    fn came_up(&mut self) {
+        self.outbox.push(Output::Up);
+        let opens = self.streams.iter_mut().filter_map(|(session, stream)| stream.open(*session));
+        for open in opens.collect::<alloc::vec::Vec<_>>() {
+            self.send(open);
+        }
+    }
+
+    /// The binding ends: what was streamed stays where it is, what runs goes on without us.
+    fn tell_all(&mut self, reason: Reason) {
+        for source in self.streams.values().filter_map(Stream::source) {
+            self.outbox.push(Output::ToSource(source, Head::Revoke { reason }.into()));
+        }
+        self.streams.clear();
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.drive(uplink::Input::Send(frame));
+    }
+
+    fn drive(&mut self, input: uplink::Input) {
+        // An uplink takes every input at any time.
+        let _ = self.uplink.handle_input(self.latest, input);
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.uplink.poll_output() {
+            match output {
+                uplink::Output::Effect(effect) => self.outbox.push(Output::Effect(effect)),
+                uplink::Output::Renewed(renewal) => self.outbox.push(Output::Renewed(renewal)),
+                uplink::Output::NotRenewed(reason) => self.outbox.push(Output::NotRenewed(reason)),
+                uplink::Output::Lapsed => self.outbox.push(Output::Lapsed),
+                uplink::Output::Up => self.came_up(),
+                uplink::Output::Down(reason) => self.outbox.push(Output::Down(reason)),
+                uplink::Output::Ended(reason) => {
+                    self.tell_all(reason);
+                    self.outbox.push(Output::Ended(reason));
+                }
+                uplink::Output::Received(frame) => self.relay_said(frame),
+                uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
+            }
+        }
+    }
+}
+
+impl<N: Noise> Machine for Bridge<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            _ if !matches!(self.status(), Status::Running { .. }) => {}
+            Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
+            Input::Clock(clock) => self.drive(uplink::Input::Clock(clock)),
+            Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
+            Input::Know { session, cipher, secret } => self.know(session, cipher, secret),
+            Input::Forget(session) => drop(self.streams.remove(&session)),
+            Input::Attach(source, session) => self.attach(source, session),
+            Input::Frame(source, frame) => self.source_said(source, frame),
+            Input::Detach(source) => self.detach(source),
+            Input::Hurry => self.drive(uplink::Input::Hurry),
+            Input::Cut(reason) => {
+                self.tell_all(reason);
+                self.drive(uplink::Input::Stop);
+            }
+            Input::Stop => self.drive(uplink::Input::Stop),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        self.uplink.handle_timeout(self.latest);
+        self.drain();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        self.uplink.poll_timeout()
+    }
+
+    /// A bridge lives as long as its uplink.
+    fn status(&self) -> Status<'_, Reason> {
+        self.uplink.status()
+    }
+}

@@ -1,0 +1,91 @@
+//! A viewer at a daemon's door: who gets a session's key, and who hears why not.
+
+use super::*;
+use crate::{
+    crypto::Identity,
+    effect::NetFault,
+    noise::Noise,
+    wire::{Answer, KeyAnswer, KeyRequest, Refused},
+};
+
+const VIEWER: u64 = 7;
+
+fn peer(body: Vec<u8>) -> Frame {
+    Frame { head: Head::Peer { session: numbered(1), viewer: VIEWER }, body: body.into() }
+}
+
+/// A viewer with these claims and this key knocks; what it is answered once the platform's keys were looked up.
+fn answered(claims: &Claims, viewer: &Identity, has_keys: bool) -> (Bench, Symbolic, Option<Answer>) {
+    let mut bench = Bench::up();
+    bench.know(numbered(1));
+    bench.heard();
+    let preamble = Preamble { suite: Suite::IkAesGcm, role: Role::Peer };
+    let keys = InitiatorKeys { preamble, local: viewer.static_keys(), responder: device().static_key(), psk: None };
+    let hello = Hello { token: jose::sign(claims, &signer()), software: "viewer".into() };
+    let (mut noise, message_1) = Symbolic::initiate(keys, Entropy::new([8; 32]), &hello.encode()).unwrap();
+    bench.tell(peer(message_1));
+    assert_eq!(bench.heard(), [], "nothing is said before the key is looked up");
+    let ask = Ask::Keys(FetchId(1));
+    bench.input(Input::Happening(if has_keys {
+        Happening::Answered(ask, key_set())
+    } else {
+        Happening::Unanswered(ask, NetFault::Dns)
+    }));
+    let message_2 = bench.heard().pop();
+    let answer = message_2.and_then(|frame| Answer::decode(&noise.read_answer(&frame.body).unwrap()).ok());
+    (bench, noise, answer)
+}
+
+fn of_a_viewer() -> Claims {
+    Claims { role: DeviceKind::Viewer, ..claims(1, UNIX) }
+}
+
+/// WIRE section 8, ADM-4: the key goes to a viewer of the same org, whose credential names the key that it proved, and to
+/// nobody else.
+#[test]
+fn only_a_viewer_of_the_org_is_let_in() {
+    let viewer = of_a_viewer();
+    assert!(matches!(answered(&viewer, &device(), true).2, Some(Answer::Welcome(_))));
+    let another = Identity::from_seed(Secret::new([77; 32]));
+    let other_org = Claims { org: "OTHER".parse().unwrap(), ..viewer.clone() };
+    for (claims, identity, has_keys, reason) in [
+        (Claims { role: DeviceKind::Daemon, ..viewer.clone() }, device(), true, Reason::TokenWrongAudience),
+        (other_org.clone(), device(), true, Reason::TokenWrongAudience),
+        (Claims { role: DeviceKind::Daemon, ..other_org }, device(), true, Reason::TokenWrongAudience),
+        (viewer.clone(), another, true, Reason::TokenKeyMismatch),
+        (viewer, device(), false, Reason::JwksUnreachable),
+    ] {
+        let (_, _, answer) = answered(&claims, &identity, has_keys);
+        assert_eq!(answer, Some(Answer::Refused(Refused { reason, retry_after: 0 })));
+    }
+}
+
+/// WIRE section 8: who was let in asks for the key of the session that it knocked for, and gets that one; it may ask again.
+#[test]
+fn a_visitor_is_given_the_key_of_its_session() {
+    let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
+    for _ in 0..2 {
+        let mut request = Vec::new();
+        noise.seal(&KeyRequest { session: numbered(1) }.encode(), &mut request).unwrap();
+        bench.tell(peer(request));
+        let mut answer = Vec::new();
+        noise.open(&bench.heard().remove(0).body, &mut answer).unwrap();
+        assert_eq!(KeyAnswer::decode(&answer), Ok(KeyAnswer { epoch: 0, secret: Secret::new([1; 32]) }));
+    }
+    assert_eq!(bench.stats(), [0, 0, 0]);
+    let mut request = Vec::new();
+    noise.seal(&KeyRequest { session: numbered(2) }.encode(), &mut request).unwrap();
+    bench.tell(peer(request));
+    assert_eq!((bench.heard(), bench.stats()), (vec![], [0, 0, 1]), "another session's key is none of its business");
+}
+
+/// D7: why the link is not up is there to be shown.
+#[test]
+fn the_links_trouble_is_the_bridges() {
+    let mut bench = Bench::new();
+    bench.bridge.handle_timeout(START);
+    assert_eq!(bench.bridge.trouble(), None);
+    bench.input(Input::Happening(Happening::Closed(Ask::Link, Closed::Fault(NetFault::Refused))));
+    let [.., Output::Down(reason)] = bench.said[..] else { panic!("{:?}", bench.said) };
+    assert_eq!(bench.bridge.trouble(), Some(reason));
+}

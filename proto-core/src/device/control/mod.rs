@@ -1,0 +1,9 @@
+//! The daemon's local interface as data: what `vpd` asks its daemon over `vpd.sock` and what it answers.
+
+mod report;
+mod request;
+
+pub use report::{BindingRow, DirectoryRow, PendingPairing, Report, SessionRow};
+pub use request::{
+    Attach, Attached, BindRequest, Bound, PairEvent, PairRequest, UnbindRequest, Unbound, UnpairRequest, Unpaired,
+};

@@ -1,0 +1,78 @@
+//! How the daemon stands.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Reason, api::Workspace, device::link::LinkState};
+
+/// What `vpd status` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Report {
+    /// The machine's name.
+    pub name: String,
+    /// The daemon's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Where it pairs: `daemon.api.endpoint`.
+    pub api_endpoint: String,
+    /// One row per binding, in the order of their names.
+    pub bindings: Vec<BindingRow>,
+    /// One row per bound directory, in the order of their paths.
+    pub directories: Vec<DirectoryRow>,
+    /// Sessions that stream now.
+    pub sessions: Vec<SessionRow>,
+    /// A pairing that waits for its approval.
+    pub pairing: Option<PendingPairing>,
+}
+
+/// One binding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BindingRow {
+    /// The organization.
+    pub org: Workspace,
+    /// Its relay, as the daemon dials it.
+    pub relay: String,
+    /// How the link stands.
+    pub link: LinkState,
+    /// Why it is not connected, or why it was refused last.
+    pub reason: Option<Reason>,
+    /// It takes no new session and goes when its last one ends.
+    pub draining: bool,
+    /// Unix seconds after which the credential cannot be renewed any more.
+    pub renewable_until: u64,
+}
+
+/// One bound directory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DirectoryRow {
+    /// Absolute path.
+    pub path: String,
+    /// Nested repositories too.
+    pub recursive: bool,
+    /// The organization's name, or its id when this daemon is not paired with it.
+    pub org: String,
+}
+
+/// One session that streams.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Its id.
+    pub id: String,
+    /// The organization's name.
+    pub org: String,
+    /// The command line.
+    pub command: String,
+}
+
+/// A pairing that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PendingPairing {
+    /// The code a person sees.
+    pub code: String,
+    /// The page to open.
+    pub url: String,
+    /// Seconds it still lives.
+    pub expires_in: u64,
+}

@@ -1,0 +1,52 @@
+//! What a rotation hears and says.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Reason,
+    api::Renewed,
+    effect::{Effect, Happening},
+    machine::time::WallClock,
+    secret::SecretText,
+};
+
+/// The n-th request for a new credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ask(pub u32);
+
+/// Facts for a rotation.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an effect.
+    Happening(Happening<Ask>),
+    /// Both clocks were read again, after a suspend or a step.
+    Clock(WallClock),
+    /// The credential of [`Output::Renewed`] is durable.
+    Stored,
+    /// Renew as soon as the limit of attempts allows: `vpd restart`, or a relay that takes the credential for expired.
+    RenewNow,
+}
+
+/// What a rotation wants, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// For the adapter.
+    Effect(Effect<Ask>),
+    /// Make this durable, with [`BindingRecord::renew`](crate::device::files::BindingRecord::renew), then answer with [`Input::Stored`].
+    Renewed(Box<Renewal>),
+    /// The new credential is durable: tell the relay in band, and use it for every connection from now on.
+    Announce(SecretText),
+    /// The last attempt brought nothing, and why; it goes on. Said again only when the reason changes.
+    Trouble(Reason),
+    /// Past its hard expiry: no attempt is made any more, only pairing again helps.
+    Lapsed,
+}
+
+/// A renewed credential.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Renewal {
+    /// Its `gen`.
+    pub generation: u64,
+    /// The credential and what the platform says about the relay.
+    pub answer: Renewed,
+}

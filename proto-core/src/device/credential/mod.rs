@@ -1,0 +1,346 @@
+//! Keeps one binding's credential fresh (D8; WIRE section 2.4): a short-lived JWT, renewed with proof of possession, where the
+//! old one is in use until the new one is durable.
+//!
+//! ```text
+//!            ┌────────────────── backoff ◄── refused, unanswered, not a successor ──┐
+//!            ▼                                                                      │
+//! new ──► Resting ── half to 5/6 of the lifetime passed, or RenewNow ────────────► Asking
+//!          │ ▲ ▲                                                                    │ 200
+//!          │ │ └──── Stored: Announce ──── Storing ◄──── Renewed ───────────────────┘
+//!          │ │
+//!          │ └── Clock says it is not over ── Lapsed
+//!          └── hard expiry ───────────────────►┘
+//! ```
+//!
+//! Asking again for the successor of the same generation gives the same one, so lost answers and kills are harmless (ROT-2).
+//! Nothing that the platform answers here ends a binding, and this machine never ends by itself: who drops the binding drops it.
+//!
+//! Expiries are stamps of the platform's clock. They are used as ages: what counts is how long ago this device got the
+//! credential by its own clocks, so a device whose clock is wrong by a constant renews as it should, and one whose clock jumps
+//! renews once too often at worst (JWT-3).
+//!
+//! The driver's loop is the one of [`Machine`].
+
+mod event;
+mod held;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use event::{Ask, Input, Output, Renewal};
+
+use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec};
+use core::{convert::Infallible, mem, time::Duration};
+
+use self::{held::Held, state::State};
+use crate::{
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status, UnixTime, WallClock,
+    api::{ROTATE_PATH, Renewed, RotateRequest, refusal, unanswered},
+    crypto::Identity,
+    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    jose::{ProofTarget, prove},
+    machine::backoff::Backoff,
+    secret::{SecretBytes, SecretText},
+};
+
+/// How long the platform may take to answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most attempts within any hour while none succeeds (ROT-3).
+pub const ATTEMPTS_PER_HOUR: usize = 12;
+
+/// A credential that was renewed so recently is not renewed again because somebody calls it expired: whoever does has a wrong
+/// clock, and would do the same with the next one.
+pub const RENEW_PAUSE: Duration = Duration::from_mins(5);
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Half of such a wait is certain, the other half random.
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(20), cap: Duration::from_mins(10) };
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 65_536;
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rotation {
+    url: String,
+    identity: Identity,
+    held: Held,
+    clock: WallClock,
+    jitter: Jitter,
+    latest: Instant,
+    asked: Aside<u32>,
+    failures: u32,
+    attempts: VecDeque<Instant>,
+    renewed_at: Option<Instant>,
+    trouble: Option<Reason>,
+    ignored: Aside<u64>,
+    state: State,
+    outbox: Outbox<Output>,
+}
+
+impl Rotation {
+    /// Keeps `token` fresh with the platform at `api_endpoint`. It may be past its expiry, then it is renewed at once.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] when it is no credential.
+    pub fn new(
+        now: Instant,
+        clock: WallClock,
+        api_endpoint: &str,
+        identity: Identity,
+        token: SecretText,
+        mut jitter: Jitter,
+    ) -> Result<Self, Reason> {
+        let held = Held::stored(token, &mut jitter)?;
+        let until = held.renew_at(now, clock);
+        let mut rotation = Self {
+            url: format!("{}{ROTATE_PATH}", api_endpoint.trim_end_matches('/')),
+            identity,
+            held,
+            clock,
+            jitter,
+            latest: now,
+            asked: Aside(0),
+            failures: 0,
+            attempts: VecDeque::new(),
+            renewed_at: None,
+            trouble: None,
+            ignored: Aside(0),
+            state: State::Resting { until },
+            outbox: Outbox::new(),
+        };
+        rotation.advance();
+        Ok(rotation)
+    }
+
+    /// The credential to connect with: the newest that is durable (PAIR-8).
+    pub const fn credential(&self) -> &SecretText {
+        &self.held.token
+    }
+
+    /// Its generation.
+    pub const fn generation(&self) -> u64 {
+        self.held.claims.generation
+    }
+
+    /// Whether connecting with it makes sense at `now`; when not, wait for [`Output::Announce`].
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        now < self.held.expires_at(self.clock)
+    }
+
+    /// Whether only pairing again helps.
+    pub const fn has_lapsed(&self) -> bool {
+        matches!(self.state, State::Lapsed)
+    }
+
+    /// When it ends for good unless renewed, by the platform's clock.
+    pub const fn renewable_until(&self) -> UnixTime {
+        self.held.claims.renewable_until
+    }
+
+    /// Why the last attempt brought nothing, until one succeeds.
+    pub const fn trouble(&self) -> Option<Reason> {
+        self.trouble
+    }
+
+    /// How many inputs came that nobody waits for any more.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored.0
+    }
+
+    /// Does what is due.
+    fn advance(&mut self) {
+        let State::Resting { until } = self.state else { return };
+        if self.latest >= self.held.lapses_at(self.clock) {
+            self.state = State::Lapsed;
+            self.outbox.push(Output::Lapsed);
+        } else if self.latest >= until {
+            self.ask();
+        }
+    }
+
+    fn ask(&mut self) {
+        if self.attempts.len() >= ATTEMPTS_PER_HOUR {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(self.latest);
+        self.asked = Aside(self.asked.0.wrapping_add(1));
+        self.state = State::Asking { number: self.asked };
+        let request = self.request();
+        self.outbox.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
+    }
+
+    fn request(&mut self) -> HttpRequest {
+        let token = &self.held.token;
+        let target = ProofTarget { method: "POST", url: &self.url, token };
+        let proof = prove(&self.identity, target, self.clock.unix_at(self.latest), &unique(&mut self.jitter));
+        let authorization = SecretText::new(format!("DPoP {}", token.expose()));
+        // A number always has a JSON form.
+        let body = serde_json::to_vec(&RotateRequest { generation: self.generation() }).unwrap_or_default();
+        HttpRequest {
+            method: Method::Post,
+            url: self.url.clone(),
+            headers: vec![("Authorization", authorization), ("DPoP", proof)],
+            body: Some(SecretBytes::new(body)),
+            timeout: REQUEST_TIMEOUT,
+            max_answer: MAX_ANSWER,
+        }
+    }
+
+    fn happened(&mut self, happening: Happening<Ask>) {
+        let (Ask(number), happening) = happening.take_id();
+        if !matches!(self.state, State::Asking { number: asked } if asked.0 == number) {
+            return self.ignore();
+        }
+        match happening {
+            Happening::Answered((), answer) => self.answered(&answer),
+            Happening::Unanswered((), fault) => self.failed(unanswered(fault), Duration::ZERO),
+            _ => self.ignore(),
+        }
+    }
+
+    fn answered(&mut self, answer: &HttpAnswer) {
+        match self.successor(answer) {
+            Ok((renewal, held)) => {
+                self.outbox.push(Output::Renewed(renewal.clone()));
+                self.state = State::Storing { renewal, held };
+            }
+            Err(reason) => self.failed(reason, Duration::from_secs(answer.retry_after.unwrap_or(0).into())),
+        }
+    }
+
+    fn successor(&mut self, answer: &HttpAnswer) -> Result<(Box<Renewal>, Box<Held>), Reason> {
+        if answer.status != 200 {
+            return Err(refusal(answer));
+        }
+        let renewed: Renewed = serde_json::from_slice(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)?;
+        let held = Held::fresh(renewed.issue_token.clone(), self.clock.unix_at(self.latest), &mut self.jitter)?;
+        if !self.held.is_renewed_by(&held.claims) || !renewed.relay.is_sound() {
+            return Err(Reason::PlatformAnswerInvalid);
+        }
+        let renewal = Renewal { generation: held.claims.generation, answer: renewed };
+        Ok((Box::new(renewal), Box::new(held)))
+    }
+
+    /// Tries again after a while, sooner or later as the hour's attempts and the platform allow.
+    fn failed(&mut self, reason: Reason, retry_after: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        let half = BACKOFF.ceiling(self.failures) / 2;
+        let wait = half.saturating_add(self.jitter.up_to(half)).max(retry_after.min(HOUR));
+        let until = self.latest.after(wait).max(self.allowed_from());
+        self.state = State::Resting { until };
+        if self.trouble.replace(reason) != Some(reason) {
+            self.outbox.push(Output::Trouble(reason));
+        }
+    }
+
+    /// When the next attempt is within the limit of the hour.
+    fn allowed_from(&self) -> Instant {
+        match self.attempts.front() {
+            Some(first) if self.attempts.len() >= ATTEMPTS_PER_HOUR => first.after(HOUR),
+            _ => Instant::ZERO,
+        }
+    }
+
+    fn stored(&mut self) {
+        match mem::replace(&mut self.state, State::Lapsed) {
+            State::Storing { held, .. } => {
+                self.held = *held;
+                self.failures = 0;
+                self.attempts.clear();
+                self.renewed_at = Some(self.latest);
+                self.trouble = None;
+                self.state = State::Resting { until: self.held.renew_at(self.latest, self.clock) };
+                self.outbox.push(Output::Announce(self.held.token.clone()));
+            }
+            other => {
+                self.state = other;
+                self.ignore();
+            }
+        }
+    }
+
+    fn renew_now(&mut self) {
+        let pause_ends = self.renewed_at.map_or(Instant::ZERO, |at| at.after(RENEW_PAUSE));
+        let allowed = self.allowed_from().max(pause_ends);
+        match &mut self.state {
+            State::Resting { until } => *until = (*until).min(allowed.max(self.latest)),
+            _ => self.ignore(),
+        }
+    }
+
+    fn set_clock(&mut self, clock: WallClock) {
+        self.clock = clock;
+        match self.state {
+            State::Lapsed if self.latest < self.held.lapses_at(clock) => {
+                self.state = State::Resting { until: self.latest.max(self.allowed_from()) };
+            }
+            State::Resting { .. } if self.failures == 0 => {
+                self.state = State::Resting { until: self.held.renew_at(self.latest, clock) };
+            }
+            _ => {}
+        }
+    }
+
+    const fn ignore(&mut self) {
+        self.ignored.count();
+    }
+}
+
+/// A `jti` must be unique, not secret.
+fn unique(jitter: &mut Jitter) -> Entropy {
+    let mut bytes = [0; 32];
+    for chunk in bytes.chunks_exact_mut(8) {
+        chunk.copy_from_slice(&jitter.next().to_be_bytes());
+    }
+    Entropy::new(bytes)
+}
+
+impl Machine for Rotation {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Infallible;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            Input::Happening(happening) => self.happened(happening),
+            Input::Clock(clock) => self.set_clock(clock),
+            Input::Stored => self.stored(),
+            Input::RenewNow => self.renew_now(),
+        }
+        self.advance();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        self.advance();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        let State::Resting { until } = self.state else { return None };
+        let renewal = Deadline::new(until, "renew the credential");
+        Some(renewal.min(Deadline::new(self.held.lapses_at(self.clock), "the credential lapses")))
+    }
+
+    fn status(&self) -> Status<'_, Infallible> {
+        let waiting_for = match &self.state {
+            State::Resting { .. } => "the time to renew the credential",
+            State::Asking { .. } => "the platform's answer",
+            State::Storing { .. } => "the new credential to be durable",
+            State::Lapsed => "a new pairing: the credential is past its hard expiry",
+        };
+        Status::Running { waiting_for }
+    }
+}

@@ -1,0 +1,271 @@
+//! Between the daemon and its children: what happened goes down, what they want and say comes up.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+use super::{Ask, Daemon, Event, Life, Output, running::Presence, state::Living};
+use crate::{
+    BindingId, Machine, Reason, Status, WallClock,
+    crypto::{Cipher, seal::EpochSecret},
+    device::{
+        binding,
+        bridge::{self, Bridge},
+        control::{PairEvent, PendingPairing},
+        files::SessionFile,
+        pairing::{self, Paired, Pairing},
+    },
+    effect::Happening,
+    noise::Noise,
+    secret::Secret,
+};
+
+impl<N: Noise> Daemon<N> {
+    pub(super) fn happen(&mut self, happening: Happening<Ask>) {
+        let (ask, happening) = happening.take_id();
+        match ask {
+            Ask::Pairing(life, ask) if self.pairing.as_ref().is_some_and(|pairing| pairing.life == life) => {
+                self.drive_pairing(pairing::Input::Happening(happening.with_id(ask)));
+            }
+            Ask::Bindings(ask) => self.drive_bindings(binding::Input::Happening(happening.with_id(ask))),
+            Ask::Bridge(id, life, ask) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
+                self.drive_bridge(&id, bridge::Input::Happening(happening.with_id(ask)));
+            }
+            Ask::Pairing(..) | Ask::Bridge(..) => self.stats.0.stale_happenings += 1,
+            Ask::Ledger(request) => self.ledger_written(request, matches!(happening, Happening::Stored(()))),
+            Ask::Pin(source) => self.pinned(source, matches!(happening, Happening::Stored(()))),
+            Ask::Unpin(session) => self.unpinned(session, matches!(happening, Happening::Stored(()))),
+        }
+    }
+
+    /// The machine slept, or its clock was set: stamps are read anew, and whoever waits tries at once.
+    pub(super) fn woke(&mut self, clock: WallClock) {
+        self.clock = clock;
+        self.drive_pairing(pairing::Input::Clock(clock));
+        for id in self.bridges.keys().cloned().collect::<Vec<_>>() {
+            self.drive_bridge(&id, bridge::Input::Clock(clock));
+            self.drive_bridge(&id, bridge::Input::Hurry);
+        }
+    }
+
+    pub(super) fn drive_pairing(&mut self, input: pairing::Input) {
+        if let Some(pairing) = &mut self.pairing {
+            let _ = pairing.machine.handle_input(self.latest, input);
+        }
+    }
+
+    pub(super) fn drive_bindings(&mut self, input: binding::Input) {
+        let _ = self.bindings.handle_input(self.latest, input);
+    }
+
+    pub(super) fn drive_bridge(&mut self, id: &BindingId, input: bridge::Input) {
+        let now = self.latest;
+        self.bridges.touch(id, |bridge| bridge.machine.handle_input(now, input));
+        self.spoken_to.extend(self.bridges.key(id).map(Arc::clone));
+    }
+
+    /// A pairing from before the restart. If its binding is durable already, only the pending file is left to go.
+    pub(super) fn take_up(&mut self, pairing: Pairing, seed: &Secret) {
+        self.begin_pairing(pairing);
+        if self.bindings.has_seed(seed) {
+            self.drive_pairing(pairing::Input::Adopted);
+        }
+    }
+
+    pub(super) fn begin_pairing(&mut self, machine: Pairing) {
+        let life = self.next_life();
+        self.pairing = Some(Living { life, machine: Box::new(machine) });
+    }
+
+    const fn next_life(&mut self) -> Life {
+        self.lives = self.lives.wrapping_add(1);
+        Life(self.lives)
+    }
+
+    /// Takes what the children want, until none of them wants anything: what one says may make another speak.
+    pub(super) fn drain(&mut self) {
+        loop {
+            if let Some(output) = self.bindings.poll_output() {
+                self.bindings_said(output);
+            } else if let Some(output) = self.pairing.as_mut().and_then(|pairing| pairing.machine.poll_output()) {
+                self.pairing_said(output);
+            } else if let Some((id, output)) = self.next_of_bridges() {
+                self.bridge_said(&id, output);
+            } else {
+                break;
+            }
+        }
+        self.end_pairing();
+        self.answer_cancelled();
+        self.answer_unpaired();
+    }
+
+    /// What the next bridge says that was spoken to. One that has ended and has nothing left to say is forgotten.
+    fn next_of_bridges(&mut self) -> Option<(Arc<BindingId>, bridge::Output)> {
+        while let Some(id) = self.spoken_to.first().cloned() {
+            let output = self.bridges.touch(&id, |bridge| bridge.machine.poll_output()).flatten();
+            if let Some(output) = output {
+                return Some((id, output));
+            }
+            self.spoken_to.remove(&id);
+            if self.bridges.get(&id).is_some_and(|bridge| !matches!(bridge.machine.status(), Status::Running { .. })) {
+                self.bridges.remove(&id);
+            }
+        }
+        None
+    }
+
+    fn pairing_said(&mut self, output: pairing::Output) {
+        match output {
+            pairing::Output::Effect(effect) => {
+                let life = self.pairing.as_ref().map_or(Life(0), |pairing| pairing.life);
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+            }
+            pairing::Output::ShowCode(_) => {
+                self.log(Event::PairingShown);
+                self.outbox.extend(self.shown().map(|shown| Output::Pairing(PairEvent::Code(shown))));
+            }
+            pairing::Output::Trouble(reason) => {
+                self.log(Event::PairingTrouble(reason));
+                self.outbox.push(Output::Pairing(PairEvent::Trouble { reason }));
+            }
+            pairing::Output::Approved(paired) => self.approved(paired),
+        }
+    }
+
+    /// The binding is to be made durable. Whether it refreshes one shows only before it takes that one's place.
+    fn approved(&mut self, paired: Box<Paired>) {
+        let org = paired.approval.workspace.clone();
+        let refreshed = self.bindings.workspaces().iter().any(|bound| bound.id == org.id);
+        self.paired = Some(PairEvent::Paired { org, refreshed });
+        self.drive_bindings(binding::Input::Adopt(paired));
+    }
+
+    /// The pairing that a person can approve, if there is one.
+    pub(super) fn shown(&self) -> Option<PendingPairing> {
+        let pairing::Shown { code, url, expires_at } = self.pairing.as_ref()?.machine.shown()?;
+        Some(PendingPairing { code, url, expires_in: expires_at.since(self.latest).as_secs() })
+    }
+
+    /// A pairing that has ended makes room for the next one.
+    fn end_pairing(&mut self) {
+        let failed = match self.pairing.as_ref().map(|pairing| pairing.machine.status()) {
+            Some(Status::Finished) => None,
+            Some(Status::Failed(reason)) => Some(*reason),
+            _ => return,
+        };
+        self.pairing = None;
+        let paired = self.paired.take();
+        if let Some(reason) = failed {
+            self.log(Event::PairingFailed(reason));
+        }
+        self.outbox.extend(failed.map(|reason| PairEvent::Failed { reason }).or(paired).map(Output::Pairing));
+    }
+
+    fn bindings_said(&mut self, output: binding::Output) {
+        match output {
+            binding::Output::Effect(effect) => self.outbox.push(Output::Effect(effect.map_id(Ask::Bindings))),
+            binding::Output::Adopted(id) => self.adopted(&id),
+            binding::Output::Refused(reason) => self.drive_pairing(pairing::Input::Rejected(reason)),
+            binding::Output::Started(id) => self.start(&id),
+            binding::Output::Saved(id) => self.saved(&id),
+            binding::Output::Draining(id) => self.log(Event::Draining(id)),
+            binding::Output::Drained(id) => self.disconnect(&id, None),
+            binding::Output::Cut(id, reason) => self.disconnect(&id, reason),
+            binding::Output::Gone(id) => self.gone(id),
+            binding::Output::Trouble(reason) => self.log(Event::Trouble(reason)),
+        }
+    }
+
+    fn adopted(&mut self, id: &BindingId) {
+        self.drive_pairing(pairing::Input::Adopted);
+        if let Some(org) = self.bindings.get(id).map(binding::Binding::workspace) {
+            self.log(Event::Paired(org));
+        }
+    }
+
+    /// The binding may connect: give it a bridge that knows its sessions.
+    fn start(&mut self, id: &BindingId) {
+        let Some(binding) = self.bindings.get(id) else { return };
+        let Some(identity) = binding.identity().cloned() else { return };
+        // Its own, whatever happens to other bindings (ISO-2).
+        let label = alloc::format!("{id} {}", self.latest.as_nanos());
+        let jitter = self.jitter.derive(label.as_bytes());
+        let bridge = Bridge::new(self.latest, self.clock, binding.record(), identity, &self.uplinks, jitter);
+        self.dismiss(id);
+        match bridge {
+            Ok(machine) => {
+                let life = self.next_life();
+                let key = Arc::new(id.clone());
+                self.bridges.insert(&key, Living { life, machine: Box::new(machine) });
+                self.spoken_to.insert(key);
+            }
+            Err(reason) => return self.log(Event::Trouble(reason)),
+        }
+        let its: Vec<_> = self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(_, r)| r.clone()).collect();
+        for running in its {
+            self.make_known(&running.file);
+            if let Presence::Here(source) = running.presence() {
+                self.drive_bridge(id, bridge::Input::Attach(source, running.file.session));
+            }
+        }
+    }
+
+    pub(super) fn make_known(&mut self, file: &SessionFile) {
+        if let Some(cipher) = Cipher::from_byte(file.cipher) {
+            let secret = EpochSecret::new(file.secret.clone());
+            self.drive_bridge(&file.pin(), bridge::Input::Know { session: file.session, cipher, secret });
+        }
+    }
+
+    /// The bridge of a key that was replaced closes its link, and is forgotten: another one takes over.
+    fn dismiss(&mut self, id: &BindingId) {
+        let Some(Living { life, machine: mut old }) = self.bridges.remove(id) else { return };
+        let _ = old.handle_input(self.latest, bridge::Input::Stop);
+        while let Some(output) = old.poll_output() {
+            if let bridge::Output::Effect(effect) = output {
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id.clone(), life, ask))));
+            }
+        }
+    }
+
+    fn saved(&mut self, id: &BindingId) {
+        if let Some(relay) = self.bindings.get(id).map(|binding| binding.record().relay.clone()) {
+            self.log(Event::Renewed(id.clone()));
+            self.drive_bridge(id, bridge::Input::Stored(relay));
+        }
+    }
+
+    fn disconnect(&mut self, id: &BindingId, reason: Option<Reason>) {
+        self.log(Event::Cut(id.clone(), reason));
+        self.cut_sessions(id);
+        self.drive_bridge(id, bridge::Input::Cut(reason.unwrap_or(Reason::SessionCut)));
+    }
+
+    fn gone(&mut self, id: BindingId) {
+        self.log(Event::Gone(id));
+    }
+
+    fn bridge_said(&mut self, id: &BindingId, output: bridge::Output) {
+        match output {
+            bridge::Output::Effect(effect) => {
+                let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id.clone(), life, ask))));
+            }
+            bridge::Output::ToSource(source, frame) => self.outbox.push(Output::ToSource(source, frame)),
+            bridge::Output::Renewed(renewal) => self.renewed(id, renewal),
+            bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed(id.clone(), reason)),
+            bridge::Output::Lapsed => self.log(Event::Lapsed(id.clone())),
+            bridge::Output::Up => self.log(Event::Connected(id.clone())),
+            bridge::Output::Down(reason) => self.log(Event::Disconnected(id.clone(), reason)),
+            bridge::Output::Ended(reason) => self.drive_bindings(binding::Input::Revoked { binding: id.clone(), reason }),
+            bridge::Output::SessionOver(session) => self.session_over(session),
+        }
+    }
+
+    fn renewed(&mut self, id: &BindingId, renewal: Box<crate::device::credential::Renewal>) {
+        self.drive_bindings(binding::Input::Renewed { binding: id.clone(), renewal });
+    }
+
+    pub(super) fn log(&mut self, event: Event) {
+        self.outbox.push(Output::Log(event));
+    }
+}

@@ -1,0 +1,166 @@
+//! What the daemon hears and says.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    BindingId, Entropy, Reason, SessionId, WallClock,
+    api::Workspace,
+    device::{
+        binding,
+        bridge::SourceId,
+        consent::{Change, Directory, Looked},
+        control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
+        pairing, uplink,
+    },
+    effect::{Effect, Happening},
+    wire::Frame,
+};
+
+/// The driver's number for a request; the answer carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// On whose behalf a directory is looked at or changed, or the ledger written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Errand {
+    /// A request's.
+    Request(RequestId),
+    /// A session's that is about to start.
+    Source(SourceId),
+}
+
+/// Tells a pairing from the one before it, and a bridge from the one that it took over from: what comes late for one of these
+/// is not taken for an answer to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Life(pub u32);
+
+/// Who in the daemon asked for an effect.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The pairing.
+    Pairing(Life, pairing::Ask),
+    /// The bindings' files.
+    Bindings(binding::Ask),
+    /// The running part of one binding.
+    Bridge(BindingId, Life, uplink::Ask),
+    /// The ledger of grants, for a request.
+    Ledger(RequestId),
+    /// The pin of a session that is about to start.
+    Pin(SourceId),
+    /// The pin of a session whose binding is gone.
+    Unpin(SessionId),
+}
+
+/// Facts and requests for the daemon.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an effect, or what a connection brought.
+    Happening(Happening<Ask>),
+    /// Somebody asks for something through the local interface. Answered by [`Output::Answer`], exactly once.
+    Request(RequestId, Request),
+    /// A process that makes records came. The entropy is for a session's id and secret. Answered by [`Output::Attached`].
+    Attach(SourceId, Attach, Entropy),
+    /// It says this.
+    Frame(SourceId, Frame),
+    /// It is gone.
+    Detach(SourceId),
+    /// What stands in the directory of an [`Output::Look`].
+    Looked(Errand, Looked),
+    /// What became of an [`Output::Change`].
+    Changed(Errand, Result<(), Reason>),
+    /// The machine woke from a suspend, or its wall clock was set.
+    Woke(WallClock),
+}
+
+/// What can be asked through the local interface. Directories are absolute and canonical.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Pair; the entropy is for the new identity. Answered when the pairing was begun or refused; [`Output::Pairing`] follows.
+    Pair(PairRequest, Entropy),
+    /// Leave a pairing that waits.
+    CancelPairing,
+    /// Remove a binding.
+    Unpair(UnpairRequest),
+    /// Bind a directory.
+    Bind {
+        /// Which.
+        directory: Directory,
+        /// To whom, by id or slug.
+        org: Option<String>,
+        /// Nested repositories too.
+        recursive: bool,
+    },
+    /// Take a binding of a directory back.
+    Unbind(Directory),
+    /// Try every waiting link now.
+    Reconnect,
+}
+
+/// What the daemon wants, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// For the adapter.
+    Effect(Effect<Ask>),
+    /// The answer to a request.
+    Answer(RequestId, Result<Answer, Reason>),
+    /// For everybody who waits for the pairing.
+    Pairing(PairEvent),
+    /// The answer to a process that makes records.
+    Attached(SourceId, Attached),
+    /// Hand this to it.
+    ToSource(SourceId, Frame),
+    /// Look what stands in this directory. Answered by [`Input::Looked`].
+    Look(Errand, Directory),
+    /// Change these files, in their order. Answered by [`Input::Changed`].
+    Change(Errand, Vec<Change>),
+    /// For the log.
+    Log(Event),
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// The binding is gone.
+    Unpaired(Unpaired),
+    /// The directory is bound.
+    Bound(Bound),
+    /// The directory is not bound any more.
+    Unbound(Unbound),
+}
+
+/// What happened, for people who read the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A pairing waits for its approval.
+    PairingShown,
+    /// Something is in the way of the pairing; it goes on.
+    PairingTrouble(Reason),
+    /// Paired.
+    Paired(Workspace),
+    /// The pairing did not come about.
+    PairingFailed(Reason),
+    /// The relay of this org admitted the daemon.
+    Connected(BindingId),
+    /// It is not connected any more, or an attempt failed.
+    Disconnected(BindingId, Reason),
+    /// The credential was renewed.
+    Renewed(BindingId),
+    /// It was not, for now.
+    NotRenewed(BindingId, Reason),
+    /// It cannot be renewed any more.
+    Lapsed(BindingId),
+    /// The binding takes no new sessions.
+    Draining(BindingId),
+    /// The binding was cut: revoked, or unpaired here.
+    Cut(BindingId, Option<Reason>),
+    /// Nothing of the binding is left.
+    Gone(BindingId),
+    /// A session streams to this binding.
+    SessionStarted(SessionId, BindingId),
+    /// The relay has all of it, or whoever made its records stayed away.
+    SessionEnded(SessionId, BindingId),
+    /// A state file could not be written or read.
+    Trouble(Reason),
+}

@@ -1,0 +1,159 @@
+//! The whole daemon as one machine: a pairing, the bindings, a bridge for each of them, the ledger of directories, and the
+//! processes that make records.
+//!
+//! ```text
+//!   vpd pair, bind, …  ── Request ──► ┌────────┐ ◄── Happening ── adapter ── platform, relays, disk
+//!                      ◄── Answer ─── │ Daemon │ ─── Effect ────►
+//!   vpd run ── Attach, Frame ───────► │        │     pairing::Pairing ── approved ──► binding::Bindings ── Started ──► bridge
+//!           ◄─ Attached, ToSource ─── └────────┘     consent::Resolver ── which org? ──► pin (durable) ──► bridge::Bridge
+//! ```
+//!
+//! It runs until its driver drops it. Nothing here looks at more than one binding at a time: what one org's bridge does never
+//! waits for, and never depends on, another's.
+
+mod boot;
+mod children;
+mod event;
+mod ledger;
+mod report;
+mod request;
+mod running;
+mod session;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use core::{convert::Infallible, time::Duration};
+
+pub use boot::{Found, Settings};
+pub use event::{Answer, Ask, Errand, Event, Input, Life, Output, Request, RequestId};
+use ledger::Ledger;
+use running::Sessions;
+use state::{Living, Task};
+
+use crate::{
+    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, SessionId, Status, WallClock,
+    device::{binding::Bindings, bridge::Bridge, control::PairEvent, pairing::Pairing, uplink},
+    machine::timed::TimedMap,
+    noise::Noise,
+};
+
+/// A process that makes records may stay away so long before its session counts as over: a daemon's restart, an update.
+pub const RETURN_WITHIN: Duration = Duration::from_mins(2);
+
+/// Between two attempts to remove the pin of a session that is forgotten.
+const UNPIN_PAUSE: Duration = Duration::from_secs(10);
+
+/// The most requests and starting sessions that wait for the disk at a time.
+pub const TASKS_MAX: usize = 1024;
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Daemon<N> {
+    settings: Settings,
+    uplinks: uplink::Settings,
+    clock: WallClock,
+    latest: Instant,
+    jitter: Jitter,
+    bindings: Bindings,
+    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>>,
+    /// The bridges that were spoken to and not listened to since: empty between two inputs.
+    spoken_to: BTreeSet<Arc<BindingId>>,
+    pairing: Option<Living<Pairing>>,
+    /// How an approved pairing comes out: said once it has ended, because whoever hears it may begin the next one at once.
+    paired: Option<PairEvent>,
+    /// How many bridges and pairings there were.
+    lives: u32,
+    ledger: Ledger,
+    sessions: Sessions,
+    /// Pins that could not be removed, and when that is tried again.
+    unremoved: Option<(Instant, BTreeSet<SessionId>)>,
+    tasks: BTreeMap<Errand, Task>,
+    stats: Aside<Stats>,
+    outbox: Outbox<Output>,
+}
+
+/// What was ignored, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stats {
+    /// Answers of the disk for which nobody waits.
+    pub stale_answers: u64,
+    /// Happenings of bridges that are gone.
+    pub stale_happenings: u64,
+    /// Frames of processes that are not attached.
+    pub unattached: u64,
+}
+
+impl<N: Noise> Daemon<N> {
+    /// What was ignored so far.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats.0
+    }
+
+    /// The children that have deadlines of their own.
+    fn deadlines(&self) -> impl Iterator<Item = Deadline> {
+        let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
+        let others = pairing.chain(self.bindings.poll_timeout()).chain(self.next_farewell()).chain(self.next_unpinning());
+        others.chain(self.bridges.next_deadline())
+    }
+}
+
+impl<N: Noise> Machine for Daemon<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Infallible;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
+        if is_new_task && self.tasks.len() >= TASKS_MAX {
+            return Err(Misuse::Full("requests that wait for the disk"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            Input::Happening(happening) => self.happen(happening),
+            Input::Request(id, request) => self.request(id, request),
+            Input::Attach(source, attach, entropy) => self.attach(source, attach, &entropy),
+            Input::Frame(source, frame) => self.source_said(source, frame),
+            Input::Detach(source) => self.detach(source),
+            Input::Looked(errand, looked) => self.looked(errand, looked),
+            Input::Changed(errand, result) => self.changed(errand, result),
+            Input::Woke(clock) => self.woke(clock),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        let now = self.latest;
+        self.bindings.handle_timeout(now);
+        self.pairing.iter_mut().for_each(|pairing| pairing.machine.handle_timeout(now));
+        for id in self.bridges.due(now) {
+            self.bridges.touch(&id, |bridge| bridge.machine.handle_timeout(now));
+            self.spoken_to.insert(id);
+        }
+        self.say_farewells();
+        self.unpin_again();
+        self.drain();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        self.deadlines().min()
+    }
+
+    fn status(&self) -> Status<'_, Infallible> {
+        Status::Running { waiting_for: "requests, sessions and the network" }
+    }
+}

@@ -1,0 +1,191 @@
+//! What people ask for.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use super::{Answer, Daemon, Errand, Output, Request, RequestId, state::Task};
+use crate::{
+    Entropy, Reason,
+    api::Workspace,
+    device::{
+        binding, bridge,
+        consent::{self, Directory, Place, Resolver},
+        control::{PairRequest, Unbound, UnpairRequest, Unpaired},
+        pairing::{self, Pairing},
+    },
+    id::DeviceKind,
+    noise::Noise,
+};
+
+impl<N: Noise> Daemon<N> {
+    pub(super) fn request(&mut self, id: RequestId, request: Request) {
+        let done = match request {
+            Request::Pair(request, entropy) => self.pair(request, &entropy),
+            Request::CancelPairing => return self.cancel_pairing(id),
+            Request::Reconnect => {
+                self.hurry();
+                Ok(())
+            }
+            Request::Unpair(request) => return self.unpair(id, &request),
+            Request::Bind { directory, org, recursive } => return self.bind(id, directory, org, recursive),
+            Request::Unbind(directory) => return self.unbind(id, &directory),
+        };
+        self.answer(id, done.map(|()| Answer::Done));
+    }
+
+    pub(super) fn answer(&mut self, id: RequestId, answer: Result<Answer, Reason>) {
+        self.outbox.push(Output::Answer(id, answer));
+    }
+
+    fn pair(&mut self, request: PairRequest, entropy: &Entropy) -> Result<(), Reason> {
+        if self.pairing.is_some() {
+            return Err(Reason::PairingInProgress);
+        }
+        let bound = self.bindings.workspaces();
+        let mode = pairing::decide_mode(request.mode, request.org.as_deref(), &bound)?;
+        let settings = pairing::Settings {
+            api_endpoint: self.pairing_endpoint().into(),
+            kind: DeviceKind::Daemon,
+            mode,
+            org: request.org,
+            name: self.settings.name.clone(),
+            software: self.uplinks.software.clone(),
+        };
+        self.begin_pairing(Pairing::start(self.latest, self.clock, settings, entropy));
+        Ok(())
+    }
+
+    /// Answered when the pairing has ended, so that the next one can begin.
+    fn cancel_pairing(&mut self, id: RequestId) {
+        self.tasks.insert(Errand::Request(id), Task::Cancelling);
+        self.drive_pairing(pairing::Input::Cancel);
+    }
+
+    /// There is no pairing any more: whoever wanted that is told.
+    pub(super) fn answer_cancelled(&mut self) {
+        if self.pairing.is_none() {
+            let cancelling = self.tasks.iter().filter_map(|(errand, task)| match (errand, task) {
+                (Errand::Request(id), Task::Cancelling) => Some(*id),
+                _ => None,
+            });
+            for id in cancelling.collect::<Vec<_>>() {
+                self.tasks.remove(&Errand::Request(id));
+                self.answer(id, Ok(Answer::Done));
+            }
+        }
+    }
+
+    fn hurry(&mut self) {
+        let ids: Vec<_> = self.bridges.keys().cloned().collect();
+        for id in ids {
+            self.drive_bridge(&id, bridge::Input::Hurry);
+        }
+    }
+
+    fn unpair(&mut self, id: RequestId, request: &UnpairRequest) {
+        match which_org(request.org.as_deref(), &self.paired()) {
+            Ok(org) => {
+                self.drive_bindings(binding::Input::Unpair(org.id.clone()));
+                self.tasks.insert(Errand::Request(id), Task::Unpairing { org });
+            }
+            Err(reason) => self.answer(id, Err(reason)),
+        }
+    }
+
+    /// Every org that this daemon has a binding with, draining ones too.
+    fn paired(&self) -> Vec<Workspace> {
+        let mut orgs: Vec<_> = self.bindings.iter().map(|(_, binding)| binding.workspace()).collect();
+        orgs.dedup_by(|a, b| a.id == b.id);
+        orgs
+    }
+
+    /// `vpd unpair` is answered when nothing of the org's bindings is left.
+    pub(super) fn answer_unpaired(&mut self) {
+        let is_gone = |org: &Workspace| !self.bindings.iter().any(|(id, _)| id.org == org.id);
+        let done: Vec<_> = self
+            .tasks
+            .iter()
+            .filter_map(|(errand, task)| match (errand, task) {
+                (Errand::Request(id), Task::Unpairing { org }) if is_gone(org) => Some((*id, org.clone())),
+                _ => None,
+            })
+            .collect();
+        for (id, org) in done {
+            self.tasks.remove(&Errand::Request(id));
+            self.answer(id, Ok(Answer::Unpaired(Unpaired { org })));
+        }
+    }
+
+    fn bind(&mut self, id: RequestId, directory: Directory, org: Option<String>, recursive: bool) {
+        if self.bindings.workspaces().is_empty() {
+            return self.answer(id, Err(Reason::NotPaired));
+        }
+        let resolver = Resolver::new(directory, &self.ledger.grants);
+        self.tasks.insert(Errand::Request(id), Task::Looking { resolver, org, recursive });
+        self.look_on(Errand::Request(id));
+    }
+
+    /// `vpd bind`: what stands in the directory is known.
+    pub(super) fn plan(&mut self, id: RequestId, place: &Place, org: Option<&str>, recursive: bool) {
+        let bound = self.bindings.workspaces();
+        let planned =
+            place.org(org, &bound).and_then(|org| Ok((org, place.bind(&org.id, recursive, self.clock.unix_at(self.latest))?)));
+        match planned {
+            Ok((org, mut plan)) => {
+                self.outbox.push(Output::Change(Errand::Request(id), core::mem::take(&mut plan.files)));
+                let task = Task::Planting { plan, directory: place.directory.clone(), org: org.clone() };
+                self.tasks.insert(Errand::Request(id), task);
+            }
+            Err(reason) => self.answer(id, Err(reason)),
+        }
+    }
+
+    fn unbind(&mut self, id: RequestId, directory: &Directory) {
+        match consent::unbind(directory, &mut self.ledger.grants.clone()) {
+            Ok(files) => self.change_ledger(id, Task::Ungranting { directory: directory.clone(), files }),
+            Err(reason) => self.answer(id, Err(reason)),
+        }
+    }
+
+    /// Files of a directory were changed, or could not be.
+    pub(super) fn changed(&mut self, errand: Errand, result: Result<(), Reason>) {
+        let (Errand::Request(id), Some(task)) = (errand, self.tasks.remove(&errand)) else {
+            self.stats.0.stale_answers += 1;
+            return;
+        };
+        match (task, result) {
+            (Task::Planting { plan, directory, org }, Ok(())) => {
+                self.change_ledger(id, Task::Granting { plan, directory, org });
+            }
+            (Task::Planting { .. }, Err(reason)) => self.answer(id, Err(reason)),
+            // The grant is gone already: what is left of the file counts for nothing.
+            (Task::Uprooting { directory }, _) => {
+                self.answer(id, Ok(Answer::Unbound(Unbound { directory: directory.to_string() })));
+            }
+            (other, _) => {
+                self.stats.0.stale_answers += 1;
+                self.tasks.insert(errand, other);
+            }
+        }
+    }
+}
+
+/// The org that an id or a slug names, or the only one there is.
+fn which_org(asked: Option<&str>, paired: &[Workspace]) -> Result<Workspace, Reason> {
+    let found = match (asked, paired) {
+        (_, []) => Err(Reason::NotPaired),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Reason::OrgAmbiguous),
+        (Some(asked), _) => {
+            let by_id = paired.iter().find(|org| org.id.as_str() == asked);
+            let mut by_slug = paired.iter().filter(|org| org.slug == asked);
+            match (by_id.or_else(|| by_slug.next()), by_slug.next()) {
+                (Some(_), Some(_)) if by_id.is_none() => Err(Reason::OrgAmbiguous),
+                (found, _) => found.ok_or(Reason::OrgUnknown),
+            }
+        }
+    };
+    found.cloned()
+}

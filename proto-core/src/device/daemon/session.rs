@@ -1,0 +1,269 @@
+//! Sessions: where they are pinned to, who makes their records, and when they are over.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use super::{
+    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN, UNPIN_PAUSE,
+    running::{Presence, Running},
+    state::{Start, Task},
+};
+use crate::{
+    BindingId, Deadline, Entropy, Machine, Reason, SessionId,
+    api::Workspace,
+    crypto::{Cipher, seal::EpochSecret},
+    device::{
+        binding::{self, Phase},
+        bridge::{self, SESSIONS_MAX, SourceId},
+        consent::{self, Decision, Directory, Looked, Resolver},
+        control::{Attach, Attached},
+        files::{Document, SessionFile, Unknown, VERSION},
+    },
+    effect::{Effect, StateFile},
+    noise::Noise,
+    wire::{Frame, Title},
+};
+
+impl<N: Noise> Daemon<N> {
+    /// A process that makes records came.
+    pub(super) fn attach(&mut self, source: SourceId, attach: Attach, entropy: &Entropy) {
+        match attach {
+            Attach::Start { directory, title } => self.begin(source, &directory, title, entropy),
+            Attach::Again { session } => self.again(source, session),
+        }
+    }
+
+    fn begin(&mut self, source: SourceId, directory: &str, title: Title, entropy: &Entropy) {
+        if self.bindings.workspaces().is_empty() {
+            return self.local_only(source, None);
+        }
+        let Ok(directory) = Directory::parse(directory) else {
+            return self.local_only(source, Some(Reason::DirectoryMissing));
+        };
+        let start = Start { session: SessionId::generate(entropy), secret: EpochSecret::generate(entropy), title };
+        let resolver = Resolver::new(directory, &self.ledger.grants);
+        self.tasks.insert(Errand::Source(source), Task::Resolving { resolver, start });
+        self.look_on(Errand::Source(source));
+    }
+
+    /// The daemon was restarted, or the connection broke: the pin is as it was (S113).
+    fn again(&mut self, source: SourceId, session: SessionId) {
+        let Some((pin, org)) = self.may_return(session) else {
+            return self.local_only(source, Some(Reason::SessionCut));
+        };
+        let was = self.sessions.set(session, Presence::Here(source));
+        let Some(file) = self.sessions.get(session).map(|running| running.file.clone()) else { return };
+        if was == Some(Presence::Over) {
+            self.drive_bindings(binding::Input::SessionStarted { binding: pin, session });
+        }
+        self.stream(source, &file, org);
+    }
+
+    /// Where a session is pinned to, if it may go on there. One that counted as over does not hold up a binding that drains.
+    fn may_return(&self, session: SessionId) -> Option<(BindingId, Workspace)> {
+        let running = self.sessions.get(session)?;
+        let pin = running.pin();
+        let binding = self.bindings.get(&pin)?;
+        let may = match binding.phase() {
+            Phase::Active(_) => true,
+            Phase::Draining(_) => running.presence() != Presence::Over,
+            Phase::Broken(_) | Phase::Leaving => false,
+        };
+        let org = binding.workspace();
+        may.then_some((pin, org))
+    }
+
+    /// What stands in a directory is known: the resolver goes on.
+    pub(super) fn looked(&mut self, errand: Errand, looked: Looked) {
+        match self.tasks.get_mut(&errand) {
+            Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) => {
+                let _ = resolver.handle_input(self.latest, looked);
+                self.look_on(errand);
+            }
+            _ => self.stats.0.stale_answers += 1,
+        }
+    }
+
+    /// Asks for what a resolver wants to know, or takes what it came to.
+    pub(super) fn look_on(&mut self, errand: Errand) {
+        let Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) = self.tasks.get_mut(&errand) else { return };
+        match resolver.poll_output() {
+            Some(consent::Output::Look(directory)) => self.outbox.push(Output::Look(errand, directory)),
+            Some(consent::Output::Resolved(place)) => match (errand, self.tasks.remove(&errand)) {
+                (Errand::Source(source), Some(Task::Resolving { start, .. })) => self.resolved(source, start, place.decision),
+                (Errand::Request(id), Some(Task::Looking { org, recursive, .. })) => {
+                    self.plan(id, &place, org.as_deref(), recursive);
+                }
+                _ => {}
+            },
+            None => {}
+        }
+    }
+
+    /// It is decided to whom a session streams: once, for its whole life (S112).
+    fn resolved(&mut self, source: SourceId, start: Start, decision: Decision) {
+        let org = match decision {
+            Decision::Stream { org, .. } => org,
+            Decision::LocalOnly { why } => return self.local_only(source, why),
+        };
+        let Some((pin, binding)) = self.bindings.active(&org) else {
+            return self.local_only(source, Some(Reason::OrgUnknown));
+        };
+        let (pin, org) = (pin.clone(), binding.workspace());
+        if !self.make_room(&pin) {
+            return self.local_only(source, Some(Reason::StateNotWritten));
+        }
+        let file = SessionFile {
+            version: VERSION,
+            session: start.session,
+            workspace_id: pin.org,
+            runtime_target_id: pin.runtime_target,
+            cipher: Cipher::choose(self.settings.aes_in_hardware) as u8,
+            secret: start.secret.secret().clone(),
+            started: self.clock.unix_at(self.latest),
+            title: start.title,
+            unknown: Unknown::new(),
+        };
+        match file.write() {
+            Ok(contents) => {
+                let effect = Effect::Store(Ask::Pin(source), StateFile::Session(file.session), contents);
+                self.outbox.push(Output::Effect(effect));
+                self.tasks.insert(Errand::Source(source), Task::Pinning { file, org });
+            }
+            Err(reason) => self.local_only(source, Some(reason)),
+        }
+    }
+
+    /// The pin is durable, or could not be made so: nothing streams that a restart would not know.
+    pub(super) fn pinned(&mut self, source: SourceId, is_durable: bool) {
+        let Some(Task::Pinning { file, org }) = self.tasks.remove(&Errand::Source(source)) else {
+            self.stats.0.stale_answers += 1;
+            return;
+        };
+        if !is_durable {
+            return self.local_only(source, Some(Reason::StateNotWritten));
+        }
+        let (pin, session) = (file.pin(), file.session);
+        let is_active = self.bindings.active(&pin.org).is_some_and(|(id, _)| *id == pin);
+        if !is_active {
+            self.unpin(session);
+            return self.local_only(source, Some(Reason::SessionCut));
+        }
+        // Others may have been pinned while the disk was at work.
+        if !self.make_room(&pin) {
+            self.unpin(session);
+            return self.local_only(source, Some(Reason::StateNotWritten));
+        }
+        self.drive_bindings(binding::Input::SessionStarted { binding: pin.clone(), session });
+        self.log(Event::SessionStarted(session, pin.clone()));
+        self.make_known(&file);
+        self.sessions.insert(file.clone(), Presence::Here(source));
+        self.stream(source, &file, org);
+    }
+
+    fn stream(&mut self, source: SourceId, file: &SessionFile, org: Workspace) {
+        let SessionFile { session, cipher, ref secret, .. } = *file;
+        self.drive_bridge(&file.pin(), bridge::Input::Attach(source, session));
+        let attached = Attached::Streaming { session, org, secret: secret.clone(), cipher };
+        self.outbox.push(Output::Attached(source, attached));
+    }
+
+    fn local_only(&mut self, source: SourceId, reason: Option<Reason>) {
+        self.outbox.push(Output::Attached(source, Attached::LocalOnly { reason }));
+    }
+
+    pub(super) fn source_said(&mut self, source: SourceId, frame: Frame) {
+        let session = frame.head.session().and_then(|session| self.sessions.get(session));
+        match session.filter(|running| running.presence() == Presence::Here(source)).map(Running::pin) {
+            Some(pin) => self.drive_bridge(&pin, bridge::Input::Frame(source, frame)),
+            None => self.stats.0.unattached += 1,
+        }
+    }
+
+    /// A process that makes records went: for good, or it comes back soon.
+    pub(super) fn detach(&mut self, source: SourceId) {
+        if let Some(Task::Pinning { file, .. }) = self.tasks.remove(&Errand::Source(source)) {
+            self.unpin(file.session);
+        }
+        let until = self.latest.after(RETURN_WITHIN);
+        let its = self.sessions.iter().filter(|(_, running)| running.presence() == Presence::Here(source));
+        let its: Vec<_> = its.map(|(session, running)| (session, running.pin())).collect();
+        for (session, pin) in its {
+            self.sessions.set(session, Presence::Away { until });
+            self.drive_bridge(&pin, bridge::Input::Detach(source));
+        }
+    }
+
+    /// The relay has all of a session.
+    pub(super) fn session_over(&mut self, session: SessionId) {
+        let running = self.sessions.get(session).filter(|running| running.presence() != Presence::Over);
+        let Some(binding) = running.map(Running::pin) else { return };
+        self.sessions.set(session, Presence::Over);
+        self.log(Event::SessionEnded(session, binding.clone()));
+        self.drive_bindings(binding::Input::SessionEnded { binding, session });
+    }
+
+    /// When the next session that is away counts as over.
+    pub(super) fn next_farewell(&self) -> Option<Deadline> {
+        self.sessions.next_farewell().map(|at| Deadline::new(at, "a session that stays away is over"))
+    }
+
+    pub(super) fn say_farewells(&mut self) {
+        for session in self.sessions.overdue(self.latest) {
+            self.session_over(session);
+        }
+    }
+
+    /// The binding ends: its sessions stream no more, and their keys go (S118, S129).
+    pub(super) fn cut_sessions(&mut self, id: &BindingId) {
+        let cut: Vec<_> =
+            self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(session, _)| session).collect();
+        for session in cut {
+            self.forget(session);
+        }
+    }
+
+    /// Room for one more session of a binding: at the limit the oldest one that is over is forgotten, and its key with it. False
+    /// when all of them still run.
+    fn make_room(&mut self, id: &BindingId) -> bool {
+        let its = || self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id));
+        if its().count() < SESSIONS_MAX {
+            return true;
+        }
+        let over = its().filter(|(_, running)| running.presence() == Presence::Over);
+        let Some(oldest) = over.min_by_key(|(_, running)| running.file.started).map(|(session, _)| session) else {
+            return false;
+        };
+        self.drive_bridge(id, bridge::Input::Forget(oldest));
+        self.forget(oldest);
+        true
+    }
+
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.sessions.remove(session);
+        self.unpin(session);
+    }
+
+    fn unpin(&mut self, session: SessionId) {
+        self.outbox.push(Output::Effect(Effect::Remove(Ask::Unpin(session), StateFile::Session(session))));
+    }
+
+    /// A pin is removed, or the disk would not: then it is tried again, so that no session's key outlives its binding (BIND-5).
+    pub(super) fn unpinned(&mut self, session: SessionId, is_durable: bool) {
+        if !is_durable {
+            let again = self.latest.after(UNPIN_PAUSE);
+            self.unremoved.get_or_insert((again, BTreeSet::new())).1.insert(session);
+        }
+    }
+
+    pub(super) fn next_unpinning(&self) -> Option<Deadline> {
+        self.unremoved.as_ref().map(|(at, _)| Deadline::new(*at, "remove a session's key again"))
+    }
+
+    pub(super) fn unpin_again(&mut self) {
+        let now = self.latest;
+        let due = self.unremoved.take_if(|(at, _)| *at <= now);
+        for session in due.into_iter().flat_map(|(_, sessions)| sessions) {
+            self.unpin(session);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! How an attempt or an open link ends, and what follows.
+
+use core::time::Duration;
+
+use super::{
+    Link, Output,
+    state::{State, Then},
+};
+use crate::{
+    Instant, Machine, Reason, Status,
+    effect::{Close, Closed, Effect, NetFault},
+    noise::{
+        Noise,
+        handshake::{Initiator, initiator},
+    },
+};
+
+impl<N: Noise> Link<N> {
+    /// The relay said no, under its pinned key.
+    pub(super) fn refused(&mut self, reason: Reason, retry_after: u32) {
+        if reason.ends_binding() {
+            return self.close(Then::End(reason));
+        }
+        if reason == Reason::Superseded {
+            // Another daemon with this pairing is alive: two that chase each other away help nobody.
+            self.schedule.slow_down();
+        }
+        self.schedule.not_before(self.latest.after(Duration::from_secs(u64::from(retry_after))));
+        self.close(Then::Retry(reason));
+    }
+
+    /// Closes the WebSocket; what follows happens once it is closed.
+    pub(super) fn close(&mut self, then: Then) {
+        let close = match then {
+            Then::Stop => Close::Normal,
+            Then::Retry(reason) | Then::End(reason) => Close::Because(reason),
+        };
+        match (self.is_up(), then.reason()) {
+            (true, reason) => self.outbox.push(Output::Down(reason.unwrap_or(Reason::RelayClosed))),
+            (false, Some(reason)) => self.outbox.push(Output::Failed(reason)),
+            (false, None) => {}
+        }
+        self.state = State::Closing(then);
+        self.effect(Effect::Close((), close));
+    }
+
+    pub(super) fn closed(&mut self, closed: Closed) {
+        let then = match &mut self.state {
+            State::Waiting { .. } | State::Stopped | State::Ended(_) => {
+                self.stats.0.stale += 1;
+                return;
+            }
+            State::Closing(then) => *then,
+            State::Connecting => self.failed(why_closed(closed, Reason::RelayUnreachable)),
+            State::Handshaking(initiator) => {
+                let reason = why_handshake_closed(initiator, closed, self.latest);
+                self.failed(reason)
+            }
+            State::Up(_) => {
+                let reason = why_closed(closed, Reason::RelayClosed);
+                self.outbox.push(Output::Down(reason));
+                Then::Retry(reason)
+            }
+        };
+        self.trouble = then.reason();
+        self.state = match then {
+            Then::Retry(_) => State::Waiting { until: self.schedule.next(self.latest) },
+            Then::Stop => State::Stopped,
+            Then::End(reason) => {
+                self.outbox.push(Output::Ended(reason));
+                State::Ended(reason)
+            }
+        };
+    }
+
+    fn failed(&mut self, reason: Reason) -> Then {
+        self.outbox.push(Output::Failed(reason));
+        Then::Retry(reason)
+    }
+
+    pub(super) fn stop(&mut self) {
+        match self.state {
+            State::Waiting { .. } => self.state = State::Stopped,
+            State::Stopped | State::Ended(_) => {}
+            State::Closing(_) => self.state = State::Closing(Then::Stop),
+            State::Connecting | State::Handshaking(_) | State::Up(_) => self.close(Then::Stop),
+        }
+    }
+}
+
+/// What a close frame says is a hint only, but a useful one for people.
+const fn why_closed(closed: Closed, otherwise: Reason) -> Reason {
+    match closed {
+        Closed::ByPeer(Some(reason)) => reason,
+        Closed::Fault(NetFault::TooLarge) => Reason::FrameTooLarge,
+        _ => otherwise,
+    }
+}
+
+/// What a close in the middle of the handshake means: a PSK that does not fit looks like this.
+fn why_handshake_closed<N: Noise>(initiator: &mut Initiator<N>, closed: Closed, now: Instant) -> Reason {
+    let said = if let Closed::ByPeer(reason) = closed { reason } else { None };
+    let _ = initiator.handle_input(now, initiator::Input::Closed(said));
+    match initiator.status() {
+        Status::Failed(failure) => failure.reason(),
+        _ => why_closed(closed, Reason::RelayClosed),
+    }
+}

@@ -1,0 +1,17 @@
+//! What runs on a laptop or a viewing device.
+//!
+//! [`daemon::Daemon`] composes the machines of a laptop; [`viewer::Viewer`] shows sessions on a viewing device. Nothing in here
+//! knows of the machines of [`relay`](crate::relay) or [`platform`](crate::platform): the wire is all that the two ends share.
+
+pub mod binding;
+pub mod bridge;
+pub mod consent;
+pub mod control;
+pub mod credential;
+pub mod daemon;
+pub mod files;
+pub mod link;
+pub mod pairing;
+pub mod session;
+pub mod uplink;
+pub mod viewer;

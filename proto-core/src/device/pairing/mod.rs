@@ -1,0 +1,215 @@
+//! A device's side of pairing: a device authorization flow in the manner of RFC 8628 (WIRE sections 2.1 and 2.2; D1, D13).
+//!
+//! ```text
+//!              mint, 3 tries         durable            approved            key set           adopted
+//!  start ──► Minting ─────────► Saving ────► Polling ──────────► Verifying ────────► Adopting ───► Forgetting ──► Finished
+//!               │                  │          ▲ │ │                  │                  │           │     ▲
+//!               │ refused,         │   resume ┘ │ └ pending, trouble │                  │ rejected  │     │
+//!               │ unreachable      │            │   and slow down:   │ does not hold,   └───────────┤     │
+//!               ▼                  │ not        │   ask again        │ expired                      │     │
+//!            Failed ◄──────────────┘ durable    └─ denied, expired, ─┴─ cancelled ──────────────────┘     │
+//!               ▲                                                                                         │
+//!               └─────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A kill at any step loses nothing: before `Saving` ended nobody saw the code, and afterwards [`Pairing::resume`] goes on with
+//! the pending file, which stays until the parent said that the binding is durable. Only an answer of the platform that says
+//! so, the expiry, or the person at the terminal ends an attempt; everything else is trouble that passes (PAIR-4).
+//!
+//! The driver's loop is the one of [`Machine`]; a fresh machine has outputs to drain.
+
+mod answer;
+mod event;
+mod mode;
+mod state;
+mod step;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use event::{Ask, Input, Output, Paired, Shown};
+pub use mode::decide_mode;
+
+use alloc::{boxed::Box, string::String};
+use core::time::Duration;
+
+use self::state::{State, Turn};
+use crate::{
+    Aside, Deadline, Entropy, Instant, Machine, Misuse, Outbox, Reason, Status, WallClock, api::PairingMode,
+    device::files::PendingPairing, id::DeviceKind,
+};
+
+/// How long the platform may take for any answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the platform is asked to hold a poll open, in seconds.
+const HOLD: u64 = 20;
+
+/// How often a code is asked for again before giving up: a person is waiting.
+const MINT_RETRIES: u32 = 2;
+
+/// Between two tries to get a code.
+const MINT_PAUSE: Duration = Duration::from_secs(2);
+
+/// Seconds between polls where the platform names none, and the bounds of what it may name (PAIR-1).
+const INTERVAL: u64 = 2;
+const INTERVAL_MAX: u64 = 60;
+
+/// What a `slow_down` adds to the interval for good, in seconds (RFC 8628 section 3.5).
+const SLOW_DOWN: u64 = 5;
+
+/// Seconds that a code may live, whatever the platform or a file says.
+const LIFETIME_MAX: u64 = 3_600;
+
+/// The longest `Retry-After` that is honoured.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 65_536;
+
+/// What a new pairing is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// The platform's base URL.
+    pub api_endpoint: String,
+    /// What pairs.
+    pub kind: DeviceKind,
+    /// What becomes of existing bindings, as [`decide_mode`] decided.
+    pub mode: PairingMode,
+    /// The organization that was asked for, by id or slug.
+    pub org: Option<String>,
+    /// The device's name; only its first 64 characters are sent.
+    pub name: String,
+    /// Software and version; only the first 64 characters are sent.
+    pub software: String,
+}
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pairing {
+    settings: Settings,
+    clock: WallClock,
+    latest: Instant,
+    asked: Aside<u32>,
+    trouble: Option<Reason>,
+    ignored: Aside<u64>,
+    state: State,
+    outbox: Outbox<Output>,
+}
+
+impl Pairing {
+    /// A new pairing, which asks for a code at once.
+    pub fn start(now: Instant, clock: WallClock, settings: Settings, entropy: &Entropy) -> Self {
+        let (seed, next_seed) = (entropy.derive("pairing seed"), entropy.derive("pairing, next"));
+        let turn = Turn::Pausing { until: now };
+        let state = State::Minting { tries_left: MINT_RETRIES, seed, next_seed, turn };
+        let mut pairing = Self::new(now, clock, settings, state);
+        pairing.advance();
+        pairing
+    }
+
+    /// The pairing of a pending file, after a restart. When its binding turns out to be durable already, hand in
+    /// [`Input::Adopted`].
+    pub fn resume(now: Instant, clock: WallClock, mut pending: PendingPairing) -> Self {
+        pending.interval = pending.interval.clamp(1, INTERVAL_MAX);
+        let left = pending.expires_at.since(clock.unix_at(now)).min(LIFETIME_MAX);
+        let expires_at = now.after(Duration::from_secs(left));
+        let settings = Settings {
+            api_endpoint: pending.api_endpoint.clone(),
+            kind: pending.kind,
+            mode: pending.mode,
+            org: pending.org.clone(),
+            name: String::new(),
+            software: String::new(),
+        };
+        let turn = Turn::Pausing { until: now };
+        let mut pairing = Self::new(now, clock, settings, State::Polling { pending: Box::new(pending), expires_at, turn });
+        pairing.advance();
+        pairing
+    }
+
+    fn new(now: Instant, clock: WallClock, settings: Settings, state: State) -> Self {
+        let settings = Settings { api_endpoint: settings.api_endpoint.trim_end_matches('/').into(), ..settings };
+        Self { settings, clock, latest: now, asked: Aside(0), trouble: None, ignored: Aside(0), state, outbox: Outbox::new() }
+    }
+
+    /// The code, while a person can approve it.
+    pub fn shown(&self) -> Option<Shown> {
+        match &self.state {
+            State::Polling { pending, expires_at, .. } | State::Verifying { pending, expires_at, .. } => {
+                Some(Shown { code: pending.code.clone(), url: pending.url.clone(), expires_at: *expires_at })
+            }
+            _ => None,
+        }
+    }
+
+    /// What stands in the way at the moment.
+    pub const fn trouble(&self) -> Option<Reason> {
+        self.trouble
+    }
+
+    /// How many answers and commands came that nobody waits for any more (PAIR-2).
+    pub const fn ignored(&self) -> u64 {
+        self.ignored.0
+    }
+
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Finished | State::Failed(_))
+    }
+}
+
+impl Machine for Pairing {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    /// Never a misuse: a code lives an hour at most and is asked about once a second at most, so the queue is never full.
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        self.latest = self.latest.max(now);
+        if self.has_ended() {
+            self.ignore();
+            return Ok(());
+        }
+        match input {
+            Input::Happening(happening) => self.happened(happening),
+            Input::Clock(clock) => self.clock = clock,
+            Input::Adopted => self.adopted(),
+            Input::Rejected(reason) => self.rejected(reason),
+            Input::Cancel => self.cancel(),
+        }
+        self.advance();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        self.advance();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        let (turn, end) = self.state.turn()?;
+        let at_end = Deadline::new(end, "the code expires");
+        match turn {
+            Turn::Pausing { until } => Some(Deadline::new(until, "ask the platform again").min(at_end)),
+            Turn::Asking { .. } => (end < Instant::MAX).then_some(at_end),
+        }
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        let waiting_for = match &self.state {
+            State::Minting { .. } => "a code from the platform",
+            State::Saving { .. } => "the pending file to be durable",
+            State::Polling { .. } => "an approval in the browser",
+            State::Verifying { .. } => "the platform's key set",
+            State::Adopting => "the binding to be durable",
+            State::Forgetting { .. } => "the pending file to be removed",
+            State::Finished => return Status::Finished,
+            State::Failed(reason) => return Status::Failed(reason),
+        };
+        Status::Running { waiting_for }
+    }
+}

@@ -1,0 +1,68 @@
+//! What an uplink hears and says.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Reason, WallClock,
+    device::{
+        credential::{self, Renewal},
+        files::RelayRecord,
+    },
+    effect::{Effect, Happening},
+    jose::Thumbprint,
+    keyset::{FetchId, LookupId},
+    wire::Frame,
+};
+
+/// Who in the uplink asked for an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The link's WebSocket.
+    Link,
+    /// The rotation's requests.
+    Rotation(credential::Ask),
+    /// The fetch of the platform's key set.
+    Keys(FetchId),
+}
+
+/// Facts and commands for an uplink.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an effect, or what the relay sent.
+    Happening(Happening<Ask>),
+    /// Both clocks were read again.
+    Clock(WallClock),
+    /// The credential of [`Output::Renewed`] is durable, and so is what the platform said about the relay.
+    Stored(RelayRecord),
+    /// Send this frame, if the link is up; else it is dropped.
+    Send(Frame),
+    /// Look up which key has this name at the platform.
+    Look(LookupId, Thumbprint),
+    /// Try now: a restart, a wake-up, a changed network.
+    Hurry,
+    /// Close and end.
+    Stop,
+}
+
+/// What an uplink wants, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// For the adapter.
+    Effect(Effect<Ask>),
+    /// Make this credential durable, then answer with [`Input::Stored`].
+    Renewed(Box<Renewal>),
+    /// The credential was not renewed, and why; it tries again by itself.
+    NotRenewed(Reason),
+    /// The credential cannot be renewed any more: only pairing again helps (D8).
+    Lapsed,
+    /// The link came up.
+    Up,
+    /// The link was lost or an attempt failed, and why; it tries again by itself.
+    Down(Reason),
+    /// The relay ended this device's access, under its pinned key.
+    Ended(Reason),
+    /// A frame came.
+    Received(Frame),
+    /// A lookup has ended: the key is in [`Uplink::keys`](super::Uplink::keys), or cannot be had.
+    LookedUp(LookupId),
+}

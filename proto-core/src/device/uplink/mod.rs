@@ -1,0 +1,316 @@
+//! One binding's way to its org: the link to the relay, the credential that it shows, and the platform's key set, by which
+//! others' credentials are believed. A daemon's bridge and a viewer are built on it.
+//!
+//! ```text
+//!                 ┌──────── token, RenewNow when the relay calls it expired ───────┐
+//!   credential::Rotation ──Announce──► link::Link ◄── frames ──► owner       keyset::KeySet ◄── lookups ── owner
+//!        │ HTTP                          │ WebSocket                               │ HTTP
+//!        ▼                               ▼                                         ▼
+//!     platform                         relay                                    platform
+//!
+//!   Running ── Stop ──► Finished        Running ── the relay ended it ──► Failed(reason)
+//! ```
+//!
+//! It owns its children: it drains them inside its own `handle_*`, and its deadline is the least of theirs. It lives as long as
+//! its link.
+
+mod event;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use alloc::{format, string::String};
+
+pub use event::{Ask, Input, Output};
+
+use crate::{
+    Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status, UnixTime, WallClock,
+    api::JWKS_PATH,
+    crypto::Identity,
+    device::{
+        credential::{self, Rotation},
+        files::{BindingRecord, RelayRecord},
+        link::{self, Link, LinkState},
+    },
+    effect::Happening,
+    jose::JwkSet,
+    keyset::{self, KeySet},
+    noise::Noise,
+    secret::SecretText,
+    wire::Role,
+};
+
+/// What is the same for every uplink of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// The platform's base URL, where a binding names none of its own.
+    pub api_endpoint: String,
+    /// The relay's URL that replaces the one of the pairing (S166).
+    pub relay_endpoint: Option<String>,
+    /// Software and version.
+    pub software: String,
+    /// Whether the CPU has AES instructions: decides suites and ciphers.
+    pub aes_in_hardware: bool,
+}
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Uplink<N> {
+    clock: WallClock,
+    latest: Instant,
+    relay_endpoint: Option<String>,
+    link: Link<N>,
+    rotation: Rotation,
+    keys: KeySet,
+    /// Grown anew with each connection; `None` before the first.
+    entropy: Option<EntropyChain>,
+    outbox: Outbox<Output>,
+}
+
+impl<N: Noise> Uplink<N> {
+    /// The uplink of a binding, which connects at once.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] when the record holds no credential.
+    pub fn new(
+        now: Instant,
+        clock: WallClock,
+        role: Role,
+        record: &BindingRecord,
+        identity: &Identity,
+        settings: &Settings,
+        mut jitter: Jitter,
+    ) -> Result<Self, Reason> {
+        let api = record.api.as_ref().and_then(|api| api.endpoint.as_deref()).unwrap_or(&settings.api_endpoint);
+        let api = api.trim_end_matches('/');
+        let config = link::Config {
+            role,
+            url: settings.relay_endpoint.clone().unwrap_or_else(|| record.relay.url.clone()),
+            relay_keys: record.relay.static_keys.clone(),
+            identity: identity.clone(),
+            psk: record.psk.clone(),
+            token: record.issue_token.clone(),
+            software: settings.software.clone(),
+            aes_in_hardware: settings.aes_in_hardware,
+        };
+        let token = record.issue_token.clone();
+        let mut uplink = Self {
+            clock,
+            latest: now,
+            relay_endpoint: settings.relay_endpoint.clone(),
+            link: Link::new(config, jitter.split(), now),
+            rotation: Rotation::new(now, clock, api, identity.clone(), token, jitter.split())?,
+            keys: KeySet::new(now, format!("{api}{JWKS_PATH}"), jitter.split()),
+            entropy: None,
+            outbox: Outbox::new(),
+        };
+        uplink.drain();
+        Ok(uplink)
+    }
+
+    /// How the link stands.
+    pub const fn link_state(&self) -> LinkState {
+        self.link.state()
+    }
+
+    /// Whether frames flow.
+    pub const fn is_up(&self) -> bool {
+        self.link.is_up()
+    }
+
+    /// Why the link is not up, or else what hinders the renewal of the credential.
+    pub fn trouble(&self) -> Option<Reason> {
+        self.link.trouble().or_else(|| self.rotation.trouble())
+    }
+
+    /// The credential to show.
+    pub const fn credential(&self) -> &SecretText {
+        self.rotation.credential()
+    }
+
+    /// After that the credential cannot be renewed any more.
+    pub const fn renewable_until(&self) -> UnixTime {
+        self.rotation.renewable_until()
+    }
+
+    /// The platform's keys, as far as they are known.
+    pub fn keys(&self) -> Option<&JwkSet> {
+        self.keys.keys(self.latest)
+    }
+
+    /// The wall clock now.
+    pub const fn unix(&self) -> UnixTime {
+        self.clock.unix_at(self.latest)
+    }
+
+    /// A fresh block of entropy, grown from the one that came with the connection; `None` before the first.
+    pub fn draw(&mut self) -> Option<Entropy> {
+        self.entropy.as_mut().map(EntropyChain::draw)
+    }
+
+    fn happen(&mut self, happening: Happening<Ask>) {
+        let (ask, happening) = happening.take_id();
+        match (ask, happening) {
+            (Ask::Link, Happening::Connected((), entropy)) => {
+                let mut chain = EntropyChain::new(&entropy);
+                let first = chain.draw();
+                self.entropy = Some(chain);
+                self.drive_link(link::Input::Happening(Happening::Connected((), first)));
+            }
+            (Ask::Link, happening) => self.drive_link(link::Input::Happening(happening)),
+            (Ask::Rotation(ask), happening) => self.drive_rotation(credential::Input::Happening(happening.with_id(ask))),
+            (Ask::Keys(fetch), happening) => self.drive_keys(keyset::Input::Happened(happening.with_id(fetch))),
+        }
+    }
+
+    fn stored(&mut self, relay: RelayRecord) {
+        let url = self.relay_endpoint.clone().unwrap_or(relay.url);
+        self.link.follow(url, relay.static_keys);
+        self.drive_rotation(credential::Input::Stored);
+    }
+
+    fn hurry(&mut self) {
+        self.drive_link(link::Input::Hurry);
+        if self.rotation.trouble().is_some() {
+            self.drive_rotation(credential::Input::RenewNow);
+        }
+    }
+
+    // The children take every input at any time; none of these is the misuse of a caller.
+
+    fn drive_link(&mut self, input: link::Input) {
+        let _ = self.link.handle_input(self.latest, input);
+    }
+
+    fn drive_rotation(&mut self, input: credential::Input) {
+        let _ = self.rotation.handle_input(self.latest, input);
+    }
+
+    fn drive_keys(&mut self, input: keyset::Input) {
+        let _ = self.keys.handle_input(self.latest, input);
+    }
+
+    /// Takes what the children want, until none of them wants anything: what one says may make another speak.
+    fn drain(&mut self) {
+        loop {
+            if let Some(output) = self.link.poll_output() {
+                self.link_said(output);
+            } else if let Some(output) = self.rotation.poll_output() {
+                self.rotation_said(output);
+            } else if let Some(output) = self.keys.poll_output() {
+                self.keys_said(output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn link_said(&mut self, output: link::Output) {
+        let output = match output {
+            link::Output::Effect(effect) => Output::Effect(effect.map_id(|()| Ask::Link)),
+            link::Output::Up(_) => Output::Up,
+            link::Output::Down(reason) | link::Output::Failed(reason) => {
+                if reason == Reason::TokenExpired {
+                    self.drive_rotation(credential::Input::RenewNow);
+                }
+                Output::Down(reason)
+            }
+            link::Output::Ended(reason) => Output::Ended(reason),
+            link::Output::Received(frame) => Output::Received(frame),
+            link::Output::Rotated(_) => return,
+        };
+        self.outbox.push(output);
+    }
+
+    fn rotation_said(&mut self, output: credential::Output) {
+        let output = match output {
+            credential::Output::Effect(effect) => Output::Effect(effect.map_id(Ask::Rotation)),
+            credential::Output::Renewed(renewal) => Output::Renewed(renewal),
+            credential::Output::Announce(token) => return self.announce(token),
+            credential::Output::Trouble(reason) => Output::NotRenewed(reason),
+            credential::Output::Lapsed => Output::Lapsed,
+        };
+        self.outbox.push(output);
+    }
+
+    /// A live link shows the renewed credential to the relay; one that waits may have waited for just that.
+    fn announce(&mut self, token: SecretText) {
+        self.drive_link(link::Input::Renew(token));
+        if self.link.trouble() == Some(Reason::TokenExpired) {
+            self.drive_link(link::Input::Hurry);
+        }
+    }
+
+    fn keys_said(&mut self, output: keyset::Output) {
+        let output = match output {
+            keyset::Output::Effect(effect) => Output::Effect(effect.map_id(Ask::Keys)),
+            keyset::Output::Found { lookup, .. }
+            | keyset::Output::Unknown { lookup }
+            | keyset::Output::Unreachable { lookup } => Output::LookedUp(lookup),
+            keyset::Output::Refreshed { .. } | keyset::Output::Stale { .. } => return,
+        };
+        self.outbox.push(output);
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.link.status(), Status::Running { .. })
+    }
+}
+
+impl<N: Noise> Machine for Uplink<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
+        self.latest = self.latest.max(now);
+        if !self.is_running() {
+            return Ok(());
+        }
+        match input {
+            Input::Happening(happening) => self.happen(happening),
+            Input::Clock(clock) => {
+                self.clock = clock;
+                self.drive_rotation(credential::Input::Clock(clock));
+            }
+            Input::Stored(relay) => self.stored(relay),
+            Input::Send(frame) => self.drive_link(link::Input::Send(frame)),
+            Input::Look(lookup, kid) => self.drive_keys(keyset::Input::Look { lookup, kid }),
+            Input::Hurry => self.hurry(),
+            Input::Stop => self.drive_link(link::Input::Stop),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        if self.is_running() {
+            self.link.handle_timeout(self.latest);
+            self.rotation.handle_timeout(self.latest);
+            self.keys.handle_timeout(self.latest);
+            self.drain();
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        if !self.is_running() {
+            return None;
+        }
+        let others = Deadline::earliest(self.rotation.poll_timeout(), self.keys.poll_timeout());
+        Deadline::earliest(self.link.poll_timeout(), others)
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        self.link.status()
+    }
+}

@@ -1,0 +1,96 @@
+//! A binding and its relay, for tests of what is built on an uplink.
+
+use alloc::{vec, vec::Vec};
+
+use bytes::Bytes;
+
+use super::Settings;
+use crate::{
+    Entropy, UnixTime,
+    api::PolicyMode,
+    crypto::Identity,
+    device::files::{Api, BindingRecord, BindingState, RelayRecord, Unknown},
+    effect::HttpAnswer,
+    jose::{self, Claims, JwkSet, SigningKey},
+    machine::time::Instant,
+    noise::{
+        Noise, Symbolic,
+        channel::{Channel, Tails},
+    },
+    secret::{Secret, SecretBytes, SecretText},
+    testing,
+    wire::{Answer, Welcome},
+};
+
+pub(crate) use crate::testing::{LIFETIME, RENEWABLE};
+
+pub(crate) const UNIX: UnixTime = UnixTime(1_800_000_000);
+pub(crate) const START: Instant = Instant::from_nanos(5_000_000_000);
+pub(crate) const RELAY_URL: &str = "wss://relay.example/ws";
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        api_endpoint: "https://other.example".into(),
+        relay_endpoint: None,
+        software: "vpd".into(),
+        aes_in_hardware: false,
+    }
+}
+
+pub(crate) fn device() -> Identity {
+    Identity::from_seed(Secret::new([3; 32]))
+}
+
+pub(crate) fn relay() -> Identity {
+    Identity::from_seed(Secret::new([2; 32]))
+}
+
+pub(crate) fn signer() -> SigningKey {
+    SigningKey::from_seed(&Secret::new([9; 32]))
+}
+
+pub(crate) fn token(generation: u64, issued_at: UnixTime) -> SecretText {
+    jose::sign(&claims(generation, issued_at), &signer())
+}
+
+pub(crate) fn claims(generation: u64, issued_at: UnixTime) -> Claims {
+    Claims { generation, ..testing::claims(&device(), issued_at) }
+}
+
+pub(crate) fn relay_record(url: &str) -> RelayRecord {
+    RelayRecord { url: url.into(), static_keys: vec![relay().static_key()], retired_keys: Vec::new(), unknown: Unknown::new() }
+}
+
+pub(crate) fn record() -> BindingRecord {
+    BindingRecord {
+        workspace_id: "ORG".parse().unwrap(),
+        slug: "org".into(),
+        name: "Org".into(),
+        install_id: "i1".parse().unwrap(),
+        runtime_target_id: "r1".parse().unwrap(),
+        machine_id: "m1".parse().unwrap(),
+        issue_token: token(1, UNIX),
+        generation: 1,
+        identity: "relay-identities/ORG.json".into(),
+        relay: relay_record(RELAY_URL),
+        policy_mode: PolicyMode::Standard,
+        psk: None,
+        api: Some(Api { endpoint: Some("https://api.example/".into()), unknown: Unknown::new() }),
+        state: BindingState::Active,
+        unknown: Unknown::new(),
+    }
+}
+
+/// The relay lets in who made message 1: its end of the link, and message 2.
+pub(crate) fn welcome(message_1: &[u8]) -> (Channel<Symbolic>, Bytes) {
+    let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), message_1).unwrap();
+    let welcome = Welcome { frame_max: 65_536, time: UNIX.0, software: "relay".into() };
+    let message_2 = noise.answer(None, &Answer::Welcome(welcome).encode()).unwrap();
+    (Channel::new(noise, Tails::Refused), message_2.into())
+}
+
+/// What the platform answers who asks for its keys.
+pub(crate) fn key_set() -> HttpAnswer {
+    let keys: JwkSet = [signer().public_key()].into_iter().collect();
+    HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(keys.to_json()) }
+}

@@ -1,0 +1,50 @@
+//! What a viewer hears and says.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Reason, SessionId, WallClock,
+    device::{credential::Renewal, files::RelayRecord, uplink::Ask},
+    effect::{Effect, Happening},
+    wire::{Outcome, Record},
+};
+
+/// Facts and commands for a viewer.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an effect, or what the relay sent.
+    Happening(Happening<Ask>),
+    /// Both clocks were read again.
+    Clock(WallClock),
+    /// The credential of [`Output::Renewed`] is durable.
+    Stored(RelayRecord),
+    /// Show this session, from its beginning, as soon as there is one of that name.
+    Watch(SessionId),
+    /// Try now: a wake-up, a changed network.
+    Hurry,
+    /// Close and end.
+    Stop,
+}
+
+/// What a viewer wants, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// For the adapter.
+    Effect(Effect<Ask>),
+    /// Make this credential durable, then answer with [`Input::Stored`].
+    Renewed(Box<Renewal>),
+    /// The link came up; the sessions of the org follow.
+    Up,
+    /// The link was lost or an attempt failed, and why; it tries again by itself.
+    Down(Reason),
+    /// There is this session. Said once for each.
+    Listed(SessionId),
+    /// A record of a watched session, in order, without gaps.
+    Record(SessionId, Record),
+    /// A watched session has ended; all its records were shown.
+    Ended(SessionId, Outcome),
+    /// A watched session cannot be shown, and why.
+    Failed(SessionId, Reason),
+    /// The relay ended this device's access, under its pinned key: delete the binding.
+    Revoked(Reason),
+}

@@ -1,0 +1,306 @@
+//! A device that watches: one link to the relay of one org, and the sessions it wants to see.
+//!
+//! ```text
+//!   relay ──Open(session, daemon's credential)──► Listed ── looked up and verified: the daemon's key is known
+//!                                                   │ Watch
+//!                                                   ▼
+//!   daemon ◄── a handshake of its own, through the relay ── key of the session ──► Reading ──► Record, Record, …, Ended
+//! ```
+//!
+//! The relay is not trusted with anything but bytes: whose daemon it is, the platform's signature says; what a record says, the
+//! session's key; that none is missing, their numbers. After a loss of the link each session goes on where it stood.
+
+mod event;
+mod watched;
+
+#[cfg(test)]
+mod tests;
+
+use core::{
+    hash::{Hash, Hasher},
+    mem,
+};
+
+use alloc::{collections::BTreeMap, string::String};
+use bytes::Bytes;
+
+pub use event::{Input, Output};
+use watched::{Me, Need, Step, Watched};
+
+use crate::{
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Spares, Status, WallClock,
+    crypto::{Cipher, Identity, Primitives},
+    device::{
+        files::BindingRecord,
+        uplink::{self, Settings, Uplink},
+    },
+    id::{DeviceKind, OrgId},
+    jose::{Expectation, Expiry, Unverified},
+    key::StaticKey,
+    keyset::LookupId,
+    machine::timed::TimedMap,
+    noise::Noise,
+    wire::{Frame, Head, Role},
+};
+
+/// The most sessions that are kept in mind; further ones are counted and ignored.
+pub const SESSIONS_MAX: usize = 16_384;
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug)]
+pub struct Viewer<N> {
+    org: OrgId,
+    identity: Identity,
+    software: String,
+    aes_in_hardware: bool,
+    primitives: &'static dyn Primitives,
+    latest: Instant,
+    uplink: Uplink<N>,
+    sessions: TimedMap<SessionId, Watched<N>>,
+    lookups: BTreeMap<LookupId, SessionId>,
+    looked: u64,
+    ignored: Aside<u64>,
+    /// Records that were shown, of whichever session.
+    spares: Spares,
+    outbox: Outbox<Output>,
+}
+
+/// All but the primitives, which all give the same bytes.
+impl<N: Hash> Hash for Viewer<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { org, identity, software, aes_in_hardware, latest, uplink, sessions, lookups, looked, outbox, .. } = self;
+        (org, identity, software, aes_in_hardware, latest, uplink).hash(state);
+        (sessions, lookups, looked, outbox).hash(state);
+    }
+}
+
+impl<N: Noise> Viewer<N> {
+    /// A viewer that connects at once.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] when the record holds no credential.
+    pub fn new(
+        now: Instant,
+        clock: WallClock,
+        record: &BindingRecord,
+        identity: Identity,
+        settings: &Settings,
+        primitives: &'static dyn Primitives,
+        jitter: Jitter,
+    ) -> Result<Self, Reason> {
+        let mut viewer = Self {
+            org: record.workspace_id.clone(),
+            software: settings.software.clone(),
+            aes_in_hardware: settings.aes_in_hardware,
+            primitives,
+            latest: now,
+            uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, settings, jitter)?,
+            identity,
+            sessions: TimedMap::new(),
+            lookups: BTreeMap::new(),
+            looked: 0,
+            ignored: Aside(0),
+            spares: Spares::default(),
+            outbox: Outbox::new(),
+        };
+        viewer.drain();
+        Ok(viewer)
+    }
+
+    /// Frames that made no sense or came for nobody.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored.0
+    }
+
+    fn watch(&mut self, session: SessionId) {
+        if !self.make_known(session) {
+            return self.ignored.count();
+        }
+        self.sessions.touch(&session, Watched::want);
+        self.approach(session);
+    }
+
+    /// Keeps a session in mind from now on. False when there are too many.
+    fn make_known(&mut self, session: SessionId) -> bool {
+        if self.sessions.get(&session).is_none() {
+            if self.sessions.len() >= SESSIONS_MAX {
+                return false;
+            }
+            self.sessions.insert(&session, Watched::listed());
+        }
+        true
+    }
+
+    /// The relay says something.
+    fn relay_said(&mut self, frame: &Frame) {
+        let now = self.latest;
+        match frame.head {
+            Head::Open { session, cipher } => self.opened(session, cipher, &frame.body),
+            Head::Data { session, epoch, sequence } => self.record(session, epoch, sequence, &frame.body),
+            Head::End { session, next, outcome } => self.step(session, |w, _| w.end(next, outcome)),
+            Head::Peer { session, .. } => self.step(session, |w, me| w.answered(session, me, &frame.body, now)),
+            _ => self.ignored.count(),
+        }
+    }
+
+    fn record(&mut self, session: SessionId, epoch: u32, sequence: u64, sealed: &[u8]) {
+        let mut spares = mem::take(&mut self.spares);
+        self.step(session, |watched, _| watched.record(epoch, sequence, sealed, &mut spares));
+        self.spares = spares;
+    }
+
+    /// There is a session: new, or again after a reconnect, or its daemon has another credential.
+    fn opened(&mut self, session: SessionId, cipher: u8, voucher: &Bytes) {
+        let Some(cipher) = Cipher::from_byte(cipher) else { return self.ignored.count() };
+        if !self.make_known(session) {
+            return self.ignored.count();
+        }
+        if self.sessions.touch(&session, |watched| watched.opened(cipher, voucher)) == Some(true) {
+            self.outbox.push(Output::Listed(session));
+        }
+        if let Some(resume) = self.sessions.get(&session).and_then(|watched| watched.resume(session)) {
+            self.send(resume);
+        }
+        self.approach(session);
+    }
+
+    /// The next step towards a session that somebody wants to see: believe its daemon's credential, then knock.
+    fn approach(&mut self, session: SessionId) {
+        match self.sessions.get(&session).map_or(Need::Nothing, Watched::need) {
+            Need::Nothing => {}
+            Need::Key(kid) => {
+                self.looked = self.looked.wrapping_add(1);
+                self.lookups.insert(LookupId(self.looked), session);
+                self.drive(uplink::Input::Look(LookupId(self.looked), kid));
+            }
+            Need::Handshake => self.knock(session),
+        }
+    }
+
+    /// The key that signed a daemon's credential was looked up, found or not.
+    fn looked_up(&mut self, lookup: LookupId) {
+        let Some(session) = self.lookups.remove(&lookup) else { return };
+        let Some(token) = self.sessions.get(&session).and_then(Watched::unverified) else { return };
+        let (verdict, now) = (self.verified(token), self.latest);
+        let is_vouched_for = verdict.is_ok();
+        self.step(session, |watched, _| watched.vouched(verdict, now));
+        if is_vouched_for {
+            self.approach(session);
+        }
+    }
+
+    fn verified(&self, token: Unverified) -> Result<StaticKey, Reason> {
+        let keys = self.uplink.keys().ok_or(Reason::JwksUnreachable)?;
+        let expected = Expectation { issuer: None, expiry: Expiry::Ignored };
+        let claims = token.verify(keys, self.uplink.unix(), &expected)?;
+        let fits = claims.role == DeviceKind::Daemon && claims.org == self.org;
+        fits.then_some(claims.confirmation.static_key).ok_or(Reason::TokenWrongAudience)
+    }
+
+    fn knock(&mut self, session: SessionId) {
+        if !self.uplink.is_up() {
+            return;
+        }
+        let Some(entropy) = self.uplink.draw() else { return };
+        let now = self.latest;
+        self.step(session, |watched, me| watched.knock(session, me, entropy, now));
+    }
+
+    /// Lets a session's own machine take a step and does what comes of it.
+    fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>) -> Step) {
+        let me = Me {
+            org: &self.org,
+            keys: self.identity.static_keys(),
+            token: self.uplink.credential(),
+            software: &self.software,
+            aes_in_hardware: self.aes_in_hardware,
+            primitives: self.primitives,
+        };
+        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return self.ignored.count() };
+        match step {
+            Step::Nothing => {}
+            Step::Send(frame) => self.send(frame),
+            Step::Show(record) => self.outbox.push(Output::Record(session, record)),
+            Step::Over(outcome) => self.outbox.push(Output::Ended(session, outcome)),
+            Step::Failed(reason) => self.outbox.push(Output::Failed(session, reason)),
+        }
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.drive(uplink::Input::Send(frame));
+    }
+
+    fn drive(&mut self, input: uplink::Input) {
+        // An uplink takes every input at any time.
+        let _ = self.uplink.handle_input(self.latest, input);
+    }
+
+    fn ask_again(&mut self) {
+        let due = self.sessions.due(self.latest);
+        for session in &due {
+            self.sessions.touch(session, Watched::give_up);
+        }
+        for session in due {
+            self.approach(session);
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.uplink.poll_output() {
+            match output {
+                uplink::Output::Effect(effect) => self.outbox.push(Output::Effect(effect)),
+                uplink::Output::Renewed(renewal) => self.outbox.push(Output::Renewed(renewal)),
+                uplink::Output::Up => self.outbox.push(Output::Up),
+                uplink::Output::Down(reason) | uplink::Output::NotRenewed(reason) => self.outbox.push(Output::Down(reason)),
+                uplink::Output::Lapsed => self.outbox.push(Output::Down(Reason::TokenExpired)),
+                uplink::Output::Ended(reason) => self.outbox.push(Output::Revoked(reason)),
+                uplink::Output::Received(frame) => self.relay_said(&frame),
+                uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
+            }
+        }
+    }
+}
+
+impl<N: Noise> Machine for Viewer<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            _ if !matches!(self.status(), Status::Running { .. }) => {}
+            Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
+            Input::Clock(clock) => self.drive(uplink::Input::Clock(clock)),
+            Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
+            Input::Watch(session) => self.watch(session),
+            Input::Hurry => self.drive(uplink::Input::Hurry),
+            Input::Stop => self.drive(uplink::Input::Stop),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        self.uplink.handle_timeout(self.latest);
+        self.drain();
+        self.ask_again();
+        self.drain();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        Deadline::earliest(Some(self.uplink.poll_timeout()?), self.sessions.next_deadline())
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        self.uplink.status()
+    }
+}

@@ -1,9 +1,0 @@
-//! The daemon's local interface as data: what `vpd` asks its daemon over `vpd.sock` and what it answers.
-
-mod report;
-mod request;
-
-pub use report::{BindingRow, DirectoryRow, LinkState, PendingPairing, Report, SessionRow};
-pub use request::{
-    Attach, Attached, BindRequest, Bound, PairEvent, PairRequest, UnbindRequest, Unbound, UnpairRequest, Unpaired,
-};

@@ -1,0 +1,76 @@
+//! What a responder is told and what it says.
+
+use bytes::Bytes;
+
+use crate::{
+    Reason,
+    key::StaticKey,
+    secret::Secret,
+    wire::{Hello, Preamble, Refused, Role, Welcome},
+};
+
+/// Who may knock, and how transport messages look behind the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    /// A relay's: daemons and viewers, transport messages in segments (WIRE section 5).
+    Devices,
+    /// A daemon's: viewers through the relay, transport messages bare (WIRE section 8).
+    Peers,
+}
+
+impl Door {
+    /// Whether that role belongs here.
+    pub const fn is_for(self, role: Role) -> bool {
+        matches!((self, role), (Self::Devices, Role::Daemon | Role::Viewer) | (Self::Peers, Role::Peer))
+    }
+}
+
+/// A fact about the connection, or the answer to [`Output::Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A message arrived.
+    Received(Bytes),
+    /// Somebody decided.
+    Verdict(Verdict),
+    /// The connection is gone, with the reason that its close frame gave, if any.
+    Closed(Option<Reason>),
+}
+
+/// Whether the initiator is let in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It is. Whether `psk` fits the pattern is checked once more: a mismatch is refused with `noise_psk_invalid`.
+    Admit {
+        /// The PSK of the initiator's static key, under IKpsk2.
+        psk: Option<Secret>,
+        /// What it is told.
+        welcome: Welcome,
+    },
+    /// It is not.
+    Refuse(Refused),
+}
+
+/// What to do, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output<N> {
+    /// Decide about this initiator; answered by [`Input::Verdict`]. Asked once. Until the confirmation it may be a replay.
+    Hello {
+        /// Suite and role.
+        preamble: Preamble,
+        /// Whoever made message 1 holds the private half.
+        static_key: StaticKey,
+        /// What it said.
+        hello: Hello,
+    },
+    /// Send this message.
+    Send(Bytes),
+    /// The initiator is there: its first transport message opened.
+    Confirmed {
+        /// The session.
+        noise: N,
+        /// What that message said: for [`Door::Devices`] see [`Channel::confirmed`](crate::noise::channel::Channel::confirmed).
+        plaintext: Bytes,
+    },
+    /// There will be no session: after what was sent, close the connection with this reason.
+    Failed(Reason),
+}

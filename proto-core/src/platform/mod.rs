@@ -1,0 +1,5 @@
+//! What a platform (the control plane) decides.
+//!
+//! Nothing in here knows of the machines of [`device`](crate::device) or [`relay`](crate::relay).
+
+pub mod pairing_code;

@@ -1,0 +1,243 @@
+//! The life of a pairing code on the platform (RFC 8628; PAIR-9, PAIR-12).
+//!
+//! A code is minted for one device, decided at most once, by a member of the organization it is decided for, and forgotten
+//! when it expires. Until then every poll of the device and every visit to the page gets the same answer.
+//!
+//! ```text
+//!                      ┌── Standing: no member, other org asked for: Refused ──┐
+//!                      ▼                                                       │
+//! mint ──────────► Pending ──── Decide(approve) ► CheckStanding ──────────► Checking
+//!                  │   │  │                                                    │
+//!   MAX_GUESSES    │   │  └── Decide(deny) ──► Denied ───────────┐             │ Standing: member: Issue
+//!   wrong tokens ◄─┘   │                                        │             ▼
+//!        │             └── expiry ──► failed: Expired           │          Approved
+//!        ▼                                                      ▼             ▼
+//!  failed: Guessed                                     expiry: failed      expiry: finished
+//! ```
+//!
+//! The driver's loop is the one of [`Machine`]. The platform runs it inside one database transaction: it restores the machine
+//! from a [`Record`], hands in one request, answers [`Output::CheckStanding`] by a query, carries out [`Output::Issue`] as
+//! rows, stores [`PairingCode::record`] again and commits. So an approval is either there as a whole or not at all.
+
+mod event;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use event::{CheckId, Failure, Input, Output, Refusal, Standing, Verdict};
+pub use state::Decision;
+
+use alloc::string::String;
+use core::time::Duration;
+
+use self::state::State;
+use crate::{
+    id::{GivenId, OrgId},
+    machine::{Deadline, Machine, Misuse, Status, aside::Aside, outbox::Outbox, time::Instant},
+};
+
+/// How long a code lives (S7).
+pub const LIFETIME: Duration = Duration::from_mins(15);
+
+/// How many polls with a wrong status token end a code. Whoever polls a code without its token guesses.
+pub const MAX_GUESSES: u32 = 32;
+
+/// What of a code outlives a process: everything but a question that is being answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// When the code ends.
+    pub expires_at: Instant,
+    /// The organization that the device asked for, by id or slug.
+    pub asked: Option<String>,
+    /// Polls with a wrong status token so far.
+    pub guesses: u32,
+    /// What was decided, and by whom.
+    pub decision: Option<Decision>,
+}
+
+/// One pairing code, from its minting to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PairingCode {
+    state: State,
+    expires_at: Instant,
+    asked: Option<String>,
+    guesses: u32,
+    checks: Aside<u64>,
+    stale_answers: Aside<u64>,
+    outbox: Outbox<Output>,
+}
+
+impl PairingCode {
+    /// A fresh code, minted at `now`, which lives for [`LIFETIME`]. `asked` is the organization that the device named.
+    pub fn mint(now: Instant, asked: Option<String>) -> Self {
+        Self::restore(now, Record { expires_at: now.after(LIFETIME), asked, guesses: 0, decision: None })
+    }
+
+    /// A code as it was stored, at `now`.
+    pub fn restore(now: Instant, record: Record) -> Self {
+        let state = match record.decision {
+            None if record.guesses >= MAX_GUESSES => State::Failed(Failure::Guessed),
+            None => State::Pending,
+            Some(decision) => State::Decided(decision),
+        };
+        let mut code = Self {
+            state,
+            expires_at: record.expires_at,
+            asked: record.asked,
+            guesses: record.guesses,
+            checks: Aside(0),
+            stale_answers: Aside(0),
+            outbox: Outbox::new(),
+        };
+        code.expire_if_due(now);
+        code
+    }
+
+    /// What to store after every step that was drained.
+    pub fn record(&self) -> Record {
+        let decision = match &self.state {
+            State::Decided(decision) | State::Over(decision) => Some(decision.clone()),
+            State::Pending | State::Checking { .. } | State::Failed(_) => None,
+        };
+        Record { expires_at: self.expires_at, asked: self.asked.clone(), guesses: self.guesses, decision }
+    }
+
+    /// When the code ends.
+    pub const fn expires_at(&self) -> Instant {
+        self.expires_at
+    }
+
+    /// What was decided, while the code lives.
+    pub const fn decision(&self) -> Option<&Decision> {
+        match &self.state {
+            State::Decided(decision) => Some(decision),
+            _ => None,
+        }
+    }
+
+    /// How many answers came for a question that nobody asks any more.
+    pub const fn stale_answers(&self) -> u64 {
+        self.stale_answers.0
+    }
+
+    /// Time decides nothing but this, and for good, so a `now` that goes back needs no clamp.
+    fn expire_if_due(&mut self, now: Instant) {
+        if now < self.expires_at || self.has_ended() {
+            return;
+        }
+        self.state = match &self.state {
+            State::Decided(decision) => State::Over(decision.clone()),
+            _ => State::Failed(Failure::Expired),
+        };
+    }
+
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Over(_) | State::Failed(_))
+    }
+
+    fn poll(&mut self, token_fits: bool) {
+        if !token_fits {
+            return self.count_guess();
+        }
+        self.outbox.push(Output::Answer(match &self.state {
+            State::Decided(decision) => decision.verdict(),
+            _ => Verdict::Pending,
+        }));
+    }
+
+    /// A code that somebody decided is no longer worth guessing: only an undecided one is ended by wrong tokens, so that
+    /// nobody can take an approval away from the device that waits for it.
+    fn count_guess(&mut self) {
+        self.outbox.push(Output::Unknown);
+        self.guesses = self.guesses.saturating_add(1).min(MAX_GUESSES);
+        if self.guesses >= MAX_GUESSES && !matches!(self.state, State::Decided(_)) {
+            self.state = State::Failed(Failure::Guessed);
+            self.outbox.push(Output::Voided);
+        }
+    }
+
+    fn approve(&mut self, by: GivenId, org: OrgId) {
+        self.checks = Aside(self.checks.0.wrapping_add(1));
+        let check = CheckId(self.checks.0);
+        self.outbox.push(Output::CheckStanding { check, by: by.clone(), org: org.clone() });
+        self.state = State::Checking { check: Aside(check), by, org };
+    }
+
+    fn deny(&mut self, by: GivenId) {
+        self.state = State::Decided(Decision::Denied { by });
+        self.outbox.push(Output::Decided(Verdict::Denied));
+    }
+
+    fn settle(&mut self, check: CheckId, standing: &Standing) {
+        let (by, org) = match &self.state {
+            State::Checking { check: asked, by, org } if asked.0 == check => (by.clone(), org.clone()),
+            _ => return self.stale_answers.count(),
+        };
+        match standing {
+            Standing::Member { slug } if self.fits_what_was_asked(&org, slug) => {}
+            Standing::Member { .. } => return self.refuse(Refusal::OtherOrgAsked),
+            Standing::NoMember => return self.refuse(Refusal::NoMember),
+        }
+        self.state = State::Decided(Decision::Approved { by: by.clone(), org: org.clone() });
+        self.outbox.push(Output::Issue { by, org });
+        self.outbox.push(Output::Decided(Verdict::Approved));
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.state = State::Pending;
+        self.outbox.push(Output::Refused(refusal));
+    }
+
+    fn fits_what_was_asked(&self, org: &OrgId, slug: &str) -> bool {
+        self.asked.as_deref().is_none_or(|asked| asked == org.as_str() || asked == slug)
+    }
+}
+
+impl Machine for PairingCode {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Failure;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outbox"));
+        }
+        self.expire_if_due(now);
+        if self.has_ended() {
+            return Ok(());
+        }
+        match (input, &self.state) {
+            (Input::Polled { token_fits }, _) => self.poll(token_fits),
+            (Input::Approve { by, org }, State::Pending) => self.approve(by, org),
+            (Input::Deny { by }, State::Pending | State::Checking { .. }) => self.deny(by),
+            (Input::Checked { check, standing }, _) => self.settle(check, &standing),
+            (Input::Approve { .. }, State::Checking { .. }) => self.outbox.push(Output::Refused(Refusal::BeingDecided)),
+            (Input::Approve { .. } | Input::Deny { .. }, _) => self.outbox.push(Output::Refused(Refusal::AlreadyDecided)),
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.expire_if_due(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        (!self.has_ended()).then(|| Deadline::new(self.expires_at, "the code expires"))
+    }
+
+    fn status(&self) -> Status<'_, Failure> {
+        match &self.state {
+            State::Pending => Status::Running { waiting_for: "a decision in the browser" },
+            State::Checking { .. } => Status::Running { waiting_for: "whether the account is a member" },
+            State::Decided(_) => Status::Running { waiting_for: "polls, until the code expires" },
+            State::Over(Decision::Approved { .. }) => Status::Finished,
+            State::Over(Decision::Denied { .. }) => Status::Failed(&Failure::Denied),
+            State::Failed(failure) => Status::Failed(failure),
+        }
+    }
+}

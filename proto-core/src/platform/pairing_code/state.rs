@@ -1,0 +1,48 @@
+//! Where a code stands.
+
+use super::event::{CheckId, Failure, Verdict};
+use crate::{
+    id::{GivenId, OrgId},
+    machine::aside::Aside,
+};
+
+/// What a person decided about a code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// The device belongs to `org` now.
+    Approved {
+        /// The account that approved; it owns the machine.
+        by: GivenId,
+        /// The organization it was approved for.
+        org: OrgId,
+    },
+    /// The device belongs nowhere.
+    Denied {
+        /// The account that denied.
+        by: GivenId,
+    },
+}
+
+impl Decision {
+    /// What the device is told.
+    pub const fn verdict(&self) -> Verdict {
+        match self {
+            Self::Approved { .. } => Verdict::Approved,
+            Self::Denied { .. } => Verdict::Denied,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum State {
+    /// Nobody decided.
+    Pending,
+    /// Somebody approved; whether they may is being looked up.
+    Checking { check: Aside<CheckId>, by: GivenId, org: OrgId },
+    /// Somebody decided; polls get that until the code expires.
+    Decided(Decision),
+    /// Somebody decided, and the code has expired since.
+    Over(Decision),
+    /// Ended without a decision.
+    Failed(Failure),
+}

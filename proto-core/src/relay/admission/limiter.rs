@@ -1,0 +1,166 @@
+//! How many connections one address may open (S207, S208, ADM-3).
+
+use alloc::collections::{BTreeMap, VecDeque};
+use core::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+use crate::machine::time::Instant;
+
+/// The most arrivals that are remembered, of all addresses together. When there are more within one window, addresses that
+/// are not known are refused: a limiter that forgets under a flood is none.
+pub const ARRIVALS_MAX: usize = 1 << 18;
+
+/// A limit per address over a sliding window: in no window, wherever it begins, are there more arrivals than the limit.
+///
+/// A host has 2^64 IPv6 addresses, so those count by their first 64 bits; an IPv4 address written as IPv6 counts as itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RateLimiter {
+    limit: u32,
+    window: Duration,
+    /// All arrivals in the window, oldest first; `by_address` has the same ones once more, by address.
+    arrivals: VecDeque<(Instant, IpAddr)>,
+    by_address: BTreeMap<IpAddr, VecDeque<Instant>>,
+}
+
+impl RateLimiter {
+    /// At most `limit` arrivals per address in any `window`. With a limit of 0 there is none.
+    pub const fn new(limit: u32, window: Duration) -> Self {
+        Self { limit, window, arrivals: VecDeque::new(), by_address: BTreeMap::new() }
+    }
+
+    /// Lets one arrival in and counts it; one that is refused is not counted. A `now` before the latest one counts as that.
+    ///
+    /// # Errors
+    /// How long until the address is let in again, more than zero and at most the window.
+    pub fn admit(&mut self, now: Instant, address: IpAddr) -> Result<(), Duration> {
+        if self.limit == 0 {
+            return Ok(());
+        }
+        let now = self.arrivals.back().map_or(now, |(latest, _)| now.max(*latest));
+        self.forget(now);
+        let address = counted_as(address);
+        let own = self.by_address.get(&address);
+        let own_is_full = own.is_some_and(|own| own.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX));
+        let oldest = if own_is_full { own.and_then(|own| own.front()).copied() } else { self.oldest_when_full() };
+        if let Some(oldest) = oldest {
+            return Err(oldest.after(self.window).since(now));
+        }
+        self.arrivals.push_back((now, address));
+        self.by_address.entry(address).or_default().push_back(now);
+        Ok(())
+    }
+
+    fn oldest_when_full(&self) -> Option<Instant> {
+        self.arrivals.front().filter(|_| self.arrivals.len() >= ARRIVALS_MAX).map(|(at, _)| *at)
+    }
+
+    /// Drops what is a whole window old.
+    fn forget(&mut self, now: Instant) {
+        while let Some((_, address)) = self.arrivals.pop_front_if(|(at, _)| at.after(self.window) <= now) {
+            if let Some(own) = self.by_address.get_mut(&address) {
+                own.pop_front();
+                if own.is_empty() {
+                    self.by_address.remove(&address);
+                }
+            }
+        }
+    }
+}
+
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::machine::entropy::Jitter;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO.after(Duration::from_millis(millis))
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// ADM-3, for arrival times of every density, against the definition itself.
+    #[test]
+    fn no_window_holds_more_than_the_limit() {
+        for (seed, gap) in [(1, 100), (2, 3_000), (3, 9_000), (4, 30_000), (5, 70_000)] {
+            let (mut limiter, mut jitter) = (RateLimiter::new(7, MINUTE), Jitter::new(seed));
+            let (mut now, mut admitted) = (0, Vec::new());
+            for _ in 0..2_000 {
+                now += jitter.next() % gap;
+                let expected = admitted.iter().filter(|then| now - **then < 60_000).count() < 7;
+                assert_eq!(limiter.admit(at(now), ip("192.0.2.1")).is_ok(), expected, "{seed} {now}");
+                if expected {
+                    admitted.push(now);
+                }
+            }
+            assert!(admitted.len() > 7);
+        }
+    }
+
+    #[test]
+    fn who_is_refused_learns_how_long() {
+        let mut limiter = RateLimiter::new(2, MINUTE);
+        let address = ip("192.0.2.1");
+        assert_eq!(limiter.admit(at(0), address), Ok(()));
+        assert_eq!(limiter.admit(at(10_000), address), Ok(()));
+        assert_eq!(limiter.admit(at(15_000), address), Err(Duration::from_secs(45)));
+        assert_eq!(limiter.admit(at(59_999), address), Err(Duration::from_millis(1)));
+        assert_eq!(limiter.admit(at(60_000), address), Ok(()), "a refused arrival does not count");
+        assert_eq!(limiter.admit(at(60_000), address), Err(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn addresses_have_limits_of_their_own() {
+        let mut limiter = RateLimiter::new(1, MINUTE);
+        for address in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"] {
+            assert_eq!(limiter.admit(at(0), ip(address)), Ok(()), "{address}");
+            assert!(limiter.admit(at(0), ip(address)).is_err());
+        }
+        assert!(limiter.admit(at(0), ip("::ffff:192.0.2.1")).is_err(), "the same address, written as IPv6");
+        assert!(limiter.admit(at(0), ip("2001:db8::2")).is_err(), "the same host's network");
+    }
+
+    /// D6.
+    #[test]
+    fn zero_switches_it_off() {
+        let mut limiter = RateLimiter::new(0, MINUTE);
+        assert!((0..10_000).all(|_| limiter.admit(at(0), ip("192.0.2.1")).is_ok()));
+        assert!(limiter.arrivals.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_frees_nothing() {
+        let mut limiter = RateLimiter::new(1, MINUTE);
+        assert_eq!(limiter.admit(at(100_000), ip("192.0.2.1")), Ok(()));
+        assert_eq!(limiter.admit(at(0), ip("192.0.2.1")), Err(MINUTE));
+        assert_eq!(limiter.admit(at(0), ip("192.0.2.2")), Ok(()));
+        assert!(limiter.admit(at(159_999), ip("192.0.2.2")).is_err());
+    }
+
+    /// L8: a flood of addresses does not make it forget, nor grow.
+    #[test]
+    fn memory_is_bounded_and_freed() {
+        let mut limiter = RateLimiter::new(1, MINUTE);
+        for n in 0..u32::try_from(ARRIVALS_MAX).unwrap() {
+            limiter.admit(at(0), IpAddr::V4(n.into())).unwrap();
+        }
+        assert_eq!(limiter.admit(at(20_000), ip("192.0.2.1")), Err(Duration::from_secs(40)));
+        assert!(limiter.admit(at(20_000), IpAddr::V4(0.into())).is_err());
+        assert_eq!(limiter.admit(at(60_000), ip("192.0.2.1")), Ok(()));
+        assert_eq!((limiter.arrivals.len(), limiter.by_address.len()), (1, 1));
+    }
+}

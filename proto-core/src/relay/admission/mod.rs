@@ -1,0 +1,238 @@
+//! Whether a relay lets a device in: the checks of WIRE section 4, in that order, each refusal with its reason (ADM-2).
+//!
+//! ```text
+//!  begin: the token's shape ──► LookingUp ── Key: signature, aud, nbf, exp, role, cnf ──► Validating ── answer, policy ──► Admitted
+//!     │                            │                                                          │
+//!     │ token_malformed            │ jwks_unreachable, signature_mismatch,                    │ validate_unreachable,
+//!     ▼                            │ token_wrong_audience, token_not_yet_valid,               │ internal_key_mismatch,
+//!  Refused                         ▼ token_expired, token_key_mismatch                        ▼ machine_revoked, …
+//!                               Refused                                                    Refused
+//! ```
+//!
+//! The same machine decides about a credential that was renewed over a live link: only the token is another. The driver's
+//! loop is the one of [`Machine`]. The machine has no deadline of its own: every output that it waits for has one.
+
+mod event;
+mod limiter;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec};
+use core::time::Duration;
+
+use self::state::State;
+pub use self::{
+    event::{Admitted, Input, KeyAnswer, Output},
+    limiter::{ARRIVALS_MAX, RateLimiter},
+};
+use crate::{
+    Aside, Reason,
+    api::{PolicyMode, ValidateAnswer, ValidateRequest},
+    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    id::DeviceKind,
+    jose::{Claims, Expectation, Expiry, Unverified},
+    key::StaticKey,
+    machine::{
+        Deadline, Machine, Misuse, Status,
+        outbox::Outbox,
+        time::{Instant, WallClock},
+    },
+    secret::{Secret, SecretBytes, SecretText},
+    wire::{Pattern, Refused, Role},
+};
+
+/// How long the platform may take: with the key set's fetch still less than a device waits for message 2.
+const VALIDATE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The longest answer of the platform.
+const ANSWER_MAX: usize = 16 * 1024;
+
+/// What a relay knows of its platform.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Gate {
+    /// `RELAY_VALIDATE_URL`.
+    pub validate_url: String,
+    /// `RELAY_INTERNAL_KEY`.
+    pub internal_key: SecretText,
+    /// `iss` of every credential, where the relay was told.
+    pub issuer: Option<String>,
+}
+
+/// Who wants to come in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Applicant {
+    /// What it says it is, in the preamble.
+    pub role: Role,
+    /// Its handshake's pattern.
+    pub pattern: Pattern,
+    /// The key that its handshake proved.
+    pub static_key: StaticKey,
+    /// Its credential.
+    pub token: SecretText,
+}
+
+/// One decision about one credential.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Admission {
+    gate: Arc<Gate>,
+    clock: WallClock,
+    latest: Instant,
+    applicant: Applicant,
+    state: State,
+    stale_answers: Aside<u64>,
+    outbox: Outbox<Output>,
+}
+
+impl Admission {
+    /// Begins to decide at `now`. `clock` is what the relay knows of the time.
+    pub fn begin(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
+        let parsed = Unverified::parse(&applicant.token);
+        let state = State::Refused(Reason::TokenMalformed);
+        let mut machine = Self { gate, clock, latest: now, applicant, state, stale_answers: Aside(0), outbox: Outbox::new() };
+        match parsed {
+            Ok(token) => {
+                machine.outbox.push(Output::LookUp { kid: token.kid() });
+                machine.state = State::LookingUp(Box::new(token));
+            }
+            Err(reason) => machine.refuse(reason, None),
+        }
+        machine
+    }
+
+    /// How many answers came that nobody waited for.
+    pub const fn stale_answers(&self) -> u64 {
+        self.stale_answers.0
+    }
+
+    fn take_key(&mut self, answer: KeyAnswer) {
+        let State::LookingUp(token) = &self.state else { return self.count_stale_answer() };
+        match self.check((**token).clone(), answer) {
+            Ok(claims) => self.ask_platform(claims),
+            Err(reason) => self.refuse(reason, None),
+        }
+    }
+
+    /// Steps 4 and 5.
+    fn check(&self, token: Unverified, answer: KeyAnswer) -> Result<Claims, Reason> {
+        let key = match answer {
+            KeyAnswer::Found(key) => key,
+            KeyAnswer::Unknown => return Err(Reason::SignatureMismatch),
+            KeyAnswer::Unreachable => return Err(Reason::JwksUnreachable),
+        };
+        let expected = Expectation { issuer: self.gate.issuer.clone(), expiry: Expiry::Connect };
+        let claims = token.verify_under(key, self.clock.unix_at(self.latest), &expected)?;
+        let role_fits =
+            matches!((claims.role, self.applicant.role), (DeviceKind::Daemon, Role::Daemon) | (DeviceKind::Viewer, Role::Viewer));
+        if !role_fits {
+            return Err(Reason::TokenWrongAudience);
+        }
+        if claims.confirmation.static_key != self.applicant.static_key {
+            return Err(Reason::TokenKeyMismatch);
+        }
+        Ok(claims)
+    }
+
+    fn ask_platform(&mut self, claims: Claims) {
+        let body = ValidateRequest { token: self.applicant.token.clone(), static_key: self.applicant.static_key };
+        let authorization = format!("Bearer {}", self.gate.internal_key.expose());
+        let request = HttpRequest {
+            method: Method::Post,
+            url: self.gate.validate_url.clone(),
+            headers: vec![("Authorization", SecretText::new(authorization))],
+            // Text and a key: there is nothing that JSON could not say.
+            body: Some(SecretBytes::new(serde_json::to_vec(&body).unwrap_or_default())),
+            timeout: VALIDATE_TIMEOUT,
+            max_answer: ANSWER_MAX,
+        };
+        self.outbox.push(Output::Effect(Effect::Http((), request)));
+        self.state = State::Validating(Box::new(claims));
+    }
+
+    fn take_answer(&mut self, happening: Happening<()>) {
+        let State::Validating(claims) = &self.state else { return self.count_stale_answer() };
+        let (verdict, retry_after) = match happening {
+            Happening::Answered((), answer) => (self.judge(&answer), answer.retry_after),
+            _ => (Err(Reason::ValidateUnreachable), None),
+        };
+        match verdict {
+            Ok(psk) => {
+                let admitted = Admitted { claims: (**claims).clone(), psk };
+                self.outbox.push(Output::Admitted(Box::new(admitted)));
+                self.state = State::Admitted;
+            }
+            Err(reason) => self.refuse(reason, retry_after),
+        }
+    }
+
+    /// Steps 6 and 7.
+    fn judge(&self, answer: &HttpAnswer) -> Result<Option<Secret>, Reason> {
+        match answer.status {
+            200 => {}
+            401 => return Err(Reason::InternalKeyMismatch),
+            _ => return Err(Reason::ValidateUnreachable),
+        }
+        let answer: ValidateAnswer = serde_json::from_slice(answer.body.expose()).map_err(|_| Reason::ValidateUnreachable)?;
+        if !answer.active {
+            return Err(answer.reason.unwrap_or(Reason::PeerError));
+        }
+        let policy = answer.policy_mode.ok_or(Reason::ValidateUnreachable)?;
+        psk_for(self.applicant.pattern, policy, answer.psk)
+    }
+
+    fn refuse(&mut self, reason: Reason, retry_after: Option<u32>) {
+        let retry_after = retry_after.filter(|_| reason.is_temporary()).unwrap_or(0);
+        self.outbox.push(Output::Refused(Refused { reason, retry_after }));
+        self.state = State::Refused(reason);
+    }
+
+    const fn count_stale_answer(&mut self) {
+        self.stale_answers.count();
+    }
+}
+
+/// The PSK to answer with, if the pattern is one that the policy allows (NOI-3).
+fn psk_for(pattern: Pattern, policy: PolicyMode, psk: Option<Secret>) -> Result<Option<Secret>, Reason> {
+    match (pattern, policy, psk) {
+        (Pattern::Ik, PolicyMode::Standard, _) => Ok(None),
+        (Pattern::IkPsk2, _, Some(psk)) => Ok(Some(psk)),
+        (Pattern::Ik, PolicyMode::CryptoPairing, _) | (Pattern::IkPsk2, _, None) => Err(Reason::NoisePskInvalid),
+    }
+}
+
+impl Machine for Admission {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            Input::Key(answer) => self.take_key(answer),
+            Input::Happened(happening) => self.take_answer(happening),
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        None
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        match &self.state {
+            State::LookingUp(_) => Status::Running { waiting_for: "the signing key" },
+            State::Validating(_) => Status::Running { waiting_for: "the platform's verdict" },
+            State::Admitted => Status::Finished,
+            State::Refused(reason) => Status::Failed(reason),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a connection is told and what it says.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Reason,
+    effect::{Effect, Happening},
+    id::{GivenId, OrgId},
+    jose::Thumbprint,
+    relay::{
+        admission::KeyAnswer,
+        hub::{Confirmed, Kind},
+    },
+    secret::SecretText,
+    wire::{Frame, Role},
+};
+
+/// What an effect or a lookup was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Errand {
+    /// The connection itself.
+    Socket,
+    /// A decision about a credential: the first one, or one that was renewed since.
+    Decide(u32),
+}
+
+/// Facts for a connection.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Something arrived, was sent, or came of an [`Output::Effect`].
+    Happened(Happening<Errand>),
+    /// The answer to [`Output::LookUp`].
+    Key(Errand, KeyAnswer),
+    /// The hub sends this frame.
+    Send(Frame),
+    /// The hub sends this frame, its body as a tail.
+    SendTail(Frame),
+    /// The hub ends the connection.
+    Close(Reason),
+    /// The hub is behind: nothing is read until [`Input::Release`].
+    Hold,
+    /// The hub has caught up.
+    Release,
+}
+
+/// What to do, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Perform this.
+    Effect(Effect<Errand>),
+    /// Look this key up in the key set; answered by [`Input::Key`].
+    LookUp(Errand, Thumbprint),
+    /// The device is there and may be: the hub must know before any frame.
+    Confirmed(Box<Device>),
+    /// A frame for the hub, allowed in this direction.
+    Frame(Frame),
+    /// The credential was renewed.
+    Renewed(SecretText),
+    /// The socket took frames of the hub that weigh this much, see [`weight`](crate::relay::hub::weight).
+    Taken(usize),
+    /// The connection has ended. Nothing but an [`Effect::Close`] comes after this, at most.
+    Ended(Ended),
+}
+
+/// Who a confirmed connection is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Device {
+    /// Its org.
+    pub org: OrgId,
+    /// Its runtime target.
+    pub target: GivenId,
+    /// Daemon or viewer.
+    pub role: Role,
+    /// Its credential.
+    pub token: SecretText,
+    /// What it says it runs; not checked, at most 64 bytes.
+    pub software: alloc::string::String,
+}
+
+impl Device {
+    /// What the hub needs of it.
+    pub fn for_hub(&self) -> Confirmed {
+        let kind = if self.role == Role::Daemon { Kind::Daemon(self.token.clone()) } else { Kind::Viewer };
+        Confirmed { org: self.org.clone(), target: self.target.clone(), kind }
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ended {
+    /// Why; `None` when the device left, or was lost, with nothing wrong.
+    pub reason: Option<Reason>,
+    /// How far it had come.
+    pub stage: Stage,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Nothing is known of the peer.
+    Unauthenticated,
+    /// Its handshake is under way, and its credential is being decided about.
+    Deciding,
+    /// It may come in, if it is there now and not a replay.
+    Unconfirmed,
+    /// It is in.
+    Admitted,
+}
+
+impl Stage {
+    /// For logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Deciding => "deciding",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Admitted => "admitted",
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! One daemon's or viewer's connection at the relay: from the upgrade to its end.
+//!
+//! ```text
+//!  Knocking ── message 1: LookUp, Validate ──► Deciding ── yes: message 2 ──► Unconfirmed ── opens ──► Admitted
+//!     │                                           │                               │       Confirmed      │
+//!     │ malformed, does not open, 10 s            │ any refusal, 10 s             │ 10 s, psk            │ see below
+//!     └───────────────────────────────────────────┴───────────────────────────────┴──────────────────────┴──► Ended(why)
+//! ```
+//!
+//! Before the device is admitted it can make the relay hold one message of 8 KiB and one decision, and nothing it sends has
+//! any effect on others (ADM-1, NOI-4). After that the machine seals and opens frames, lets through what WIRE section 6 allows
+//! in this direction, pings, rekeys, and decides about renewed credentials; all the rest is the hub's. An admitted connection
+//! ends when the hub says so, when the device closes, sends what it may not, or is silent for 45 s.
+//!
+//! The driver's loop is the one of [`Machine`]. It reads from the socket only while [`Connection::is_reading`].
+
+mod admitted;
+mod entering;
+mod event;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc};
+
+use bytes::Bytes;
+
+pub use self::event::{Device, Ended, Errand, Input, Output, Stage};
+use self::{
+    admitted::Admitted,
+    state::{Confirming, Entering, Progress, State},
+};
+use crate::{
+    Aside, Reason,
+    crypto::StaticKeys,
+    effect::{Close, Closed, Effect, Happening, NetFault},
+    machine::{
+        Deadline, Machine, Misuse, Status,
+        entropy::Entropy,
+        outbox::Outbox,
+        time::{Instant, WallClock},
+    },
+    noise::{
+        Noise,
+        channel::Channel,
+        handshake::{
+            Responder,
+            responder::{self, Door},
+        },
+    },
+    relay::admission::{self, Gate},
+};
+
+/// Nothing is read while this many messages wait for the socket: a device that asks must also listen.
+pub const UNSENT_MAX: usize = 32_768;
+
+/// Room for the weights of this many messages is kept while none waits.
+const UNSENT_KEPT: usize = 8;
+
+/// What all connections of a relay share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// What it knows of its platform.
+    pub gate: Arc<Gate>,
+    /// Its static keys.
+    pub keys: StaticKeys,
+    /// `RELAY_FRAME_MAX_BYTES`.
+    pub frame_max: u32,
+    /// Its software and version, told to devices.
+    pub software: String,
+}
+
+/// One connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Connection<N> {
+    settings: Arc<Settings>,
+    clock: WallClock,
+    latest: Instant,
+    state: State<N>,
+    /// What the messages that wait for the socket weigh for the hub; 0 for those it did not send.
+    unsent: VecDeque<usize>,
+    ignored: Aside<u64>,
+    outbox: Outbox<Output>,
+}
+
+impl<N: Noise> Connection<N> {
+    /// A connection that was upgraded at `now`. `clock` maps the stamps of credentials.
+    pub fn new(now: Instant, settings: Arc<Settings>, clock: WallClock, entropy: &Entropy) -> Self {
+        let responder = Responder::new(now, Door::Devices, settings.keys.clone(), entropy);
+        let state = State::Entering(Box::new(Entering { responder, progress: Progress::Knocking }));
+        Self { settings, clock, latest: now, state, unsent: VecDeque::new(), ignored: Aside(0), outbox: Outbox::new() }
+    }
+
+    /// How far it has come; the last stage once ended is told by [`Output::Ended`].
+    pub fn stage(&self) -> Option<Stage> {
+        match &self.state {
+            State::Entering(entering) => Some(entering.progress.stage()),
+            State::Admitted(_) => Some(Stage::Admitted),
+            State::Ended(_) => None,
+        }
+    }
+
+    /// Whether the driver is to read from the socket: not while the hub is behind, or the device does not read itself.
+    pub fn is_reading(&self) -> bool {
+        let held = matches!(&self.state, State::Admitted(admitted) if admitted.is_held());
+        !held && self.unsent.len() < UNSENT_MAX
+    }
+
+    /// How many inputs came that nobody waited for.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored.0
+    }
+
+    fn happen(&mut self, now: Instant, happening: Happening<Errand>) {
+        let (errand, happening) = happening.take_id();
+        match (errand, happening) {
+            (Errand::Decide(_), happening) => self.decided(now, errand, admission::Input::Happened(happening)),
+            (Errand::Socket, Happening::Received((), message)) => self.receive(now, message),
+            (Errand::Socket, Happening::Sent((), messages)) => self.sent(messages),
+            (Errand::Socket, Happening::Closed((), closed)) => self.closed(now, closed),
+            (Errand::Socket, _) => self.ignore(),
+        }
+    }
+
+    fn clamp(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    fn ignore(&mut self) {
+        self.ignored.count();
+    }
+
+    fn receive(&mut self, now: Instant, message: Bytes) {
+        match &mut self.state {
+            State::Entering(entering) => {
+                entering.respond(now, responder::Input::Received(message));
+                self.drain_responder(now);
+            }
+            State::Admitted(admitted) => {
+                let heard = admitted.hear(now, &message);
+                self.heard(now, heard);
+            }
+            State::Ended(_) => self.ignore(),
+        }
+    }
+
+    fn sent(&mut self, messages: u32) {
+        let taken: usize = (0..messages).map_while(|_| self.unsent.pop_front()).sum();
+        if self.unsent.is_empty() {
+            // An idle connection holds next to nothing, and need not begin anew with each message.
+            self.unsent.shrink_to(UNSENT_KEPT);
+        }
+        if taken > 0 && matches!(self.state, State::Admitted(_)) {
+            self.outbox.push(Output::Taken(taken));
+        }
+    }
+
+    fn closed(&mut self, now: Instant, closed: Closed) {
+        let reason = match closed {
+            Closed::ByPeer(reason) => reason,
+            Closed::Fault(NetFault::TooLarge) => Some(Reason::FrameTooLarge),
+            Closed::Fault(NetFault::NotUnderstood) => Some(Reason::FrameMalformed),
+            Closed::ByUs | Closed::Fault(_) => None,
+        };
+        match &mut self.state {
+            State::Entering(entering) => {
+                entering.respond(now, responder::Input::Closed(reason));
+                self.drain_responder(now);
+            }
+            State::Admitted(_) => {
+                self.end(reason);
+            }
+            State::Ended(_) => self.ignore(),
+        }
+    }
+
+    /// Does what the handshake says.
+    fn drain_responder(&mut self, now: Instant) {
+        while let State::Entering(entering) = &mut self.state {
+            match entering.responder.poll_output() {
+                Some(responder::Output::Hello { preamble, static_key, hello }) => {
+                    entering.consider(now, &self.settings, self.clock, (preamble, static_key), hello);
+                    entering.decide(now, &self.settings, self.clock, &mut self.outbox);
+                }
+                Some(responder::Output::Send(message)) => self.transmit(message, 0),
+                Some(responder::Output::Confirmed { noise, plaintext }) => self.confirm(now, noise, &plaintext),
+                Some(responder::Output::Failed(reason)) => self.fail(reason),
+                None => return,
+            }
+        }
+    }
+
+    /// The device is there. From here on it counts (NOI-4).
+    fn confirm(&mut self, now: Instant, noise: N, plaintext: &Bytes) {
+        let confirming = match &self.state {
+            State::Entering(entering) => match &entering.progress {
+                Progress::Unconfirmed(confirming) => confirming.as_ref().clone(),
+                Progress::Knocking | Progress::Deciding(_) => return,
+            },
+            State::Admitted(_) | State::Ended(_) => return,
+        };
+        let (channel, first) = match Channel::confirmed(noise, plaintext) {
+            Ok(confirmed) => confirmed,
+            Err(reason) => return self.fail(reason),
+        };
+        let Confirming { device, preamble, static_key } = confirming;
+        let admitted = Admitted::new(now, channel, &device, preamble, static_key);
+        let first = admitted.allow(first);
+        self.state = State::Admitted(Box::new(admitted));
+        self.outbox.push(Output::Confirmed(Box::new(device)));
+        self.heard(now, first);
+    }
+
+    fn decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) {
+        match &mut self.state {
+            State::Entering(entering) => match &mut entering.progress {
+                Progress::Deciding(deciding) if errand == Errand::Decide(0) => {
+                    // Drained every time, so never full.
+                    let _ = deciding.admission.handle_input(now, answer);
+                    entering.decide(now, &self.settings, self.clock, &mut self.outbox);
+                    self.drain_responder(now);
+                }
+                _ => self.ignore(),
+            },
+            State::Admitted(admitted) => {
+                if admitted.decided(now, errand, answer) {
+                    self.drain_renewal(now);
+                } else {
+                    self.ignore();
+                }
+            }
+            State::Ended(_) => self.ignore(),
+        }
+    }
+
+    fn transmit(&mut self, message: Bytes, weight: usize) {
+        self.unsent.push_back(weight);
+        self.outbox.push(Output::Effect(Effect::Send(Errand::Socket, message)));
+    }
+
+    /// Ends it with a reason that the close frame carries, if it has not ended already.
+    fn fail(&mut self, reason: Reason) {
+        if self.end(Some(reason)) {
+            self.outbox.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
+        }
+    }
+
+    /// False when it had ended already.
+    fn end(&mut self, reason: Option<Reason>) -> bool {
+        let Some(stage) = self.stage() else { return false };
+        self.outbox.push(Output::Ended(Ended { reason, stage }));
+        self.state = State::Ended(reason);
+        self.unsent = VecDeque::new();
+        true
+    }
+
+    fn fire_due(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Entering(entering) => {
+                entering.responder.handle_timeout(now);
+                self.drain_responder(now);
+            }
+            State::Admitted(admitted) => {
+                let fired = admitted.fire(now, &self.settings.gate, self.clock);
+                self.fired(now, fired);
+            }
+            State::Ended(_) => {}
+        }
+    }
+}
+
+impl<N: Noise> Machine for Connection<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        let now = self.clamp(now);
+        self.fire_due(now);
+        match input {
+            Input::Happened(happening) => self.happen(now, happening),
+            Input::Send(frame) => self.send(now, &frame, admitted::Seal::Whole),
+            Input::SendTail(frame) => self.send(now, &frame, admitted::Seal::Tail),
+            Input::Close(reason) => self.close(now, reason),
+            Input::Key(errand, answer) => self.decided(now, errand, admission::Input::Key(answer)),
+            Input::Hold => self.hold(),
+            Input::Release => self.release(now),
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clamp(now);
+        self.fire_due(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        match &self.state {
+            State::Entering(entering) => entering.responder.poll_timeout(),
+            State::Admitted(admitted) => Some(admitted.deadline()),
+            State::Ended(_) => None,
+        }
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        match &self.state {
+            State::Entering(entering) => match entering.responder.status() {
+                Status::Running { waiting_for } => Status::Running { waiting_for },
+                Status::Finished | Status::Failed(_) => Status::Running { waiting_for: "the hub" },
+            },
+            State::Admitted(_) => Status::Running { waiting_for: "frames of the device or the hub" },
+            State::Ended(None) => Status::Finished,
+            State::Ended(Some(reason)) => Status::Failed(reason),
+        }
+    }
+}

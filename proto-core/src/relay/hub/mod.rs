@@ -1,0 +1,242 @@
+//! All routing of one relay: which frame goes to whom, what must be durable first, who has to wait.
+//!
+//! The hub knows confirmed connections, orgs, sessions and what viewers want of them; it never sees a socket, a key or the
+//! content of a record. Connections bring it frames that are allowed in their direction, the store tells it what is durable.
+//!
+//! ```text
+//!   connection         hub                                store
+//!   ──────────         ───                                ─────
+//!   Open        ──►    the session is its target's        ──► Write::Session
+//!               ◄──    Resume { received }, Acknowledge { durable }
+//!   Data n      ──►    n is the next one                  ──► Write::Record ──► Appended { next }
+//!               ◄────────────────────────────── Acknowledge { next } ◄──┘
+//!                      │
+//!                      ├──► viewers that are Live: at once, before it is durable
+//!                      └──► viewers with a full window: Queued; later from memory, or:
+//!                                                         ──► Read ──► Records
+//!   a viewer's pace:   Live ──window full──► Queued ──not in memory──► Reading ──Records──► Queued ──all seen──► Live
+//! ```
+//!
+//! The driver feeds [`Input::Stored`] for every session of the store, then connections. It performs outputs in order, and
+//! writes become durable in order. Nobody is disconnected for being slow, and nothing is dropped in silence: a slow viewer is
+//! caught up from the store, a slow store holds the daemons back.
+
+mod daemon;
+mod event;
+mod links;
+mod state;
+#[cfg(test)]
+mod tests;
+mod viewer;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
+use core::{convert::Infallible, time::Duration};
+
+pub use event::{
+    Confirmed, ConnectionId, FRAME_WEIGHT, Input, Kind, Output, Read, Records, SealedRecord, SessionNumber, StoredSession, Write,
+    weight,
+};
+use state::{Link, LinkRole, Org, Session};
+
+use crate::{
+    Aside, Reason,
+    id::{GivenId, OrgId},
+    machine::{Deadline, Machine, Misuse, Status, outbox::Outbox, time::Instant},
+    wire::{Frame, Head},
+};
+
+/// Confirmed connections at most; more are told `relay_full`.
+pub const CONNECTIONS_MAX: usize = 65_536;
+/// Sessions of one org at most; the daemon that opens one more is told `relay_full`.
+pub const SESSIONS_PER_ORG: usize = 65_536;
+/// Sessions that one viewer follows at once at most; asking for more is answered with `relay_full`.
+pub const SUBSCRIPTIONS_PER_VIEWER: usize = 4_096;
+/// What is under way to one viewer at most before the rest waits, in [`weight`]; one frame may exceed it.
+pub const VIEWER_WINDOW: usize = 1024 * 1024;
+/// `Peer` frames are dropped and counted while this much is under way to their receiver.
+pub const PEER_WINDOW: usize = 2 * VIEWER_WINDOW;
+/// What one [`Output::Read`] asks for at most.
+pub const READ_MAX: usize = 256 * 1024;
+/// A daemon is held back while this many bytes of answers are under way to it.
+pub const REPLY_WINDOW: usize = 256 * 1024;
+/// A daemon is held back while this much of it is not durable.
+pub const UNSTORED_PER_DAEMON: usize = 4 * 1024 * 1024;
+/// Every daemon that sends is held back while this much is not durable in all.
+pub const UNSTORED_MAX: usize = 64 * 1024 * 1024;
+/// How long a revocation is remembered, for connections that were validated before it and confirm after it.
+pub const REVOCATION_MEMORY: Duration = Duration::from_mins(1);
+/// How many revocations are remembered at most.
+pub const REVOCATIONS_REMEMBERED: usize = 16_384;
+
+/// The routing of one relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hub {
+    orgs: BTreeMap<OrgId, Org>,
+    sessions: BTreeMap<SessionNumber, Session>,
+    links: BTreeMap<ConnectionId, Link>,
+    /// Daemons that are held back.
+    held: BTreeSet<ConnectionId>,
+    /// Bytes of records that are not durable.
+    unstored: usize,
+    /// The latest revocations, oldest first.
+    revoked: VecDeque<(Instant, Revoked)>,
+    next_number: u64,
+    latest: Instant,
+    counters: Aside<Counters>,
+    outbox: Outbox<Output>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Revoked {
+    Target(GivenId),
+    Org(OrgId),
+}
+
+/// What the hub has done and what it ignored, since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Counters {
+    /// Records taken from daemons.
+    pub records: u64,
+    /// Records sent to viewers as they arrived.
+    pub delivered_live: u64,
+    /// Records sent to viewers later, from memory or the store.
+    pub delivered_later: u64,
+    /// `Peer` frames passed on.
+    pub peer_frames: u64,
+    /// Ignored: records that were here already.
+    pub duplicate_records: u64,
+    /// Ignored: inputs of a connection that the hub does not have, or no longer.
+    pub unknown_connection: u64,
+    /// Ignored: a connection that is confirmed twice.
+    pub confirmed_twice: u64,
+    /// Ignored: frames that no such connection sends.
+    pub misdirected: u64,
+    /// Ignored: answers of the store about what nobody waits for any more.
+    pub stale_store_answers: u64,
+    /// Ignored: stored sessions that contradict one another.
+    pub contradicting_sessions: u64,
+    /// Dropped: `Peer` frames whose receiver is not connected or not of that session.
+    pub peer_without_receiver: u64,
+    /// Dropped: `Peer` frames whose receiver has [`PEER_WINDOW`] under way already.
+    pub peer_without_room: u64,
+}
+
+/// One org as `/state` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrgState {
+    /// Which.
+    pub org: OrgId,
+    /// Connected daemons.
+    pub daemons: usize,
+    /// Connected viewers.
+    pub viewers: usize,
+    /// Sessions in the store.
+    pub sessions: usize,
+    /// Those of them that a connected daemon continues.
+    pub running: usize,
+}
+
+impl Hub {
+    /// A hub that knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was done and ignored so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters.0
+    }
+
+    /// Bytes of records that wait for the store.
+    pub const fn unstored(&self) -> usize {
+        self.unstored
+    }
+
+    /// Every org with a connection or a session.
+    pub fn orgs(&self) -> Vec<OrgState> {
+        self.orgs.iter().map(|(id, org)| self.org_state(id, org)).collect()
+    }
+
+    fn org_state(&self, id: &OrgId, org: &Org) -> OrgState {
+        let running = org.sessions.values().filter_map(|number| self.sessions.get(number)).filter(|s| s.writer.is_some());
+        OrgState {
+            org: id.clone(),
+            daemons: org.links.len().saturating_sub(org.viewers.len()),
+            viewers: org.viewers.len(),
+            sessions: org.sessions.len(),
+            running: running.count(),
+        }
+    }
+
+    fn received(&mut self, from: ConnectionId, frame: Frame) {
+        let Some(link) = self.links.get(&from) else {
+            self.counters.0.unknown_connection += 1;
+            return;
+        };
+        let is_daemon = matches!(link.role, LinkRole::Daemon(_));
+        let done = match (is_daemon, frame.head) {
+            (true, Head::Data { session, epoch, sequence }) => {
+                self.data(from, session, sequence, SealedRecord { epoch, body: frame.body })
+            }
+            (true, Head::Open { session, cipher }) => self.open(from, session, cipher),
+            (true, Head::End { session, next, outcome }) => self.end(from, session, next, outcome),
+            (false, Head::Resume { session, next }) => self.subscribe(from, session, next),
+            (true, Head::Peer { session, viewer }) => return self.peer_to_viewer(from, session, viewer, frame.body),
+            (false, Head::Peer { session, .. }) => return self.peer_to_daemon(from, session, frame.body),
+            _ => return self.counters.0.misdirected += 1,
+        };
+        if let Err(reason) = done {
+            self.close(from, reason);
+        }
+    }
+
+    /// Tells a connection why it ends, and forgets it.
+    fn close(&mut self, connection: ConnectionId, reason: Reason) {
+        self.outbox.push(Output::Close(connection, reason));
+        self.forget(connection);
+    }
+}
+
+impl Machine for Hub {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Infallible;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            Input::Received(from, frame) => self.received(from, frame),
+            Input::Taken(connection, weight) => self.taken(connection, weight),
+            Input::Appended(session, next) => self.appended(session, next),
+            Input::Ended(session) => self.ended(session),
+            Input::Records(records) => self.records(records),
+            Input::Unreadable(viewer, session) => self.unreadable(viewer, session),
+            Input::Confirmed(connection, confirmed) => self.confirmed(connection, confirmed),
+            Input::Renewed(connection, credential) => self.renewed(connection, credential),
+            Input::Gone(connection) => self.gone(connection),
+            Input::Revoked { targets, orgs } => self.revoked(targets, orgs),
+            Input::Stored(session) => self.stored(session),
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        None
+    }
+
+    fn status(&self) -> Status<'_, Infallible> {
+        Status::Running { waiting_for: "connections and the store" }
+    }
+}

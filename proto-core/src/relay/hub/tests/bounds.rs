@@ -1,0 +1,127 @@
+//! L8, SES-3: what one relay holds is bounded, and who is at a bound disturbs nobody else (ISO-5).
+
+use alloc::{format, vec::Vec};
+
+use bytes::Bytes;
+
+use super::{
+    super::*,
+    world::{World, session},
+};
+use crate::{
+    id::SessionId,
+    machine::outbox::Outbox,
+    wire::{Frame, Head},
+};
+
+fn numbered(number: usize) -> SessionId {
+    SessionId((number as u128).to_be_bytes())
+}
+
+/// One record or message of some size, the same bytes each time.
+fn large(head: Head) -> Frame {
+    static BODY: [u8; 60_000] = [b'x'; 60_000];
+    Frame { head, body: Bytes::from_static(&BODY) }
+}
+
+#[test]
+fn a_viewer_follows_so_many_sessions_and_no_more() {
+    let mut world = World::default();
+    let daemon = world.daemon("a", "d");
+    for number in 0..=SUBSCRIPTIONS_PER_VIEWER {
+        world.open(daemon, numbered(number));
+    }
+    let viewer = world.viewer("a", "v");
+    for number in (0..SUBSCRIPTIONS_PER_VIEWER).chain([0]) {
+        world.resume(viewer, numbered(number), 0);
+    }
+    assert_eq!(world.reason_text(viewer), "open", "asking again for one of them is not one more");
+    world.resume(viewer, numbered(SUBSCRIPTIONS_PER_VIEWER), 0);
+    assert_eq!(world.reason_text(viewer), "relay_full");
+    assert_eq!(world.reason_text(daemon), "open");
+}
+
+#[test]
+fn an_org_has_so_many_sessions_and_no_more() {
+    let mut world = World::default();
+    let (daemon, other) = (world.daemon("a", "d"), world.daemon("b", "d"));
+    for number in 0..SESSIONS_PER_ORG {
+        world.open(daemon, numbered(number));
+    }
+    world.open(daemon, numbered(0));
+    assert_eq!(world.reason_text(daemon), "open", "opening one of them again is not one more");
+    world.open(daemon, numbered(SESSIONS_PER_ORG));
+    assert_eq!(world.reason_text(daemon), "relay_full");
+    world.open(other, session(1));
+    assert_eq!(world.reason_text(other), "open");
+    let sessions: Vec<_> = world.hub.orgs().iter().map(|org| org.sessions).collect();
+    assert_eq!(sessions, [SESSIONS_PER_ORG, 1]);
+}
+
+/// Daemons of which none does too much alone are held back once together they are too much for the store.
+#[test]
+fn all_daemons_together_are_held_back_when_the_store_is_behind() {
+    let mut world = World::default();
+    let share = UNSTORED_PER_DAEMON / 60_000;
+    let daemons: Vec<_> = (0..17).map(|n| world.daemon("a", &format!("d{n}"))).collect();
+    for (n, daemon) in daemons.iter().enumerate() {
+        world.open(*daemon, numbered(n));
+        for sequence in 0..share as u64 {
+            world.send(*daemon, large(Head::Data { session: numbered(n), epoch: 0, sequence }));
+        }
+    }
+    let held: Vec<_> = daemons.iter().copied().filter(|daemon| world.inboxes[daemon].held).collect();
+    assert_eq!(held, daemons[16..], "only the latest one says what is too much for all");
+    assert!(world.hub.unstored() >= UNSTORED_MAX);
+    // The writes of the last daemon are the latest ones: half of all leaves it waiting, the rest lets it go on.
+    while world.hub.unstored() > UNSTORED_MAX / 2 {
+        assert!(world.inboxes[&held[0]].held);
+        world.commit(10);
+    }
+    world.commit_all();
+    assert!(!world.inboxes[&held[0]].held);
+    assert_eq!(world.hub.unstored(), 0);
+}
+
+/// A viewer cannot fill the relay's memory through a daemon that does not read, nor end that daemon's link.
+#[test]
+fn peer_frames_to_one_who_does_not_read_are_dropped_and_counted() {
+    let mut world = World::default();
+    let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("a", "v"));
+    world.open(daemon, session(1));
+    let knock = || large(Head::Peer { session: session(1), viewer: 0 });
+    while world.hub.counters().peer_without_room == 0 {
+        world.send(viewer, knock());
+    }
+    assert!(world.inboxes[&daemon].untaken < PEER_WINDOW + 2 * 60_000);
+    assert_eq!(world.reason_text(daemon), "open");
+    let passed = world.hub.counters().peer_frames;
+    world.take(daemon);
+    world.send(viewer, knock());
+    let counters = world.hub.counters();
+    assert_eq!((counters.peer_frames, counters.peer_without_room), (passed + 1, 1));
+}
+
+/// L6: a driver that does not take what the hub says is told so, and what it wanted has not happened.
+#[test]
+fn who_does_not_drain_the_hub_is_told_so() {
+    let mut world = World::default();
+    let daemon = world.daemon("a", "d");
+    world.open(daemon, session(1));
+    let again = || Input::Received(daemon, Head::Open { session: session(1), cipher: 1 }.into());
+    let taken = core::iter::repeat_with(|| world.hub.handle_input(world.now, again())).take_while(Result::is_ok).count();
+    assert!((Outbox::<Output>::LIMIT - 1..=Outbox::<Output>::LIMIT).contains(&taken), "{taken}");
+    let before = world.hub.clone();
+    assert_eq!(world.hub.handle_input(world.now, Input::Gone(daemon)), Err(Misuse::Full("outputs")));
+    assert_eq!(world.hub, before);
+    assert!(world.hub.poll_output().is_some());
+    assert_eq!(world.hub.handle_input(world.now, Input::Gone(daemon)), Ok(()));
+}
+
+/// L8, WIRE section 6: how much a relay holds for one viewer, one daemon and all of them, in bytes.
+#[test]
+fn the_bounds_are_those_that_are_promised() {
+    const MIB: usize = 1_048_576;
+    assert_eq!((VIEWER_WINDOW, PEER_WINDOW, READ_MAX, REPLY_WINDOW), (MIB, MIB + MIB, MIB / 4, MIB / 4));
+    assert_eq!((UNSTORED_PER_DAEMON, UNSTORED_MAX), (4_194_304, 67_108_864));
+}

@@ -1,0 +1,106 @@
+//! The wings of the core stay apart: what runs on devices, in relays and on the platform stands on one shared ground, and the three
+//! know nothing of one another. No requirement of the pages: a promise of this house.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The wings: folders of `proto-core/src`.
+const WINGS: [&str; 3] = ["device", "relay", "platform"];
+
+/// The wings that a source names, `own` aside: in a path from the crate's root, or in the tree of a `use` of it.
+fn wings_named<'a>(source: &str, own: &str) -> BTreeSet<&'a str> {
+    let code: String = source.lines().filter_map(|line| line.split("//").next()).collect::<Vec<_>>().join("\n");
+    let roots = code.split("crate::").skip(1).flat_map(|path| match path.strip_prefix('{') {
+        Some(tree) => first_names(tree),
+        None => path.split(|c: char| !is_name(c)).take(1).collect(),
+    });
+    let named: BTreeSet<_> = roots.collect();
+    WINGS.into_iter().filter(|wing| *wing != own && named.contains(wing)).collect()
+}
+
+const fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// The first names of the paths in a `use` tree that begins behind its first brace.
+fn first_names(tree: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let (mut depth, mut start) = (1, Some(0));
+    for (at, c) in tree.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => start = Some(at + 1),
+            c if is_name(c) || c.is_whitespace() => continue,
+            _ => {}
+        }
+        if let Some(from) = start.take_if(|from| *from < at) {
+            names.push(tree[from..at].trim());
+        } else if c == ',' && depth == 1 {
+            start = Some(at + 1);
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+fn core_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto-core/src")
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a readable directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn no_wing_knows_another() {
+    for own in WINGS {
+        let sources = sources(&core_dir().join(own));
+        assert!(!sources.is_empty(), "{own} is empty");
+        for path in sources.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+            let source = fs::read_to_string(path).expect("a readable source");
+            assert_eq!(wings_named(&source, own), BTreeSet::new(), "{} of the wing {own}", path.display());
+        }
+    }
+}
+
+/// What all three stand on names none of them; `lib.rs` alone lists them.
+#[test]
+fn the_ground_knows_no_wing() {
+    let shared = sources(&core_dir()).into_iter().filter(|path| {
+        let below = path.strip_prefix(core_dir()).expect("below the core");
+        !WINGS.iter().any(|wing| below.starts_with(wing)) && path.extension().is_some_and(|extension| extension == "rs")
+    });
+    for path in shared {
+        let source = fs::read_to_string(&path).expect("a readable source");
+        assert_eq!(wings_named(&source, ""), BTreeSet::new(), "{}", path.display());
+    }
+}
+
+/// META-1: the check can fail.
+#[test]
+fn a_wing_that_knows_another_is_found() {
+    for bad in [
+        "use crate::relay::hub::Hub;",
+        "use crate::{\n    Aside,\n    relay::{hub, admission},\n};",
+        "use crate::{Aside, relay};",
+        "use crate::{relay::hub};",
+        "fn f(_: crate::relay::hub::Hub) {}",
+    ] {
+        assert_eq!(wings_named(bad, "device"), BTreeSet::from(["relay"]), "{bad}");
+    }
+    for good in [
+        "use crate::{api::relay::Answer, device::link};",
+        "// crate::relay::hub",
+        "use crate::device::uplink::testing::relay;",
+        "use crate::{device::uplink::{testing::{relay, record}, Uplink}, wire::Frame};",
+    ] {
+        assert_eq!(wings_named(good, "device"), BTreeSet::new(), "{good}");
+    }
+}
