@@ -6,8 +6,8 @@ use proto_core::{Instant, UnixTime, WallClock};
 
 /// The monotonic clock, counted from the moment this was made.
 ///
-/// On Linux it stands still while the machine sleeps; the wall clock does not, so a driver takes a new [`wall_clock`] when the
-/// two have drifted apart.
+/// On Linux it stands still while the machine sleeps; the wall clock does not, so the loop tells its machine the new [`wall_clock`]
+/// when the two have drifted apart.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     zero: std::time::Instant,
@@ -34,8 +34,7 @@ pub fn wall_clock(now: Instant) -> WallClock {
 /// A wall clock that is this far, in seconds, from where it should be was set, or the machine slept.
 const STEP: u64 = 5;
 
-/// Notices what a daemon calls a wake-up: the wall clock was set, or went on while the machine slept and the monotonic clock
-/// stood still.
+/// Notices that the wall clock was set, or went on while the machine slept and the monotonic clock stood still.
 #[derive(Clone, Copy, Debug)]
 pub struct StepWatch {
     expected: WallClock,

@@ -1,32 +1,39 @@
-//! The loop around a machine, as `proto_core::machine` describes it.
+//! The loop around a machine, as `proto_core::machine` describes it: the only one in the product.
+//!
+//! ```text
+//!   Host::facts ──all that are there──►┌───────┐  1. Timer::wall      both clocks, read once
+//!   Timer::sleep_until ──deadline────► │ drive │  2. handle_clock     where the wall clock was set, or the machine slept
+//!                                      │       │  3. handle_timeout   where something is due
+//!   Host::perform ◄──every output───── │       │  4. handle_input     for each fact, in order
+//!   Host::flush ◄──once a turn──────── └───────┘     after each of 2, 3 and 4: a complete drain
+//! ```
+//!
+//! [`Turns`] is the loop without the waiting, for drivers without futures; [`drive`] waits, and takes the same turns.
 
 use std::{
     future::poll_fn,
     task::{Context, Poll},
 };
 
-use proto_core::{Deadline, Instant, Machine, Misuse, Status};
+use proto_core::{Deadline, Machine, Misuse, Status, WallClock};
 
-use crate::runtime::before;
+use crate::{StepWatch, runtime::before};
 
 /// After how many turns the loop lets others run, however many facts wait.
 const TURNS: u32 = 64;
 
 /// A clock of some runtime that also wakes up.
 pub trait Timer {
-    /// The time since the clock's zero.
-    fn now(&self) -> Instant;
+    /// Both clocks, read at once. The loop does so once a turn.
+    fn wall(&self) -> WallClock;
 
     /// Waits until the deadline is reached, however early the runtime wakes up; for ever without one. Has to be safe to cancel,
     /// and cheap to call again with the same deadline.
     fn sleep_until(&mut self, deadline: Option<Deadline>) -> impl Future<Output = ()> + Send;
 }
 
-/// What a machine stands in: where its facts come from and where its outputs go.
-pub trait Host<M: Machine> {
-    /// Waits for the next fact. Has to be safe to cancel.
-    fn fact(&mut self) -> impl Future<Output = M::Input> + Send;
-
+/// Where a machine's outputs go.
+pub trait Perform<M: Machine> {
     /// Performs, or reports, one output.
     fn perform(&mut self, output: M::Output);
 
@@ -34,22 +41,94 @@ pub trait Host<M: Machine> {
     fn refused(&mut self, misuse: Misuse);
 }
 
-/// Runs `machine` until it has ended, and its last output was performed. Safe to cancel: the machine stays as it is, and can be
-/// driven on.
-pub async fn drive<M: Machine>(machine: &mut M, timer: &mut impl Timer, host: &mut impl Host<M>) {
-    for turn in (1..=TURNS).cycle() {
+/// What a machine stands in: where its facts come from and where its outputs go.
+pub trait Host<M: Machine>: Perform<M> {
+    /// Waits for facts, and puts all that are there into `facts`, which is empty: they are handed over with one reading of the
+    /// clocks, in order. How many that are at most, the host decides. Has to be safe to cancel: facts are only put there when
+    /// nothing is waited for afterwards.
+    fn facts(&mut self, machine: &M, facts: &mut Vec<M::Input>) -> impl Future<Output = Next> + Send;
+
+    /// The machine was drained after a turn: hands on what [`perform`](Perform::perform) has collected. The loop waits for that,
+    /// and takes no facts meanwhile. Nothing, where nothing is collected.
+    fn flush(&mut self, _machine: &M) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// What is wanted of the loop after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another turn, as long as the machine runs.
+    GoOn,
+    /// The end, once the facts that came with this were taken.
+    Stop,
+}
+
+/// The turns of the loop around one machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Turns {
+    steps: StepWatch,
+}
+
+impl Turns {
+    /// Before the first turn. `wall` is the reading with which the machine was made.
+    pub const fn new(wall: WallClock) -> Self {
+        Self { steps: StepWatch::new(wall) }
+    }
+
+    /// One turn at the moment of `wall`: takes what the machine wanted before, as one that has just been made may, says what became of the clocks, fires what is due, hands over the facts, and drains the
+    /// machine completely after each of these. What was due comes before what arrived, so that the outcome does not depend on how
+    /// late the driver wakes up (L10).
+    pub fn turn<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        wall: WallClock,
+        facts: impl IntoIterator<Item = M::Input>,
+        host: &mut impl Perform<M>,
+    ) {
+        let now = wall.at();
         drain(machine, host);
+        if let Some(wall) = self.steps.stepped(now, wall) {
+            machine.handle_clock(now, wall);
+            drain(machine, host);
+        }
+        if machine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            machine.handle_timeout(now);
+            drain(machine, host);
+        }
+        for fact in facts {
+            if let Err(misuse) = machine.handle_input(now, fact) {
+                host.refused(misuse);
+            }
+            drain(machine, host);
+        }
+    }
+}
+
+fn drain<M: Machine>(machine: &mut M, host: &mut impl Perform<M>) {
+    while let Some(output) = machine.poll_output() {
+        host.perform(output);
+    }
+}
+
+/// Runs `machine` until it has ended and its last output was performed, or until the host wants no more of it. Safe to cancel,
+/// except while the host flushes: the machine stays as it is, and can be driven on with the same `turns`.
+pub async fn drive<M: Machine>(machine: &mut M, turns: &mut Turns, timer: &mut impl Timer, host: &mut impl Host<M>) {
+    let mut facts = Vec::new();
+    drain(machine, host);
+    host.flush(machine).await;
+    for turn in (1..=TURNS).cycle() {
         if !matches!(machine.status(), Status::Running { .. }) {
             return;
         }
         if turn == TURNS {
             let_others_run().await;
         }
-        let fact = before(timer.sleep_until(machine.poll_timeout()), host.fact()).await;
-        let now = timer.now();
-        fire_due(machine, now, host);
-        if let Some(Err(misuse)) = fact.map(|fact| machine.handle_input(now, fact)) {
-            host.refused(misuse);
+        let next = before(timer.sleep_until(machine.poll_timeout()), host.facts(machine, &mut facts)).await;
+        turns.turn(machine, timer.wall(), facts.drain(..), host);
+        host.flush(machine).await;
+        if next == Some(Next::Stop) {
+            return;
         }
     }
 }
@@ -64,18 +143,4 @@ async fn let_others_run() {
         Poll::Pending
     })
     .await;
-}
-
-/// What was due comes before what arrived, so that the outcome does not depend on how late the runtime wakes up (L10).
-fn fire_due<M: Machine>(machine: &mut M, now: Instant, host: &mut impl Host<M>) {
-    if machine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-        machine.handle_timeout(now);
-        drain(machine, host);
-    }
-}
-
-fn drain<M: Machine>(machine: &mut M, host: &mut impl Host<M>) {
-    while let Some(output) = machine.poll_output() {
-        host.perform(output);
-    }
 }

@@ -17,7 +17,8 @@
 //! 2. Write what [`Transducer::transmit`] shows, say with [`Transducer::transmitted`] how much the socket took, go to 1.
 //! 3. Read, hand it to [`Transducer::receive`] (or [`Transducer::receive_end`], or [`Transducer::fail`]), go to 1.
 //!
-//! [`Driven`] is that loop over any runtime's [`ByteStream`], and [`drive`] the loop around a machine with any runtime's [`Timer`].
+//! [`Driven`] is that loop over any runtime's [`ByteStream`], and [`drive`] the loop around a machine with any runtime's [`Timer`];
+//! [`Turns`] is the same loop without the waiting.
 //! Where a runtime has futures, [`request`], [`connect`] and [`Socket`] do the rest over its [`Runtime`].
 
 mod client;
@@ -45,7 +46,7 @@ pub use client::{ClientSocket, connect, connect_over, request};
 pub use clock::{StepWatch, SystemClock, wall_clock};
 pub use connection::Connection;
 pub use directories::{change, look};
-pub use drive::{Host, Timer, drive};
+pub use drive::{Host, Next, Perform, Timer, Turns, drive};
 pub use driven::{ByteStream, Driven};
 pub use entropy::{fresh_entropy, fresh_jitter};
 pub use files::{FileError, FileJob, Home, HomeLock};

@@ -30,7 +30,7 @@ impl Clock {
         Instant::ZERO.after(self.zero.elapsed())
     }
 
-    /// What the wall clock shows now.
+    /// Both clocks, read at once: what a machine is made with.
     pub fn wall(&self) -> WallClock {
         io_engine::wall_clock(self.now())
     }
@@ -52,8 +52,8 @@ impl Clock {
 }
 
 impl Timer for Clock {
-    fn now(&self) -> Instant {
-        self.now()
+    fn wall(&self) -> WallClock {
+        self.wall()
     }
 
     async fn sleep_until(&mut self, deadline: Option<Deadline>) {

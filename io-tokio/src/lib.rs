@@ -16,6 +16,6 @@ mod stream;
 pub use adapter::Adapter;
 pub use client::{ClientSocket, Socket, accept, connect, connect_over, request};
 pub use clock::Clock;
-pub use io_engine::{Host, Roots, drive};
+pub use io_engine::{Host, Next, Perform, Roots, Timer, Turns, drive};
 pub use runtime::Tokio;
 pub use stream::Stream;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use io_tokio::{Clock, Host, drive};
+use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
 use proto_core::{Deadline, Instant, Machine, Misuse, Status};
 use tokio::sync::mpsc;
 
@@ -55,9 +55,13 @@ struct Desk {
 }
 
 impl Host<Diary> for Desk {
-    async fn fact(&mut self) -> u32 {
-        self.facts.recv().await.unwrap_or(0)
+    async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {
+        facts.push(self.facts.recv().await.unwrap_or(0));
+        Next::GoOn
     }
+}
+
+impl Perform<Diary> for Desk {
     fn perform(&mut self, output: String) {
         self.read.push(output);
     }
@@ -80,7 +84,7 @@ async fn what_was_due_comes_before_what_arrived() {
     sender.send(7).unwrap();
     sender.send(0).unwrap();
     tokio::time::advance(Duration::from_millis(5500)).await;
-    drive(&mut diary, &mut clock, &mut desk).await;
+    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut desk).await;
     assert_eq!(desk.read, ["second", "7 after 5", "0 after 5"]);
 }
 
@@ -93,7 +97,7 @@ async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
         let _ = sender.send(101);
         let _ = sender.send(0);
     });
-    drive(&mut diary, &mut clock, &mut desk).await;
+    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut desk).await;
     assert_eq!(desk.read, ["second", "second", "argument out of range: input", "0 after 2"]);
 }
 
@@ -102,19 +106,23 @@ async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
 async fn a_flood_of_facts_starves_nobody() {
     struct Flood(u32);
     impl Host<Diary> for Flood {
-        async fn fact(&mut self) -> u32 {
+        async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {
             self.0 -= 1;
-            self.0
+            facts.push(self.0);
+            Next::GoOn
         }
+    }
+    impl Perform<Diary> for Flood {
         fn perform(&mut self, _: String) {}
         fn refused(&mut self, _: Misuse) {}
     }
     let (mut diary, _, _sender) = scene();
     let (mut clock, mut flood) = (Clock::start(), Flood(100_000));
+    let mut started = Turns::new(clock.wall());
     let mut turns = 0;
     tokio::select! {
         biased;
-        () = drive(&mut diary, &mut clock, &mut flood) => {}
+        () = drive(&mut diary, &mut started, &mut clock, &mut flood) => {}
         () = async { loop { turns += 1; tokio::task::yield_now().await } } => {}
     }
     assert!(turns > 1000, "{turns}");

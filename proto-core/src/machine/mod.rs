@@ -1,17 +1,102 @@
 //! The contract that every machine keeps, and the loop that drives it.
 //!
 //! ```text
-//!            handle_input(now, fact) ──►┌─────────┐──► poll_output()   until None: perform it
-//!  1. facts                             │ machine │
-//!            handle_timeout(now)     ──►└─────────┘──► poll_timeout()  then sleep until a fact or the deadline
+//!  handle_clock(now, wall)  ──►┌─────────┐──► poll_output()   until None: perform it
+//!  handle_timeout(now)      ──►│ machine │
+//!  handle_input(now, fact)  ──►└─────────┘──► poll_timeout()  then sleep until a fact or the deadline
 //! ```
 //!
 //! The driver's loop, the same for every machine:
 //!
-//! 1. Wait for an outside fact or for the deadline, whichever comes first.
-//! 2. Read the clock once; call [`Machine::handle_input`] or [`Machine::handle_timeout`].
-//! 3. Drain [`Machine::poll_output`] and perform what comes, in order.
-//! 4. Read [`Machine::poll_timeout`] again; go to 1.
+//! 1. Wait for outside facts or for the deadline, whichever comes first.
+//! 2. Read both clocks, once.
+//! 3. Where the wall clock is not where it should be: [`Machine::handle_clock`]. The computer slept, or the clock was set.
+//! 4. Where the deadline has come: [`Machine::handle_timeout`]. What was due comes before what arrived.
+//! 5. For each fact, in order: [`Machine::handle_input`].
+//! 6. Read [`Machine::poll_timeout`] again; go to 1.
+//!
+//! **Every change is followed by a complete drain**: after each call of 3, 4 and 5 the driver takes [`Machine::poll_output`] until
+//! there is nothing more, and performs what comes, in order. A machine that has just been made is drained as well.
+//!
+//! The loop to copy, on threads; the adapters of this workspace have it with futures, as `io_engine::drive`.
+//!
+//! ```
+//! use std::{
+//!     sync::mpsc::{self, Receiver, RecvTimeoutError},
+//!     time::{SystemTime, UNIX_EPOCH},
+//! };
+//!
+//! use proto_core::{Instant, Machine, Status, UnixTime, WallClock};
+//!
+//! /// Both clocks, read at once.
+//! fn read(zero: std::time::Instant) -> WallClock {
+//!     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+//!     WallClock::new(Instant::ZERO.after(zero.elapsed()), UnixTime(unix))
+//! }
+//!
+//! /// Runs a machine that was made with the reading `told` until it has ended.
+//! fn drive<M: Machine>(
+//!     machine: &mut M,
+//!     zero: std::time::Instant,
+//!     mut told: WallClock,
+//!     facts: &Receiver<M::Input>,
+//!     mut perform: impl FnMut(M::Output),
+//! ) {
+//!     let mut drain = |machine: &mut M| {
+//!         while let Some(output) = machine.poll_output() {
+//!             perform(output);
+//!         }
+//!     };
+//!     drain(machine);
+//!     while matches!(machine.status(), Status::Running { .. }) {
+//!         let fact = match machine.poll_timeout() {
+//!             None => facts.recv().map_err(|_| RecvTimeoutError::Disconnected),
+//!             Some(deadline) => facts.recv_timeout(deadline.at.since(read(zero).at())),
+//!         };
+//!         let wall = read(zero);
+//!         let now = wall.at();
+//!         if told.unix_at(now).0.abs_diff(wall.unix_at(now).0) >= 5 {
+//!             told = wall;
+//!             machine.handle_clock(now, wall);
+//!             drain(machine);
+//!         }
+//!         if machine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+//!             machine.handle_timeout(now);
+//!             drain(machine);
+//!         }
+//!         match fact {
+//!             Ok(fact) => {
+//!                 machine.handle_input(now, fact).expect("a driver that drains is not refused");
+//!                 drain(machine);
+//!             }
+//!             Err(RecvTimeoutError::Timeout) => {}
+//!             Err(RecvTimeoutError::Disconnected) => return,
+//!         }
+//!     }
+//! }
+//!
+//! // A pairing that its person gives up.
+//! use proto_core::{Entropy, Reason, api::PairingMode, device::pairing, id::DeviceKind};
+//!
+//! let zero = std::time::Instant::now();
+//! let wall = read(zero);
+//! let settings = pairing::Settings {
+//!     api_endpoint: "https://api.example".to_owned(),
+//!     kind: DeviceKind::Daemon,
+//!     mode: PairingMode::New,
+//!     org: None,
+//!     name: "laptop".to_owned(),
+//!     software: "vpd".to_owned(),
+//! };
+//! let mut pairing = pairing::Pairing::start(wall.at(), wall, settings, &Entropy::new([7; 32]));
+//! let (sender, facts) = mpsc::channel();
+//! sender.send(pairing::Input::Cancel)?;
+//! let mut wanted = Vec::new();
+//! drive(&mut pairing, zero, wall, &facts, |output| wanted.push(output));
+//! assert_eq!(pairing.status(), Status::Failed(&Reason::PairingCancelled));
+//! assert!(matches!(wanted[..], [pairing::Output::Effect(_)]), "it had asked for a code");
+//! # Ok::<(), mpsc::SendError<pairing::Input>>(())
+//! ```
 //!
 //! The laws L1 to L10 of this contract are checked for every machine by one suite in `tests/`.
 
@@ -23,7 +108,7 @@ pub mod spares;
 pub mod time;
 pub(crate) mod timed;
 
-use self::time::Instant;
+use self::time::{Instant, WallClock};
 
 /// A pure, deterministic protocol machine.
 pub trait Machine {
@@ -42,6 +127,13 @@ pub trait Machine {
 
     /// Fires every deadline at or before `now`; does nothing when none is due (L3).
     fn handle_timeout(&mut self, now: Instant);
+
+    /// Takes a new reading of both clocks: the computer slept, or its wall clock was set. From now on `wall` maps stamps to moments
+    /// and back, and what waits tries at once where a suspend may have made its wait pointless. A reading that
+    /// [agrees](WallClock::agrees_with) with the one that the machine has changes nothing, as a spurious timeout does (L3).
+    ///
+    /// A machine that knows no wall clock does nothing here. One that owns machines which do hands the reading on to all of them.
+    fn handle_clock(&mut self, _now: Instant, _wall: WallClock) {}
 
     /// Pops the next output. Works nothing out and cannot fail.
     fn poll_output(&mut self) -> Option<Self::Output>;

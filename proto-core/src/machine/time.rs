@@ -84,10 +84,21 @@ impl WallClock {
         Self { at, unix }
     }
 
+    /// The moment of the reading.
+    pub const fn at(self) -> Instant {
+        self.at
+    }
+
+    /// Whether both readings map every stamp to the same moment.
+    pub fn agrees_with(self, other: Self) -> bool {
+        self.moment_of(other.unix) == other.at
+    }
+
     /// What the wall clock shows at `now`.
     pub const fn unix_at(&self, now: Instant) -> UnixTime {
         let ahead = now.since(self.at).as_secs();
-        let behind = self.at.since(now).as_secs();
+        // Rounded down as well, so that readings that agree show the same at every moment.
+        let behind = self.at.0.saturating_sub(now.0).div_ceil(1_000_000_000);
         UnixTime(self.unix.0.saturating_add(ahead).saturating_sub(behind))
     }
 
@@ -123,5 +134,26 @@ mod tests {
         assert_eq!(clock.moment_of(UnixTime(998)), Instant::from_nanos(3_000_000_000));
         assert_eq!(clock.moment_of(UnixTime(0)), Instant::ZERO);
         assert_eq!(clock.moment_of(UnixTime(u64::MAX)), Instant::MAX);
+    }
+
+    /// A reading that was taken later agrees, one of a clock that was set does not, be it by a second.
+    #[test]
+    fn readings_agree_unless_a_clock_was_set() {
+        let read = |nanos, unix| WallClock::new(Instant::from_nanos(nanos), UnixTime(unix));
+        let first = read(5_000_000_000, 1_000);
+        for (other, agrees) in [
+            (first, true),
+            (read(9_000_000_000, 1_004), true),
+            (read(2_000_000_000, 997), true),
+            (read(9_000_000_000, 1_005), false),
+            (read(5_000_000_001, 1_000), false),
+        ] {
+            assert_eq!((first.agrees_with(other), other.agrees_with(first)), (agrees, agrees), "{other:?}");
+            for nanos in [0, 1, 1_999_999_999, 4_999_999_999, 5_000_000_000, 8_000_000_001, 60_000_000_000] {
+                let now = Instant::from_nanos(nanos);
+                assert!(!agrees || first.unix_at(now) == other.unix_at(now), "{other:?} at {now:?}");
+            }
+        }
+        assert_eq!(first.at(), Instant::from_nanos(5_000_000_000));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use proto_core::{Instant, Machine, Misuse, Status};
+use proto_core::{Instant, Machine, Misuse, Status, WallClock};
 
 use super::{Broken, Log, System, fingerprint};
 use crate::laws::START;
@@ -55,6 +55,11 @@ pub trait Subject {
 
     /// The input behind a name.
     fn input(&self, fact: &Self::Fact, at: &Situation<Self>) -> <Self::Machine as Machine>::Input;
+
+    /// The reading of both clocks behind a name that is about the wall clock and has no input.
+    fn reading(&self, _fact: &Self::Fact) -> Option<WallClock> {
+        None
+    }
 
     /// Judges a step, and takes note of it in `memory`.
     ///
@@ -167,8 +172,12 @@ impl<S: Subject> Alone<S> {
         let (mut fact, mut misuse) = (None, None);
         match action {
             Action::Hears(heard) => {
-                let input = self.0.input(heard, at);
-                (fact, misuse) = (Some(heard), at.machine.handle_input(at.now, input).err());
+                fact = Some(heard);
+                if let Some(wall) = self.0.reading(heard) {
+                    at.machine.handle_clock(at.now, wall);
+                } else {
+                    misuse = at.machine.handle_input(at.now, self.0.input(heard, at)).err();
+                }
             }
             Action::Early => return self.wake_early(at),
             Action::JustBefore | Action::Due | Action::Late => {

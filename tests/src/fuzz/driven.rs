@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto_core::{Instant, Machine, Status};
+use proto_core::{Instant, Machine, Status, WallClock};
 
 /// The most outputs that one input may cause in a target (LINK-3, L8).
 const OUTPUTS_MAX: usize = 4096;
@@ -37,6 +37,17 @@ impl<M: Machine + Clone + PartialEq> Driven<M> {
         let outputs = self.drain();
         self.check_end();
         Some(outputs)
+    }
+
+    /// The machine slept, or its wall clock was set. Said twice, because the second time says nothing new.
+    pub(super) fn clock(&mut self, wall: WallClock) -> Vec<M::Output> {
+        self.machine.handle_clock(self.now, wall);
+        let outputs = self.drain();
+        let told = self.machine.clone();
+        self.machine.handle_clock(self.now, wall);
+        assert!(self.machine == told, "a clock that was not set changes nothing");
+        self.check_end();
+        outputs
     }
 
     /// Lets time pass, and what is due happen: `None` when nothing was.

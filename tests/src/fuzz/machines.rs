@@ -1,6 +1,6 @@
 //! Every machine of the core as a sequence of inputs: the subjects of the laws in the fuzzer's hands.
 //!
-//! One byte chooses the law whose second run is compared (L3, L5, L6, L10 or the clamp), so that a machine whose outputs, deadline,
+//! One byte chooses the law whose second run is compared (L3, L5, L6, L10, the clamp or the clock), so that a machine whose outputs, deadline,
 //! status or complaints depend on more than its trace is found; L1, L2, L4, L7 and L9 are checked after every call of both runs.
 //! Each step has its own piece of the input, and four bytes of it choose one of the subject's own recipes: a changed byte changes
 //! one step and no other.
@@ -13,6 +13,9 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
+use proto_core::UnixTime;
+
+use crate::fixtures::UNIX;
 use crate::laws::{
     self, Law, Step, Subject, Trace,
     subjects::{
@@ -22,7 +25,7 @@ use crate::laws::{
 };
 
 /// The laws that compare two runs. Floods (L8) are for another day: they take seconds.
-const LAWS: [Law; 5] = [Law::L3, Law::L5, Law::L6, Law::L10, Law::Clamp];
+const LAWS: [Law; 6] = [Law::L3, Law::L5, Law::L6, Law::L10, Law::Clamp, Law::Clock];
 
 /// The most steps of a trace.
 const STEPS_MAX: usize = 64;
@@ -84,6 +87,8 @@ enum Kind {
     Advance(Span),
     Deadline,
     JustBefore,
+    /// The wall clock, so many seconds from where machines begin.
+    Clock(i32),
 }
 
 /// A duration, each order of magnitude as likely as the next.
@@ -115,6 +120,7 @@ fn keeps_the_laws<S: Subject>(subject: &S, data: &[u8]) {
             Kind::Advance(by) => Step::Advance(by.duration()),
             Kind::Deadline => Step::Deadline,
             Kind::JustBefore => Step::JustBefore(fact()),
+            Kind::Clock(off) => Step::Clock(UnixTime(UNIX.0.saturating_add_signed(off.into()))),
         });
     }
     let trace = Trace { seed: seed.into(), steps };

@@ -150,7 +150,7 @@ impl Desk {
             Step::ClockJump { seconds } => {
                 let unix = self.clock.unix_at(self.pairing.now).0.saturating_add_signed(seconds.into());
                 self.clock = WallClock::new(self.pairing.now, UnixTime(unix));
-                self.input(Input::Clock(self.clock));
+                self.pairing.clock(self.clock);
             }
             Step::Kill => self.kill(),
         }

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use proto_core::{Deadline, Instant, Machine, Misuse, Status};
+use proto_core::{Deadline, Instant, Machine, Misuse, Status, WallClock};
 
-use super::{InputOf, Law, OutputOf, REMEMBERED, START, Step, Subject, Trace, Violation};
+use super::{InputOf, Law, OutputOf, REMEMBERED, START, Step, Subject, Trace, Violation, clock};
 
 /// The most deadlines that one step visits.
 const MAX_WAKES: usize = 256;
@@ -36,6 +36,8 @@ struct Manner {
     punctual: bool,
     /// Call `handle_timeout` where none is due.
     ticking: bool,
+    /// Say before each step what the wall clock shows, though nothing is new about it.
+    retelling: bool,
     /// What [`Step::Back`] means.
     clock: Clock,
     /// Steps whose fact is left out, counted from 1. The time that they take is not.
@@ -64,6 +66,7 @@ pub(super) fn check<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>) -
         Law::L6 => (forward.clone(), Manner { without: misused(subject, trace, &forward)?, ..forward }, law),
         Law::L10 => (punctual.clone(), Manner { ticking: true, ..punctual }, law),
         Law::Clamp => (plain.clone(), Manner { clock: Clock::Stands, ..plain }, law),
+        Law::Clock => (forward.clone(), Manner { retelling: true, ..forward }, law),
         _ => (plain.clone(), plain, Law::L5),
     };
     let (one, other) = (run(subject, reported, trace, &one)?, run(subject, reported, trace, &other)?);
@@ -124,6 +127,8 @@ struct Run<'a, S: Subject> {
     outputs: Vec<(Instant, OutputOf<S>)>,
     /// The driver's clock.
     now: Instant,
+    /// The wall clock as the machine was told last.
+    told: WallClock,
     /// The latest call that was neither spurious nor misused. What a machine takes from the `now` of such calls is its own
     /// business: only one that runs a second time without them shows whether they left a trace.
     /// A machine may be made without a clock, so before the first call there is none to go back from.
@@ -136,11 +141,12 @@ struct Run<'a, S: Subject> {
 impl<'a, S: Subject> Run<'a, S> {
     fn new(subject: &'a S, law: Law, seed: u64, manner: &'a Manner) -> Self {
         let machine = subject.start(seed);
-        let (said, outputs) = (Vec::new(), Vec::new());
-        Self { subject, law, manner, machine, said, outputs, now: START, latest: None, ended: None, step: 0 }
+        let (said, outputs, told) = (Vec::new(), Vec::new(), clock());
+        Self { subject, law, manner, machine, said, outputs, now: START, told, latest: None, ended: None, step: 0 }
     }
 
     fn perform(&mut self, step: &Step<S::Fact>) -> Result<Observation<OutputOf<S>>, Violation> {
+        self.tell_again()?;
         let deadline = self.machine.poll_timeout().map(|deadline| deadline.at).filter(|at| *at != Instant::MAX);
         match step {
             Step::Fact(fact) => self.hear(fact, self.now),
@@ -156,7 +162,35 @@ impl<'a, S: Subject> Run<'a, S> {
                 self.sleep_until(before.unwrap_or(self.now).max(self.now))?;
                 self.hear(fact, self.now)
             }
+            Step::Clock(unix) => self.observe(None, |run| run.tell_clock(WallClock::new(run.now, *unix))),
         }
+    }
+
+    fn tell_clock(&mut self, wall: WallClock) -> Result<(), Violation> {
+        self.latest = self.latest.max(Some(self.now));
+        self.told = wall;
+        self.machine.handle_clock(self.now, wall);
+        self.drain()
+    }
+
+    /// The reading that the machine has, or one that was taken some seconds later and agrees with it.
+    fn tell_again(&mut self) -> Result<(), Violation> {
+        if !self.manner.retelling {
+            return Ok(());
+        }
+        let at = self.told.at().after(Duration::from_secs(self.step as u64 % 4));
+        let later = WallClock::new(at, self.told.unix_at(at));
+        let wall = if self.told.agrees_with(later) { later } else { self.told };
+        let before = (self.machine.poll_timeout(), self.status());
+        self.machine.handle_clock(self.now, wall);
+        if let Some(output) = self.machine.poll_output() {
+            return self.broken(self.law, format!("a clock that was not set brought {output:?}"));
+        }
+        let after = (self.machine.poll_timeout(), self.status());
+        if before != after {
+            return self.broken(self.law, format!("a clock that was not set made {after:?} of {before:?}"));
+        }
+        Ok(())
     }
 
     fn hear(&mut self, fact: &S::Fact, now: Instant) -> Result<Observation<OutputOf<S>>, Violation> {

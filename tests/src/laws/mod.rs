@@ -13,6 +13,7 @@
 //! | L9 | running without a deadline, it names what it waits for | every step |
 //! | L10 | waking only at deadlines is as good as ticking | the same trace, punctual, with and without ticks |
 //! | clamp | a `now` that goes back counts as the latest one | the same trace with the clock held instead |
+//! | clock | a reading of the wall clock that says nothing new changes nothing | the same trace with such readings strewn in before each step |
 //!
 //! All but L8 compare what a driver sees (outputs, deadline, status, misuse), so the machine need not be `Clone` or `Eq`. A trace is
 //! made of [`Step`]s; a fact in it is a recipe from which [`Subject::input`] makes the input, knowing what the machine
@@ -38,6 +39,8 @@ use proto_core::{Instant, Machine, Outbox};
 pub use driver::Observation;
 pub use step::{Step, Trace};
 
+pub use crate::fixtures::clock;
+
 /// A machine to be checked: how it starts and what it may hear.
 pub trait Subject {
     /// The machine.
@@ -54,7 +57,7 @@ pub trait Subject {
     /// How many inputs a flood has (L8): more than fit into the queue, unless each is slow.
     const FLOOD: usize = Outbox::<()>::LIMIT * 2;
 
-    /// A fresh machine at [`START`]; the same one for the same seed.
+    /// A fresh machine at [`START`], by the wall clock of [`clock`]; the same one for the same seed.
     fn start(&self, seed: u64) -> Self::Machine;
 
     /// Recipes for facts, in and out of order.
@@ -110,12 +113,26 @@ pub enum Law {
     L10,
     /// A clock that goes back stands still.
     Clamp,
+    /// A wall clock that was not set changes nothing.
+    Clock,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 11] =
-        [Self::L1, Self::L2, Self::L3, Self::L4, Self::L5, Self::L6, Self::L7, Self::L8, Self::L9, Self::L10, Self::Clamp];
+    pub const ALL: [Self; 12] = [
+        Self::L1,
+        Self::L2,
+        Self::L3,
+        Self::L4,
+        Self::L5,
+        Self::L6,
+        Self::L7,
+        Self::L8,
+        Self::L9,
+        Self::L10,
+        Self::Clamp,
+        Self::Clock,
+    ];
 }
 
 /// A law that does not hold.

@@ -3,6 +3,9 @@
 use std::{fmt::Debug, time::Duration};
 
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
+use proto_core::UnixTime;
+
+use crate::fixtures::UNIX;
 
 /// What happens to a machine, from its start on.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub enum Step<F> {
     Deadline,
     /// A fact arrives one nanosecond before the deadline.
     JustBefore(F),
+    /// The wall clock is set to this, or went on to it while the machine slept, and the driver says so.
+    Clock(UnixTime),
 }
 
 /// Traces of up to 48 steps.
@@ -36,8 +41,14 @@ pub(super) fn traces<F: Clone + Debug + 'static>(facts: BoxedStrategy<F>) -> imp
         2 => durations().prop_map(Step::Advance),
         3 => Just(Step::Deadline),
         1 => facts.prop_map(Step::JustBefore),
+        1 => stamps().prop_map(Step::Clock),
     ];
     (any::<u64>(), vec(step, 0..48)).prop_map(|(seed, steps)| Trace { seed, steps })
+}
+
+/// Wall clocks that are right, a little wrong, and far off.
+fn stamps() -> impl Strategy<Value = UnixTime> {
+    prop_oneof![Just(UNIX.0), UNIX.0 - 7_200..UNIX.0 + 7_200, any::<u64>()].prop_map(UnixTime)
 }
 
 /// From nothing to about three days, each order of magnitude as likely as the next.

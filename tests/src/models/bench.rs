@@ -2,7 +2,7 @@
 
 use core::{fmt::Debug, time::Duration};
 
-use proto_core::{Instant, Machine, Misuse};
+use proto_core::{Instant, Machine, Misuse, WallClock};
 
 use super::START;
 
@@ -50,6 +50,14 @@ impl<M: Machine<Output: Debug>> Bench<M> {
     /// When the machine calls it misuse.
     pub fn tell(&mut self, input: M::Input) -> &[(Instant, M::Output)] {
         self.try_tell(input).expect("a fact that is in order")
+    }
+
+    /// Says what the wall clock shows, after a suspend or a step. Gives what is said to that.
+    pub fn tell_clock(&mut self, wall: WallClock) -> &[(Instant, M::Output)] {
+        let before = self.said.len();
+        self.machine.handle_clock(self.now, wall);
+        self.drain();
+        &self.said[before..]
     }
 
     /// Lets time pass, and the deadlines in it fire on time. Gives what is said meanwhile.

@@ -264,7 +264,7 @@ impl<N: Noise + 'static> Sim<N> {
         host.told = read;
         if let Some(daemon) = host.laptop.daemon.as_mut() {
             self.court.see(self.now, &Seen::Hurried { host: number });
-            daemon.handle_input(at, daemon::Input::Woke(read)).unwrap();
+            daemon.handle_clock(at, read);
             self.drain_host(number);
         }
     }

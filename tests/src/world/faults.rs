@@ -1,13 +1,16 @@
 //! What happens to machines.
 
+use std::time::Duration;
+
 use proto_core::{
+    Machine, WallClock,
     device::session,
     effect::{Closed, Happening, NetFault},
     relay::{connection, hub::ConnectionId},
     wire::Frame,
 };
 
-use super::{End, Event, Socket, World, clock, relay_url};
+use super::{End, Event, Socket, World, relay_url};
 
 impl World {
     /// The daemon dies: what was not durable is lost, and so are its connections.
@@ -25,11 +28,37 @@ impl World {
 
     /// The daemon starts; commands that still run come back to it.
     pub fn boot(&mut self) {
-        let clock = clock();
+        let clock = self.wall;
         self.laptop.boot(self.now, clock).expect("the disk is sound");
         self.drain_laptop();
         for run in 0..self.laptop.runs.len() {
             self.come_back(run);
+        }
+    }
+
+    /// The machine and the viewers sleep: the wall clock goes on meanwhile, and their monotonic clocks, by which this world runs,
+    /// stand still. Relays have given up their connections when they wake. What became of the clock, [`World::wake`] tells them.
+    pub fn suspend(&mut self, time: Duration) {
+        self.wall = WallClock::new(self.now, self.unix().plus(time.as_secs()));
+        let lost: Vec<_> = self.sockets.keys().copied().collect();
+        for connection in lost {
+            self.break_socket(connection);
+        }
+        let (now, wall) = (self.now, self.wall);
+        for connection in self.relays.values_mut().flat_map(|relay| relay.connections.values_mut()) {
+            connection.handle_clock(now, wall);
+        }
+    }
+
+    /// The drivers of daemon and viewers notice that they slept.
+    pub fn wake(&mut self) {
+        if let Some(daemon) = &mut self.laptop.daemon {
+            daemon.handle_clock(self.now, self.wall);
+            self.drain_laptop();
+        }
+        for watcher in 0..self.watchers.len() {
+            self.watchers[watcher].viewer.handle_clock(self.now, self.wall);
+            self.drain_watcher(watcher);
         }
     }
 

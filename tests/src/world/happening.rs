@@ -14,7 +14,7 @@ use proto_core::{
     wire::Frame,
 };
 
-use super::{API, End, Event, Run, Sent, Socket, World, clock, relay::Want, watcher::Then};
+use super::{API, End, Event, Run, Sent, Socket, World, relay::Want, watcher::Then};
 
 impl World {
     pub(super) fn happen(&mut self, event: Event) {
@@ -196,7 +196,7 @@ impl World {
         let has_network = self.laptop.is_online || !matches!(end, End::Laptop(..));
         let entropy = self.entropy();
         let for_device = self.entropy();
-        let (now, clock) = (self.now, clock());
+        let (now, clock) = (self.now, self.wall);
         let connection = ConnectionId(self.number());
         match self.relays.get_mut(&url).filter(|relay| relay.is_up && has_network) {
             Some(relay) => {

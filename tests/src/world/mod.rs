@@ -82,6 +82,8 @@ pub struct World {
     /// Writes that wait for a disk that does not move.
     stuck: Vec<Event>,
     sockets: BTreeMap<ConnectionId, Socket>,
+    /// What the wall clock shows.
+    wall: WallClock,
     drawn: Jitter,
     numbers: u64,
 }
@@ -135,6 +137,7 @@ impl World {
             events: VecDeque::new(),
             stuck: Vec::new(),
             sockets: BTreeMap::new(),
+            wall: WallClock::new(Instant::from_nanos(1_000_000_000), EPOCH),
             drawn: Jitter::new(0x776f_726c),
             numbers: 0,
         };
@@ -179,7 +182,7 @@ impl World {
 
     /// What the wall clock shows.
     pub fn unix(&self) -> UnixTime {
-        clock().unix_at(self.now)
+        self.wall.unix_at(self.now)
     }
 
     /// 32 bytes that nobody had before.
@@ -197,10 +200,6 @@ impl World {
         self.numbers += 1;
         self.numbers
     }
-}
-
-fn clock() -> WallClock {
-    WallClock::new(Instant::from_nanos(1_000_000_000), EPOCH)
 }
 
 fn relay_url(slug: &str) -> String {

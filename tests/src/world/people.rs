@@ -20,7 +20,7 @@ use proto_core::{
     wire::{Content, Frame, Outcome},
 };
 
-use super::{Event, Run, Watcher, World, clock, relay_url};
+use super::{Event, Run, Watcher, World, relay_url};
 
 impl World {
     /// Asks the daemon; the answer comes into [`Laptop::answers`](super::Laptop::answers).
@@ -150,7 +150,7 @@ impl World {
             Confirmation { static_key: identity.static_key(), identity: Thumbprint::of_identity_key(identity.identity_key()) };
         let (org, unix) = (self.org(slug), self.unix());
         let approval = self.platform.enrol(&org, DeviceKind::Viewer, "viewer", confirmation, unix);
-        self.watchers.push(Watcher::new(self.now, clock(), identity, approval, Jitter::new(77)));
+        self.watchers.push(Watcher::new(self.now, self.wall, identity, approval, Jitter::new(77)));
         self.drain_watcher(self.watchers.len() - 1);
         self.settle();
         self.watchers.len() - 1

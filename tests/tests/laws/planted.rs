@@ -7,7 +7,7 @@ use std::{
 };
 
 use proptest::{prelude::*, strategy::BoxedStrategy};
-use proto_core::{Deadline, Instant, Machine, Misuse, Outbox, Status};
+use proto_core::{Deadline, Instant, Machine, Misuse, Outbox, Status, WallClock};
 use tests::laws::{self, Law, Subject};
 
 /// An egg timer: set it, and it rings. With a bug, or none.
@@ -17,6 +17,7 @@ struct EggTimer {
     state: State,
     latest: Instant,
     latest_call: Instant,
+    wall: WallClock,
     settings: VecDeque<u16>,
     outbox: Outbox<Said>,
     echoes: u8,
@@ -40,6 +41,7 @@ enum Bug {
     WaitsForNothing,
     TakesGapsForSuspends,
     BelievesTheClock,
+    TakesEveryReadingForAStep,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -139,6 +141,19 @@ impl Machine for EggTimer {
         }
     }
 
+    /// An egg that was left through a suspend is done.
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        let is_step = !self.wall.agrees_with(wall) || self.has(Bug::TakesEveryReadingForAStep);
+        self.wall = wall;
+        self.latest = self.latest.max(now);
+        self.latest_call = self.latest;
+        if let State::Set(at) = &mut self.state
+            && is_step
+        {
+            *at = (*at).min(self.latest);
+        }
+    }
+
     fn poll_output(&mut self) -> Option<Said> {
         let output = self.outbox.pop();
         if output.is_none() && self.has(Bug::SpeaksAfterDrained) {
@@ -179,6 +194,7 @@ impl Subject for With {
             state: State::Idle,
             latest: laws::START,
             latest_call: laws::START,
+            wall: laws::clock(),
             settings: VecDeque::new(),
             outbox: Outbox::new(),
             echoes: 0,
@@ -275,4 +291,9 @@ fn l10_catches_a_machine_that_needs_ticks() {
 #[test]
 fn a_clock_that_goes_back_must_stand() {
     caught(Bug::BelievesTheClock, Law::Clamp);
+}
+
+#[test]
+fn a_wall_clock_that_was_not_set_must_change_nothing() {
+    caught(Bug::TakesEveryReadingForAStep, Law::Clock);
 }

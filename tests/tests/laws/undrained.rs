@@ -6,7 +6,6 @@ use proto_core::{
     Machine, Misuse, Outbox,
     device::{
         bridge::{self, Bridge},
-        daemon,
         uplink::Ask,
         viewer::{self, Viewer},
     },
@@ -31,8 +30,7 @@ fn the_daemon_says_that_nobody_listens() {
     let reconnect = || whole::Whole.input(&whole::Fact::Reconnect, &[]);
     while machine.handle_input(START, reconnect()).is_ok() {}
     let before = machine.clone();
-    let woke = daemon::Input::Woke(tests::fixtures::clock());
-    assert_eq!(machine.handle_input(START, woke), Err(Misuse::Full("outputs")));
+    assert_eq!(machine.handle_input(START, reconnect()), Err(Misuse::Full("outputs")));
     assert_eq!(machine, before);
     assert!((LIMIT..LIMIT + whole::Whole::MAX_OUTPUTS).contains(&said(&mut machine)));
     assert_eq!(machine.handle_input(START, reconnect()), Ok(()));

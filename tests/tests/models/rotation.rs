@@ -117,6 +117,12 @@ impl Both {
         self.follow(from);
     }
 
+    fn tell_clock(&mut self, wall: WallClock) {
+        let from = self.bench.said.len();
+        self.bench.tell_clock(wall);
+        self.follow(from);
+    }
+
     fn hear(&mut self, event: &Event) {
         let now = seconds(&self.bench);
         match event {
@@ -215,13 +221,13 @@ fn a_clock_that_jumps_heals() {
         let mut both = Both::new(jump);
         for unix in [jump, given::UNIX.0 + seconds(&both.bench)] {
             both.model.is_lapsed = false;
-            both.tell(Input::Clock(WallClock::new(both.bench.now, UnixTime(unix))));
+            both.tell_clock(WallClock::new(both.bench.now, UnixTime(unix)));
             both.hear(&Event::Pass(60));
             both.hear(&Event::Unanswered);
         }
         let clock = WallClock::new(both.bench.now, given::UNIX.plus(seconds(&both.bench)));
         both.model.is_lapsed = false;
-        both.tell(Input::Clock(clock));
+        both.tell_clock(clock);
         for _ in 0..200 {
             both.hear(&Event::Answer { is_lost: false });
             both.hear(&Event::Stored);

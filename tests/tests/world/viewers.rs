@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use proto_core::{
-    Entropy, OrgId, Reason,
+    Entropy, Machine, OrgId, Reason, Status,
     crypto::Identity,
+    device::link::LinkState,
     id::DeviceKind,
     jose::{Confirmation, Thumbprint},
     noise::{InitiatorKeys, Noise, Symbolic},
@@ -146,4 +147,32 @@ fn a_revoked_viewer_is_thrown_out() {
     world.revoke("acme", true);
     world.settle();
     assert_eq!(world.watchers[watcher].revoked, Some(Reason::MachineRevoked));
+}
+
+/// JWT-3, S145: after a suspend of two hours daemon and viewer are back within seconds, though their credentials ended meanwhile.
+/// Drivers that say nothing of the clock leave both outside for good: what they sign is from before the suspend.
+#[test]
+fn a_suspend_is_slept_off_by_daemon_and_viewer() {
+    for told in [true, false] {
+        let mut world = bound(&["acme"]);
+        let run = world.run("/work/acme");
+        let watcher = world.watcher("acme");
+        let session = world.laptop.runs[run].id().unwrap();
+        world.watch(watcher, session);
+        world.settle();
+        world.suspend(Duration::from_hours(2));
+        world.watchers[watcher].downs.clear();
+        if told {
+            world.wake();
+        }
+        world.show(run, "back again");
+        world.pass(if told { Duration::from_secs(2) } else { Duration::from_hours(1) });
+        let daemon_is_up = world.laptop.daemon().report().bindings[0].link == LinkState::Connected;
+        let viewer_is_up = world.watchers[watcher].viewer.status() == Status::Running { waiting_for: "frames" };
+        assert_eq!((daemon_is_up, viewer_is_up), (told, told), "{:?}", world.watchers[watcher].downs);
+        let is_shown = contents(&world, watcher, run) == world.laptop.runs[run].shown;
+        assert_eq!(is_shown, told);
+        let refused = world.watchers[watcher].downs.contains(&Reason::TokenExpired);
+        assert_eq!(refused, !told, "{:?}", world.watchers[watcher].downs);
+    }
 }

@@ -110,7 +110,8 @@ impl Process {
 
     fn notice_clock_step(&mut self) {
         if let Some(wall) = self.steps.stepped(self.clock.now(), self.clock.wall()) {
-            self.tell(Input::Woke(wall));
+            self.daemon.handle_clock(self.clock.now(), wall);
+            self.drain();
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Reason, SessionId, WallClock,
+    Reason, SessionId,
     crypto::{Cipher, seal::EpochSecret},
     device::{credential::Renewal, files::RelayRecord, uplink::Ask},
     effect::{Effect, Happening},
@@ -19,8 +19,6 @@ pub struct SourceId(pub u64);
 pub enum Input {
     /// What came of an effect, or what the relay sent.
     Happening(Happening<Ask>),
-    /// Both clocks were read again.
-    Clock(WallClock),
     /// The credential of [`Output::Renewed`] is durable.
     Stored(RelayRecord),
     /// A session is pinned to this binding: its key may be given to viewers. It has no source until one attaches.

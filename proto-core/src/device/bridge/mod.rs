@@ -259,7 +259,6 @@ impl<N: Noise> Machine for Bridge<N> {
         match input {
             _ if !matches!(self.status(), Status::Running { .. }) => {}
             Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
-            Input::Clock(clock) => self.drive(uplink::Input::Clock(clock)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Know { session, cipher, secret } => self.know(session, cipher, secret),
             Input::Forget(session) => drop(self.streams.remove(&session)),
@@ -280,6 +279,12 @@ impl<N: Noise> Machine for Bridge<N> {
     fn handle_timeout(&mut self, now: Instant) {
         self.latest = self.latest.max(now);
         self.uplink.handle_timeout(self.latest);
+        self.drain();
+    }
+
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        self.uplink.handle_clock(self.latest, wall);
         self.drain();
     }
 

@@ -6,7 +6,6 @@ use crate::{
     Reason,
     api::Renewed,
     effect::{Effect, Happening},
-    machine::time::WallClock,
     secret::SecretText,
 };
 
@@ -19,8 +18,6 @@ pub struct Ask(pub u32);
 pub enum Input {
     /// What came of an effect.
     Happening(Happening<Ask>),
-    /// Both clocks were read again, after a suspend or a step.
-    Clock(WallClock),
     /// The credential of [`Output::Renewed`] is durable.
     Stored,
     /// Renew as soon as the limit of attempts allows: `vpd restart`, or a relay that takes the credential for expired.

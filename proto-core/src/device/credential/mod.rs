@@ -8,7 +8,7 @@
 //!          │ ▲ ▲                                                                    │ 200
 //!          │ │ └──── Stored: Announce ──── Storing ◄──── Renewed ───────────────────┘
 //!          │ │
-//!          │ └── Clock says it is not over ── Lapsed
+//!          │ └── the clock says it is not over ── Lapsed
 //!          └── hard expiry ───────────────────►┘
 //! ```
 //!
@@ -311,7 +311,6 @@ impl Machine for Rotation {
         self.latest = self.latest.max(now);
         match input {
             Input::Happening(happening) => self.happened(happening),
-            Input::Clock(clock) => self.set_clock(clock),
             Input::Stored => self.stored(),
             Input::RenewNow => self.renew_now(),
         }
@@ -322,6 +321,14 @@ impl Machine for Rotation {
     fn handle_timeout(&mut self, now: Instant) {
         self.latest = self.latest.max(now);
         self.advance();
+    }
+
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        if !self.clock.agrees_with(wall) {
+            self.set_clock(wall);
+            self.advance();
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {

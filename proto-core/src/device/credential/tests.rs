@@ -51,6 +51,11 @@ impl Desk {
         self.drain();
     }
 
+    fn clock(&mut self, wall: WallClock) {
+        self.machine.handle_clock(self.now, wall);
+        self.drain();
+    }
+
     fn answer(&mut self, status: u16, body: &str) {
         self.answer_later(status, body, None);
     }
@@ -194,7 +199,7 @@ fn a_failure_is_followed_by_a_pause() {
         desk.wait();
         desk.lose();
         let before = desk.machine.poll_timeout();
-        desk.input(Input::Clock(WallClock::new(desk.now, desk.unix())));
+        desk.clock(WallClock::new(desk.now, desk.unix()));
         assert_eq!(desk.machine.poll_timeout(), before);
         let pause = desk.wait();
         assert!((BACKOFF.ceiling(1) / 2..=BACKOFF.ceiling(1)).contains(&pause), "{pause:?}");
@@ -206,7 +211,7 @@ fn a_failure_is_followed_by_a_pause() {
 fn a_lapsed_credential_stays_lapsed_at_its_end() {
     let mut desk = Desk::started(RENEWABLE);
     assert_eq!(desk.said, [Output::Lapsed]);
-    desk.input(Input::Clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE))));
+    desk.clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE)));
     assert!(desk.machine.has_lapsed());
     assert_eq!((desk.said.len(), desk.http.len()), (1, 0));
 }
@@ -325,7 +330,7 @@ fn only_a_successor_is_taken() {
 fn a_wrong_clock_does_not_change_the_schedule() {
     for wrong in [UnixTime(UNIX.0 - 100_000_000), UNIX.plus(LIFETIME * 24)] {
         let mut desk = Desk::started(LIFETIME);
-        desk.input(Input::Clock(WallClock::new(desk.now, wrong)));
+        desk.clock(WallClock::new(desk.now, wrong));
         desk.answer(200, &renewed(&token(2, UNIX.plus(LIFETIME))));
         desk.input(Input::Stored);
         assert!(desk.machine.is_fresh(desk.now));
@@ -341,19 +346,19 @@ fn a_wrong_clock_does_not_change_the_schedule() {
 #[test]
 fn clock_jumps_are_survived() {
     let mut desk = Desk::started(0);
-    desk.input(Input::Clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE))));
+    desk.clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE)));
     assert!(desk.machine.has_lapsed() && desk.http.is_empty());
-    desk.input(Input::Clock(WallClock::new(desk.now, UNIX)));
+    desk.clock(WallClock::new(desk.now, UNIX));
     assert!(!desk.machine.has_lapsed());
     assert_eq!(desk.http.len(), 1);
 
     let mut desk = Desk::started(0);
-    desk.input(Input::Clock(WallClock::new(desk.now, UNIX.plus(LIFETIME))));
+    desk.clock(WallClock::new(desk.now, UNIX.plus(LIFETIME)));
     assert_eq!(desk.http.len(), 1, "the machine slept: the monotonic clock stood still, the other did not");
     assert_eq!(desk.machine.poll_timeout(), None);
 
     let mut desk = Desk::started(600);
-    desk.input(Input::Clock(WallClock::new(desk.now, UnixTime(0))));
+    desk.clock(WallClock::new(desk.now, UnixTime(0)));
     assert!(desk.wait() <= Duration::from_secs(LIFETIME), "set back by decades, it still renews within a lifetime");
 }
 

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{Ask, Daemon, Event, Life, Output, running::Presence, state::Living};
 use crate::{
-    BindingId, Machine, Reason, Status, WallClock,
+    BindingId, Machine, Reason, Status,
     crypto::{Cipher, seal::EpochSecret},
     device::{
         binding,
@@ -36,13 +36,15 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    /// The machine slept, or its clock was set: stamps are read anew, and whoever waits tries at once.
-    pub(super) fn woke(&mut self, clock: WallClock) {
-        self.clock = clock;
-        self.drive_pairing(pairing::Input::Clock(clock));
+    /// Every child that knows the wall clock gets the new reading.
+    pub(super) fn tell_clock(&mut self) {
+        let (now, wall) = (self.latest, self.clock);
+        if let Some(pairing) = &mut self.pairing {
+            pairing.machine.handle_clock(now, wall);
+        }
         for id in self.bridges.keys().cloned().collect::<Vec<_>>() {
-            self.drive_bridge(&id, bridge::Input::Clock(clock));
-            self.drive_bridge(&id, bridge::Input::Hurry);
+            self.bridges.touch(&id, |bridge| bridge.machine.handle_clock(now, wall));
+            self.spoken_to.insert(id);
         }
     }
 

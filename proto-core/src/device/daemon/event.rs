@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    BindingId, Entropy, Reason, SessionId, WallClock,
+    BindingId, Entropy, Reason, SessionId,
     api::Workspace,
     device::{
         binding,
@@ -68,8 +68,6 @@ pub enum Input {
     Looked(Errand, Looked),
     /// What became of an [`Output::Change`].
     Changed(Errand, Result<(), Reason>),
-    /// The machine woke from a suspend, or its wall clock was set.
-    Woke(WallClock),
 }
 
 /// What can be asked through the local interface. Directories are absolute and canonical.

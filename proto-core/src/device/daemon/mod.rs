@@ -125,7 +125,6 @@ impl<N: Noise> Machine for Daemon<N> {
             Input::Detach(source) => self.detach(source),
             Input::Looked(errand, looked) => self.looked(errand, looked),
             Input::Changed(errand, result) => self.changed(errand, result),
-            Input::Woke(clock) => self.woke(clock),
         }
         self.drain();
         Ok(())
@@ -142,6 +141,13 @@ impl<N: Noise> Machine for Daemon<N> {
         }
         self.say_farewells();
         self.unpin_again();
+        self.drain();
+    }
+
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        self.clock = wall;
+        self.tell_clock();
         self.drain();
     }
 

@@ -7,7 +7,7 @@ use crate::{
     api::{Approval, PairingMode},
     effect::{Effect, Happening},
     id::DeviceKind,
-    machine::time::{Instant, WallClock},
+    machine::time::Instant,
     secret::Secret,
 };
 
@@ -31,8 +31,6 @@ pub enum Ask {
 pub enum Input {
     /// What came of an effect.
     Happening(Happening<Ask>),
-    /// Both clocks were read again, after a suspend or a step.
-    Clock(WallClock),
     /// The binding of [`Output::Approved`] is durable, or was already when this pairing was resumed.
     Adopted,
     /// The binding of [`Output::Approved`] was not taken, and why.

@@ -172,7 +172,6 @@ impl Machine for Pairing {
         }
         match input {
             Input::Happening(happening) => self.happened(happening),
-            Input::Clock(clock) => self.clock = clock,
             Input::Adopted => self.adopted(),
             Input::Rejected(reason) => self.rejected(reason),
             Input::Cancel => self.cancel(),
@@ -184,6 +183,14 @@ impl Machine for Pairing {
     fn handle_timeout(&mut self, now: Instant) {
         self.latest = self.latest.max(now);
         self.advance();
+    }
+
+    /// When a code ends is written down by the new clock; how long it is polled for stays as it is.
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        if !self.has_ended() {
+            self.clock = wall;
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {

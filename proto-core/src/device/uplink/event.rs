@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Reason, WallClock,
+    Reason,
     device::{
         credential::{self, Renewal},
         files::RelayRecord,
@@ -30,15 +30,13 @@ pub enum Ask {
 pub enum Input {
     /// What came of an effect, or what the relay sent.
     Happening(Happening<Ask>),
-    /// Both clocks were read again.
-    Clock(WallClock),
     /// The credential of [`Output::Renewed`] is durable, and so is what the platform said about the relay.
     Stored(RelayRecord),
     /// Send this frame, if the link is up; else it is dropped.
     Send(Frame),
     /// Look up which key has this name at the platform.
     Look(LookupId, Thumbprint),
-    /// Try now: a restart, a wake-up, a changed network.
+    /// Try now: a restart, a changed network.
     Hurry,
     /// Close and end.
     Stop,

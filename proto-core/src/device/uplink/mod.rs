@@ -274,10 +274,6 @@ impl<N: Noise> Machine for Uplink<N> {
         }
         match input {
             Input::Happening(happening) => self.happen(happening),
-            Input::Clock(clock) => {
-                self.clock = clock;
-                self.drive_rotation(credential::Input::Clock(clock));
-            }
             Input::Stored(relay) => self.stored(relay),
             Input::Send(frame) => self.drive_link(link::Input::Send(frame)),
             Input::Look(lookup, kid) => self.drive_keys(keyset::Input::Look { lookup, kid }),
@@ -294,6 +290,16 @@ impl<N: Noise> Machine for Uplink<N> {
             self.link.handle_timeout(self.latest);
             self.rotation.handle_timeout(self.latest);
             self.keys.handle_timeout(self.latest);
+            self.drain();
+        }
+    }
+
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        if self.is_running() && !self.clock.agrees_with(wall) {
+            self.clock = wall;
+            self.rotation.handle_clock(self.latest, wall);
+            self.hurry();
             self.drain();
         }
     }

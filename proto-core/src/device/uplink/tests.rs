@@ -118,7 +118,7 @@ fn a_link_that_waits_for_something_else_is_not_hurried_by_a_renewal() {
     let mut bench = Bench::new();
     bench.answer(200, "{}");
     bench.refuse(Reason::RateLimited, 100_000);
-    bench.expire();
+    bench.pass(core::time::Duration::from_secs(LIFETIME));
     bench.renew(&token(2, bench.unix()));
     bench.input(Input::Stored(relay_record(RELAY_URL)));
     assert_eq!(bench.connects.len(), 1);
@@ -163,8 +163,21 @@ fn a_clock_that_was_set_counts() {
     let mut bench = Bench::new();
     assert_eq!(bench.uplink.unix(), UNIX);
     let later = UNIX.plus(RENEWABLE);
-    bench.input(Input::Clock(WallClock::new(bench.now, later)));
+    bench.clock(WallClock::new(bench.now, later));
     assert_eq!((bench.uplink.unix(), bench.take_said()), (later, vec![Output::Lapsed]));
+}
+
+/// S145: a machine that wakes from a suspend tries at once, whatever it waited for; a reading that says nothing new hurries nothing.
+#[test]
+fn a_suspend_makes_it_try_at_once() {
+    for (seconds, tries) in [(5, true), (0, false)] {
+        let mut bench = Bench::new();
+        bench.answer(200, "{}");
+        bench.refuse(Reason::RateLimited, 100_000);
+        let unix = bench.unix().plus(seconds);
+        bench.clock(WallClock::new(bench.now, unix));
+        assert_eq!(bench.uplink.poll_timeout().unwrap().at == bench.now, tries);
+    }
 }
 
 /// ISO-4: every block of entropy is another, and there is none before a connection brought some.
@@ -204,12 +217,10 @@ fn absorbs(mut bench: Bench) {
     bench.http.clear();
     let connects = bench.connects.len();
     assert_eq!(bench.uplink.poll_timeout(), None);
-    bench.input(Input::Clock(WallClock::new(bench.now, UNIX.plus(RENEWABLE))));
+    bench.clock(WallClock::new(bench.now, UNIX.plus(RENEWABLE)));
     bench.input(Input::Look(LookupId(1), signer().kid()));
     bench.input(Input::Hurry);
-    bench.now = bench.now.after(core::time::Duration::from_hours(2_000));
-    bench.uplink.handle_timeout(bench.now);
-    bench.drain();
+    bench.pass(core::time::Duration::from_hours(2_000));
     assert_eq!((bench.take_said(), bench.http.len(), bench.connects.len()), (vec![], 0, connects));
 }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Reason, SessionId, WallClock,
+    Reason, SessionId,
     device::{credential::Renewal, files::RelayRecord, uplink::Ask},
     effect::{Effect, Happening},
     wire::{Outcome, Record},
@@ -14,8 +14,6 @@ use crate::{
 pub enum Input {
     /// What came of an effect, or what the relay sent.
     Happening(Happening<Ask>),
-    /// Both clocks were read again.
-    Clock(WallClock),
     /// The credential of [`Output::Renewed`] is durable.
     Stored(RelayRecord),
     /// Show this session, from its beginning, as soon as there is one of that name.

@@ -274,7 +274,6 @@ impl<N: Noise> Machine for Viewer<N> {
         match input {
             _ if !matches!(self.status(), Status::Running { .. }) => {}
             Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
-            Input::Clock(clock) => self.drive(uplink::Input::Clock(clock)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Watch(session) => self.watch(session),
             Input::Hurry => self.drive(uplink::Input::Hurry),
@@ -289,6 +288,12 @@ impl<N: Noise> Machine for Viewer<N> {
         self.uplink.handle_timeout(self.latest);
         self.drain();
         self.ask_again();
+        self.drain();
+    }
+
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        self.uplink.handle_clock(self.latest, wall);
         self.drain();
     }
 

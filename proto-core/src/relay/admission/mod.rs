@@ -219,6 +219,11 @@ impl Machine for Admission {
 
     fn handle_timeout(&mut self, _now: Instant) {}
 
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        self.clock = wall;
+    }
+
     fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop()
     }

@@ -180,6 +180,12 @@ impl<N: Noise> Admitted<N> {
         self.decisions = Aside(self.decisions.0.wrapping_add(1));
     }
 
+    pub(super) fn tell_clock(&mut self, now: Instant, wall: WallClock) {
+        if let Renewal::Deciding(admission, _) = &mut self.renewal {
+            admission.handle_clock(now, wall);
+        }
+    }
+
     /// The latest decision.
     const fn errand(&self) -> Errand {
         Errand::Decide(self.decisions.0.wrapping_sub(1))

@@ -44,6 +44,12 @@ impl<N: Noise> Entering<N> {
         self.progress = Progress::Deciding(Box::new(Deciding { admission, preamble, static_key, software, token }));
     }
 
+    pub(super) fn tell_clock(&mut self, now: Instant, wall: WallClock) {
+        if let Progress::Deciding(deciding) = &mut self.progress {
+            deciding.admission.handle_clock(now, wall);
+        }
+    }
+
     /// Asks for what the decision takes, and tells the responder what it came to.
     pub(super) fn decide(&mut self, now: Instant, settings: &Settings, clock: WallClock, outbox: &mut Outbox<Output>) {
         while let Progress::Deciding(deciding) = &mut self.progress {

@@ -298,6 +298,17 @@ impl<N: Noise> Machine for Connection<N> {
         self.fire_due(now);
     }
 
+    /// A decision that is under way goes on by the new clock.
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        let now = self.clamp(now);
+        self.clock = wall;
+        match &mut self.state {
+            State::Entering(entering) => entering.tell_clock(now, wall),
+            State::Admitted(admitted) => admitted.tell_clock(now, wall),
+            State::Ended(_) => {}
+        }
+    }
+
     fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop()
     }

@@ -176,8 +176,9 @@ impl<S: Subject<Ask>> Laptop<S> {
 
     /// The lid was closed, and is opened now: the wall clock went on.
     pub(super) fn wake_up(&mut self) {
-        let wall = wall_clock(self.subject.now());
-        self.tell(Input::Woke(wall));
+        let now = self.subject.now();
+        self.daemon.handle_clock(now, wall_clock(now));
+        self.drain();
     }
 
     // What can be seen from outside

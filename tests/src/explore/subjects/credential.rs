@@ -174,9 +174,16 @@ impl Subject for Renewing {
             Fact::Unanswered => Happening::Unanswered(ask, NetFault::TimedOut),
             Fact::Stored => return Input::Stored,
             Fact::RenewNow => return Input::RenewNow,
-            Fact::ClockAnHourAhead => return Input::Clock(WallClock::new(START, UnixTime(UNIX.0 + 3_600))),
-            Fact::ClockRight => return Input::Clock(clock()),
+            Fact::ClockAnHourAhead | Fact::ClockRight => unreachable!("it has a reading"),
         })
+    }
+
+    fn reading(&self, fact: &Fact) -> Option<WallClock> {
+        match fact {
+            Fact::ClockAnHourAhead => Some(WallClock::new(START, UnixTime(UNIX.0 + 3_600))),
+            Fact::ClockRight => Some(clock()),
+            _ => None,
+        }
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {

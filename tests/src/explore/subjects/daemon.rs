@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, BindingId, Entropy, Jitter, SessionId,
+    Aside, BindingId, Entropy, Jitter, SessionId, WallClock,
     device::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     explore::{Action, Broken, Seen, Situation, Subject},
-    fixtures::{ISSUER, clock, durable_record, parsed, secret},
+    fixtures::{ISSUER, UNIX, clock, durable_record, parsed, secret},
     laws::START,
 };
 
@@ -184,8 +184,13 @@ impl Subject for Whole {
             Fact::Unbind => Input::Request(RequestId(2), Request::Unbind(Directory::parse("/a").expect("a path"))),
             Fact::Changed => Input::Changed(memory.change.unwrap_or(Errand::Request(RequestId(99))), Ok(())),
             Fact::Reconnect => Input::Request(RequestId(3), Request::Reconnect),
-            Fact::Woke => Input::Woke(clock()),
+            Fact::Woke => unreachable!("it has a reading"),
         }
+    }
+
+    /// A suspend that is just long enough to be noticed.
+    fn reading(&self, fact: &Fact) -> Option<WallClock> {
+        (*fact == Fact::Woke).then(|| WallClock::new(START, UNIX.plus(5)))
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    Jitter, Machine, SessionId, Status,
+    Jitter, Machine, SessionId, Status, WallClock,
     device::uplink::{self, Ask, Uplink},
     effect::Effect,
     jose::Thumbprint,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     explore::{Action, Broken, Seen, Situation, Subject},
-    fixtures::{clock, identity, record, relay, relay_record, uplink_settings},
+    fixtures::{UNIX, clock, identity, record, relay, relay_record, uplink_settings},
     laws::START,
 };
 
@@ -127,7 +127,7 @@ pub enum Fact {
     Stored,
     Send,
     Look,
-    ClockRight,
+    Woke,
     Hurry,
     Stop,
 }
@@ -156,7 +156,7 @@ impl Subject for Wired {
         if at.memory.is_beyond() {
             return Vec::new();
         }
-        let own = [Fact::Stored, Fact::ClockRight, Fact::Hurry, Fact::Stop];
+        let own = [Fact::Stored, Fact::Woke, Fact::Hurry, Fact::Stop];
         let more = [Fact::Send, Fact::Look].into_iter().filter(|_| at.memory.inputs < 2);
         at.memory.nets().map(Fact::Net).chain(own).chain(more).collect()
     }
@@ -171,10 +171,15 @@ impl Subject for Wired {
             Fact::Stored => uplink::Input::Stored(relay_record(relay())),
             Fact::Send => uplink::Input::Send(Head::Open { session: SESSION, cipher: 1 }.into()),
             Fact::Look => uplink::Input::Look(LookupId(1), Thumbprint([9; 32])),
-            Fact::ClockRight => uplink::Input::Clock(clock()),
+            Fact::Woke => unreachable!("it has a reading"),
             Fact::Hurry => uplink::Input::Hurry,
             Fact::Stop => uplink::Input::Stop,
         }
+    }
+
+    /// A suspend that is just long enough to be noticed.
+    fn reading(&self, fact: &Fact) -> Option<WallClock> {
+        (*fact == Fact::Woke).then(|| WallClock::new(START, UNIX.plus(5)))
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {

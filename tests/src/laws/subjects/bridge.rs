@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, Reason, SessionId, WallClock,
+    Jitter, Reason, SessionId,
     crypto::{Cipher, seal::EpochSecret},
     device::bridge::{Bridge, Input, Output, SourceId},
     noise::Symbolic,
@@ -10,7 +10,7 @@ use proto_core::{
 
 use super::{
     network::{Net, nets},
-    world::{clock, clocks, identity, reasons, record, relay, relay_record, secret, uplink_settings},
+    world::{clock, identity, reasons, record, relay, relay_record, secret, uplink_settings},
 };
 use crate::fixtures::network::platform_says;
 use crate::laws::{START, Subject};
@@ -20,7 +20,6 @@ pub struct Streaming;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Net(Net),
-    Clock(WallClock),
     Stored,
     Know(u32),
     Attach(u64, u32),
@@ -67,7 +66,6 @@ impl Subject for Streaming {
         let sources = || 0_u64..3;
         prop_oneof![
             60 => nets().prop_map(Fact::Net),
-            4 => clocks().prop_map(Fact::Clock),
             4 => Just(Fact::Stored),
             10 => (0_u32..2).prop_map(Fact::Know),
             10 => (sources(), 0_u32..2).prop_map(|(source, session)| Fact::Attach(source, session)),
@@ -92,7 +90,6 @@ impl Subject for Streaming {
                 });
                 net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
             }
-            Fact::Clock(clock) => Input::Clock(*clock),
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Know(number) => {
                 let (session, secret) = (session(*number), EpochSecret::new(secret(4)));

@@ -4,7 +4,7 @@ use proto_core::{
     device::credential::{Ask, Input, Output, Rotation},
 };
 
-use super::world::{Fate, ISSUER, clock, clocks, fates, id_of, identity, latest, recent, renewed, secret, token};
+use super::world::{Fate, ISSUER, clock, fates, id_of, identity, latest, recent, renewed, secret, token};
 use crate::laws::{START, Subject};
 
 pub struct Renewing;
@@ -12,7 +12,6 @@ pub struct Renewing;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Happened { back: usize, fate: Fate<Body> },
-    Clock(proto_core::WallClock),
     Stored,
     RenewNow,
 }
@@ -41,7 +40,6 @@ impl Subject for Renewing {
         let bodies = prop_oneof![4 => (1_u64..6).prop_map(Body::Generation), 1 => Just(Body::Html)];
         prop_oneof![
             6 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }),
-            1 => clocks().prop_map(Fact::Clock),
             3 => Just(Fact::Stored),
             3 => Just(Fact::RenewNow),
         ]
@@ -61,7 +59,6 @@ impl Subject for Renewing {
                 };
                 Input::Happening(fate.happening(asked.unwrap_or(Ask(99)), bake))
             }
-            Fact::Clock(clock) => Input::Clock(*clock),
             Fact::Stored => Input::Stored,
             Fact::RenewNow => Input::RenewNow,
         }

@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Jitter, Reason, WallClock,
+    Entropy, Jitter, Reason,
     api::PairingMode,
     device::{
         bridge::SourceId,
@@ -16,7 +16,7 @@ use proto_core::{
 
 use super::{
     device::{answered, asked, body, device_fates, frames, session},
-    world::{Fate, ISSUER, clock, clocks, latest, parsed, recent, secret},
+    world::{Fate, ISSUER, clock, latest, parsed, recent, secret},
 };
 use crate::fixtures::durable_record;
 use crate::laws::{START, Subject};
@@ -39,7 +39,6 @@ pub enum Fact {
     Detach(u64),
     Looked,
     Changed(bool),
-    Woke(WallClock),
 }
 
 impl Subject for Whole {
@@ -94,7 +93,6 @@ impl Subject for Whole {
             1 => (0_u64..3).prop_map(Fact::Detach),
             8 => Just(Fact::Looked),
             4 => any::<bool>().prop_map(Fact::Changed),
-            1 => clocks().prop_map(Fact::Woke),
         ]
         .boxed()
     }
@@ -178,7 +176,6 @@ impl Subject for Whole {
                 let errand = latest(said, 0, asks).unwrap_or(Errand::Request(id));
                 Input::Changed(errand, works.then_some(()).ok_or(Reason::StateNotWritten))
             }
-            Fact::Woke(clock) => Input::Woke(*clock),
         }
     }
 }

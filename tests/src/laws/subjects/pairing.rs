@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Reason, WallClock,
+    Entropy, Reason,
     api::{PairingMode, PollAnswer},
     device::{
         files::{Document, PendingPairing},
@@ -11,7 +11,7 @@ use proto_core::{
     secret::Secret,
 };
 
-use super::world::{Fate, ISSUER, approval, clock, clocks, fates, id_of, key_set, latest, reasons, recent, secret};
+use super::world::{Fate, ISSUER, approval, clock, fates, id_of, key_set, latest, reasons, recent, secret};
 use crate::laws::{START, Subject};
 
 pub struct Waiting;
@@ -19,7 +19,6 @@ pub struct Waiting;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Happened { back: usize, fate: Fate<Body> },
-    Clock(WallClock),
     Adopted,
     Rejected(Reason),
     Cancel,
@@ -57,7 +56,6 @@ impl Subject for Waiting {
     fn facts(&self) -> BoxedStrategy<Fact> {
         prop_oneof![
             24 => happened(prop_oneof![6 => Just(Body::Fitting), 3 => Just(Body::Pending), 1 => Just(Body::Denied), 1 => Just(Body::Html)]),
-            2 => clocks().prop_map(Fact::Clock),
             2 => Just(Fact::Adopted),
             1 => reasons().prop_map(Fact::Rejected),
             1 => Just(Fact::Cancel),
@@ -79,7 +77,6 @@ impl Subject for Waiting {
                 let ask = asked.unwrap_or(Ask::Poll(99));
                 Input::Happening(fate.happening(ask, |body| bake(body, ask, said)))
             }
-            Fact::Clock(clock) => Input::Clock(*clock),
             Fact::Adopted => Input::Adopted,
             Fact::Rejected(reason) => Input::Rejected(*reason),
             Fact::Cancel => Input::Cancel,

@@ -50,7 +50,7 @@ impl Subject for Streamed {
             4 => Just(Input::Detached),
             30 => heads.prop_map(|head| Input::Frame(head.into())),
             1 => reasons().prop_map(|reason| Input::Frame(Head::Revoke { reason }.into())),
-            3 => proptest::sample::select(&[Outcome::Exited, Outcome::Cut]).prop_map(Input::End),
+            8 => proptest::sample::select(&[Outcome::Exited, Outcome::Cut]).prop_map(Input::End),
         ]
         .boxed()
     }

@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, WallClock,
+    Jitter,
     device::uplink::{Input, Output, Uplink},
     jose::Thumbprint,
     keyset::LookupId,
@@ -10,7 +10,7 @@ use proto_core::{
 
 use super::{
     network::{Net, nets},
-    world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
+    world::{clock, identity, record, relay, relay_record, uplink_settings},
 };
 use crate::fixtures::network::platform_says;
 use crate::laws::{START, Subject};
@@ -20,7 +20,6 @@ pub struct Wired;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Net(Net),
-    Clock(WallClock),
     Stored,
     Send,
     Look(u64),
@@ -47,7 +46,6 @@ impl Subject for Wired {
     fn facts(&self) -> BoxedStrategy<Fact> {
         prop_oneof![
             60 => nets().prop_map(Fact::Net),
-            4 => clocks().prop_map(Fact::Clock),
             6 => Just(Fact::Stored),
             8 => Just(Fact::Send),
             4 => any::<u64>().prop_map(Fact::Look),
@@ -74,7 +72,6 @@ impl Subject for Wired {
                 });
                 net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
             }
-            Fact::Clock(clock) => Input::Clock(*clock),
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Send => Input::Send(ping()),
             Fact::Look(lookup) => Input::Look(LookupId(*lookup), Thumbprint([9; 32])),

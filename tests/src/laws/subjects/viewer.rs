@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, SessionId, WallClock,
+    Jitter, SessionId,
     crypto::PureRust,
     device::viewer::{Input, Output, Viewer},
     noise::Symbolic,
@@ -8,7 +8,7 @@ use proto_core::{
 
 use super::{
     network::{Net, nets},
-    world::{clock, clocks, identity, record, relay, relay_record, uplink_settings},
+    world::{clock, identity, record, relay, relay_record, uplink_settings},
 };
 use crate::fixtures::network::platform_says;
 use crate::laws::{START, Subject};
@@ -18,7 +18,6 @@ pub struct Watching;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Net(Net),
-    Clock(WallClock),
     Stored,
     Watch(u128),
     Hurry,
@@ -41,7 +40,6 @@ impl Subject for Watching {
     fn facts(&self) -> BoxedStrategy<Fact> {
         prop_oneof![
             60 => nets().prop_map(Fact::Net),
-            4 => clocks().prop_map(Fact::Clock),
             4 => Just(Fact::Stored),
             10 => (0_u128..3).prop_map(Fact::Watch),
             4 => Just(Fact::Hurry),
@@ -63,7 +61,6 @@ impl Subject for Watching {
                 });
                 net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
             }
-            Fact::Clock(clock) => Input::Clock(*clock),
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),
             Fact::Hurry => Input::Hurry,

@@ -6,23 +6,16 @@ pub(super) use crate::fixtures::{
     ISSUER, UNIX, approval, clock, id_of, identity, key_set, parsed, platform_key, record, relay, relay_identity, relay_record,
     renewed, secret, token, uplink_settings,
 };
-use crate::laws::START;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Reason, UnixTime, WallClock,
+    Entropy, Reason,
     effect::{Closed, Happening, HttpAnswer, NetFault},
     secret::SecretBytes,
 };
 
 /// How many of the recent outputs an answer may be for.
 const RECENT: usize = 4;
-
-/// Wall clocks that are right, a little wrong, and far off.
-pub(super) fn clocks() -> BoxedStrategy<WallClock> {
-    let unix = prop_oneof![Just(UNIX.0), UNIX.0 - 7_200..UNIX.0 + 7_200, any::<u64>()];
-    unix.prop_map(|unix| WallClock::new(START, UnixTime(unix))).boxed()
-}
 
 pub(super) fn reasons() -> BoxedStrategy<Reason> {
     proptest::sample::select(Reason::ALL).boxed()

@@ -122,7 +122,7 @@ fn so_many_requests_wait_for_the_disk() {
     let full = Err(Misuse::Full("requests that wait for the disk"));
     assert_eq!(laptop.daemon.handle_input(START, start(TASKS_MAX)), full);
     assert_eq!(laptop.daemon.handle_input(START, Input::Request(RequestId(1), Request::Reconnect)), full);
-    laptop.input(Input::Woke(WallClock::new(START, UNIX)));
+    laptop.clock(WallClock::new(START, UNIX));
     laptop.look();
     laptop.stored();
     laptop.request(1, Request::Reconnect);

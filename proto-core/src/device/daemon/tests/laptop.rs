@@ -93,6 +93,12 @@ impl Laptop {
         self.drain();
     }
 
+    /// It woke from a suspend, or its wall clock was set.
+    pub(super) fn clock(&mut self, wall: WallClock) {
+        self.daemon.handle_clock(self.now, wall);
+        self.drain();
+    }
+
     pub(super) fn happens(&mut self, happening: Happening<Ask>) {
         self.input(Input::Happening(happening));
     }

@@ -60,14 +60,25 @@ fn a_daemon_that_is_not_paired_dials_nobody() {
 /// S145: whoever asks, or wakes the machine, makes every waiting link try at once.
 #[test]
 fn waiting_links_try_at_once_when_told_to() {
-    for input in [|| Input::Request(RequestId(1), Request::Reconnect), || Input::Woke(WallClock::new(START, UNIX))] {
+    let wakes: [fn(&mut Laptop); 2] =
+        [|laptop| laptop.request(1, Request::Reconnect), |laptop| laptop.clock(WallClock::new(START, UNIX.plus(5)))];
+    for wake in wakes {
         let mut laptop = waiting();
         laptop.pass(Duration::ZERO);
         assert_eq!(laptop.dialled(), []);
-        laptop.input(input());
+        wake(&mut laptop);
         laptop.pass(Duration::ZERO);
         assert_eq!(ids(laptop.dialled()), [beta(), org()]);
     }
+}
+
+/// L3: a reading of the clock that says nothing new wakes no link.
+#[test]
+fn a_clock_that_was_not_set_hurries_nothing() {
+    let mut laptop = waiting();
+    laptop.clock(WallClock::new(START.after(Duration::from_secs(9)), UNIX.plus(9)));
+    laptop.pass(Duration::ZERO);
+    assert_eq!(laptop.dialled(), []);
 }
 
 /// The wall clock was set: what a credential says about time counts by the new one, for every binding.
@@ -75,7 +86,7 @@ fn waiting_links_try_at_once_when_told_to() {
 fn stamps_are_read_anew_after_a_suspend() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
-    laptop.input(Input::Woke(WallClock::new(START, UNIX.plus(RENEWABLE + 1))));
+    laptop.clock(WallClock::new(START, UNIX.plus(RENEWABLE + 1)));
     laptop.pass(Duration::ZERO);
     let lapsed: Vec<_> = laptop.take_log().into_iter().filter(|event| matches!(event, Event::Lapsed(_))).collect();
     assert_eq!(lapsed, [Event::Lapsed(beta()), Event::Lapsed(org())]);
@@ -109,7 +120,7 @@ fn a_renewed_credential_is_durable_before_it_is_shown() {
     let mut laptop = Laptop::paired();
     let mut link = laptop.up(&org());
     let now = UNIX.plus(LIFETIME);
-    laptop.input(Input::Woke(WallClock::new(START, now)));
+    laptop.clock(WallClock::new(START, now));
     laptop.heard(&mut link);
     laptop.take_said();
     let newer = token(2, now);
@@ -131,7 +142,7 @@ fn a_renewed_credential_is_durable_before_it_is_shown() {
 #[test]
 fn a_renewal_that_fails_is_said() {
     let mut laptop = Laptop::paired();
-    laptop.input(Input::Woke(WallClock::new(START, UNIX.plus(LIFETIME))));
+    laptop.clock(WallClock::new(START, UNIX.plus(LIFETIME)));
     laptop.take_said();
     laptop.answer_of(|ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if *id == org()), 503, &"");
     assert!(matches!(&laptop.take_log()[..], [Event::NotRenewed(id, _)] if *id == org()));

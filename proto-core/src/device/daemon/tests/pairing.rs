@@ -229,7 +229,7 @@ fn a_binding_that_is_refused_fails_the_pairing() {
 fn a_pairing_hears_of_a_suspend() {
     let mut laptop = Laptop::new();
     laptop.request(1, pair(PairingMode::New));
-    laptop.input(Input::Woke(WallClock::new(START, UNIX.plus(600))));
+    laptop.clock(WallClock::new(START, UNIX.plus(600)));
     laptop.answer(201, &mint_answer());
     let pending = PendingPairing::parse(laptop.stored().1.unwrap().expose()).unwrap();
     assert_eq!(pending.expires_at, UNIX.plus(600 + 900));

@@ -60,6 +60,19 @@ impl Bench {
         self.drain();
     }
 
+    /// Time passes, and is noticed at its end.
+    pub(super) fn pass(&mut self, time: core::time::Duration) {
+        self.now = self.now.after(time);
+        self.uplink.handle_timeout(self.now);
+        self.drain();
+    }
+
+    /// The machine slept, or its wall clock was set.
+    pub(super) fn clock(&mut self, wall: WallClock) {
+        self.uplink.handle_clock(self.now, wall);
+        self.drain();
+    }
+
     pub(super) fn happen(&mut self, happening: Happening<Ask>) {
         self.input(Input::Happening(happening));
     }
@@ -125,8 +138,7 @@ impl Bench {
 
     /// The credential's whole lifetime passes at once, as in a suspend: its renewal is asked for.
     pub(super) fn expire(&mut self) {
-        let clock = WallClock::new(self.now, UNIX.plus(LIFETIME));
-        self.input(Input::Clock(clock));
+        self.clock(WallClock::new(self.now, UNIX.plus(LIFETIME)));
         assert!(self.http.iter().any(|(ask, _)| matches!(ask, Ask::Rotation(_))), "{:?}", self.http);
         self.http.retain(|(ask, _)| matches!(ask, Ask::Rotation(_)));
     }

@@ -289,13 +289,20 @@ impl Subject for Waiting {
             Fact::Stored => Happening::Stored(Ask::Save),
             Fact::NotStored => Happening::NotStored(Ask::Save),
             Fact::Forgotten => Happening::Stored(Ask::Forget),
-            Fact::ClockAnHourBack => return Input::Clock(WallClock::new(START, UnixTime(UNIX.0 - 3_600))),
-            Fact::ClockRight => return Input::Clock(clock()),
+            Fact::ClockAnHourBack | Fact::ClockRight => unreachable!("it has a reading"),
             Fact::Adopted => return Input::Adopted,
             Fact::Rejected => return Input::Rejected(Reason::OrgAlreadyBound),
             Fact::Cancel => return Input::Cancel,
         };
         Input::Happening(happening)
+    }
+
+    fn reading(&self, fact: &Fact) -> Option<WallClock> {
+        match fact {
+            Fact::ClockAnHourBack => Some(WallClock::new(START, UnixTime(UNIX.0 - 3_600))),
+            Fact::ClockRight => Some(clock()),
+            _ => None,
+        }
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
