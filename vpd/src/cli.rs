@@ -90,6 +90,12 @@ pub(crate) enum Command {
     /// Run the daemon in the foreground
     #[command(hide = true)]
     Daemon(DaemonArgs),
+    /// Keep a command of `vpd run` on its terminal
+    #[command(hide = true)]
+    Keep(KeepArgs),
+    /// Copy the standard input to the standard output, for what outlives a command of `vpd run`
+    #[command(hide = true)]
+    Carry,
     /// Write docs/REASONS.md to the standard output
     #[command(hide = true)]
     ReasonsPage,
@@ -181,8 +187,9 @@ pub(crate) struct UnbindArgs {
 
 const RUN_HELP: &str = "\
 The terminal stays exactly as it would be without vpd. What the command shows is streamed, what is typed is
-not. The exit status is the command's; 128 and the signal's number when a signal ended it. Nothing that
-happens to the daemon or the network ends the command.
+not. The exit status is the command's; where a signal ended it, the same signal ends vpd run. Nothing that
+happens to the daemon or the network ends the command. Where nothing streams, vpd run becomes the command.
+A command that streams finds VPD_SESSION and VPD_ORG in its environment; vpd run below it only runs.
 
 Examples:
   vpd run -- claude
@@ -192,6 +199,20 @@ Examples:
 /// `vpd run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
+    /// Say nothing: neither to whom it streams nor why it does not
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `vpd keep`
+#[derive(Args, Debug)]
+pub(crate) struct KeepArgs {
+    /// Start the command in the background of its terminal
+    #[arg(long)]
+    pub background: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

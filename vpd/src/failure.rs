@@ -6,6 +6,8 @@ use std::{fmt, io, io::Write as _, process::ExitCode};
 use owo_colors::OwoColorize as _;
 use proto_core::{Reason, api::Problem};
 
+use crate::plain::Lines;
+
 /// The exit code of something the catalogue does not foresee.
 const UNFORESEEN: u8 = 1;
 
@@ -54,7 +56,7 @@ impl From<Reason> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.detail {
-            Some(detail) => write!(f, "{}: {detail}", self.reason),
+            Some(detail) => write!(f, "{}: {}", self.reason, Lines(detail)),
             None => write!(f, "{}", self.reason),
         }
     }

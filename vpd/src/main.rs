@@ -13,6 +13,7 @@ mod failure;
 mod home;
 mod log;
 mod machine;
+mod plain;
 mod run;
 mod serve;
 mod settings;
@@ -40,7 +41,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Unpair(args) => at_home(async |home| bind::unpair(&home, &args).await),
         Command::Bind(args) => at_home(async |home| bind::bind(&home, &args).await),
         Command::Unbind(args) => at_home(async |home| bind::unbind(&home, &args).await),
-        Command::Run(args) => Ok(exit_like(many_threads()?.block_on(run::run(&Home::from_environment()?, &args))?)),
+        Command::Run(args) => run::run(Home::from_environment(), &args),
         Command::Watch(args) => at_home(async |home| watch::watch(&home, &args).await),
         Command::Status(args) => at_home(async |home| status::status(&home, &args).await),
         Command::Start => at_home(async |home| lifecycle::start(&home).await),
@@ -53,6 +54,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => many_threads()?.block_on(demo::demo(&args)).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => explain::explain(&args).map(|()| ExitCode::SUCCESS),
         Command::Daemon(args) => at_home(async |home| daemon::run(&home, args.detached).await),
+        Command::Keep(args) => Ok(run::keep(&args)),
+        Command::Carry => Ok(run::carry()),
         Command::ReasonsPage => reasons_page::write().map(|()| ExitCode::SUCCESS),
     }
 }
@@ -66,9 +69,4 @@ fn at_home(command: impl AsyncFnOnce(Home) -> anyhow::Result<()>) -> anyhow::Res
 
 fn many_threads() -> std::io::Result<runtime::Runtime> {
     runtime::Builder::new_multi_thread().enable_all().build()
-}
-
-/// The exit code that says the same as a command's exit status.
-fn exit_like(status: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
 }

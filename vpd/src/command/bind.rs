@@ -15,6 +15,7 @@ use crate::{
     control::{BindRequest, UnbindRequest, UnpairRequest},
     failure::Failure,
     home::{self, Home},
+    plain::Line,
 };
 
 /// Binds a directory.
@@ -25,7 +26,7 @@ pub(crate) async fn bind(home: &Home, args: &BindArgs) -> anyhow::Result<()> {
     let bound = Client::of(home).bind(&request).await?;
     let below = if args.recursive { "/..." } else { "" };
     let directory = home::shorten(Path::new(&bound.directory));
-    writeln!(anstream::stdout(), "{} {directory}{below} → {}", "✓".green(), bound.org.name.bold())?;
+    writeln!(anstream::stdout(), "{} {}{below} → {}", "✓".green(), Line(&directory), Line(&bound.org.name).bold())?;
     anstream::eprintln!("Sessions that start there under `vpd run -- COMMAND` stream from now on. Undo: vpd unbind");
     Ok(())
 }
@@ -35,7 +36,7 @@ pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()>
     let directory = text(&args.path, &path::absolute(&args.path)?)?;
     let unbound = Client::of(home).unbind(&UnbindRequest { directory }).await?;
     let directory = home::shorten(Path::new(&unbound.directory));
-    writeln!(anstream::stdout(), "{} {directory} streams no more.", "✓".green())?;
+    writeln!(anstream::stdout(), "{} {} streams no more.", "✓".green(), Line(&directory))?;
     Ok(())
 }
 
@@ -43,7 +44,7 @@ pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()>
 pub(crate) async fn unpair(home: &Home, args: &UnpairArgs) -> anyhow::Result<()> {
     lifecycle::ensure_running(home).await?;
     let unpaired = Client::of(home).unpair(&UnpairRequest { org: args.org.clone() }).await?;
-    writeln!(anstream::stdout(), "{} No longer paired with {}.", "✓".green(), unpaired.org.name.bold())?;
+    writeln!(anstream::stdout(), "{} No longer paired with {}.", "✓".green(), Line(&unpaired.org.name).bold())?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::{
     client::Client,
     control::{BindingRow, DirectoryRow, LinkState, Report, SessionRow},
     home::{self, Home},
+    plain::Line,
 };
 
 /// Asks the daemon and prints what it says.
@@ -25,7 +26,7 @@ pub(crate) async fn status(home: &Home, args: &StatusArgs) -> anyhow::Result<()>
 
 /// The page, in the layout of the specification (S141 to S150).
 fn render(report: &Report) -> String {
-    let mut lines = vec![format!("Daemon: {} · v{} · {}", report.name.bold(), report.version, "running".green())];
+    let mut lines = vec![format!("Daemon: {} · v{} · {}", Line(&report.name).bold(), report.version, "running".green())];
     lines.push(format!("Org bindings ({}):", report.bindings.len()));
     lines.extend(binding_rows(&report.bindings));
     lines.push(format!("Bound directories ({}):", report.directories.len()));
@@ -41,7 +42,7 @@ fn render(report: &Report) -> String {
 
 /// One line per binding, for `vpd pair` too when it refuses.
 pub(crate) fn binding_rows(bindings: &[BindingRow]) -> Vec<String> {
-    let row = |binding: &BindingRow| [binding.org.name.clone(), binding.relay.clone(), state(binding)];
+    let row = |binding: &BindingRow| [Line(&binding.org.name).to_string(), Line(&binding.relay).to_string(), state(binding)];
     aligned(&bindings.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -49,13 +50,13 @@ fn directory_rows(directories: &[DirectoryRow]) -> Vec<String> {
     let row = |directory: &DirectoryRow| {
         let path = home::shorten(Path::new(&directory.path));
         let below = if directory.recursive { "/..." } else { "" };
-        [format!("{}{below}", path.trim_end_matches('/')), format!("→ {}", directory.org)]
+        [format!("{}{below}", Line(path.trim_end_matches('/'))), format!("→ {}", Line(&directory.org))]
     };
     aligned(&directories.iter().map(row).collect::<Vec<_>>())
 }
 
 fn session_rows(sessions: &[SessionRow]) -> Vec<String> {
-    let row = |session: &SessionRow| [session.command.clone(), format!("→ {}", session.org)];
+    let row = |session: &SessionRow| [Line(&session.command).to_string(), format!("→ {}", Line(&session.org))];
     aligned(&sessions.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -75,7 +76,7 @@ fn remarks(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for binding in &report.bindings {
         if let (Some(reason), false) = (binding.reason, binding.link == LinkState::Connected) {
-            lines.push(format!("{}: {reason} ({})", binding.org.name, reason.code()));
+            lines.push(format!("{}: {reason} ({})", Line(&binding.org.name), reason.code()));
             lines.push(format!("  {} {}", "next:".bold(), reason.next().cyan()));
         }
     }

@@ -66,7 +66,7 @@ impl Session {
         let (terminal, pts) = pty_process::open()?;
         terminal.resize(Size::new(ROWS, COLUMNS))?;
         let command = pty_process::Command::new(program.executable())
-            .args(["run", "--"])
+            .args(["run", "--quiet", "--"])
             .args(&act.command)
             .envs(program.environment())
             .current_dir(directory)

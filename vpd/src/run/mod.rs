@@ -1,72 +1,159 @@
 //! `vpd run -- COMMAND`: a command on a terminal that looks and behaves like the one in front of the person, and whose output
 //! streams where the directory is bound.
 //!
+//! Where nothing streams, this process becomes the command ([`local`]): there is nothing between it and its terminal. Where the
+//! session streams, it matters what the command has of the terminal ([`scene`]):
+//!
 //! ```text
-//!   keyboard ──────────────► PTY ──► command
-//!   screen   ◄── copy ◄───── PTY ◄──┘
-//!                 └────────► recorder ──► streamer (session::Session) ◄──► daemon
+//!   all of it: keys and picture                      a part of it: pipes lead to and from other programs of the job
+//!
+//!   keyboard ──────────► PTY ──► command             keyboard, /dev/tty ───────────────► command, in our job
+//!   screen   ◄─ carry ◄─ PTY ◄──┘  (keeper)          outputs  ◄─ carry ◄─ PTY or pipe ◄──┘
+//!                 └────► record ─► streamer (session::Session) ◄──► daemon
 //! ```
 //!
-//! The wrapper owns the PTY and the session's records, so nothing that happens to the daemon reaches the command.
+//! `vpd run` owns its end of the PTY and the session's records, so nothing that happens to the daemon reaches the command.
 
 mod attachment;
-mod child;
+mod carry;
 mod consent;
-mod copy;
+mod console;
+mod ending;
 mod farewell;
+pub(crate) mod ignored;
+mod in_job;
+mod keeper;
+mod left_over;
+mod local;
+mod mark;
+mod pty;
+mod record;
 mod recorder;
+mod scene;
+mod signals;
 mod streamer;
 mod terminal;
+mod through;
 
-use std::{ffi::OsString, io, os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+    time::Instant,
+};
 
 use io_engine::AwsLc;
-use proto_core::wire::Content;
-use pty_process::{OwnedWritePty, Size};
-use rustix::process::Signal;
+use owo_colors::OwoColorize as _;
+use proto_core::wire::{Content, Title};
+use rustix::process::{Pid, getpid};
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt as _},
-    signal::unix::{SignalKind, signal},
+    runtime::{self, Runtime},
     sync::{oneshot, watch},
-    task::JoinSet,
 };
 
 use crate::{cli::RunArgs, client::Client, control::Attached, failure::Failure, home::Home};
 use attachment::Attachment;
-use child::{Ends, Running};
+use carry::Carrier;
 use consent::Consent;
+use ending::End;
+use mark::Mark;
+use record::Growing;
 use recorder::Recorder;
+use signals::Signals;
 use streamer::{Ending, Streamer};
-use terminal::{Keyboard, RawMode, Terminals};
 
-/// The exit status of a command that is not there, as shells have it.
-const NOT_FOUND: i32 = 127;
-/// The exit status of a command that cannot be run, as shells have it.
-const NOT_RUNNABLE: i32 = 126;
+pub(crate) use keeper::keep;
+pub(crate) use left_over::carry;
+pub(crate) use mark::surrounding_session;
 
-/// Runs the command and gives its exit status; where the directory is bound, streams what it shows.
-pub(crate) async fn run(home: &Home, args: &RunArgs) -> anyhow::Result<i32> {
-    let Some(directory) = consent::directory() else { return run_recorded(&args.command, Recorder::local_only()).await };
-    let title = consent::title(&args.command, &directory);
-    let stream = match consent::ask(home, &directory, &title).await {
-        Consent::Streams(attachment, attached) => Stream::start(home, *attachment, attached),
-        Consent::LocalOnly(why) => {
-            why.iter().for_each(note_local_only);
-            None
-        }
-    };
-    let Some(Stream { recorder, ending, pending_bytes }) = stream else {
-        return run_recorded(&args.command, Recorder::local_only()).await;
-    };
-    recorder.record(Content::Title(title)).await;
-    let status = run_recorded(&args.command, recorder).await;
-    farewell::wait(ending, pending_bytes).await;
-    status
+/// Runs the command; where the directory is bound, streams what it shows. Where not, this process becomes the command.
+pub(crate) fn run(home: Result<Home, Failure>, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    // This thread carries the terminal, the other one the stream.
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    if let Some(streaming) = runtime.block_on(consented(home, args)) {
+        return run_streaming(&runtime, args, streaming);
+    }
+    if getpid() == Pid::INIT {
+        // The first process of a container has to bury the orphans, which not every command does.
+        let (end, _) = perform(&args.command, Vec::new(), Growing::new(Recorder::local_only()))?;
+        return Ok(end.repeat());
+    }
+    let Err(error) = local::become_it(&args.command);
+    Ok(End::Exited(local::not_started(&args.command, &error)).repeat())
 }
 
-fn note_local_only(why: &Failure) {
-    farewell::note(&format!("nothing streams from here: {why} ({})", why.reason.code()));
-    farewell::note(&format!("next: {}", why.reason.next()));
+/// A session that the daemon agreed to stream.
+struct Streaming {
+    stream: Stream,
+    title: Title,
+    mark: Mark,
+}
+
+/// Asks whether the session streams; says why not, where there is something to say.
+async fn consented(home: Result<Home, Failure>, args: &RunArgs) -> Option<Streaming> {
+    // What runs below a session is in its record already.
+    if surrounding_session().is_some() {
+        return None;
+    }
+    let home = home.inspect_err(|why| note_local_only(args, why)).ok()?;
+    let directory = consent::directory()?;
+    let title = consent::title(&args.command, &directory);
+    match consent::ask(&home, &directory, &title).await {
+        Consent::Streams(attachment, attached) => {
+            let mark = Mark::of(&attached)?;
+            Stream::start(&home, *attachment, attached).map(|stream| Streaming { stream, title, mark })
+        }
+        Consent::LocalOnly(why) => {
+            why.iter().for_each(|why| note_local_only(args, why));
+            None
+        }
+    }
+}
+
+fn note_local_only(args: &RunArgs, why: &Failure) {
+    if !args.quiet {
+        farewell::note(&format!("nothing streams from here: {why} ({})", why.reason.code()));
+        farewell::note(&format!("next: {}", why.reason.next()));
+    }
+}
+
+fn run_streaming(runtime: &Runtime, args: &RunArgs, Streaming { stream, title, mark }: Streaming) -> anyhow::Result<ExitCode> {
+    if !args.quiet && io::stderr().is_terminal() {
+        farewell::note(&mark.line().dimmed().to_string());
+    }
+    let Stream { recorder, ending, pending_bytes } = stream;
+    runtime.block_on(recorder.record(Content::Title(title)));
+    let (end, record) = perform(&args.command, mark.environment().into(), Growing::new(recorder))?;
+    let (recorder, rest) = record.into_rest();
+    runtime.block_on(async {
+        // Once the recorder has gone, the stream knows that nothing follows.
+        tokio::spawn(async move {
+            for content in rest {
+                recorder.record(content).await;
+            }
+        });
+        farewell::wait(ending, pending_bytes).await;
+    });
+    Ok(end.repeat())
+}
+
+/// Runs the command on our terminal, with a copy to the record.
+fn perform(
+    command: &[OsString],
+    environment: Vec<(&'static str, String)>,
+    mut record: Growing,
+) -> anyhow::Result<(End, Growing)> {
+    let signals = Signals::listen()?;
+    let end = match scene::start(command, environment, record.records()) {
+        Ok((actor, ways)) => {
+            let (end, grown) = Carrier { actor, ways, signals, record }.carry()?;
+            record = grown;
+            end
+        }
+        Err(error) => End::Exited(local::not_started(command, &error)),
+    };
+    record.happened(Content::Exit { status: end.status() }, Instant::now());
+    Ok((end, record))
 }
 
 /// A stream that runs beside the command.
@@ -88,133 +175,4 @@ impl Stream {
         });
         Some(Self { recorder, ending, pending_bytes })
     }
-}
-
-/// Runs the command on our terminal with a copy to the recorder.
-async fn run_recorded(command: &[OsString], recorder: Recorder) -> anyhow::Result<i32> {
-    let terminals = Terminals::of_this_process();
-    let signals = Signals::listen()?;
-    // Before the command starts, so that not even its first key is ours.
-    let raw = if terminals.stdin { Some(RawMode::enter()?) } else { None };
-    let (running, ends) = match Running::start(command, terminals, raw.as_ref().map(RawMode::before)) {
-        Ok(started) => started,
-        Err(error) => {
-            drop(raw);
-            let status = not_started(command, &error);
-            recorder.record(Content::Exit { status }).await;
-            return Ok(status);
-        }
-    };
-    let status = attend(running, ends, terminals, signals, &recorder).await?;
-    drop(raw);
-    let status = exit_status(status);
-    recorder.record(Content::Exit { status }).await;
-    Ok(status)
-}
-
-fn not_started(command: &[OsString], error: &io::Error) -> i32 {
-    let program = command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    anstream::eprintln!("vpd run: {program}: {error}");
-    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE }
-}
-
-/// Carries bytes and signals both ways until the command has ended and everything it wrote is through.
-async fn attend(
-    mut running: Running,
-    ends: Ends,
-    terminals: Terminals,
-    mut signals: Signals,
-    recorder: &Recorder,
-) -> io::Result<ExitStatus> {
-    let (ended, on_end) = watch::channel(false);
-    let mut copies = JoinSet::new();
-    let mut typing = JoinSet::new();
-    if let Some((screen, typewriter)) = ends.pty {
-        let to: Box<dyn AsyncWrite + Send + Unpin> =
-            if terminals.stdout { Box::new(tokio::io::stdout()) } else { Box::new(tokio::io::stderr()) };
-        copies.spawn(copy::copy(screen, to, recorder.clone(), on_end.clone()));
-        typing.spawn(type_along(typewriter, terminals.stdin, recorder.clone()));
-    }
-    if let Some(output) = ends.stdout {
-        copies.spawn(copy::copy(output, tokio::io::stdout(), recorder.clone(), on_end.clone()));
-    }
-    if let Some(error) = ends.stderr {
-        copies.spawn(copy::copy(error, tokio::io::stderr(), recorder.clone(), on_end));
-    }
-    let status = loop {
-        tokio::select! {
-            status = running.wait() => break status?,
-            signal = signals.next() => running.signal(signal),
-            Some(end) = copies.join_next() => {
-                // Whoever read our output went away: to the command that is the same as if they had read its own.
-                if let Ok(Err(_)) = end {
-                    running.signal(Signal::PIPE);
-                }
-            }
-        }
-    };
-    ended.send_replace(true);
-    while copies.join_next().await.is_some() {}
-    Ok(status)
-}
-
-/// Types what is typed, and resizes when the terminal is resized.
-async fn type_along(mut pty: OwnedWritePty, typed: bool, recorder: Recorder) -> io::Result<()> {
-    let keyboard = if typed { Some(Keyboard::open()?) } else { None };
-    let mut resized = signal(SignalKind::window_change())?;
-    let mut buffer = [0; 4096];
-    loop {
-        let keys = async {
-            match &keyboard {
-                Some(keyboard) => keyboard.read(&mut buffer).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            read = keys => match read? {
-                0 => return Ok(()),
-                n => pty.write_all(&buffer[..n]).await?,
-            },
-            _ = resized.recv() => {
-                let (columns, rows) = terminal::size();
-                pty.resize(Size::new(rows, columns)).map_err(io::Error::other)?;
-                recorder.record(Content::Resize { columns, rows }).await;
-            }
-        }
-    }
-}
-
-/// The signals that are meant for the command. In raw mode the keys for them go to the command's own terminal; these come from
-/// elsewhere.
-struct Signals {
-    streams: [(tokio::signal::unix::Signal, Signal); 4],
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        let stream = |kind, meant| signal(kind).map(|stream| (stream, meant));
-        Ok(Self {
-            streams: [
-                stream(SignalKind::interrupt(), Signal::INT)?,
-                stream(SignalKind::terminate(), Signal::TERM)?,
-                stream(SignalKind::hangup(), Signal::HUP)?,
-                stream(SignalKind::quit(), Signal::QUIT)?,
-            ],
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        let [interrupt, terminate, hangup, quit] = &mut self.streams;
-        tokio::select! {
-            _ = interrupt.0.recv() => interrupt.1,
-            _ = terminate.0.recv() => terminate.1,
-            _ = hangup.0.recv() => hangup.1,
-            _ = quit.0.recv() => quit.1,
-        }
-    }
-}
-
-/// As shells have it: the exit code, or 128 and the number of the signal.
-fn exit_status(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(NOT_RUNNABLE)
 }

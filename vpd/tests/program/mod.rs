@@ -1,9 +1,13 @@
 //! The program under test, with a home of its own and nothing of ours in its environment.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod fake_daemon;
+pub(crate) mod window;
+
 use std::{
+    os::unix::process::ExitStatusExt as _,
     path::Path,
-    process::{Command, Output},
+    process::{Command, ExitStatus, Output},
 };
 
 /// The binary.
@@ -12,7 +16,7 @@ pub(crate) const VPD: &str = env!("CARGO_BIN_EXE_vpd");
 /// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct End {
-    /// The exit code.
+    /// The exit code, as shells have it: 128 and the number of the signal where one ended it.
     pub(crate) code: i32,
     /// The standard output.
     pub(crate) stdout: String,
@@ -23,11 +27,16 @@ pub(crate) struct End {
 impl From<Output> for End {
     fn from(output: Output) -> Self {
         Self {
-            code: output.status.code().expect("it was not killed"),
+            code: shell_code(output.status),
             stdout: String::from_utf8(output.stdout).expect("text"),
             stderr: String::from_utf8(output.stderr).expect("text"),
         }
     }
+}
+
+/// What a shell has in `$?`.
+pub(crate) fn shell_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("it has ended")
 }
 
 /// An empty `VIEWPORT_HOME`.
@@ -48,7 +57,7 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(VPD);
         command.args(arguments).env("VIEWPORT_HOME", self.path()).env("RUST_BACKTRACE", "0");
-        for name in ["VIEWPORT_API_URL", "VPD_LOG", "CLICOLOR_FORCE", "NO_COLOR"] {
+        for name in ["VIEWPORT_API_URL", "VPD_LOG", "VPD_SESSION", "VPD_ORG", "CLICOLOR_FORCE", "NO_COLOR"] {
             command.env_remove(name);
         }
         command
