@@ -46,10 +46,15 @@ impl StepWatch {
         Self { expected: wall }
     }
 
+    /// Whether `wall`, taken at `now`, is not where the clocks ran to by themselves.
+    pub const fn notices(&self, now: Instant, wall: WallClock) -> bool {
+        self.expected.unix_at(now).0.abs_diff(wall.unix_at(now).0) >= STEP
+    }
+
     /// The new reading `wall`, taken at `now`, when it is not where the clocks ran to by themselves: what the machine has to be
     /// told.
     pub const fn stepped(&mut self, now: Instant, wall: WallClock) -> Option<WallClock> {
-        if self.expected.unix_at(now).0.abs_diff(wall.unix_at(now).0) < STEP {
+        if !self.notices(now, wall) {
             return None;
         }
         self.expected = wall;

@@ -22,6 +22,9 @@ use crate::{StepWatch, runtime::before};
 /// After how many turns the loop lets others run, however many facts wait.
 const TURNS: u32 = 64;
 
+/// Room for this many facts is kept from turn to turn, so that who waits for long holds little.
+const KEPT: usize = 8;
+
 /// A clock of some runtime that also wakes up.
 pub trait Timer {
     /// Both clocks, read at once. The loop does so once a turn.
@@ -76,7 +79,17 @@ impl Turns {
         Self { steps: StepWatch::new(wall) }
     }
 
-    /// One turn at the moment of `wall`: takes what the machine wanted before, as one that has just been made may, says what became of the clocks, fires what is due, hands over the facts, and drains the
+    /// Before the first turn: takes what a machine wants that has just been made.
+    pub fn begin<M: Machine>(&self, machine: &mut M, host: &mut impl Perform<M>) {
+        drain(machine, host);
+    }
+
+    /// Whether a turn with this reading would tell the machine of a step of the wall clock.
+    pub const fn notices(&self, wall: WallClock) -> bool {
+        self.steps.notices(wall.at(), wall)
+    }
+
+    /// One turn at the moment of `wall`: says what became of the clocks, fires what is due, hands over the facts, and drains the
     /// machine completely after each of these. What was due comes before what arrived, so that the outcome does not depend on how
     /// late the driver wakes up (L10).
     pub fn turn<M: Machine>(
@@ -87,7 +100,6 @@ impl Turns {
         host: &mut impl Perform<M>,
     ) {
         let now = wall.at();
-        drain(machine, host);
         if let Some(wall) = self.steps.stepped(now, wall) {
             machine.handle_clock(now, wall);
             drain(machine, host);
@@ -115,7 +127,7 @@ fn drain<M: Machine>(machine: &mut M, host: &mut impl Perform<M>) {
 /// except while the host flushes: the machine stays as it is, and can be driven on with the same `turns`.
 pub async fn drive<M: Machine>(machine: &mut M, turns: &mut Turns, timer: &mut impl Timer, host: &mut impl Host<M>) {
     let mut facts = Vec::new();
-    drain(machine, host);
+    turns.begin(machine, host);
     host.flush(machine).await;
     for turn in (1..=TURNS).cycle() {
         if !matches!(machine.status(), Status::Running { .. }) {
@@ -125,6 +137,9 @@ pub async fn drive<M: Machine>(machine: &mut M, turns: &mut Turns, timer: &mut i
             let_others_run().await;
         }
         let next = before(timer.sleep_until(machine.poll_timeout()), host.facts(machine, &mut facts)).await;
+        if facts.len() < KEPT {
+            facts.shrink_to(KEPT);
+        }
         turns.turn(machine, timer.wall(), facts.drain(..), host);
         host.flush(machine).await;
         if next == Some(Next::Stop) {
