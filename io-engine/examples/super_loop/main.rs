@@ -1,29 +1,65 @@
-//! Fetches a URL with an adapter that has no runtime: `cargo run -p io-engine --example super_loop -- http://localhost:8080/`.
+//! Fetches a platform's key set with an adapter and a loop that have no runtime:
+//! `cargo run -p io-engine --example super_loop -- http://localhost:8080/api/.well-known/jwks.json`.
 
 mod adapter;
+mod driver;
 
-use std::time::Duration;
-
-use io_engine::Roots;
+use io_engine::{Next, Perform, Roots, Turns, fresh_jitter, wall_clock};
 use proto_core::{
-    Deadline,
-    effect::{Effect, Happening, HttpRequest, Method},
+    Deadline, Misuse,
+    effect::Effect,
+    keyset::{FetchId, Input, KeySet, Output},
 };
 
 use adapter::SuperLoop;
+use driver::Desk;
 
 fn main() {
     let Some(url) = std::env::args().nth(1) else { return eprintln!("usage: super_loop URL") };
-    let timeout = Duration::from_secs(10);
     let mut adapter = SuperLoop::new(None, Roots::default());
-    let deadline = Deadline::new(adapter.now().after(2 * timeout), "giving up");
-    let request = HttpRequest { method: Method::Get, url, headers: Vec::new(), body: None, timeout, max_answer: 1 << 20 };
-    adapter.perform(Effect::Http("page", request));
-    match adapter.next(Some(deadline)) {
-        Some(Happening::Answered(_, answer)) => {
-            println!("{}\n{}", answer.status, String::from_utf8_lossy(answer.body.expose()));
-        }
-        other => eprintln!("no answer: {other:?}"),
-    }
+    let wall = wall_clock(adapter.now());
+    let mut keys = KeySet::new(wall.at(), url, fresh_jitter());
+    let mut desk = Fetch { wanted: Vec::new(), next: Next::GoOn };
+    driver::drive(&mut keys, &mut Turns::new(wall), &mut adapter, &mut desk);
     adapter.shutdown();
+}
+
+/// Until there is a key set, or an attempt that failed.
+struct Fetch {
+    wanted: Vec<Effect<FetchId>>,
+    next: Next,
+}
+
+impl Desk<KeySet, FetchId> for Fetch {
+    fn facts(&mut self, adapter: &mut SuperLoop<FetchId>, deadline: Option<Deadline>, facts: &mut Vec<Input>) -> Next {
+        if self.next == Next::GoOn {
+            facts.extend(adapter.next(deadline).map(Input::Happened));
+        }
+        self.next
+    }
+
+    fn flush(&mut self, adapter: &mut SuperLoop<FetchId>) {
+        self.wanted.drain(..).for_each(|effect| adapter.perform(effect));
+    }
+}
+
+impl Perform<KeySet> for Fetch {
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Effect(effect) => self.wanted.push(effect),
+            Output::Refreshed { keys } => {
+                println!("{keys} keys");
+                self.next = Next::Stop;
+            }
+            Output::Stale { reason, .. } => {
+                eprintln!("no keys: {reason}");
+                self.next = Next::Stop;
+            }
+            Output::Found { .. } | Output::Unknown { .. } | Output::Unreachable { .. } => {}
+        }
+    }
+
+    fn refused(&mut self, misuse: Misuse) {
+        eprintln!("{misuse}");
+    }
 }

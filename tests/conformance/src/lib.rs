@@ -19,14 +19,15 @@ pub mod process;
 pub mod timers;
 pub mod tls;
 pub mod trace;
+pub mod turns;
 pub mod websocket;
 pub mod websocket_faults;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
 
-use io_engine::{Home, Roots};
+use io_engine::{Home, Roots, Turns};
 use proto_core::{
-    Deadline, Instant,
+    Deadline, Instant, WallClock,
     effect::{Effect, Happening},
 };
 
@@ -51,6 +52,12 @@ pub trait Subject<I = Id> {
 
     /// The time on the clock by which it is woken.
     fn now(&self) -> Instant;
+
+    /// Both clocks, read at once.
+    fn wall(&self) -> WallClock;
+
+    /// Drives a machine with the adapter's loop until it has ended.
+    fn drive(&mut self, machine: &mut turns::Diary, turns: &mut Turns, script: &mut turns::Script);
 
     /// What happens next; `None` once the deadline is reached and nothing has happened.
     fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>>;
@@ -100,6 +107,7 @@ macro_rules! suite {
         $crate::suite!($subject: alone process { idle, few_wake_ups_for_a_message, nothing_stays_behind });
         $crate::suite!($subject: on_a_small_disk disk { full });
         $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
+        $crate::suite!($subject: turns { step_then_due_then_facts, woken_by_the_deadline_alone });
         $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });
         $crate::suite!($subject<$crate::journeys::Ask>: journeys {
             pair, killed_while_pairing, stream, relay_restarts, rotate, revoke, replace, unpair, unpair_without_platform, two_orgs

@@ -3,12 +3,15 @@
 use std::pin::pin;
 
 use async_std::task::block_on;
-use conformance::{Name, Subject};
+use conformance::{
+    Name, Subject,
+    turns::{Diary, Script},
+};
 use futures_util::future::{Either, select};
 use io_async_std::{Adapter, Clock};
-use io_engine::{Home, Roots};
+use io_engine::{Home, Roots, Turns, drive};
 use proto_core::{
-    Deadline, Instant,
+    Deadline, Instant, WallClock,
     effect::{Effect, Happening},
 };
 
@@ -28,6 +31,14 @@ impl<I: Name> Subject<I> for OnAsyncStd<I> {
 
     fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    fn wall(&self) -> WallClock {
+        self.clock.wall()
+    }
+
+    fn drive(&mut self, machine: &mut Diary, turns: &mut Turns, script: &mut Script) {
+        block_on(drive(machine, turns, &mut self.clock, script));
     }
 
     fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {

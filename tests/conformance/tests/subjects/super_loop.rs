@@ -2,17 +2,37 @@
 
 #[path = "../../../../io-engine/examples/super_loop/adapter.rs"]
 mod adapter;
+#[path = "../../../../io-engine/examples/super_loop/driver.rs"]
+mod driver;
 
-use conformance::{Name, Subject};
-use io_engine::{Home, Roots};
+use conformance::{
+    Name, Subject,
+    turns::{Diary, Script},
+};
+use io_engine::{Home, Next, Roots, Turns, wall_clock};
 use proto_core::{
-    Deadline, Instant,
+    Deadline, Instant, WallClock,
     effect::{Effect, Happening},
 };
 
 use adapter::SuperLoop;
 
 pub(crate) struct OnNothing<I>(SuperLoop<I>);
+
+/// What a script has comes first; then the adapter sleeps until the deadline.
+impl<I: Name> driver::Desk<Diary, I> for Script {
+    fn facts(&mut self, adapter: &mut SuperLoop<I>, deadline: Option<Deadline>, facts: &mut Vec<u32>) -> Next {
+        match self.burst() {
+            Some(mut burst) => facts.append(&mut burst),
+            None => assert!(adapter.next(deadline).is_none(), "nothing was asked for"),
+        }
+        Next::GoOn
+    }
+
+    fn flush(&mut self, _: &mut SuperLoop<I>) {
+        self.flush();
+    }
+}
 
 impl<I: Name> Subject<I> for OnNothing<I> {
     fn start(home: Option<Home>, roots: Roots) -> Self {
@@ -25,6 +45,14 @@ impl<I: Name> Subject<I> for OnNothing<I> {
 
     fn now(&self) -> Instant {
         self.0.now()
+    }
+
+    fn wall(&self) -> WallClock {
+        wall_clock(self.0.now())
+    }
+
+    fn drive(&mut self, machine: &mut Diary, turns: &mut Turns, script: &mut Script) {
+        driver::drive(machine, turns, &mut self.0, script);
     }
 
     fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use conformance::{Name, Subject};
-use io_engine::{Home, Roots};
+use conformance::{
+    Name, Subject,
+    turns::{Diary, Script},
+};
+use io_engine::{Home, Roots, Turns, drive};
 use io_tokio::{Adapter, Clock};
 use proto_core::{
-    Deadline, Instant,
+    Deadline, Instant, WallClock,
     effect::{Effect, Happening},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -31,6 +34,15 @@ impl<I: Name> Subject<I> for OnTokio<I> {
 
     fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    fn wall(&self) -> WallClock {
+        self.clock.wall()
+    }
+
+    fn drive(&mut self, machine: &mut Diary, turns: &mut Turns, script: &mut Script) {
+        let Self { runtime, clock, .. } = self;
+        runtime.block_on(drive(machine, turns, clock, script));
     }
 
     fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {

@@ -1,0 +1,35 @@
+//! The loop around a machine without a runtime: the turns are those of `io_engine::drive`, and the adapter does the waiting.
+
+use io_engine::{Next, Perform, Turns, wall_clock};
+use proto_core::{Deadline, Machine, Status};
+
+use super::adapter::SuperLoop;
+
+/// What a machine stands in.
+pub(crate) trait Desk<M: Machine, I>: Perform<M> {
+    /// Waits for facts, until the deadline at most, and puts all that are there into `facts`.
+    fn facts(&mut self, adapter: &mut SuperLoop<I>, deadline: Option<Deadline>, facts: &mut Vec<M::Input>) -> Next;
+
+    /// The machine was drained after a turn: what it wants is begun.
+    fn flush(&mut self, adapter: &mut SuperLoop<I>);
+}
+
+/// Runs `machine` until it has ended and its last output was performed, or until the desk wants no more of it.
+pub(crate) fn drive<M: Machine, I: Clone + PartialEq>(
+    machine: &mut M,
+    turns: &mut Turns,
+    adapter: &mut SuperLoop<I>,
+    desk: &mut impl Desk<M, I>,
+) {
+    let mut facts = Vec::new();
+    turns.begin(machine, desk);
+    desk.flush(adapter);
+    while matches!(machine.status(), Status::Running { .. }) {
+        let next = desk.facts(adapter, machine.poll_timeout(), &mut facts);
+        turns.turn(machine, wall_clock(adapter.now()), facts.drain(..), desk);
+        desk.flush(adapter);
+        if next == Next::Stop {
+            return;
+        }
+    }
+}
