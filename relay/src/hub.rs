@@ -1,9 +1,10 @@
 //! The task that owns the hub: frames of all connections come in, letters and writes go out, many at a time.
 
-use std::{collections::HashMap, sync::Arc, time::Instant as SystemInstant};
+use std::{collections::HashMap, sync::Arc};
 
+use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
 use proto_core::{
-    Instant, Machine as _, Reason,
+    Misuse, Reason, WallClock,
     relay::{
         connection,
         hub::{Confirmed, ConnectionId, Counters, Hub, Input, OrgState, Output, StoredSession, Write},
@@ -62,10 +63,18 @@ impl HubHandle {
 /// The task.
 pub(crate) struct HubTask {
     hub: Hub,
-    zero: SystemInstant,
+    wall: WallClock,
+    clock: Clock,
+    desk: Desk,
+}
+
+/// What the hub stands in.
+struct Desk {
     store: Store,
     inbox: mpsc::Receiver<ToHub>,
     answers: mpsc::UnboundedReceiver<Input>,
+    /// Taken from the inbox and not handed over yet, the latest first.
+    messages: Vec<ToHub>,
     mailboxes: HashMap<ConnectionId, Arc<Mailbox>>,
     /// Whose mailbox has something new.
     to_ring: Vec<ConnectionId>,
@@ -76,79 +85,58 @@ impl HubTask {
     /// A hub that knows what is in the store. What the store answers comes through `answers`.
     pub(crate) fn new(store: Store, sessions: Vec<StoredSession>, answers: mpsc::UnboundedReceiver<Input>) -> (Self, HubHandle) {
         let (sender, inbox) = mpsc::channel(WAITING);
-        let mut task = Self {
-            hub: Hub::new(),
-            zero: SystemInstant::now(),
+        let clock = Clock::start();
+        let mut desk = Desk {
             store,
             inbox,
             answers,
+            messages: Vec::new(),
             mailboxes: HashMap::new(),
             to_ring: Vec::new(),
             writes: Vec::new(),
         };
-        for session in sessions {
-            task.feed(Input::Stored(session));
-        }
-        (task, HubHandle(sender))
+        let (mut hub, wall) = (Hub::new(), clock.wall());
+        Turns::new(wall).turn(&mut hub, wall, sessions.into_iter().map(Input::Stored), &mut desk);
+        (Self { hub, wall, clock, desk }, HubHandle(sender))
     }
 
     /// Serves until [`ToHub::Stop`]; gives the store back, to be closed.
     pub(crate) async fn run(mut self) -> Store {
-        let (mut messages, mut answers) = (Vec::new(), Vec::new());
-        loop {
+        drive(&mut self.hub, &mut Turns::new(self.wall), &mut self.clock, &mut self.desk).await;
+        self.desk.store
+    }
+}
+
+impl Host<Hub> for Desk {
+    async fn facts(&mut self, hub: &Hub, facts: &mut Vec<Input>) -> Next {
+        if self.messages.is_empty() {
             tokio::select! {
-                received = self.inbox.recv_many(&mut messages, ROUND) => {
+                received = self.inbox.recv_many(&mut self.messages, ROUND) => {
                     if received == 0 {
-                        return self.store;
+                        return Next::Stop;
                     }
+                    self.messages.reverse();
                 }
-                _ = self.answers.recv_many(&mut answers, ROUND) => {}
-            }
-            let mut stop = false;
-            for message in messages.drain(..) {
-                stop |= matches!(message, ToHub::Stop);
-                self.take(message);
-            }
-            for answer in answers.drain(..) {
-                self.feed(answer);
-            }
-            self.hand_on();
-            if stop {
-                return self.store;
+                _ = self.answers.recv_many(facts, ROUND) => return Next::GoOn,
             }
         }
+        self.take(hub, facts)
     }
 
-    fn take(&mut self, message: ToHub) {
-        match message {
-            ToHub::Inputs(inputs) => inputs.into_iter().for_each(|input| self.feed(input)),
-            ToHub::Enter(connection, confirmed, mailbox) => {
-                self.mailboxes.insert(connection, mailbox);
-                self.feed(Input::Confirmed(connection, confirmed));
-            }
-            ToHub::Leave(connection) => {
-                if self.mailboxes.remove(&connection).is_some() {
-                    self.feed(Input::Gone(connection));
-                }
-            }
-            ToHub::Stop => {}
-            ToHub::Report(answer) => {
-                let report = Report { counters: *self.hub.counters(), unstored: self.hub.unstored(), orgs: self.hub.orgs() };
-                // Who asked may be gone.
-                let _ = answer.send(report);
+    /// Once for many facts: rings at the mailboxes that have something new, and hands the writes to the store.
+    async fn flush(&mut self, _hub: &Hub) {
+        for connection in self.to_ring.drain(..) {
+            if let Some(mailbox) = self.mailboxes.get(&connection) {
+                mailbox.ring();
             }
         }
-    }
-
-    fn feed(&mut self, input: Input) {
-        let now = Instant::ZERO.after(self.zero.elapsed());
-        // Drained every time, so never full.
-        let _ = self.hub.handle_input(now, input);
-        while let Some(output) = self.hub.poll_output() {
-            self.perform(output);
+        if !self.writes.is_empty() {
+            self.store.write(std::mem::take(&mut self.writes));
         }
     }
+}
 
+impl Perform<Hub> for Desk {
     fn perform(&mut self, output: Output) {
         match output {
             Output::SendTail(to, frame) => self.post(to, connection::Input::SendTail(frame)),
@@ -159,6 +147,38 @@ impl HubTask {
             Output::Write(write) => self.writes.push(write),
             Output::Read(read) => self.store.read(read),
         }
+    }
+
+    /// The hub is drained after every fact, so it is never full.
+    fn refused(&mut self, misuse: Misuse) {
+        tracing::error!(%misuse, "the hub did not take a fact");
+    }
+}
+
+impl Desk {
+    /// Takes messages up to the next one whose answer depends on those before it.
+    fn take(&mut self, hub: &Hub, facts: &mut Vec<Input>) -> Next {
+        while let Some(message) = self.messages.pop_if(|message| facts.is_empty() || !message.waits_for_its_turn()) {
+            match message {
+                ToHub::Inputs(inputs) => facts.extend(inputs),
+                ToHub::Enter(connection, confirmed, mailbox) => {
+                    self.mailboxes.insert(connection, mailbox);
+                    facts.push(Input::Confirmed(connection, confirmed));
+                }
+                ToHub::Leave(connection) => {
+                    if self.mailboxes.remove(&connection).is_some() {
+                        facts.push(Input::Gone(connection));
+                    }
+                }
+                ToHub::Stop => return Next::Stop,
+                ToHub::Report(answer) => {
+                    let report = Report { counters: *hub.counters(), unstored: hub.unstored(), orgs: hub.orgs() };
+                    // Who asked may be gone.
+                    let _ = answer.send(report);
+                }
+            }
+        }
+        Next::GoOn
     }
 
     fn post(&mut self, to: ConnectionId, letter: connection::Input) {
@@ -177,15 +197,11 @@ impl HubTask {
             mailbox.ring();
         }
     }
+}
 
-    fn hand_on(&mut self) {
-        for connection in self.to_ring.drain(..) {
-            if let Some(mailbox) = self.mailboxes.get(&connection) {
-                mailbox.ring();
-            }
-        }
-        if !self.writes.is_empty() {
-            self.store.write(std::mem::take(&mut self.writes));
-        }
+impl ToHub {
+    /// Whether what becomes of it depends on what the hub made of the facts before it.
+    const fn waits_for_its_turn(&self) -> bool {
+        matches!(self, Self::Leave(_) | Self::Report(_))
     }
 }
