@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use io_tokio::{Clock, Roots};
+use io_tokio::{Clock, Host, Next, Perform, Roots, Turns, drive};
 use proto_core::{
-    Jitter, Machine as _, Reason,
+    Jitter, Misuse, Reason,
     effect::{Effect, Happening},
     jose::Thumbprint,
     keyset::{FetchId, Input, KeySet, LookupId, Output},
@@ -35,10 +35,12 @@ impl Keys {
     pub(crate) fn start(url: String, roots: Roots, journal: Arc<Journal>, jitter: Jitter, tasks: &mut JoinSet<()>) -> Self {
         let (questions, asked) = mpsc::channel(WAITING);
         let held = Arc::new(AtomicBool::new(false));
-        let clock = Clock::start();
-        let machine = KeySet::new(clock.now(), url, jitter);
-        let desk = Desk { clock, machine, asked, roots, journal, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
-        tasks.spawn(desk.run());
+        let fetches = JoinSet::new();
+        let mut desk = Desk { asked, fetches, roots, journal, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
+        let mut clock = Clock::start();
+        let wall = clock.wall();
+        let mut keys = KeySet::new(wall.at(), url, jitter);
+        tasks.spawn(async move { drive(&mut keys, &mut Turns::new(wall), &mut clock, &mut desk).await });
         Self { questions, held }
     }
 
@@ -57,9 +59,8 @@ impl Keys {
 }
 
 struct Desk {
-    clock: Clock,
-    machine: KeySet,
     asked: mpsc::Receiver<(Thumbprint, oneshot::Sender<KeyAnswer>)>,
+    fetches: JoinSet<Happening<FetchId>>,
     roots: Roots,
     journal: Arc<Journal>,
     held: Arc<AtomicBool>,
@@ -67,52 +68,54 @@ struct Desk {
     next: u64,
 }
 
+impl Host<KeySet> for Desk {
+    async fn facts(&mut self, _keys: &KeySet, facts: &mut Vec<Input>) -> Next {
+        facts.push(tokio::select! {
+            Some((kid, answer)) = self.asked.recv() => {
+                self.next += 1;
+                self.waiting.push((LookupId(self.next), answer));
+                Input::Look { lookup: LookupId(self.next), kid }
+            }
+            Some(Ok(happening)) = self.fetches.join_next() => Input::Happened(happening),
+            // Nobody asks any more: the relay is gone.
+            else => return Next::Stop,
+        });
+        Next::GoOn
+    }
+
+    async fn flush(&mut self, keys: &KeySet) {
+        self.held.store(keys.has_keys(), Ordering::Relaxed);
+    }
+}
+
+impl Perform<KeySet> for Desk {
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Effect(Effect::Http(id, request)) => {
+                let roots = self.roots.clone();
+                self.fetches.spawn(async move {
+                    match io_tokio::request(&request, &roots).await {
+                        Ok(answer) => Happening::Answered(id, answer),
+                        Err(fault) => Happening::Unanswered(id, fault),
+                    }
+                });
+            }
+            Output::Effect(_) => {}
+            Output::Found { lookup, key } => self.answer(lookup, KeyAnswer::Found(key)),
+            Output::Unknown { lookup } => self.answer(lookup, KeyAnswer::Unknown),
+            Output::Unreachable { lookup } => self.answer(lookup, KeyAnswer::Unreachable),
+            Output::Refreshed { keys } => self.refreshed(keys),
+            Output::Stale { reason, .. } => self.stale(reason),
+        }
+    }
+
+    /// The key set is drained after every fact, so it is never full.
+    fn refused(&mut self, misuse: Misuse) {
+        tracing::error!(%misuse, "the key set did not take a fact");
+    }
+}
+
 impl Desk {
-    async fn run(mut self) {
-        let mut fetches: JoinSet<Happening<FetchId>> = JoinSet::new();
-        loop {
-            self.drain(&mut fetches);
-            let input = tokio::select! {
-                Some((kid, answer)) = self.asked.recv() => {
-                    self.next += 1;
-                    self.waiting.push((LookupId(self.next), answer));
-                    Some(Input::Look { lookup: LookupId(self.next), kid })
-                }
-                Some(Ok(happening)) = fetches.join_next() => Some(Input::Happened(happening)),
-                () = self.clock.sleep_until(self.machine.poll_timeout()) => None,
-            };
-            let now = self.clock.now();
-            self.machine.handle_timeout(now);
-            if let Some(input) = input {
-                // Drained every time, so never full.
-                let _ = self.machine.handle_input(now, input);
-            }
-        }
-    }
-
-    fn drain(&mut self, fetches: &mut JoinSet<Happening<FetchId>>) {
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                Output::Effect(Effect::Http(id, request)) => {
-                    let roots = self.roots.clone();
-                    fetches.spawn(async move {
-                        match io_tokio::request(&request, &roots).await {
-                            Ok(answer) => Happening::Answered(id, answer),
-                            Err(fault) => Happening::Unanswered(id, fault),
-                        }
-                    });
-                }
-                Output::Effect(_) => {}
-                Output::Found { lookup, key } => self.answer(lookup, KeyAnswer::Found(key)),
-                Output::Unknown { lookup } => self.answer(lookup, KeyAnswer::Unknown),
-                Output::Unreachable { lookup } => self.answer(lookup, KeyAnswer::Unreachable),
-                Output::Refreshed { keys } => self.refreshed(keys),
-                Output::Stale { reason, .. } => self.stale(reason),
-            }
-        }
-        self.held.store(self.machine.keys(self.clock.now()).is_some(), Ordering::Relaxed);
-    }
-
     fn answer(&mut self, lookup: LookupId, answer: KeyAnswer) {
         if let Some(place) = self.waiting.iter().position(|(waiting, _)| *waiting == lookup) {
             // Who asked may be gone.

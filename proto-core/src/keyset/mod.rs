@@ -91,6 +91,11 @@ impl KeySet {
         self.held.as_ref().filter(|held| now.since(held.at) < STALE_MAX).map(|held| &held.keys)
     }
 
+    /// Whether there were keys that may be used when it was last told something.
+    pub fn has_keys(&self) -> bool {
+        self.keys(self.latest).is_some()
+    }
+
     /// Whether the keys in use are older than they should be, because the endpoint does not give newer ones.
     pub fn is_stale(&self, now: Instant) -> bool {
         self.held.as_ref().is_none_or(|held| now.since(held.at) >= FRESH_FOR)
