@@ -10,13 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use io_engine::AwsLc;
-use io_tokio::{Clock, Socket, accept};
+use io_tokio::{Clock, Host, Next, Perform, Socket, Turns, accept, drive};
 use proto_core::{
-    Entropy, Machine as _, Reason,
+    Entropy, Misuse, Reason,
     effect::{Closed, Effect, Happening},
     noise::Snow,
     relay::{
-        connection::{Connection, Ended, Errand, Input, Output, Stage},
+        connection::{Connection, Device, Ended, Errand, Input, Output, Stage},
         hub::{self, ConnectionId},
     },
     wire::{FIRST_MESSAGE_MAX, Role},
@@ -41,144 +41,118 @@ type Asked = Pin<Box<dyn Future<Output = Input> + Send>>;
 pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read_already: Bytes, address: IpAddr, slot: Slot) {
     let mut socket = accept(stream, read_already, FIRST_MESSAGE_MAX);
     let Happening::Connected((), entropy) = socket.next().await else { return };
-    let task = Task::new(shared, socket, &entropy, address, slot);
-    Box::pin(task.run()).await;
+    Box::pin(run(Line::new(shared, socket, address), entropy)).await;
+    drop(slot);
 }
 
-struct Task {
+async fn run(mut line: Line, entropy: Entropy) {
+    let mut clock = Clock::start();
+    let wall = clock.wall();
+    let mut machine: Connection<Snow<AwsLc>> = Connection::new(wall.at(), Arc::clone(&line.shared.settings), wall, &entropy);
+    drive(&mut machine, &mut Turns::new(wall), &mut clock, &mut line).await;
+    line.let_go().await;
+}
+
+/// What a connection's machine stands in: its socket, the hub, and who answers its questions.
+struct Line {
     shared: Arc<Shared>,
     id: ConnectionId,
     address: IpAddr,
-    clock: Clock,
     socket: Socket<TcpStream>,
-    machine: Connection<Snow<AwsLc>>,
+    is_closed: bool,
     mailbox: Arc<Mailbox>,
     asked: Option<Asked>,
+    shutdown: watch::Receiver<bool>,
+    /// What is handed to the hub at the end of the turn, in order; and frames, which come after all of that.
+    to_hub: Vec<ToHub>,
     for_hub: Vec<hub::Input>,
-    state: State,
-    _slot: Slot,
 }
 
-/// What the socket is still needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// The machine runs.
-    Running,
-    /// It has ended; what was said last is still on its way.
-    Closing,
-    /// Nothing.
-    Over,
-}
-
-/// What a task waits for.
-enum Fact {
-    Happened(Vec<Happening<()>>),
-    Letters(Vec<Input>),
-    Answer(Input),
-    Deadline,
-    Shutdown,
-}
-
-impl Task {
-    fn new(shared: Arc<Shared>, socket: Socket<TcpStream>, entropy: &Entropy, address: IpAddr, slot: Slot) -> Self {
-        let clock = Clock::start();
-        let machine = Connection::new(clock.now(), Arc::clone(&shared.settings), clock.wall(), entropy);
-        Self {
-            id: shared.next_connection(),
-            shared,
-            address,
-            clock,
-            socket,
-            machine,
-            mailbox: Arc::default(),
-            asked: None,
-            for_hub: Vec::new(),
-            state: State::Running,
-            _slot: slot,
-        }
-    }
-
-    async fn run(mut self) {
-        let mut shutdown = self.shared.shutdown.clone();
-        while self.state != State::Over {
-            let fact = self.next_fact(&mut shutdown).await;
-            let now = self.clock.now();
-            self.machine.handle_timeout(now);
-            match fact {
-                Fact::Happened(happenings) => happenings.into_iter().for_each(|happening| self.happened(happening)),
-                Fact::Letters(letters) => letters.into_iter().for_each(|letter| self.feed(letter)),
-                Fact::Answer(input) => self.feed(input),
-                Fact::Deadline => {}
-                Fact::Shutdown => self.shut_down(),
-            }
-            self.perform().await;
-        }
-    }
-
-    async fn next_fact(&mut self, shutdown: &mut watch::Receiver<bool>) -> Fact {
-        let reading = self.machine.is_reading() || self.state != State::Running;
-        let running = self.state == State::Running;
+impl Host<Connection<Snow<AwsLc>>> for Line {
+    async fn facts(&mut self, machine: &Connection<Snow<AwsLc>>, facts: &mut Vec<Input>) -> Next {
         tokio::select! {
-            happenings = next_happenings(&mut self.socket, reading) => Fact::Happened(happenings),
-            letters = self.mailbox.fetch() => Fact::Letters(letters),
+            () = happenings(&mut self.socket, machine.is_reading(), facts) => self.happened(facts),
+            mut letters = self.mailbox.fetch() => facts.append(&mut letters),
             input = answer(&mut self.asked) => {
                 self.asked = None;
-                Fact::Answer(input)
+                facts.push(input);
             }
-            () = self.clock.sleep_until(self.machine.poll_timeout()) => Fact::Deadline,
-            // Without a sender the relay is gone already.
-            _ = shutdown.wait_for(|stop| *stop), if running => Fact::Shutdown,
+            () = stopped(&mut self.shutdown) => facts.push(last_word(machine)),
         }
+        if self.is_closed { Next::Stop } else { Next::GoOn }
     }
 
-    fn happened(&mut self, happening: Happening<()>) {
-        if let (Some(tap), Happening::Received((), message)) = (&self.shared.tap, &happening) {
-            tap.record(Tapped::Message(message));
-        }
-        if let Happening::Closed((), _) = happening {
-            self.state = State::Over;
-        }
-        self.feed(Input::Happened(happening.with_id(Errand::Socket)));
-    }
-
-    fn feed(&mut self, input: Input) {
-        // Drained after every fact, and no fact brings more than a window of frames: never full.
-        let _ = self.machine.handle_input(self.clock.now(), input);
-    }
-
-    /// The relay stops: an admitted device is told so, the others are cut off.
-    fn shut_down(&mut self) {
-        if self.machine.stage() == Some(Stage::Admitted) {
-            self.feed(Input::Close(Reason::RelayClosed));
-        } else {
-            self.feed(Input::Happened(Happening::Closed(Errand::Socket, Closed::ByUs)));
+    /// The hub is behind when it does not take this at once: then this connection reads nothing more.
+    async fn flush(&mut self, _machine: &Connection<Snow<AwsLc>>) {
+        self.close_batch();
+        for message in self.to_hub.drain(..) {
+            self.shared.hub.send(message).await;
         }
     }
+}
 
-    async fn perform(&mut self) {
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                Output::Effect(effect) => self.carry_out(effect),
-                Output::Frame(frame) => {
-                    if let Some(tap) = &self.shared.tap {
-                        tap.record(Tapped::Frame(&frame));
-                    }
-                    self.for_hub.push(hub::Input::Received(self.id, frame));
+impl Perform<Connection<Snow<AwsLc>>> for Line {
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Effect(effect) => self.carry_out(effect),
+            Output::Frame(frame) => {
+                if let Some(tap) = &self.shared.tap {
+                    tap.record(Tapped::Frame(&frame));
                 }
-                Output::Taken(weight) => self.for_hub.push(hub::Input::Taken(self.id, weight)),
-                Output::Renewed(token) => {
-                    self.shared.journal.record(Entry { address: Some(self.address), ..Entry::new("credential renewed") });
-                    self.for_hub.push(hub::Input::Renewed(self.id, token));
+                self.for_hub.push(hub::Input::Received(self.id, frame));
+            }
+            Output::Taken(weight) => self.for_hub.push(hub::Input::Taken(self.id, weight)),
+            Output::Renewed(token) => {
+                self.shared.journal.record(Entry { address: Some(self.address), ..Entry::new("credential renewed") });
+                self.for_hub.push(hub::Input::Renewed(self.id, token));
+            }
+            Output::LookUp(errand, kid) => {
+                let keys = self.shared.keys.clone();
+                self.asked = Some(Box::pin(async move { Input::Key(errand, keys.look(kid).await) }));
+            }
+            Output::Confirmed(device) => self.enter(&device),
+            Output::Ended(ended) => self.leave(ended),
+        }
+    }
+
+    /// Drained after every fact, and no fact brings more than a window of frames: it is never full.
+    fn refused(&mut self, misuse: Misuse) {
+        tracing::error!(%misuse, "a connection did not take a fact");
+    }
+}
+
+impl Line {
+    fn new(shared: Arc<Shared>, socket: Socket<TcpStream>, address: IpAddr) -> Self {
+        Self {
+            id: shared.next_connection(),
+            shutdown: shared.shutdown.clone(),
+            shared,
+            address,
+            socket,
+            is_closed: false,
+            mailbox: Arc::default(),
+            asked: None,
+            to_hub: Vec::new(),
+            for_hub: Vec::new(),
+        }
+    }
+
+    fn happened(&mut self, facts: &[Input]) {
+        if let Some(tap) = &self.shared.tap {
+            for fact in facts {
+                if let Input::Happened(Happening::Received(_, message)) = fact {
+                    tap.record(Tapped::Message(message));
                 }
-                Output::LookUp(errand, kid) => {
-                    let keys = self.shared.keys.clone();
-                    self.asked = Some(Box::pin(async move { Input::Key(errand, keys.look(kid).await) }));
-                }
-                Output::Confirmed(device) => self.enter(&device).await,
-                Output::Ended(ended) => self.leave(ended).await,
             }
         }
-        self.hand_to_hub().await;
+        self.is_closed = matches!(facts.last(), Some(Input::Happened(Happening::Closed(..))));
+    }
+
+    /// The machine has ended; what was said last is still on its way.
+    async fn let_go(mut self) {
+        while !self.is_closed {
+            self.is_closed = matches!(self.socket.next_with(true).await, Happening::Closed(..));
+        }
     }
 
     fn carry_out(&mut self, effect: Effect<Errand>) {
@@ -199,60 +173,71 @@ impl Task {
         }
     }
 
-    async fn enter(&mut self, device: &proto_core::relay::connection::Device) {
+    fn enter(&mut self, device: &Device) {
         self.socket.set_max_message(usize::try_from(self.shared.settings.frame_max).unwrap_or(usize::MAX));
         let what = if device.role == Role::Daemon { "daemon admitted" } else { "viewer admitted" };
         let (org, target) = (Some(device.org.clone()), Some(device.target.clone()));
         self.shared.journal.record(Entry { address: Some(self.address), org, target, ..Entry::new(what) });
-        self.shared.hub.send(ToHub::Enter(self.id, device.for_hub(), Arc::clone(&self.mailbox))).await;
+        self.close_batch();
+        self.to_hub.push(ToHub::Enter(self.id, device.for_hub(), Arc::clone(&self.mailbox)));
     }
 
-    async fn leave(&mut self, ended: Ended) {
+    fn leave(&mut self, ended: Ended) {
         let what = if ended.stage == Stage::Admitted { "closed" } else { "refused" };
         let entry =
             Entry { reason: ended.reason, stage: Some(ended.stage.name()), address: Some(self.address), ..Entry::new(what) };
         self.shared.journal.record(entry);
         self.asked = None;
-        self.hand_to_hub().await;
+        self.close_batch();
         if ended.stage == Stage::Admitted {
-            self.shared.hub.send(ToHub::Leave(self.id)).await;
-        }
-        if self.state == State::Running {
-            self.state = State::Closing;
+            self.to_hub.push(ToHub::Leave(self.id));
         }
     }
 
-    async fn hand_to_hub(&mut self) {
+    /// What comes from now on is for another message to the hub.
+    fn close_batch(&mut self) {
         if !self.for_hub.is_empty() {
-            self.shared.hub.send(ToHub::Inputs(std::mem::take(&mut self.for_hub))).await;
+            self.to_hub.push(ToHub::Inputs(std::mem::take(&mut self.for_hub)));
         }
     }
 }
 
+/// The relay stops: an admitted device is told so, the others are cut off.
+fn last_word(machine: &Connection<Snow<AwsLc>>) -> Input {
+    if machine.stage() == Some(Stage::Admitted) {
+        Input::Close(Reason::RelayClosed)
+    } else {
+        Input::Happened(Happening::Closed(Errand::Socket, Closed::ByUs))
+    }
+}
+
 /// What happens next on the socket, and what else is there already. Without `reading` only writing goes on.
-async fn next_happenings(socket: &mut Socket<TcpStream>, reading: bool) -> Vec<Happening<()>> {
+async fn happenings(socket: &mut Socket<TcpStream>, reading: bool, facts: &mut Vec<Input>) {
     if !reading {
         let _never = socket.next_with(false).await;
     }
-    let mut happenings = Vec::new();
     poll_fn(|cx| {
-        while happenings.len() < BATCH {
+        while facts.len() < BATCH {
             match socket.poll_next(cx) {
                 Poll::Ready(happening) => {
-                    let last = matches!(happening, Happening::Closed(..));
-                    happenings.push(happening);
-                    if last {
+                    let is_last = matches!(happening, Happening::Closed(..));
+                    facts.push(Input::Happened(happening.with_id(Errand::Socket)));
+                    if is_last {
                         break;
                     }
                 }
-                Poll::Pending if happenings.is_empty() => return Poll::Pending,
+                Poll::Pending if facts.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
         }
         Poll::Ready(())
     })
     .await;
-    happenings
+}
+
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // Without a sender the relay is gone already.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 async fn answer(asked: &mut Option<Asked>) -> Input {
