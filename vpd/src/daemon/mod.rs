@@ -85,7 +85,7 @@ impl Running {
     async fn finish(self) -> anyhow::Result<()> {
         let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = system::id(), "daemon: started");
-        let stop = async {
+        let stop = async move {
             tokio::select! {
                 _ = terminated.recv() => {}
                 _ = interrupted.recv() => {}

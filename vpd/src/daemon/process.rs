@@ -1,11 +1,11 @@
-//! The loop around the daemon machine: what came in goes to it, what it wants is carried out. Nothing here decides.
+//! What the daemon machine stands in: what came in goes to it, what it wants is carried out. Nothing here decides.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, future::pending, path::PathBuf, pin::Pin};
 
-use io_engine::{AwsLc, StepWatch, fresh_entropy};
-use io_tokio::{Adapter, Clock};
+use io_engine::{AwsLc, fresh_entropy};
+use io_tokio::{Adapter, Clock, Host, Next, Perform, Turns, drive};
 use proto_core::{
-    Machine, Reason,
+    Misuse, Reason,
     device::{
         bridge::SourceId,
         consent::Directory,
@@ -25,12 +25,20 @@ use super::{
 pub(super) struct Process {
     daemon: Daemon<Snow<AwsLc>>,
     clock: Clock,
-    steps: StepWatch,
+    turns: Turns,
+    desk: Desk,
+}
+
+/// What the daemon stands in.
+struct Desk {
     adapter: Adapter<Ask>,
     questions: mpsc::UnboundedReceiver<Question>,
     errands: mpsc::UnboundedReceiver<Input>,
     errand_done: mpsc::UnboundedSender<Input>,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     waiting: HashMap<RequestId, Waiting>,
+    /// The request that is being handed over, if it is one.
+    asked: Option<RequestId>,
     sources: HashMap<SourceId, mpsc::UnboundedSender<ToSource>>,
     pairing: Vec<mpsc::UnboundedSender<PairEvent>>,
     numbers: u64,
@@ -44,14 +52,18 @@ enum Waiting {
     Unbound(Reply<proto_core::device::control::Unbound>),
 }
 
-/// Whether the daemon goes on.
-#[derive(PartialEq, Eq)]
-enum Next {
-    GoOn,
+/// What a question comes to.
+enum Asked {
+    /// It is for the daemon.
+    Input(Input),
+    /// It is answered.
+    Answered,
+    /// The daemon is to stop.
     Stop,
 }
 
 impl Process {
+    /// A daemon that was made with the reading `wall` of `clock`.
     pub(super) fn new(
         daemon: Daemon<Snow<AwsLc>>,
         clock: Clock,
@@ -60,121 +72,59 @@ impl Process {
         questions: mpsc::UnboundedReceiver<Question>,
     ) -> Self {
         let (errand_done, errands) = mpsc::unbounded_channel();
-        Self {
-            daemon,
-            clock,
-            steps: StepWatch::new(wall),
+        let desk = Desk {
             adapter,
             questions,
             errands,
             errand_done,
+            stop: Box::pin(pending()),
             waiting: HashMap::new(),
+            asked: None,
             sources: HashMap::new(),
             pairing: Vec::new(),
             numbers: 0,
-        }
+        };
+        Self { daemon, clock, turns: Turns::new(wall), desk }
     }
 
-    /// Runs until somebody asks it to stop.
-    pub(super) async fn run(mut self, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
-        self.drain();
+    /// Runs until somebody asks it to stop, or `stop` comes.
+    pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) {
+        self.desk.stop = Box::pin(stop);
+        drive(&mut self.daemon, &mut self.turns, &mut self.clock, &mut self.desk).await;
+        self.desk.adapter.shutdown().await;
+    }
+}
+
+impl Host<Daemon<Snow<AwsLc>>> for Desk {
+    /// One at a time, so that a question about how things stand is answered by the questions before it.
+    async fn facts(&mut self, daemon: &Daemon<Snow<AwsLc>>, facts: &mut Vec<Input>) -> Next {
+        self.asked = None;
         loop {
-            let input = tokio::select! {
-                happening = self.adapter.next() => Some(Input::Happening(happening)),
-                Some(input) = self.errands.recv() => Some(input),
-                Some(question) = self.questions.recv() => match self.ask(question) {
-                    Next::GoOn => None,
-                    Next::Stop => break,
-                },
-                () = self.clock.sleep_until(self.daemon.poll_timeout()) => None,
-                () = &mut stop => break,
-            };
-            self.fire_due();
-            self.notice_clock_step();
-            if let Some(input) = input {
-                self.tell(input);
-            }
-        }
-        self.adapter.shutdown().await;
-    }
-
-    /// What was due comes before what arrived, so that the outcome does not depend on how late the runtime wakes up (L10).
-    fn fire_due(&mut self) {
-        let now = self.clock.now();
-        if self.daemon.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-            self.daemon.handle_timeout(now);
-            self.drain();
-        }
-    }
-
-    fn notice_clock_step(&mut self) {
-        if let Some(wall) = self.steps.stepped(self.clock.now(), self.clock.wall()) {
-            self.daemon.handle_clock(self.clock.now(), wall);
-            self.drain();
-        }
-    }
-
-    fn tell(&mut self, input: Input) {
-        if let Err(misuse) = self.daemon.handle_input(self.clock.now(), input) {
-            tracing::error!(%misuse, "the daemon did not take an input");
-        }
-        self.drain();
-    }
-
-    fn request(&mut self, request: Request, waiting: Waiting) {
-        self.numbers += 1;
-        let id = RequestId(self.numbers);
-        self.waiting.insert(id, waiting);
-        if let Err(misuse) = self.daemon.handle_input(self.clock.now(), Input::Request(id, request)) {
-            tracing::error!(%misuse, "a request was not taken");
-            self.waiting.remove(&id);
-        }
-        self.drain();
-    }
-
-    fn ask(&mut self, question: Question) -> Next {
-        match question {
-            Question::Status(reply) => drop(reply.send(self.daemon.report())),
-            Question::Pair(request, events, reply) => {
-                self.pairing.push(events);
-                self.request(Request::Pair(request, fresh_entropy()), Waiting::Done(reply));
-            }
-            Question::CancelPairing(reply) => self.request(Request::CancelPairing, Waiting::Done(reply)),
-            Question::Reconnect(reply) => self.request(Request::Reconnect, Waiting::Done(reply)),
-            Question::Unpair(request, reply) => self.request(Request::Unpair(request), Waiting::Unpaired(reply)),
-            Question::Bind { directory, org, recursive, reply } => match parse(directory) {
-                Ok(directory) => self.request(Request::Bind { directory, org, recursive }, Waiting::Bound(reply)),
-                Err(reason) => drop(reply.send(Err(reason))),
-            },
-            Question::Unbind(directory, reply) => match parse(directory) {
-                Ok(directory) => self.request(Request::Unbind(directory), Waiting::Unbound(reply)),
-                Err(reason) => drop(reply.send(Err(reason))),
-            },
-            Question::Attach(attach, to_source, number) => {
-                self.numbers += 1;
-                let source = SourceId(self.numbers);
-                if number.send(source.0).is_ok() {
-                    self.sources.insert(source, to_source);
-                    self.tell(Input::Attach(source, attach, fresh_entropy()));
+            let question = tokio::select! {
+                happening = self.adapter.next() => {
+                    facts.push(Input::Happening(happening));
+                    return Next::GoOn;
                 }
+                Some(input) = self.errands.recv() => {
+                    facts.push(input);
+                    return Next::GoOn;
+                }
+                Some(question) = self.questions.recv() => question,
+                () = &mut self.stop => return Next::Stop,
+            };
+            match self.ask(daemon, question) {
+                Asked::Input(input) => {
+                    facts.push(input);
+                    return Next::GoOn;
+                }
+                Asked::Answered => {}
+                Asked::Stop => return Next::Stop,
             }
-            Question::Frame(source, frame) => self.tell(Input::Frame(SourceId(source), frame)),
-            Question::Detach(source) => {
-                self.sources.remove(&SourceId(source));
-                self.tell(Input::Detach(SourceId(source)));
-            }
-            Question::Stop => return Next::Stop,
-        }
-        Next::GoOn
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.daemon.poll_output() {
-            self.perform(output);
         }
     }
+}
 
+impl Perform<Daemon<Snow<AwsLc>>> for Desk {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(effect) => self.adapter.perform(effect),
@@ -186,6 +136,64 @@ impl Process {
             Output::Change(errand, changes) => self.errand(move || Input::Changed(errand, io_engine::change(&changes))),
             Output::Log(event) => narrate::event(&event),
         }
+    }
+
+    /// Who asked is told by the end of its channel.
+    fn refused(&mut self, misuse: Misuse) {
+        tracing::error!(%misuse, "the daemon did not take an input");
+        if let Some(id) = self.asked.take() {
+            self.waiting.remove(&id);
+        }
+    }
+}
+
+impl Desk {
+    fn ask(&mut self, daemon: &Daemon<Snow<AwsLc>>, question: Question) -> Asked {
+        match question {
+            Question::Status(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(daemon.report());
+                Asked::Answered
+            }
+            Question::Pair(request, events, reply) => {
+                self.pairing.push(events);
+                self.request(Request::Pair(request, fresh_entropy()), Waiting::Done(reply))
+            }
+            Question::CancelPairing(reply) => self.request(Request::CancelPairing, Waiting::Done(reply)),
+            Question::Reconnect(reply) => self.request(Request::Reconnect, Waiting::Done(reply)),
+            Question::Unpair(request, reply) => self.request(Request::Unpair(request), Waiting::Unpaired(reply)),
+            Question::Bind { directory, org, recursive, reply } => match parse(directory) {
+                Ok(directory) => self.request(Request::Bind { directory, org, recursive }, Waiting::Bound(reply)),
+                Err(reason) => refuse(reply, reason),
+            },
+            Question::Unbind(directory, reply) => match parse(directory) {
+                Ok(directory) => self.request(Request::Unbind(directory), Waiting::Unbound(reply)),
+                Err(reason) => refuse(reply, reason),
+            },
+            Question::Attach(attach, to_source, number) => {
+                self.numbers += 1;
+                let source = SourceId(self.numbers);
+                if number.send(source.0).is_err() {
+                    return Asked::Answered;
+                }
+                self.sources.insert(source, to_source);
+                Asked::Input(Input::Attach(source, attach, fresh_entropy()))
+            }
+            Question::Frame(source, frame) => Asked::Input(Input::Frame(SourceId(source), frame)),
+            Question::Detach(source) => {
+                self.sources.remove(&SourceId(source));
+                Asked::Input(Input::Detach(SourceId(source)))
+            }
+            Question::Stop => Asked::Stop,
+        }
+    }
+
+    fn request(&mut self, request: Request, waiting: Waiting) -> Asked {
+        self.numbers += 1;
+        let id = RequestId(self.numbers);
+        self.waiting.insert(id, waiting);
+        self.asked = Some(id);
+        Asked::Input(Input::Request(id, request))
     }
 
     fn errand(&self, work: impl FnOnce() -> Input + Send + 'static) {
@@ -222,6 +230,12 @@ impl Process {
             (_, Ok(other)) => tracing::error!(?other, "the answer to another question"),
         }
     }
+}
+
+fn refuse<T>(reply: Reply<T>, reason: Reason) -> Asked {
+    // Who asked may have gone.
+    let _ = reply.send(Err(reason));
+    Asked::Answered
 }
 
 fn parse(directory: PathBuf) -> Result<Directory, Reason> {
