@@ -166,12 +166,12 @@ struct Stream {
 impl Stream {
     fn start(home: &Home, attachment: Attachment, attached: Attached) -> Option<Self> {
         let (recorder, content) = Recorder::streaming();
-        let streamer = Streamer::new(Client::of(home), &AwsLc, attachment, attached, content)?;
         let (tell_bytes, pending_bytes) = watch::channel(0);
+        let streamer = Streamer::new(Client::of(home), &AwsLc, attachment, attached, content, tell_bytes)?;
         let (tell_ending, ending) = oneshot::channel();
         tokio::spawn(async move {
             // Nobody asks any more when the person has left.
-            let _ = tell_ending.send(streamer.stream(tell_bytes).await);
+            let _ = tell_ending.send(streamer.stream().await);
         });
         Some(Self { recorder, ending, pending_bytes })
     }

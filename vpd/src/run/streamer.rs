@@ -1,13 +1,17 @@
-//! Drives a session's machine: content in, frames to and from the daemon, for as long as it takes.
+//! What a session's machine stands in: content in, frames to and from the daemon, for as long as it takes.
 //!
 //! It outlives every daemon: when one goes away, it waits for the next and goes on where the relay says. Only when the relay has
 //! taken nothing for [`STALL`] while the buffer is full, the stream is ended, so that the command can go on.
 
-use std::{future::pending, pin::Pin, time::Duration};
+use std::{
+    future::{pending, ready},
+    pin::Pin,
+    time::Duration,
+};
 
-use io_tokio::Clock;
+use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
 use proto_core::{
-    Machine as _, Reason, SessionId, Status,
+    Machine as _, Misuse, Reason, SessionId, Status,
     crypto::{
         Cipher, Primitives,
         seal::{EpochSecret, Scope},
@@ -45,20 +49,32 @@ pub(super) enum Ending {
 
 /// One session's stream.
 pub(super) struct Streamer {
-    client: Client,
     clock: Clock,
+    turns: Turns,
     session: Session,
+    ends: Ends,
+}
+
+/// What a session's machine stands in: content on one end, the way to the daemon on the other.
+struct Ends {
+    client: Client,
     id: SessionId,
     way: Way,
     source: Source,
+    /// How many bytes are not durable yet.
+    pending_bytes: watch::Sender<usize>,
+    /// Why it was cut, if the daemon that was found does not go on with it.
+    cut: Option<Reason>,
 }
 
 /// The way to the daemon.
 enum Way {
     Open(Attachment),
     /// The next one is being looked for.
-    Lost(Pin<Box<dyn Future<Output = Result<Attachment, Reason>> + Send>>),
+    Lost(Search),
 }
+
+type Search = Pin<Box<dyn Future<Output = Result<Attachment, Reason>> + Send>>;
 
 /// What came along the way.
 enum Along {
@@ -81,92 +97,101 @@ enum Source {
 
 impl Streamer {
     /// A stream over an attachment on which the daemon agreed to it; `None` if it named a cipher that this version does not know.
+    /// `pending_bytes` always shows how many bytes are not durable yet.
     pub(super) fn new(
         client: Client,
         primitives: &'static dyn Primitives,
         attachment: Attachment,
         attached: Attached,
         content: mpsc::Receiver<Content>,
+        pending_bytes: watch::Sender<usize>,
     ) -> Option<Self> {
         let Attached::Streaming { session: id, org, secret, cipher } = attached else { return None };
         let clock = Clock::start();
+        let wall = clock.wall();
         let scope = Scope { org: org.id, session: id, cipher: Cipher::from_byte(cipher)? };
-        let mut session = Session::new(primitives, scope, EpochSecret::new(secret), clock.now());
-        // A session that has just been made knows no misuse.
-        let _ = session.handle_input(clock.now(), Input::Attached);
-        Some(Self { client, clock, session, id, way: Way::Open(attachment), source: Source::Recorder(content) })
+        let session = Session::new(primitives, scope, EpochSecret::new(secret), wall.at());
+        // The way that is open already is found at once.
+        let way = Way::Lost(Box::pin(ready(Ok(attachment))));
+        let ends = Ends { client, id, way, source: Source::Recorder(content), pending_bytes, cut: None };
+        Some(Self { clock, turns: Turns::new(wall), session, ends })
     }
 
-    /// Streams until all is delivered or the stream is cut; `pending` always shows how many bytes are not durable yet.
-    pub(super) async fn stream(mut self, pending_bytes: watch::Sender<usize>) -> Ending {
-        loop {
-            self.send_outputs();
-            pending_bytes.send_replace(self.session.pending_bytes());
-            match self.session.status() {
-                Status::Running { .. } => {}
-                Status::Finished => return self.delivered(),
-                Status::Failed(reason) => return Ending::Cut(*reason),
-            }
-            if let Err(reason) = self.step().await {
-                return Ending::Cut(reason);
-            }
+    /// Streams until all is delivered or the stream is cut.
+    pub(super) async fn stream(mut self) -> Ending {
+        drive(&mut self.session, &mut self.turns, &mut self.clock, &mut self.ends).await;
+        match (self.session.status(), self.ends.cut) {
+            (Status::Failed(reason), _) => Ending::Cut(*reason),
+            (Status::Running { .. }, reason) => Ending::Cut(reason.unwrap_or(Reason::SessionCut)),
+            (Status::Finished, _) => self.ends.delivered(),
         }
     }
+}
 
-    /// Waits for one thing to happen and tells the session.
-    async fn step(&mut self) -> Result<(), Reason> {
-        let has_room = self.session.has_room();
+impl Host<Session> for Ends {
+    async fn facts(&mut self, session: &Session, facts: &mut Vec<Input>) -> Next {
+        let has_room = session.has_room();
         let is_held_up = !has_room && matches!(self.source, Source::Recorder(_));
-        tokio::select! {
+        facts.push(tokio::select! {
             content = self.source.next(has_room) => self.take(content),
             () = time::sleep(STALL), if is_held_up => self.let_go(),
             along = self.way.next() => match along {
-                Along::Frame(frame) => self.tell(Input::Frame(frame)),
+                Along::Frame(frame) => Input::Frame(frame),
                 Along::Lost => self.look_again(),
                 Along::Found(attachment) => {
                     self.way = Way::Open(attachment);
-                    self.tell(Input::Attached);
+                    Input::Attached
                 }
-                Along::Over(reason) => return Err(reason),
+                Along::Over(reason) => {
+                    self.cut = Some(reason);
+                    return Next::Stop;
+                }
             },
-        }
-        Ok(())
+        });
+        Next::GoOn
     }
 
-    fn take(&mut self, content: Option<Content>) {
+    async fn flush(&mut self, session: &Session) {
+        self.pending_bytes.send_replace(session.pending_bytes());
+    }
+}
+
+impl Perform<Session> for Ends {
+    fn perform(&mut self, output: Output) {
+        let Output::Send(frame) = output;
+        if let Way::Open(attachment) = &mut self.way {
+            attachment.send(&frame);
+        }
+    }
+
+    /// Content is offered only while there is room; nothing else can be refused.
+    fn refused(&mut self, misuse: Misuse) {
+        tracing::error!(%misuse, "the session did not take an input");
+    }
+}
+
+impl Ends {
+    fn take(&mut self, content: Option<Content>) -> Input {
         let Some(content) = content else {
             let stalled = matches!(self.source, Source::LetGo(_));
             self.source = Source::Dry { stalled };
-            return self.tell(Input::End(Outcome::Exited));
+            return Input::End(Outcome::Exited);
         };
-        self.tell(Input::Push(content));
+        Input::Push(content)
     }
 
     /// Ends the stream where it is; the terminal goes on without it.
-    fn let_go(&mut self) {
-        self.tell(Input::End(Outcome::Cut));
+    fn let_go(&mut self) -> Input {
         let source = std::mem::replace(&mut self.source, Source::Dry { stalled: true });
         if let Source::Recorder(content) = source {
             self.source = Source::LetGo(content);
         }
+        Input::End(Outcome::Cut)
     }
 
-    fn look_again(&mut self) {
-        self.tell(Input::Detached);
+    fn look_again(&mut self) -> Input {
         self.way = Way::Lost(Box::pin(find(self.client.clone(), self.id)));
-    }
-
-    fn tell(&mut self, input: Input) {
-        // Content is offered only while there is room; nothing else can be refused.
-        let _ = self.session.handle_input(self.clock.now(), input);
-    }
-
-    fn send_outputs(&mut self) {
-        while let Some(Output::Send(frame)) = self.session.poll_output() {
-            if let Way::Open(attachment) = &mut self.way {
-                attachment.send(&frame);
-            }
-        }
+        Input::Detached
     }
 
     const fn delivered(&self) -> Ending {
