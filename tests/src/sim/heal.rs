@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use proto_core::{
-    BindingId, Instant, Reason,
+    BindingId, Instant, Machine, Reason, Status,
     api::{PairingMode, PolicyMode},
     device::{
         control::PairEvent,
@@ -57,6 +57,7 @@ impl<N: Noise + 'static> Sim<N> {
         for host in 0..self.hosts.len() {
             self.heal_host(host);
         }
+        self.seats.iter_mut().for_each(|seat| seat.clock.wall = 0);
         for host in 0..self.options.hosts {
             self.finish_commands(host);
             self.ask(host, Request::CancelPairing);
@@ -172,12 +173,25 @@ impl<N: Noise + 'static> Sim<N> {
             self.open_pairing(number, &mut open);
             self.open_sessions(number, must_renew, &mut open);
         }
+        self.open_viewers(&mut open);
         open
     }
 
     /// When the last machine that is stopped goes on.
     pub(super) fn all_go_on(&self) -> Option<Instant> {
-        self.hosts.iter().filter_map(|host| host.stopped.map(|stopped| stopped.until)).max()
+        let hosts = self.hosts.iter().map(|host| host.stopped);
+        hosts.chain(self.seats.iter().map(|seat| seat.stopped)).flatten().map(|stopped| stopped.until).max()
+    }
+
+    /// A viewer comes back as a daemon does, and may have to renew its credential first.
+    fn open_viewers(&self, open: &mut Vec<OpenEnd>) {
+        for (number, seat) in self.seats.iter().enumerate() {
+            let is_up = seat.watcher.viewer.status() == Status::Running { waiting_for: "frames" };
+            if !is_up && self.expected(&seat.watcher.record) == Expected::Connected {
+                let what = format!("viewer-{number} is not connected: {:?}", seat.watcher.downs.last());
+                open.push(OpenEnd { invariant: "LINK-4", bound: RENEWAL_BOUND + LINK_BOUND, what });
+            }
+        }
     }
 
     fn open_links(&self, number: usize, must_renew: &BTreeSet<BindingId>, open: &mut Vec<OpenEnd>) {

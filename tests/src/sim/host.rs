@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use io_engine::Turns;
 use proto_core::{Instant, OrgId, Reason, UnixTime, WallClock, noise::Noise};
 
 use super::{START, dice::Dice, disk::Disk, plan::Decision};
@@ -16,8 +17,8 @@ pub struct Host<N> {
     pub disk: Disk,
     /// Both of its clocks.
     pub clock: Clock,
-    /// The clock as its daemon was told last.
-    pub(super) told: WallClock,
+    /// Its daemon's loop.
+    pub(super) turns: Turns,
     /// Until then nothing of it runs; whether it sleeps meanwhile.
     pub(super) stopped: Option<Stopped>,
     /// When its timer fires.
@@ -37,13 +38,26 @@ pub struct Host<N> {
     pub(super) dice: Dice,
 }
 
-/// Why nothing of a machine runs.
+/// Why nothing of a machine, or of a viewer, runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopped {
     pub(super) since: Instant,
     pub(super) until: Instant,
     /// It sleeps: its monotonic clock stands still.
     pub(super) asleep: bool,
+}
+
+impl Stopped {
+    /// Until when nothing runs, if that is not over at `now`. When it is, `clock` is moved on.
+    pub(super) fn until(self, now: Instant, clock: &mut Clock) -> Option<Instant> {
+        if now < self.until {
+            return Some(self.until);
+        }
+        if self.asleep {
+            clock.slept += self.until.since(self.since);
+        }
+        None
+    }
 }
 
 /// What becomes of the next code.
@@ -70,12 +84,11 @@ pub(super) struct Script {
 impl<N: Noise> Host<N> {
     pub(super) fn new(number: usize, mut dice: Dice) -> Self {
         let clock = Clock { zero: dice.below(1 << 50), slept: Duration::ZERO, wall: 0 };
-        let told = clock.reading(START);
         Self {
             laptop: Laptop::new(&format!("laptop-{number}"), dice.next()),
             disk: Disk::default(),
             clock,
-            told,
+            turns: Turns::new(clock.reading(START)),
             stopped: None,
             scheduled: None,
             late: Duration::ZERO,

@@ -1,7 +1,10 @@
 //! What machines want is carried out.
 
+use std::collections::VecDeque;
+
+use io_engine::Perform;
 use proto_core::{
-    BindingId, Machine,
+    BindingId, Machine, Misuse,
     device::{
         daemon::{self, Ask},
         files::{Config, Document},
@@ -26,16 +29,45 @@ use super::{
 };
 use crate::world::{Then, Want};
 
+/// What a machine wants, taken in one turn and carried out after it.
+pub(super) struct Wants<O>(pub(super) Vec<O>);
+
+impl<O> Default for Wants<O> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<M: Machine> Perform<M> for Wants<M::Output> {
+    fn perform(&mut self, output: M::Output) {
+        self.0.push(output);
+    }
+
+    fn refused(&mut self, misuse: Misuse) {
+        panic!("{misuse}");
+    }
+}
+
+fn said<M: Machine>(machine: &mut M) -> impl Iterator<Item = M::Output> {
+    core::iter::from_fn(|| machine.poll_output())
+}
+
 impl<N: Noise + 'static> Sim<N> {
     pub(super) fn drain_host(&mut self, host: usize) {
+        let wants = self.hosts[host].laptop.daemon.iter_mut().flat_map(said).collect();
+        self.host_wants(host, wants);
+    }
+
+    pub(super) fn host_wants(&mut self, host: usize, wants: Vec<daemon::Output>) {
         let life = self.hosts[host].laptop.life;
-        let mut taken = Vec::new();
+        let (mut wants, mut taken) = (VecDeque::from(wants), Vec::new());
         loop {
-            let Some(output) = self.hosts[host].laptop.daemon.as_mut().and_then(Machine::poll_output) else {
+            let Some(output) = wants.pop_front() else {
                 let Some(ask) = taken.pop() else { return };
                 let at = self.hosts[host].clock.monotonic(self.now);
                 if let Some(daemon) = self.hosts[host].laptop.daemon.as_mut() {
                     daemon.handle_input(at, daemon::Input::Happening(Happening::Sent(ask, 1))).unwrap();
+                    wants.extend(said(daemon));
                 }
                 continue;
             };
@@ -121,7 +153,7 @@ impl<N: Noise + 'static> Sim<N> {
         if life != self.hosts[host].laptop.life {
             return;
         }
-        if let Some(until) = self.is_stopped(host) {
+        if let Some(until) = self.is_stopped(Party::Host(host)) {
             return self.queue.put(until, Event::Disk(host, life, ask, file, contents));
         }
         let machine = &mut self.hosts[host];
@@ -161,8 +193,13 @@ impl<N: Noise + 'static> Sim<N> {
     // Viewers
 
     pub(super) fn drain_seat(&mut self, seat: usize) {
+        let wants = said(&mut self.seats[seat].watcher.viewer).collect();
+        self.seat_wants(seat, wants);
+    }
+
+    pub(super) fn seat_wants(&mut self, seat: usize, wants: Vec<viewer::Output>) {
         let life = self.seats[seat].life;
-        while let Some(output) = self.seats[seat].watcher.viewer.poll_output() {
+        for output in wants {
             self.seat_said(seat, &output);
             match self.seats[seat].watcher.said(output) {
                 None => {}

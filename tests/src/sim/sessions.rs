@@ -15,7 +15,7 @@ use proto_core::{
 };
 
 use super::{
-    Sim,
+    Party, Sim,
     host::{Script, unix},
     oracle::Seen,
     people::directory,
@@ -103,7 +103,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     /// The command shows its next record, or ends.
     pub(super) fn show_next(&mut self, host: usize, first: u64) {
-        if let Some(until) = self.is_stopped(host) {
+        if let Some(until) = self.is_stopped(Party::Host(host)) {
             return self.queue.put(until, Event::Show(host, first));
         }
         let Some(position) = self.position(host, first) else { return };
@@ -155,7 +155,7 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     pub(super) fn come_back(&mut self, host: usize, old: u64) {
-        if let Some(until) = self.is_stopped(host) {
+        if let Some(until) = self.is_stopped(Party::Host(host)) {
             return self.queue.put(until, Event::ComeBack(host, old));
         }
         if self.hosts[host].laptop.daemon.is_none() {

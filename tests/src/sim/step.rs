@@ -19,9 +19,9 @@ use proto_core::{
 use super::{
     Party, Sim,
     fault::Fault,
-    host::Stopped,
     net::{End, Way},
     oracle::Seen,
+    perform::Wants,
     plan::What,
     station::Revoked,
 };
@@ -176,27 +176,21 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     fn wake(&mut self, party: Party) {
+        if let Some(until) = self.is_stopped(party) {
+            return self.queue.put(until, Event::Wake(party));
+        }
         let now = self.now;
         match party {
-            Party::Host(number) => {
-                if let Some(until) = self.is_stopped(number) {
-                    return self.queue.put(until, Event::Wake(party));
+            Party::Host(number) if self.hosts[number].scheduled.take_if(|at| *at <= now).is_some() => {
+                if !self.hosts[number].late.is_zero() {
+                    self.tally.count(Fault::TimerLate);
                 }
-                if self.hosts[number].scheduled.take_if(|at| *at <= now).is_some() {
-                    if !self.hosts[number].late.is_zero() {
-                        self.tally.count(Fault::TimerLate);
-                    }
-                    self.fire_host(number);
-                    self.notice_clock_step(number);
-                }
+                self.turn_host(number, None);
             }
-            Party::Seat(number) => {
-                if self.seats[number].scheduled.take_if(|at| *at <= now).is_some() {
-                    let at = self.seats[number].clock.monotonic(now);
-                    self.seats[number].watcher.viewer.handle_timeout(at);
-                    self.drain_seat(number);
-                }
+            Party::Seat(number) if self.seats[number].scheduled.take_if(|at| *at <= now).is_some() => {
+                self.turn_seat(number, None)
             }
+            Party::Host(_) | Party::Seat(_) => {}
             Party::Station(number) => {
                 if self.stations[number].scheduled.take_if(|at| *at <= now).is_some() {
                     let wants = self.stations[number].relay.fire(now);
@@ -208,65 +202,52 @@ impl<N: Noise + 'static> Sim<N> {
         self.schedule(party);
     }
 
-    /// Until when nothing of a machine runs, if it is stopped now. One that wakes has its clocks moved on.
-    pub(super) fn is_stopped(&mut self, host: usize) -> Option<Instant> {
-        let now = self.now;
-        let machine = &mut self.hosts[host];
-        let Stopped { since, until, asleep } = machine.stopped?;
-        if now < until {
-            return Some(until);
+    /// Until when nothing of a party runs, if it is stopped now. One that wakes has its clocks moved on.
+    pub(super) fn is_stopped(&mut self, party: Party) -> Option<Instant> {
+        let (stopped, clock, scheduled) = match party {
+            Party::Host(number) => {
+                let host = &mut self.hosts[number];
+                (&mut host.stopped, &mut host.clock, &mut host.scheduled)
+            }
+            Party::Seat(number) => {
+                let seat = &mut self.seats[number];
+                (&mut seat.stopped, &mut seat.clock, &mut seat.scheduled)
+            }
+            Party::Station(_) => return None,
+        };
+        let until = (*stopped)?.until(self.now, clock);
+        if until.is_none() {
+            *stopped = None;
+            *scheduled = None;
+            self.schedule(party);
         }
-        if asleep {
-            machine.clock.slept += until.since(since);
-        }
-        machine.scheduled = None;
-        machine.stopped = None;
-        self.schedule(Party::Host(host));
-        None
+        until
     }
 
     // Daemons
 
-    /// What was due comes before what arrived, and a clock that was set is noticed with the next thing that happens.
     pub(super) fn tell_host(&mut self, host: usize, life: u32, input: daemon::Input) {
         if life != self.hosts[host].laptop.life {
             return;
         }
-        if let Some(until) = self.is_stopped(host) {
+        if let Some(until) = self.is_stopped(Party::Host(host)) {
             return self.queue.put(until, Event::Host(host, life, input));
         }
-        self.fire_host(host);
-        let now = self.hosts[host].clock.monotonic(self.now);
-        if let Some(daemon) = self.hosts[host].laptop.daemon.as_mut() {
-            daemon.handle_input(now, input).unwrap();
-            self.drain_host(host);
-        }
-        self.notice_clock_step(host);
+        self.turn_host(host, Some(input));
         self.schedule(Party::Host(host));
     }
 
-    fn fire_host(&mut self, host: usize) {
-        let now = self.hosts[host].clock.monotonic(self.now);
-        let daemon = self.hosts[host].laptop.daemon.as_mut();
-        if let Some(daemon) = daemon.filter(|daemon| daemon.poll_timeout().is_some_and(|deadline| deadline.at <= now)) {
-            daemon.handle_timeout(now);
-            self.drain_host(host);
-        }
-    }
-
-    fn notice_clock_step(&mut self, number: usize) {
-        const CLOCK_STEP: u64 = 5;
+    /// One turn of the loop that ships.
+    fn turn_host(&mut self, number: usize, input: Option<daemon::Input>) {
         let host = &mut self.hosts[number];
-        let (at, read) = (host.clock.monotonic(self.now), host.clock.reading(self.now));
-        if host.told.unix_at(at).0.abs_diff(read.unix_at(at).0) < CLOCK_STEP {
-            return;
-        }
-        host.told = read;
-        if let Some(daemon) = host.laptop.daemon.as_mut() {
+        let wall = host.clock.reading(self.now);
+        let Some(daemon) = host.laptop.daemon.as_mut() else { return };
+        if host.turns.notices(wall) {
             self.court.see(self.now, &Seen::Hurried { host: number });
-            daemon.handle_clock(at, read);
-            self.drain_host(number);
         }
+        let mut wants = Wants::default();
+        host.turns.turn(daemon, wall, input, &mut wants);
+        self.host_wants(number, wants.0);
     }
 
     /// The monotonic clock of a party.
@@ -283,10 +264,19 @@ impl<N: Noise + 'static> Sim<N> {
         if life != self.seats[seat].life {
             return;
         }
-        let at = self.seats[seat].clock.monotonic(self.now);
-        self.seats[seat].watcher.tell(at, input);
-        self.drain_seat(seat);
+        if let Some(until) = self.is_stopped(Party::Seat(seat)) {
+            return self.queue.put(until, Event::Seat(seat, life, input));
+        }
+        self.turn_seat(seat, Some(input));
         self.schedule(Party::Seat(seat));
+    }
+
+    fn turn_seat(&mut self, number: usize, input: Option<viewer::Input>) {
+        let seat = &mut self.seats[number];
+        let wall = seat.clock.reading(self.now);
+        let mut wants = Wants::default();
+        seat.turns.turn(&mut seat.watcher.viewer, wall, input, &mut wants);
+        self.seat_wants(number, wants.0);
     }
 
     // Both

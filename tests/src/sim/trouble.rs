@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use io_engine::Turns;
 use proto_core::{device::session, effect::StateFile, noise::Noise, secret::SecretBytes};
 
 use super::{
@@ -32,8 +33,8 @@ impl<N: Noise + 'static> Sim<N> {
                 self.tally.count(fault);
                 self.wires.entry(id).and_modify(|wire| wire.is_dead = true);
             }),
-            Fault::Suspend | Fault::Pause => self.stop(host, fault, lasts),
-            Fault::JumpForward | Fault::JumpBack => self.jump(host, fault, strength),
+            Fault::Suspend | Fault::Pause => self.stop(self.sleeper(host, &mut dice), fault, lasts),
+            Fault::JumpForward | Fault::JumpBack => self.jump(self.sleeper(host, &mut dice), fault, strength),
             Fault::Skew => self.skew(relay, number, lasts, &mut dice),
             Fault::TimerEarly => self.fire_early(host),
             Fault::TimerLate => {
@@ -119,20 +120,35 @@ impl<N: Noise + 'static> Sim<N> {
 
     // Time
 
-    fn stop(&mut self, host: usize, fault: Fault, lasts: Duration) {
-        if self.hosts[host].stopped.is_some() {
-            return;
-        }
-        self.tally.count(fault);
-        let until = self.now.after(lasts);
-        self.hosts[host].stopped = Some(Stopped { since: self.now, until, asleep: fault == Fault::Suspend });
-        self.queue.put(until, Event::Wake(Party::Host(host)));
+    /// Whose clock it is: mostly a machine's with a daemon, sometimes a viewer's.
+    fn sleeper(&self, host: usize, dice: &mut Dice) -> Party {
+        if !self.seats.is_empty() && dice.percent(25) { Party::Seat(dice.index(self.seats.len())) } else { Party::Host(host) }
     }
 
-    fn jump(&mut self, host: usize, fault: Fault, strength: u64) {
-        let seconds = i64::try_from(strength * strength * 20).unwrap_or(0);
+    fn stop(&mut self, party: Party, fault: Fault, lasts: Duration) {
+        let (since, until) = (self.now, self.now.after(lasts));
+        let stopped = match party {
+            Party::Host(host) => &mut self.hosts[host].stopped,
+            Party::Seat(seat) => &mut self.seats[seat].stopped,
+            Party::Station(_) => return,
+        };
+        if stopped.is_some() {
+            return;
+        }
+        *stopped = Some(Stopped { since, until, asleep: fault == Fault::Suspend });
         self.tally.count(fault);
-        self.hosts[host].clock.wall += if fault == Fault::JumpBack { -seconds } else { seconds };
+        self.queue.put(until, Event::Wake(party));
+    }
+
+    fn jump(&mut self, party: Party, fault: Fault, strength: u64) {
+        let seconds = i64::try_from(strength * strength * 20).unwrap_or(0);
+        let clock = match party {
+            Party::Host(host) => &mut self.hosts[host].clock,
+            Party::Seat(seat) => &mut self.seats[seat].clock,
+            Party::Station(_) => return,
+        };
+        clock.wall += if fault == Fault::JumpBack { -seconds } else { seconds };
+        self.tally.count(fault);
     }
 
     fn skew(&mut self, relay: usize, number: usize, lasts: Duration, dice: &mut Dice) {
@@ -215,7 +231,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     /// The daemon starts; commands that still run come back to it.
     pub(super) fn boot(&mut self, host: usize) {
-        if let Some(until) = self.is_stopped(host) {
+        if let Some(until) = self.is_stopped(Party::Host(host)) {
             return self.queue.put(until, Event::Boot(host));
         }
         if self.hosts[host].laptop.daemon.is_some() {
@@ -227,7 +243,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
         let machine = &mut self.hosts[host];
         let reading = machine.clock.reading(self.now);
-        machine.told = reading;
+        machine.turns = Turns::new(reading);
         machine.scheduled = None;
         machine.refuses = machine.laptop.boot(machine.clock.monotonic(self.now), reading).err();
         if let Some(reason) = machine.refuses {
