@@ -99,7 +99,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn link_is_up(&mut self, host: usize, binding: &BindingId) {
         let life = self.hosts[host].laptop.life;
-        let is_it = |end: &End| matches!(end, End::Host(h, l, Ask::Bridge(id, _, uplink::Ask::Link)) if *h == host && *l == life && id == binding);
+        let is_it = |end: &End| matches!(end, End::Host(h, l, Ask::Bridge(id, _, uplink::Ask::Link)) if *h == host && *l == life && **id == *binding);
         let wire = self.by_end.iter().filter(|(end, _)| is_it(end)).filter_map(|(_, id)| self.wires.get(id)).next_back();
         if let Some(station) = wire.map(|wire| &self.stations[wire.station]) {
             let (key, is_false) = (station.relay.key(), station.is_false);

@@ -220,11 +220,12 @@ impl<N: Noise> Daemon<N> {
 
     /// The bridge of a key that was replaced closes its link, and is forgotten: another one takes over.
     fn dismiss(&mut self, id: &BindingId) {
-        let Some(Living { life, machine: mut old }) = self.bridges.remove(id) else { return };
+        let Some(id) = self.bridges.key(id).map(Arc::clone) else { return };
+        let Some(Living { life, machine: mut old }) = self.bridges.remove(&id) else { return };
         let _ = old.handle_input(self.latest, bridge::Input::Stop);
         while let Some(output) = old.poll_output() {
             if let bridge::Output::Effect(effect) = output {
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id.clone(), life, ask))));
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(&id), life, ask))));
             }
         }
     }
@@ -246,19 +247,19 @@ impl<N: Noise> Daemon<N> {
         self.log(Event::Gone(id));
     }
 
-    fn bridge_said(&mut self, id: &BindingId, output: bridge::Output) {
+    fn bridge_said(&mut self, id: &Arc<BindingId>, output: bridge::Output) {
         match output {
             bridge::Output::Effect(effect) => {
                 let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(id.clone(), life, ask))));
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(id), life, ask))));
             }
             bridge::Output::ToSource(source, frame) => self.outbox.push(Output::ToSource(source, frame)),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),
-            bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed(id.clone(), reason)),
-            bridge::Output::Lapsed => self.log(Event::Lapsed(id.clone())),
-            bridge::Output::Up => self.log(Event::Connected(id.clone())),
-            bridge::Output::Down(reason) => self.log(Event::Disconnected(id.clone(), reason)),
-            bridge::Output::Ended(reason) => self.drive_bindings(binding::Input::Revoked { binding: id.clone(), reason }),
+            bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed((**id).clone(), reason)),
+            bridge::Output::Lapsed => self.log(Event::Lapsed((**id).clone())),
+            bridge::Output::Up => self.log(Event::Connected((**id).clone())),
+            bridge::Output::Down(reason) => self.log(Event::Disconnected((**id).clone(), reason)),
+            bridge::Output::Ended(reason) => self.drive_bindings(binding::Input::Revoked { binding: (**id).clone(), reason }),
             bridge::Output::SessionOver(session) => self.session_over(session),
         }
     }

@@ -1,6 +1,6 @@
 //! What the daemon hears and says.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 use crate::{
     BindingId, Entropy, Reason, SessionId,
@@ -42,7 +42,7 @@ pub enum Ask {
     /// The bindings' files.
     Bindings(binding::Ask),
     /// The running part of one binding.
-    Bridge(BindingId, Life, uplink::Ask),
+    Bridge(Arc<BindingId>, Life, uplink::Ask),
     /// The ledger of grants, for a request.
     Ledger(RequestId),
     /// The pin of a session that is about to start.

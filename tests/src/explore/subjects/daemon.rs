@@ -163,7 +163,7 @@ impl Subject for Whole {
         match fact {
             Fact::Net(net) => {
                 let (ask, happening) = memory.ends.happening(*net).1.take_id();
-                Input::Happening(happening.with_id(Ask::Bridge(binding(), Life(memory.life.0), ask)))
+                Input::Happening(happening.with_id(Ask::Bridge(binding().into(), Life(memory.life.0), ask)))
             }
             Fact::Stored => Input::Happening(Happening::Stored(oldest)),
             Fact::NotStored => Input::Happening(Happening::NotStored(oldest)),

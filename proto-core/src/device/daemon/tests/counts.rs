@@ -75,7 +75,7 @@ fn what_comes_for_an_earlier_life_is_counted() {
         laptop.happens(late(Ask::Bridge(id.clone(), Life(life + 1), ask)));
         assert_eq!(laptop.stats(), [0, 3 * n + 1, 0]);
         let strange = BindingId { org: "C".parse().unwrap(), ..org() };
-        laptop.happens(late(Ask::Bridge(strange, Life(life), uplink::Ask::Link)));
+        laptop.happens(late(Ask::Bridge(strange.into(), Life(life), uplink::Ask::Link)));
         assert_eq!(laptop.stats(), [0, 3 * n + 2, 0]);
         laptop.happens(Happening::Stored(Ask::Pairing(Life(1), crate::device::pairing::Ask::Save)));
         assert_eq!(laptop.stats(), [0, 3 * n + 3, 0]);

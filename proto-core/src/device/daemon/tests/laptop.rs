@@ -215,7 +215,7 @@ impl Laptop {
     /// The link of a binding comes up.
     pub(super) fn up(&mut self, id: &BindingId) -> Relay {
         self.pass(Duration::ZERO);
-        let is_its = |effect: &Effect<Ask>| matches!(effect, Effect::Connect(Ask::Bridge(of, ..), _) if of == id);
+        let is_its = |effect: &Effect<Ask>| matches!(effect, Effect::Connect(Ask::Bridge(of, ..), _) if **of == *id);
         let at = self.net.iter().position(is_its).unwrap();
         let Effect::Connect(ask, _) = self.net.remove(at) else { panic!() };
         self.happens(Happening::Connected(ask.clone(), Entropy::new([4; 32])));

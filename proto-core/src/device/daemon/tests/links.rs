@@ -36,7 +36,7 @@ fn waiting() -> Laptop {
 }
 
 fn ids(dialled: Vec<Ask>) -> Vec<BindingId> {
-    dialled.into_iter().map(|ask| if let Ask::Bridge(id, ..) = ask { id } else { panic!("{ask:?}") }).collect()
+    dialled.into_iter().map(|ask| if let Ask::Bridge(id, ..) = ask { (*id).clone() } else { panic!("{ask:?}") }).collect()
 }
 
 /// S151: every binding dials at the start, each its own relay.
@@ -126,7 +126,7 @@ fn a_renewed_credential_is_durable_before_it_is_shown() {
     let newer = token(2, now);
     let key = relay().static_key().to_base64url();
     let body = json!({"issue_token": newer.expose(), "relay": {"url": RELAY_URL, "static_keys": [key]}});
-    let is_its = |ask: &Ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if *id == org());
+    let is_its = |ask: &Ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if **id == org());
     laptop.answer_of(is_its, 200, &body);
     assert_eq!((laptop.heard(&mut link), laptop.take_said()), (vec![], vec![]));
     let (file, contents) = laptop.stored();
@@ -144,7 +144,7 @@ fn a_renewal_that_fails_is_said() {
     let mut laptop = Laptop::paired();
     laptop.clock(WallClock::new(START, UNIX.plus(LIFETIME)));
     laptop.take_said();
-    laptop.answer_of(|ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if *id == org()), 503, &"");
+    laptop.answer_of(|ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if **id == org()), 503, &"");
     assert!(matches!(&laptop.take_log()[..], [Event::NotRenewed(id, _)] if *id == org()));
     assert!(laptop.files.is_empty());
 }
