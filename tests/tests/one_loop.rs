@@ -1,0 +1,71 @@
+//! One loop drives every machine of the product: `io_engine::drive`, and the turns that it takes. A second loop would be a second
+//! place for the order of clock, deadline and facts, and for the complete drain. No requirement of the pages: a promise of this house.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The calls by which a machine is driven.
+const CALLS: &[&str] = &["handle_clock(", "handle_timeout(", "handle_input(", "poll_output(", "poll_timeout("];
+
+/// The product's crates beside the core, in which machines drive the machines that they own.
+const SHELLS: &[&str] = &["io-async-std", "io-engine", "io-tokio", "platform", "relay", "vpd"];
+
+/// Where such calls stand.
+const ALLOWED: &[&str] = &[
+    // The loop.
+    "io-engine/src/drive.rs",
+    // A pairing code lives in its row: it is made anew for one change within a transaction, and nothing waits.
+    "platform/src/pairing.rs",
+    // Until the viewing device is one machine.
+    "vpd/src/watch/device.rs",
+    "vpd/src/watch/follow.rs",
+];
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The lines of code that drive a machine.
+fn driving(code: &str) -> Vec<usize> {
+    let is_comment = |line: &str| line.trim_start().starts_with("//");
+    let drives = |line: &str| CALLS.iter().any(|call| line.contains(&format!(".{call}")));
+    code.lines().enumerate().filter(|(_, line)| !is_comment(line) && drives(line)).map(|(number, _)| number + 1).collect()
+}
+
+#[test]
+fn no_shell_has_a_loop_of_its_own() {
+    let root = workspace();
+    let mut files = Vec::new();
+    SHELLS.iter().for_each(|shell| sources(&root.join(shell).join("src"), &mut files));
+    assert!(files.len() > 100, "only {} sources", files.len());
+    let mut second = Vec::new();
+    for file in &files {
+        let name = file.strip_prefix(&root).expect("within the workspace").to_string_lossy().into_owned();
+        let lines = driving(&fs::read_to_string(file).expect("a source"));
+        if !lines.is_empty() && !ALLOWED.contains(&name.as_str()) {
+            second.push(format!("{name}: {lines:?}"));
+        }
+    }
+    assert!(second.is_empty(), "these drive a machine by themselves; `drive` or `Turns` does: {second:#?}");
+}
+
+/// A check that finds nothing anywhere is none.
+#[test]
+fn the_loop_is_found_where_it_stands() {
+    let code = fs::read_to_string(workspace().join("io-engine/src/drive.rs")).expect("the loop");
+    assert!(driving(&code).len() >= CALLS.len(), "{:?}", driving(&code));
+    assert_eq!(driving("    // machine.poll_output()\n    machine.poll_output()"), [2]);
+}
