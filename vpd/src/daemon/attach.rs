@@ -18,9 +18,12 @@ use proto_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::question::{Question, Questions, ToSource};
+use super::question::{Question, Questions, ToSource, WORDS_MAX};
 
 type Wire = Socket<TokioIo<Upgraded>>;
+
+/// Messages that wait for the socket at most.
+const UNSENT_MAX: u32 = 64;
 
 /// `GET /v1/attach`.
 pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Request) -> Response {
@@ -41,28 +44,34 @@ pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Req
 
 async fn serve(mut socket: Wire, questions: &Questions) {
     let Some(attach) = first_message(&mut socket).await else { return };
-    let (to_source, told) = mpsc::unbounded_channel();
+    let (to_source, told) = mpsc::channel(WORDS_MAX);
     let (number, numbered) = oneshot::channel();
-    let _ = questions.send(Question::Attach(attach, to_source, number));
+    let _ = questions.send(Question::Attach(attach, to_source, number)).await;
     let Ok(source) = numbered.await else { return };
     carry(&mut socket, source, told, questions).await;
-    let _ = questions.send(Question::Detach(source));
+    let _ = questions.send(Question::Detach(source)).await;
 }
 
-/// Carries frames both ways until one side ends.
-async fn carry(socket: &mut Wire, source: u64, mut told: mpsc::UnboundedReceiver<ToSource>, questions: &Questions) {
+/// Carries frames both ways until one side ends. Nothing is read while the daemon is behind, and nothing is taken for a process that
+/// does not read.
+async fn carry(socket: &mut Wire, source: u64, mut told: mpsc::Receiver<ToSource>, questions: &Questions) {
+    let mut unsent: u32 = 0;
     loop {
         tokio::select! {
             happening = socket.next() => match happening {
                 Happening::Received((), message) => match Frame::decode(&message) {
-                    Ok(frame) => drop(questions.send(Question::Frame(source, frame))),
+                    Ok(frame) => drop(questions.send(Question::Frame(source, frame)).await),
                     Err(_) => return,
                 },
+                Happening::Sent((), messages) => unsent = unsent.saturating_sub(messages),
                 Happening::Closed(..) => return,
                 _ => {}
             },
-            word = told.recv() => match word {
-                Some(word) => socket.send(encode(word)),
+            word = told.recv(), if unsent < UNSENT_MAX => match word {
+                Some(word) => {
+                    unsent += 1;
+                    socket.send(encode(word));
+                }
                 None => return socket.close(Close::Normal),
             },
         }

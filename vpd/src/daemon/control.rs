@@ -60,7 +60,7 @@ impl IntoResponse for Refusal {
 
 async fn status(State(questions): State<Questions>) -> Response {
     let (reply, answer) = oneshot::channel();
-    let _ = questions.send(Question::Status(reply));
+    let _ = questions.send(Question::Status(reply)).await;
     match answer.await {
         Ok(report) => Json(report).into_response(),
         Err(_) => Refusal(Reason::DaemonNotRunning).into_response(),
@@ -111,7 +111,7 @@ async fn reconnect(State(questions): State<Questions>) -> Result<StatusCode, Ref
 }
 
 async fn stop(State(questions): State<Questions>) -> StatusCode {
-    let _ = questions.send(Question::Stop);
+    let _ = questions.send(Question::Stop).await;
     StatusCode::NO_CONTENT
 }
 
@@ -125,7 +125,7 @@ async fn existing(directory: &str) -> Result<PathBuf, Refusal> {
 
 async fn ask<T>(questions: &Questions, question: impl FnOnce(Reply<T>) -> Question) -> Result<T, Refusal> {
     let (reply, answer) = oneshot::channel();
-    let _ = questions.send(question(reply));
+    let _ = questions.send(question(reply)).await;
     // A loop that has ended drops the questions.
     answer.await.unwrap_or(Err(Reason::DaemonNotRunning)).map_err(Refusal)
 }

@@ -73,7 +73,7 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
     let wall = clock.wall();
     let machine = Daemon::boot(clock.now(), wall, &found, of_this_process()?, fresh_jitter())?;
 
-    let (questions, asked) = mpsc::unbounded_channel();
+    let (questions, asked) = mpsc::channel(question::QUESTIONS_MAX);
     let socket = home.socket();
     let listener = listen(&socket).map_err(|error| Failure::about(Reason::StateNotWritten, error))?;
     tokio::spawn(axum::serve(listener, control::router(questions)).into_future());

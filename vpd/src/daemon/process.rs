@@ -32,14 +32,15 @@ pub(super) struct Process {
 /// What the daemon stands in.
 struct Desk {
     adapter: Adapter<Ask>,
-    questions: mpsc::UnboundedReceiver<Question>,
+    questions: mpsc::Receiver<Question>,
+    /// As many as the daemon has tasks at most.
     errands: mpsc::UnboundedReceiver<Input>,
     errand_done: mpsc::UnboundedSender<Input>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     waiting: HashMap<RequestId, Waiting>,
     /// The request that is being handed over, if it is one.
     asked: Option<RequestId>,
-    sources: HashMap<SourceId, mpsc::UnboundedSender<ToSource>>,
+    sources: HashMap<SourceId, mpsc::Sender<ToSource>>,
     pairing: Vec<mpsc::UnboundedSender<PairEvent>>,
     numbers: u64,
 }
@@ -69,7 +70,7 @@ impl Process {
         clock: Clock,
         wall: proto_core::WallClock,
         adapter: Adapter<Ask>,
-        questions: mpsc::UnboundedReceiver<Question>,
+        questions: mpsc::Receiver<Question>,
     ) -> Self {
         let (errand_done, errands) = mpsc::unbounded_channel();
         let desk = Desk {
@@ -201,10 +202,10 @@ impl Desk {
         tokio::task::spawn_blocking(move || drop(done.send(work())));
     }
 
-    fn tell_source(&self, source: SourceId, word: ToSource) {
-        // One that is gone says so by itself.
-        if let Some(to_source) = self.sources.get(&source) {
-            let _ = to_source.send(word);
+    fn tell_source(&mut self, source: SourceId, word: ToSource) {
+        // One that is gone says so by itself, and so does one that is let go because it takes nothing.
+        if self.sources.get(&source).is_some_and(|to_source| to_source.try_send(word).is_err()) {
+            self.sources.remove(&source);
         }
     }
 

@@ -12,8 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 /// The way back of one answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Reason>>;
 
-/// The way to the daemon's loop.
-pub(super) type Questions = mpsc::UnboundedSender<Question>;
+/// The way to the daemon's loop. Who asks waits while it is full: what comes in on the control socket is then read no further.
+pub(super) type Questions = mpsc::Sender<Question>;
+
+/// Questions that wait for the loop at most.
+pub(super) const QUESTIONS_MAX: usize = 256;
 
 /// One question.
 #[derive(Debug)]
@@ -32,15 +35,19 @@ pub(super) enum Question {
     Unbind(PathBuf, Reply<Unbound>),
     Reconnect(Reply<()>),
     /// A process that makes records came; what it is told comes through the channel, its number through the other.
-    Attach(Attach, mpsc::UnboundedSender<ToSource>, oneshot::Sender<u64>),
+    Attach(Attach, mpsc::Sender<ToSource>, oneshot::Sender<u64>),
     Frame(u64, Frame),
     Detach(u64),
     Stop,
 }
 
-/// What a process that makes records is told.
+/// What a process that makes records is told. One for which so much waits that it does not take is let go: it comes again, and goes
+/// on where the relay says.
 #[derive(Debug)]
 pub(super) enum ToSource {
     Attached(Attached),
     Frame(Frame),
 }
+
+/// Words that wait for one process at most.
+pub(super) const WORDS_MAX: usize = 1024;
