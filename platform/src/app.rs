@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proto_core::platform::pairing_code::{POLLS_MAX, POLLS_WINDOW};
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -50,7 +51,7 @@ impl App {
         let store = Store::open(&config.database).await?;
         let limits = Limits {
             mints: Limiter::new(config.mints_per_address, 15 * MINUTE),
-            polls: Limiter::new(30, 30),
+            polls: Limiter::new(POLLS_MAX, POLLS_WINDOW),
             poll_guesses: Limiter::new(100, MINUTE),
             code_guesses: Limiter::new(20, 15 * MINUTE),
             sign_ins: Limiter::new(10, 15 * MINUTE),

@@ -4,8 +4,11 @@ use axum::http::StatusCode;
 use proto_core::{
     Reason,
     api::{Approval, PolicyMode, ROTATE_PATH, Renewed, ValidateAnswer, ValidateRequest, Workspace},
-    jose::{self, Claims, Confirmation, Expectation, Expiry, ProofTarget, RELAY_AUDIENCE, Thumbprint},
-    key::{IdentityKey, StaticKey},
+    jose::{self, Claims, Expectation, Expiry, JwkSet},
+    platform::{
+        key_ring::KeyRing,
+        rotation::{self, Found, Holder, Refusal, Terms},
+    },
     secret::SecretText,
 };
 use sqlx::SqliteConnection;
@@ -13,11 +16,10 @@ use sqlx::SqliteConnection;
 use crate::{
     app::App,
     error::Error,
-    keys::{self, KeyRing},
-    random,
+    keys, random,
     store::{
-        AccountId, InstallId, MachineId, OrganizationId, RuntimeTargetId,
-        machine::{self, NewMachine, Target},
+        AccountId, InstallId, MachineId, RuntimeTargetId,
+        machine::{self, NewMachine, Target, confirmation},
         organization::{self, Organization},
         pairing::StoredCode,
     },
@@ -38,21 +40,21 @@ pub(crate) async fn issue(
         PolicyMode::Standard => None,
         PolicyMode::CryptoPairing => Some(random::secret()?),
     };
+    let (install, target, machine) = (InstallId::fresh(now)?, RuntimeTargetId::fresh(now)?, MachineId::fresh(now)?);
     let holder = Holder {
-        organization: organization.id.clone(),
-        install: InstallId::fresh(now)?,
-        target: RuntimeTargetId::fresh(now)?,
-        machine: MachineId::fresh(now)?,
-        kind: code.kind,
-        static_key: code.static_key,
-        identity_key: code.identity_key,
+        org: organization.id.wire().clone(),
+        install: install.wire().clone(),
+        runtime_target: target.wire().clone(),
+        machine: machine.wire().clone(),
+        role: code.kind,
+        confirmation: confirmation(code.static_key, code.identity_key),
     };
     let new = NewMachine {
         organization: &organization.id,
         owner,
-        install: &holder.install,
-        target: &holder.target,
-        machine: &holder.machine,
+        install: &install,
+        target: &target,
+        machine: &machine,
         kind: code.kind,
         name: &code.name,
         software: &code.software,
@@ -61,72 +63,32 @@ pub(crate) async fn issue(
         psk: psk.as_ref(),
     };
     machine::insert(db, &new, now).await?;
+    let issue_token = sign(app, ring, &holder, 1)?;
     Ok(Approval {
         workspace: Workspace {
             id: organization.id.wire().clone(),
             slug: organization.slug.clone(),
             name: organization.name.clone(),
         },
-        issue_token: sign(app, ring, &holder, 1)?,
-        install_id: holder.install.wire().clone(),
-        runtime_target_id: holder.target.wire().clone(),
-        machine_id: holder.machine.wire().clone(),
+        issue_token,
+        install_id: holder.install,
+        runtime_target_id: holder.runtime_target,
+        machine_id: holder.machine,
         relay: app.config.relay.clone(),
         policy_mode: organization.policy_mode,
         psk,
     })
 }
 
-/// Whose credential it is.
-struct Holder {
-    organization: OrganizationId,
-    install: InstallId,
-    target: RuntimeTargetId,
-    machine: MachineId,
-    kind: proto_core::id::DeviceKind,
-    static_key: StaticKey,
-    identity_key: IdentityKey,
-}
-
-impl From<&Target> for Holder {
-    fn from(target: &Target) -> Self {
-        Self {
-            organization: target.organization_id.clone(),
-            install: target.install_id.clone(),
-            target: target.id.clone(),
-            machine: target.machine_id.clone(),
-            kind: target.kind,
-            static_key: target.static_key,
-            identity_key: target.identity_key,
-        }
-    }
-}
-
-impl Holder {
-    fn confirmation(&self) -> Confirmation {
-        Confirmation { static_key: self.static_key, identity: Thumbprint::of_identity_key(self.identity_key) }
-    }
-}
-
 fn sign(app: &App, ring: &KeyRing, holder: &Holder, generation: u64) -> Result<SecretText, Error> {
     let now = app.clock.now();
-    let claims = Claims {
+    let terms = Terms {
         issuer: app.config.public_url.clone(),
-        audience: RELAY_AUDIENCE.into(),
-        install: holder.install.wire().clone(),
-        org: holder.organization.wire().clone(),
-        runtime_target: holder.target.wire().clone(),
-        machine: holder.machine.wire().clone(),
-        role: holder.kind,
-        generation,
-        confirmation: holder.confirmation(),
-        issued_at: now,
-        not_before: now,
-        expires_at: now.plus(app.config.credential_lifetime),
-        renewable_until: now.plus(app.config.renewable_for),
-        id: RuntimeTargetId::fresh(now)?.wire().clone(),
+        opens_for: app.config.credential_lifetime,
+        renewable_for: app.config.renewable_for,
     };
-    Ok(jose::sign(&claims, &ring.signing_key(now)))
+    let id = RuntimeTargetId::fresh(now)?.wire().clone();
+    Ok(jose::sign(&terms.credential(holder, generation, id, now), &keys::signing_key(app, ring)?))
 }
 
 /// What comes with a renewal.
@@ -139,30 +101,21 @@ pub(crate) struct Renewal {
     pub(crate) urls: Vec<String>,
 }
 
-/// Renews a credential for whoever holds its identity key. Asking again for the same generation gives the same successor
-/// generation (ROT-2); that also makes a replayed proof harmless, because what it yields is bound to the holder's keys.
+/// Renews a credential for the holder of its identity key, as [`rotation::renew`] decides (ROT-2).
 pub(crate) async fn rotate(app: &App, renewal: &Renewal) -> Result<Renewed, Error> {
     let now = app.clock.now();
     let ring = keys::ring(app).await?;
-    let claims = verify(&ring, &renewal.token, now, Expiry::Renew).map_err(unauthorized)?;
-    prove_possession(renewal, &claims, now).map_err(unauthorized)?;
-    if renewal.generation != claims.generation {
-        return Err(Error::invalid("generation is not the token's"));
-    }
+    let claims = verify(&ring.renewable(), &renewal.token, now, Expiry::Renew).map_err(unauthorized)?;
+    let urls = renewal.urls.iter().map(String::as_str);
+    rotation::prove_possession(&renewal.proof, &renewal.token, &claims, urls, now).map_err(unauthorized)?;
     let mut tx = app.store.write().await?;
-    let target = match holder(&mut tx, &claims).await? {
-        Ok((target, _)) => target,
-        Err(reason @ Reason::TokenKeyMismatch) => return Err(unauthorized(reason)),
-        Err(reason) => return Err(Error::refused(StatusCode::FORBIDDEN, reason)),
-    };
-    let successor = claims.generation.saturating_add(1);
-    if target.generation() > successor {
-        return Err(Error::refused(StatusCode::CONFLICT, Reason::TokenSuperseded));
-    }
+    let referred = Referred::find(&mut tx, &claims).await?;
+    let successor = rotation::renew(&claims, renewal.generation, referred.found()).map_err(refused)?;
+    let Some(target) = &referred.target else { return Err(refused(Refusal::Because(Reason::MachineRevoked))) };
     machine::set_generation(&mut tx, &target.id, successor).await?;
     machine::seen(&mut tx, &target.id, now).await?;
     tx.commit().await?;
-    Ok(Renewed { issue_token: sign(app, &ring, &(&target).into(), successor)?, relay: app.config.relay.clone() })
+    Ok(Renewed { issue_token: sign(app, &ring, &target.record.holder, successor)?, relay: app.config.relay.clone() })
 }
 
 /// The URLs under which a device may have reached [`ROTATE_PATH`]: the public one, and one of this machine's own names, which
@@ -178,20 +131,17 @@ fn is_loopback(host: &str) -> bool {
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-fn prove_possession(renewal: &Renewal, claims: &Claims, now: proto_core::UnixTime) -> Result<(), Reason> {
-    let mut verdict = Err(Reason::TokenKeyMismatch);
-    for url in &renewal.urls {
-        let target = ProofTarget { method: "POST", url, token: &renewal.token };
-        verdict = jose::verify_proof(&renewal.proof, target, claims.confirmation.identity, now).map(|_| ());
-        if verdict.is_ok() {
-            break;
-        }
-    }
-    verdict
-}
-
 const fn unauthorized(reason: Reason) -> Error {
     Error::refused(StatusCode::UNAUTHORIZED, reason)
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::OtherGeneration => Error::invalid(refusal.to_string()),
+        Refusal::Because(reason) => {
+            Error::refused(StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN), reason)
+        }
+    }
 }
 
 /// How exactly "last seen" is kept, in seconds: when many machines reconnect at once, they do not all wait for the disk.
@@ -201,21 +151,17 @@ const SEEN_PRECISION: u64 = 60;
 pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<ValidateAnswer, Error> {
     let now = app.clock.now();
     let ring = keys::ring(app).await?;
-    let claims = match verify(&ring, &request.token, now, Expiry::Connect) {
+    let claims = match verify(&ring.published(), &request.token, now, Expiry::Connect) {
         Ok(claims) => claims,
         Err(reason) => return Ok(refusal(reason)),
     };
-    if claims.confirmation.static_key != request.static_key {
-        return Ok(refusal(Reason::TokenKeyMismatch));
+    let referred = Referred::find(&mut *app.store.read().await?, &claims).await?;
+    if let Err(reason) = rotation::validate(&claims, request.static_key, referred.found()) {
+        return Ok(refusal(reason));
     }
-    let (target, organization) = match holder(&mut *app.store.read().await?, &claims).await? {
-        Ok(found) => found,
-        Err(reason) => return Ok(refusal(reason)),
+    let (Some(target), Some(organization)) = (&referred.target, &referred.organization) else {
+        return Ok(refusal(Reason::MachineRevoked));
     };
-    // The one before the latest is still good: the holder may not have the latest yet.
-    if claims.generation.saturating_add(1) < target.generation() {
-        return Ok(refusal(Reason::TokenSuperseded));
-    }
     if target.last_seen_at.is_none_or(|seen| now.since(seen.0) >= SEEN_PRECISION) {
         let mut tx = app.store.write().await?;
         machine::seen(&mut tx, &target.id, now).await?;
@@ -229,23 +175,26 @@ const fn refusal(reason: Reason) -> ValidateAnswer {
 }
 
 /// The issuer is not compared: what our own key has signed is ours, also when the public URL has changed since.
-fn verify(ring: &KeyRing, token: &SecretText, now: proto_core::UnixTime, expiry: Expiry) -> Result<Claims, Reason> {
-    jose::verify(token, &ring.published(), now, &Expectation { issuer: None, expiry })
+fn verify(keys: &JwkSet, token: &SecretText, now: proto_core::UnixTime, expiry: Expiry) -> Result<Claims, Reason> {
+    jose::verify(token, keys, now, &Expectation { issuer: None, expiry })
 }
 
-/// The living machine that a credential speaks of and its living workspace, or why there is none.
-async fn holder(db: &mut SqliteConnection, claims: &Claims) -> Result<Result<(Target, Organization), Reason>, Error> {
-    let Some(organization) = organization::living(&mut *db, &claims.org.clone().into()).await? else {
-        return Ok(Err(Reason::WorkspaceNotFound));
-    };
-    let target = machine::target(db, &claims.runtime_target.clone().into()).await?;
-    Ok(match target {
-        Some(target) if target.revoked_at.is_none() && target.organization_id == organization.id => {
-            let fits = Holder::from(&target).confirmation() == claims.confirmation;
-            if fits { Ok((target, organization)) } else { Err(Reason::TokenKeyMismatch) }
-        }
-        _ => Err(Reason::MachineRevoked),
-    })
+/// What a credential refers to.
+struct Referred {
+    organization: Option<Organization>,
+    target: Option<Target>,
+}
+
+impl Referred {
+    async fn find(db: &mut SqliteConnection, claims: &Claims) -> Result<Self, Error> {
+        let organization = organization::living(&mut *db, &claims.org.clone().into()).await?;
+        let target = machine::target(db, &claims.runtime_target.clone().into()).await?;
+        Ok(Self { organization, target })
+    }
+
+    fn found(&self) -> Found<'_> {
+        Found { org_lives: self.organization.is_some(), record: self.target.as_ref().map(|target| &target.record) }
+    }
 }
 
 #[cfg(test)]

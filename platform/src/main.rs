@@ -26,7 +26,11 @@ enum Command {
     /// Answer requests (what happens without a command as well).
     Serve,
     /// Publish a new signing key; it signs two hours later, once every relay knows it.
-    RotateKeys,
+    RotateKeys {
+        /// The keys may have leaked: withdraw all of them, and sign with a fresh one at once. Devices renew by themselves.
+        #[arg(long)]
+        leaked: bool,
+    },
 }
 
 #[tokio::main]
@@ -39,7 +43,8 @@ async fn main() -> anyhow::Result<()> {
     let platform = Platform::open(config, Clock::system()).await?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&platform, listen).await,
-        Command::RotateKeys => Ok(platform.rotate_signing_key().await?),
+        Command::RotateKeys { leaked: false } => Ok(platform.rotate_signing_key().await?),
+        Command::RotateKeys { leaked: true } => Ok(platform.withdraw_signing_keys().await?),
     }
 }
 

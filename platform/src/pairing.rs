@@ -4,7 +4,10 @@ use proto_core::{
     Entropy, Machine as _, OrgId, UnixTime,
     api::{Approval, CodeText, MintAnswer, MintRequest, PollAnswer},
     crypto,
-    platform::pairing_code::{Decision, Input, LIFETIME, Output, PairingCode, Refusal, Standing, Verdict},
+    platform::{
+        key_ring::KeyRing,
+        pairing_code::{Decision, Input, LIFETIME, Output, PairingCode, Refusal, Standing, Verdict},
+    },
     secret::SecretText,
 };
 use sqlx::SqliteConnection;
@@ -15,8 +18,7 @@ use crate::{
     clock::moment,
     credentials,
     error::Error,
-    keys::{self, KeyRing},
-    random,
+    keys, random,
     store::{
         AccountId, OrganizationId,
         audit::{self, Action, Actor},

@@ -103,6 +103,15 @@ impl Platform {
         keys::rotate(&self.app).await.map(|_| ())
     }
 
+    /// Takes all signing keys out of use because they may have leaked: none of them is published from now on, and a fresh key
+    /// signs at once. Devices renew their credentials by themselves; nothing has to be paired again.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn withdraw_signing_keys(&self) -> Result<(), Error> {
+        keys::withdraw(&self.app).await.map(|_| ())
+    }
+
     /// All pages and endpoints. Give it [`axum::extract::ConnectInfo`] of `SocketAddr`, or all callers count as one address.
     pub fn router(&self) -> Router {
         api::routes().merge(pages::routes(&self.app)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(Arc::clone(&self.app))

@@ -3,7 +3,9 @@
 use proto_core::{
     UnixTime,
     id::DeviceKind,
+    jose::{Confirmation, Thumbprint},
     key::{IdentityKey, StaticKey},
+    platform::rotation::{Holder, Record},
     secret::Secret,
 };
 use sqlx::{FromRow, SqliteConnection, query, query_as};
@@ -44,22 +46,12 @@ pub(crate) struct Machine {
 }
 
 /// What a credential refers to.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) id: RuntimeTargetId,
-    pub(crate) organization_id: OrganizationId,
-    pub(crate) install_id: InstallId,
-    pub(crate) machine_id: MachineId,
-    #[sqlx(try_from = "Text<DeviceKind>")]
-    pub(crate) kind: DeviceKind,
-    #[sqlx(try_from = "Blob32")]
-    pub(crate) identity_key: IdentityKey,
-    #[sqlx(try_from = "Blob32")]
-    pub(crate) static_key: StaticKey,
-    psk: Option<Blob32>,
-    generation: i64,
+    pub(crate) record: Record,
     pub(crate) last_seen_at: Option<Stamp>,
-    pub(crate) revoked_at: Option<Stamp>,
+    psk: Option<Blob32>,
 }
 
 impl Target {
@@ -67,11 +59,45 @@ impl Target {
     pub(crate) fn psk(&self) -> Option<Secret> {
         self.psk.clone().map(Secret::from)
     }
+}
 
-    /// The generation of the latest credential.
-    pub(crate) fn generation(&self) -> u64 {
-        u64::try_from(self.generation).unwrap_or(0)
+/// A [`Target`] as its row has it.
+#[derive(FromRow)]
+struct TargetRow {
+    id: RuntimeTargetId,
+    organization_id: OrganizationId,
+    install_id: InstallId,
+    machine_id: MachineId,
+    #[sqlx(try_from = "Text<DeviceKind>")]
+    kind: DeviceKind,
+    #[sqlx(try_from = "Blob32")]
+    identity_key: IdentityKey,
+    #[sqlx(try_from = "Blob32")]
+    static_key: StaticKey,
+    psk: Option<Blob32>,
+    generation: i64,
+    last_seen_at: Option<Stamp>,
+    revoked_at: Option<Stamp>,
+}
+
+impl From<TargetRow> for Target {
+    fn from(row: TargetRow) -> Self {
+        let holder = Holder {
+            org: row.organization_id.wire().clone(),
+            install: row.install_id.wire().clone(),
+            runtime_target: row.id.wire().clone(),
+            machine: row.machine_id.wire().clone(),
+            role: row.kind,
+            confirmation: confirmation(row.static_key, row.identity_key),
+        };
+        let record = Record { holder, latest: u64::try_from(row.generation).unwrap_or(0), is_revoked: row.revoked_at.is_some() };
+        Self { id: row.id, record, last_seen_at: row.last_seen_at, psk: row.psk }
     }
+}
+
+/// What credentials for these keys name.
+pub(crate) fn confirmation(static_key: StaticKey, identity_key: IdentityKey) -> Confirmation {
+    Confirmation { static_key, identity: Thumbprint::of_identity_key(identity_key) }
 }
 
 /// Keeps an approved device: an install, a machine and a runtime target, all in the one workspace.
@@ -145,14 +171,15 @@ pub(crate) async fn find(
 
 /// The runtime target of that id.
 pub(crate) async fn target(db: &mut SqliteConnection, id: &RuntimeTargetId) -> sqlx::Result<Option<Target>> {
-    query_as(
+    let row: Option<TargetRow> = query_as(
         "SELECT runtime_target.id, runtime_target.organization_id, runtime_target.install_id, machine_id, kind,
                 identity_key, static_key, psk, generation, last_seen_at, revoked_at
          FROM runtime_target JOIN machine ON machine.id = machine_id WHERE runtime_target.id = $1",
     )
     .bind(id)
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(row.map(Target::from))
 }
 
 /// The runtime targets that are alive: of one machine, of one owner's machines, or of all machines in the workspace.

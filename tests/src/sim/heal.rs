@@ -271,12 +271,12 @@ impl<N: Noise + 'static> Sim<N> {
         });
         let station = self.station_at(&record.relay.url);
         // Whoever was approved after it, and was not adopted, has taken its place.
-        let is_its =
-            Unverified::parse(&record.issue_token).is_ok_and(|token| token.into_unproven().confirmation == target.confirmation);
+        let is_its = Unverified::parse(&record.issue_token)
+            .is_ok_and(|token| token.into_unproven().confirmation == target.record.holder.confirmation);
         let policy_fits = (org.policy == PolicyMode::CryptoPairing) == record.psk.is_some();
         if is_lapsed || station.is_none() || station == self.broken_relay() {
             Expected::Nothing
-        } else if target.revoked || org.deleted {
+        } else if target.record.is_revoked || org.deleted {
             // Who comes with a credential that is over is told that, and not why there is no other one; and without the
             // pre-shared key of a target that is gone its relay can refuse nobody in a way that counts.
             if record.psk.is_none() && expiry(record).is_some_and(|at| at > unix(self.now).0) {

@@ -160,7 +160,7 @@ impl<N: Noise + 'static> Sim<N> {
     fn revoke_machine(&mut self, host: usize, org: usize) {
         let (owner, org) = (account(host), self.orgs[org].clone());
         let is_its = |(id, target): &(&GivenId, &crate::world::Target)| {
-            target.org == org && !target.revoked && self.owners.get(*id) == Some(&owner)
+            target.record.holder.org == org && !target.record.is_revoked && self.owners.get(*id) == Some(&owner)
         };
         let targets: Vec<_> = self.platform.targets.iter().filter(is_its).map(|(id, _)| id.clone()).collect();
         if !targets.is_empty() {
@@ -174,8 +174,8 @@ impl<N: Noise + 'static> Sim<N> {
         for id in targets {
             let Some(target) = self.platform.targets.get_mut(&id) else { continue };
             // It may have been paired again since it was revoked last.
-            let is_news = !std::mem::replace(&mut target.revoked, true);
-            let org = target.org.clone();
+            let is_news = !std::mem::replace(&mut target.record.is_revoked, true);
+            let org = target.record.holder.org.clone();
             if is_news {
                 self.court.see(self.now, &Seen::Revoked { target: &id });
             }
@@ -242,7 +242,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     /// The platform signs with another key from now on.
     pub(super) fn rotate_signing_keys(&mut self) {
-        self.platform.rotate_keys();
+        self.platform.rotate_keys(unix(self.now));
         self.tally.count(Fault::KeyRotation);
         self.story.browser(self.now, "the platform signs with another key");
     }

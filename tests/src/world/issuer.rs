@@ -5,19 +5,18 @@ use std::collections::VecDeque;
 
 use proto_core::{
     Reason, UnixTime,
-    jose::{Claims, Expectation, JwkSet, SigningKey, Thumbprint, sign, verify},
-    key::IdentityKey,
+    jose::{Claims, Expectation, Expiry, SigningKey, Thumbprint, sign, verify},
+    platform::key_ring::{Change, Key, KeyRing},
     secret::{Secret, SecretText},
 };
 
 /// So many credentials are known again; the devices of one world use no more at a time.
 const LATEST: usize = 64;
 
-/// The keys and the credentials that they signed last.
-#[derive(Debug)]
+/// The platform's keys and the credentials that they signed last.
+#[derive(Debug, Default)]
 pub(super) struct Issuer {
-    /// All are published, the last one signs.
-    keys: Vec<SigningKey>,
+    ring: KeyRing,
     /// The newest first.
     latest: VecDeque<Credential>,
 }
@@ -30,31 +29,27 @@ struct Credential {
 }
 
 impl Issuer {
-    pub(super) fn new(seed: &Secret) -> Self {
-        Self { keys: vec![SigningKey::from_seed(seed)], latest: VecDeque::new() }
+    pub(super) const fn ring(&self) -> &KeyRing {
+        &self.ring
     }
 
-    /// Signs with this key from now on.
-    pub(super) fn rotate(&mut self, seed: &Secret) {
-        self.keys.push(SigningKey::from_seed(seed));
-    }
-
-    /// Publishes no more than the two latest keys.
-    pub(super) fn retire(&mut self) {
-        let old = self.keys.len().saturating_sub(2);
-        self.keys.drain(..old);
-    }
-
-    pub(super) fn key(&self, kid: Thumbprint) -> Option<IdentityKey> {
-        self.keys.iter().find(|key| key.kid() == kid).map(SigningKey::public_key)
-    }
-
-    pub(super) fn key_set(&self) -> JwkSet {
-        self.keys.iter().map(SigningKey::public_key).collect()
+    /// Carries one change of the ring out; `seed` is fresh.
+    pub(super) fn carry_out(&mut self, change: Change, seed: &Secret) {
+        let mut keys: Vec<_> = self.ring.keys().to_vec();
+        match change {
+            Change::Add { active_from } => {
+                keys.push(Key { signing: SigningKey::from_seed(seed), active_from, is_withdrawn: false });
+            }
+            Change::Withdraw(kid) => {
+                keys.iter_mut().filter(|key| key.signing.kid() == kid).for_each(|key| key.is_withdrawn = true);
+            }
+            Change::Forget(kid) => keys.retain(|key| key.signing.kid() != kid),
+        }
+        self.ring = keys.into_iter().collect();
     }
 
     pub(super) fn sign(&mut self, claims: Claims) -> SecretText {
-        let key = self.keys.last().expect("a key to sign with");
+        let key = self.ring.signing_key(claims.issued_at).expect("a key to sign with");
         let token = sign(&claims, key);
         self.latest.truncate(LATEST - 1);
         self.latest.push_front(Credential { token: token.clone(), kid: key.kid(), claims });
@@ -63,10 +58,11 @@ impl Issuer {
 
     /// Believes a credential, or says why not.
     pub(super) fn believe(&self, token: &SecretText, now: UnixTime, expected: &Expectation) -> Result<Claims, Reason> {
+        let keys = if expected.expiry == Expiry::Renew { self.ring.renewable() } else { self.ring.published() };
         let known = self.latest.iter().find(|known| known.token.expose() == token.expose());
-        match known.filter(|known| self.key(known.kid).is_some()) {
+        match known.filter(|known| keys.get(known.kid).is_some()) {
             Some(known) => known.claims.hold(now, expected).map(|()| known.claims.clone()),
-            None => verify(token, &self.key_set(), now, expected),
+            None => verify(token, &keys, now, expected),
         }
     }
 }
@@ -75,7 +71,7 @@ impl Issuer {
 mod tests {
     use proto_core::{
         id::DeviceKind,
-        jose::{Confirmation, Expiry, RELAY_AUDIENCE},
+        jose::{Confirmation, RELAY_AUDIENCE},
         key::StaticKey,
     };
 
@@ -104,7 +100,8 @@ mod tests {
     /// JWT-1 to JWT-3 hold for the platform of the simulation too: it believes what any verifier with its key set would.
     #[test]
     fn a_credential_is_believed_exactly_when_its_signature_and_its_claims_would_be() {
-        let mut issuer = Issuer::new(&Secret::new([9; 32]));
+        let mut issuer = Issuer::default();
+        issuer.carry_out(Change::Add { active_from: UnixTime(0) }, &Secret::new([9; 32]));
         let mut tokens: Vec<_> = (0..2 * LATEST as u64).map(|generation| issuer.sign(claims(generation))).collect();
         tokens.push(sign(&claims(1), &SigningKey::from_seed(&Secret::new([8; 32]))));
         for keys in 0..3 {
@@ -113,13 +110,16 @@ mod tests {
                 let other = Expectation { issuer: Some("https://other.example".into()), expiry };
                 for (token, now) in tokens.iter().flat_map(|token| [900, 1_000, 2_060, 3_060].map(|now| (token, UnixTime(now)))) {
                     for expected in [&expected, &other] {
-                        let verdict = verify(token, &issuer.key_set(), now, expected);
+                        let (published, all) = (issuer.ring().published(), issuer.ring().renewable());
+                        let set = if expiry == Expiry::Renew { all } else { published };
+                        let verdict = verify(token, &set, now, expected);
                         assert_eq!(issuer.believe(token, now, expected), verdict, "{keys} other keys, {expiry:?} at {now:?}");
                     }
                 }
             }
-            issuer.rotate(&Secret::new([keys; 32]));
-            issuer.retire();
+            issuer.carry_out(Change::Add { active_from: UnixTime(1_000 + u64::from(keys)) }, &Secret::new([keys; 32]));
+            let newest = issuer.ring().keys().iter().rev().nth(1).map(|key| key.signing.kid()).expect("two keys");
+            issuer.carry_out(if keys == 0 { Change::Withdraw(newest) } else { Change::Forget(newest) }, &Secret::new([0; 32]));
         }
         assert_eq!(
             issuer.believe(&tokens[0], UnixTime(1_000), &Expectation { issuer: None, expiry: Expiry::Connect }),

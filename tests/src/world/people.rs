@@ -165,8 +165,8 @@ impl World {
     pub fn revoke(&mut self, slug: &str, told: bool) {
         let org = self.org(slug);
         let mut targets = Vec::new();
-        for (id, target) in self.platform.targets.iter_mut().filter(|(_, target)| target.org == org) {
-            target.revoked = true;
+        for (id, target) in self.platform.targets.iter_mut().filter(|(_, target)| target.record.holder.org == org) {
+            target.record.is_revoked = true;
             targets.push(id.clone());
         }
         if told {

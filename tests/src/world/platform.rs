@@ -14,9 +14,14 @@ use proto_core::{
     },
     effect::{HttpAnswer, HttpRequest},
     id::DeviceKind,
-    jose::{Claims, Confirmation, Expectation, Expiry, ProofTarget, RELAY_AUDIENCE, Thumbprint, verify_proof},
+    jose::{Claims, Confirmation, Expectation, Expiry, Thumbprint},
     key::{IdentityKey, StaticKey},
-    platform::pairing_code::{self, PairingCode, Refusal, Standing, Verdict},
+    platform::{
+        key_ring::Change,
+        pairing_code::{self, POLLS_MAX, POLLS_WINDOW, PairingCode, Standing, Verdict},
+        rate::Window,
+        rotation::{self, Found, Holder, Record, Refusal, Terms},
+    },
     relay::admission::Gate,
     secret::{Secret, SecretBytes, SecretText},
 };
@@ -45,22 +50,10 @@ pub struct Org {
 /// A runtime target.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Whose.
-    pub org: OrgId,
-    /// What it is.
-    pub kind: DeviceKind,
+    /// Whose it is, the generation of its newest credential, and whether access was withdrawn.
+    pub record: Record,
     /// What it calls itself.
     pub name: String,
-    /// The keys of its binding.
-    pub confirmation: Confirmation,
-    /// What else its credentials say.
-    pub install: GivenId,
-    /// This org's view of the machine.
-    pub machine: GivenId,
-    /// The generation of its newest credential.
-    pub generation: u64,
-    /// Whether access was withdrawn.
-    pub revoked: bool,
     /// Its pre-shared key.
     pub psk: Option<Secret>,
 }
@@ -98,6 +91,7 @@ pub struct Platform {
     /// Its codes, by their text.
     pub codes: BTreeMap<String, Code>,
     issuer: Issuer,
+    polls: Window<String>,
     drawn: Jitter,
 }
 
@@ -113,7 +107,8 @@ impl Default for Platform {
             renewals: 0,
             minted: 0,
             codes: BTreeMap::new(),
-            issuer: Issuer::new(&Secret::new([9; 32])),
+            issuer: Issuer::default(),
+            polls: Window::new(POLLS_MAX, POLLS_WINDOW),
             drawn: Jitter::new(0x706c_6174),
         }
     }
@@ -126,20 +121,34 @@ impl Platform {
         Arc::new(Gate { validate_url, internal_key: SecretText::new("internal"), issuer: Some(API.into()) })
     }
 
-    /// Its signing key of that name.
+    /// Its published signing key of that name.
     pub fn signing_key(&self, kid: Thumbprint) -> Option<IdentityKey> {
-        self.issuer.key(kid)
+        self.issuer.ring().published().get(kid)
     }
 
-    /// Signs with a new key from now on; the old ones stay published.
-    pub fn rotate_keys(&mut self) {
-        let seed = self.secret();
-        self.issuer.rotate(&seed);
+    /// Publishes a successor of its signing key.
+    pub fn rotate_keys(&mut self, now: UnixTime) {
+        let change = self.issuer.ring().rotate(now);
+        self.change_keys(change);
     }
 
-    /// Publishes no more than its two latest keys.
-    pub fn retire_keys(&mut self) {
-        self.issuer.retire();
+    /// Its signing keys leaked: it publishes them no more, and signs with a fresh one at once.
+    pub fn withdraw_keys(&mut self, now: UnixTime) {
+        let changes = self.issuer.ring().withdraw(now);
+        self.change_keys(changes);
+    }
+
+    /// Makes and forgets signing keys as they are due.
+    fn tend_keys(&mut self, now: UnixTime) {
+        let due = self.issuer.ring().due(now, self.lifetime + self.renewable);
+        self.change_keys(due);
+    }
+
+    fn change_keys(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            let seed = if self.issuer.ring().keys().is_empty() { Secret::new([9; 32]) } else { self.secret() };
+            self.issuer.carry_out(change, &seed);
+        }
     }
 
     /// Somebody approves a code for this org, as a member of it.
@@ -152,7 +161,7 @@ impl Platform {
     ///
     /// # Errors
     /// Why that does not count.
-    pub fn approve_as(&mut self, code: &str, by: &GivenId, org: &OrgId, now: UnixTime) -> Result<(), Refusal> {
+    pub fn approve_as(&mut self, code: &str, by: &GivenId, org: &OrgId, now: UnixTime) -> Result<(), pairing_code::Refusal> {
         self.decide(code, pairing_code::Input::Approve { by: by.clone(), org: org.clone() }, now)
     }
 
@@ -174,7 +183,7 @@ impl Platform {
         self.decide(code, pairing_code::Input::Deny { by }, now).expect("the code can be denied");
     }
 
-    fn decide(&mut self, text: &str, input: pairing_code::Input, now: UnixTime) -> Result<(), Refusal> {
+    fn decide(&mut self, text: &str, input: pairing_code::Input, now: UnixTime) -> Result<(), pairing_code::Refusal> {
         self.tell_code(text, input, now);
         let mut refused = Ok(());
         while let Some(output) = self.codes.get_mut(text).and_then(|code| code.machine.poll_output()) {
@@ -217,29 +226,23 @@ impl Platform {
     /// A new device of an org.
     pub fn enrol(&mut self, org: &OrgId, kind: DeviceKind, name: &str, confirmation: Confirmation, now: UnixTime) -> Approval {
         let [install, fresh, machine] = ["in", "rt", "ma"].map(|prefix| self.draw(prefix));
-        let is_its = |target: &Target| self.keeps_targets && target.org == *org && target.kind == kind && target.name == name;
-        let target_id = self.targets.iter().find(|(_, target)| is_its(target)).map_or(fresh, |(id, _)| id.clone());
+        let is_its = |target: &Target| {
+            let holder = &target.record.holder;
+            self.keeps_targets && holder.org == *org && holder.role == kind && target.name == name
+        };
+        let runtime_target = self.targets.iter().find(|(_, target)| is_its(target)).map_or(fresh, |(id, _)| id.clone());
         let known = &self.orgs[org];
         let (workspace, relay, policy_mode) = (known.workspace.clone(), known.relay.clone(), known.policy);
         let psk = (policy_mode == PolicyMode::CryptoPairing).then(|| self.secret());
-        let target = Target {
-            org: org.clone(),
-            kind,
-            name: name.into(),
-            confirmation,
-            install: install.clone(),
-            machine: machine.clone(),
-            generation: 1,
-            revoked: false,
-            psk: psk.clone(),
-        };
-        self.targets.insert(target_id.clone(), target);
-        let issue_token = self.credential(&target_id, now);
+        let holder = Holder { org: org.clone(), install, runtime_target, machine, role: kind, confirmation };
+        let record = Record { holder: holder.clone(), latest: 1, is_revoked: false };
+        self.targets.insert(holder.runtime_target.clone(), Target { record, name: name.into(), psk: psk.clone() });
+        let issue_token = self.credential(&holder.runtime_target, now);
         Approval {
             workspace,
-            install_id: install,
-            runtime_target_id: target_id,
-            machine_id: machine,
+            install_id: holder.install,
+            runtime_target_id: holder.runtime_target,
+            machine_id: holder.machine,
             issue_token,
             relay,
             policy_mode,
@@ -249,34 +252,20 @@ impl Platform {
 
     /// The newest credential of a target, issued now.
     pub fn credential(&mut self, target_id: &GivenId, now: UnixTime) -> SecretText {
+        self.tend_keys(now);
         let id = self.draw("jti");
-        let target = &self.targets[target_id];
-        let expires_at = now.plus(self.lifetime);
-        let claims = Claims {
-            issuer: API.into(),
-            audience: RELAY_AUDIENCE.into(),
-            install: target.install.clone(),
-            org: target.org.clone(),
-            runtime_target: target_id.clone(),
-            machine: target.machine.clone(),
-            role: target.kind,
-            generation: target.generation,
-            confirmation: target.confirmation,
-            issued_at: now,
-            not_before: now,
-            expires_at,
-            renewable_until: expires_at.plus(self.renewable),
-            id,
-        };
-        self.issuer.sign(claims)
+        let Record { holder, latest, .. } = &self.targets[target_id].record;
+        let terms = Terms { issuer: API.into(), opens_for: self.lifetime, renewable_for: self.lifetime + self.renewable };
+        self.issuer.sign(terms.credential(holder, *latest, id, now))
     }
 
     /// Answers a request.
     pub fn answer(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        self.tend_keys(now);
         let path = request.url.strip_prefix(API).unwrap_or_else(|| panic!("a request to {}", request.url));
         match path {
             PAIRING_CODES_PATH => self.mint(request, now),
-            JWKS_PATH => raw(200, self.issuer.key_set().to_json().into_bytes()),
+            JWKS_PATH => raw(200, self.issuer.ring().published().to_json().into_bytes()),
             ROTATE_PATH => self.rotate(request, now),
             VALIDATE_PATH => self.validate(request, now),
             _ => self.poll(path.rsplit('/').next().unwrap(), request, now),
@@ -309,6 +298,12 @@ impl Platform {
     fn poll(&mut self, text: &str, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
         let gone = || json(404, &Problem::because(404, Reason::CodeExpired));
         let Some(code) = self.codes.get_mut(text) else { return gone() };
+        if let Err(wait) = self.polls.act(&text.to_owned(), now) {
+            return HttpAnswer {
+                retry_after: u32::try_from(wait).ok(),
+                ..json(429, &Problem::because(429, Reason::RateLimited))
+            };
+        }
         let token_fits = header(request, "Authorization") == Some(format!("Bearer {}", code.status_token).as_str());
         code.machine.handle_input(moment(now), pairing_code::Input::Polled { token_fits }).unwrap();
         let said: Vec<_> = std::iter::from_fn(|| code.machine.poll_output()).collect();
@@ -325,33 +320,37 @@ impl Platform {
     fn rotate(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
         match self.renew(request, now) {
             Ok(renewed) => json(200, &renewed),
-            Err(reason) => json(403, &Problem::because(403, reason)),
+            Err(refusal) => {
+                let reason = if let Refusal::Because(reason) = refusal { Some(reason) } else { None };
+                let (status, title) = (refusal.status(), refusal.to_string());
+                json(status, &Problem { status, title, reason, detail: None })
+            }
         }
     }
 
-    fn renew(&mut self, request: &HttpRequest, now: UnixTime) -> Result<Renewed, Reason> {
-        let token = header(request, "Authorization").and_then(|text| text.strip_prefix("DPoP ")).ok_or(Reason::TokenMalformed)?;
-        let token = SecretText::new(token);
+    fn renew(&mut self, request: &HttpRequest, now: UnixTime) -> Result<Renewed, Refusal> {
+        let missing = Refusal::Because(Reason::TokenMalformed);
+        let token = header(request, "Authorization").and_then(|text| text.strip_prefix("DPoP ")).ok_or(missing)?;
+        let (token, proof) = (SecretText::new(token), SecretText::new(header(request, "DPoP").ok_or(missing)?));
         let expected = Expectation { issuer: Some(API.into()), expiry: Expiry::Renew };
-        let claims = self.issuer.believe(&token, now, &expected)?;
-        let proof = SecretText::new(header(request, "DPoP").ok_or(Reason::TokenMalformed)?);
-        let goal = ProofTarget { method: "POST", url: &request.url, token: &token };
-        verify_proof(&proof, goal, claims.confirmation.identity, now)?;
+        let claims = self.issuer.believe(&token, now, &expected).map_err(Refusal::Because)?;
+        let url = [request.url.as_str()];
+        rotation::prove_possession(&proof, &token, &claims, url, now).map_err(Refusal::Because)?;
         let RotateRequest { generation } = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
-        if self.orgs.get(&claims.org).is_none_or(|org| org.deleted) {
-            return Err(Reason::WorkspaceNotFound);
+        let successor = rotation::renew(&claims, generation, self.found(&claims))?;
+        if let Some(target) = self.targets.get_mut(&claims.runtime_target) {
+            target.record.latest = successor;
         }
-        let target = self.targets.get_mut(&claims.runtime_target).ok_or(Reason::MachineRevoked)?;
-        if target.revoked {
-            return Err(Reason::MachineRevoked);
-        }
-        if generation + 1 < target.generation || generation > target.generation {
-            return Err(Reason::TokenSuperseded);
-        }
-        target.generation = generation + 1;
         self.renewals += 1;
         let relay = self.orgs[&claims.org].relay.clone();
         Ok(Renewed { issue_token: self.credential(&claims.runtime_target, now), relay })
+    }
+
+    fn found(&self, claims: &Claims) -> Found<'_> {
+        Found {
+            org_lives: self.orgs.get(&claims.org).is_some_and(|org| !org.deleted),
+            record: self.targets.get(&claims.runtime_target).map(|target| &target.record),
+        }
     }
 
     fn validate(&self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
@@ -366,15 +365,9 @@ impl Platform {
     fn judge(&self, token: &SecretText, static_key: StaticKey, now: UnixTime) -> Result<(PolicyMode, Option<Secret>), Reason> {
         let expected = Expectation { issuer: None, expiry: Expiry::Connect };
         let claims = self.issuer.believe(token, now, &expected)?;
-        let org = self.orgs.get(&claims.org).filter(|org| !org.deleted).ok_or(Reason::WorkspaceNotFound)?;
-        let target = self.targets.get(&claims.runtime_target).filter(|target| !target.revoked).ok_or(Reason::MachineRevoked)?;
-        if target.confirmation.static_key != static_key {
-            return Err(Reason::TokenKeyMismatch);
-        }
-        if claims.generation + 1 < target.generation {
-            return Err(Reason::TokenSuperseded);
-        }
-        Ok((org.policy, target.psk.clone()))
+        rotation::validate(&claims, static_key, self.found(&claims))?;
+        let psk = self.targets.get(&claims.runtime_target).and_then(|target| target.psk.clone());
+        Ok((self.orgs[&claims.org].policy, psk))
     }
 }
 

@@ -30,7 +30,7 @@ fn pairing_ends_connected() {
     let config = world.laptop.config();
     let [record] = &config.bindings[..] else { panic!("{config:?}") };
     assert_eq!((record.workspace_id.clone(), record.name.as_str()), (world.org("acme"), "acme Inc."));
-    let target = &world.platform.targets[&record.runtime_target_id];
+    let target = &world.platform.targets[&record.runtime_target_id].record.holder;
     assert_eq!((&target.install, &target.machine), (&record.install_id, &record.machine_id));
     assert_eq!(world.laptop.seeds().len(), 1);
     assert_eq!(world.code(), None);

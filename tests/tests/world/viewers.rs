@@ -107,7 +107,7 @@ fn knock(world: &mut World, org: &OrgId, kind: DeviceKind, has_key: bool) -> Opt
     let unix = world.unix();
     let token = world.platform.enrol(org, kind, "somebody", confirmation, unix).issue_token;
     let daemon = world.laptop.config().bindings.iter().find(|record| record.slug == "acme").unwrap().clone();
-    let daemon = world.platform.targets[&daemon.runtime_target_id].confirmation.static_key;
+    let daemon = world.platform.targets[&daemon.runtime_target_id].record.holder.confirmation.static_key;
     let preamble = Preamble { suite: Suite::choose(Pattern::Ik, false), role: Role::Peer };
     let keys = InitiatorKeys { preamble, local: identity.static_keys(), responder: daemon, psk: None };
     let hello = Hello { token: SecretText::new(token.expose()), software: "viewer".into() };

@@ -44,7 +44,7 @@ impl Door {
     /// Message 1 of this viewer, in a handshake of that kind.
     fn message_1(&self, preamble: Preamble, payload: &[u8], seed: u8) -> (Symbolic, Bytes) {
         let daemon = &self.world.laptop.config().bindings[0].runtime_target_id;
-        let responder = self.world.platform.targets[daemon].confirmation.static_key;
+        let responder = self.world.platform.targets[daemon].record.holder.confirmation.static_key;
         let psk = (preamble.suite.pattern() == Pattern::IkPsk2).then(|| Secret::new([1; 32]));
         let keys = InitiatorKeys { preamble, local: self.identity.static_keys(), responder, psk: psk.as_ref() };
         let (noise, message) = Symbolic::initiate(keys, Entropy::new([seed; 32]), payload).unwrap();

@@ -42,7 +42,7 @@ impl Relays {
                 verdicts.demand(targets.insert(&device.target), sim.now, "LINK-2", || format!("{}: two links at once", what()));
                 let revoked = self.revoked.get(&device.target).or_else(|| self.deleted.get(&device.org));
                 // It may have been paired again since.
-                let is_out = sim.platform.targets.get(&device.target).is_none_or(|target| target.revoked)
+                let is_out = sim.platform.targets.get(&device.target).is_none_or(|target| target.record.is_revoked)
                     || sim.platform.orgs.get(&device.org).is_none_or(|org| org.deleted);
                 let is_late = is_out && revoked.is_some_and(|at| sim.now.since(*at) > REVOKED_WITHIN);
                 verdicts.demand(!is_late, sim.now, "JWT-5", || format!("{}: revoked long ago, and still connected", what()));

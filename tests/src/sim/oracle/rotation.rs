@@ -160,8 +160,8 @@ impl<N: Noise + 'static> Oracle<N> for Rotations {
         for (host, home) in self.homes.iter().filter(|(_, home)| !home.is_damaged) {
             for (id, known) in &home.records {
                 let Some(target) = sim.platform.targets.get(&id.runtime_target) else { continue };
-                let is_its = known.claims.as_ref().is_some_and(|claims| claims.confirmation == target.confirmation);
-                let apart = known.record.generation.abs_diff(target.generation);
+                let is_its = known.claims.as_ref().is_some_and(|claims| claims.confirmation == target.record.holder.confirmation);
+                let apart = known.record.generation.abs_diff(target.record.latest);
                 verdicts.demand(!is_its || apart <= 1, sim.now, "ROT-2", || {
                     format!("laptop-{host} and the platform are {apart} generations apart for {}", id.org)
                 });
