@@ -6,10 +6,12 @@ use sqlx::SqliteConnection;
 use crate::{
     app::App,
     error::Error,
+    names::checked_name,
     organizations, random,
     store::{
         AccountId,
         account::{self, NewAccount},
+        known_browser,
         organization::Organization,
         session,
     },
@@ -17,9 +19,6 @@ use crate::{
 
 /// How long somebody stays signed in, in seconds: two weeks.
 pub(crate) const SESSION_LIFETIME: u64 = 14 * 24 * 60 * 60;
-
-/// The longest name of a person or a workspace, in characters.
-pub(crate) const MAX_NAME: usize = 80;
 
 /// Who signs up.
 #[derive(Debug)]
@@ -55,21 +54,28 @@ pub(crate) async fn create_first(
     sign_up: SignUp,
     organization_name: &str,
 ) -> Result<(AccountId, Organization), Error> {
+    check_first(&mut *app.store.read().await?, token).await?;
     let sign_up = prepare(app, sign_up).await?;
     let now = app.clock.now();
     let mut tx = app.store.write().await?;
-    let allowed = match token {
-        Some(token) => account::setup_fits(&mut tx, &random::token_hash(token)).await?,
-        None => true,
-    };
-    if !allowed || account::exists(&mut tx).await? {
-        return Err(Error::Forbidden("This server has been set up already."));
-    }
+    check_first(&mut tx, token).await?;
     let id = sign_up.insert(&mut tx, now).await?;
     let organization = organizations::insert(&mut tx, &id, organization_name, now).await?;
     account::forget_setup(&mut tx).await?;
     tx.commit().await?;
     Ok((id, organization))
+}
+
+/// Before a password is hashed, which costs, and again in the transaction.
+async fn check_first(db: &mut SqliteConnection, token: Option<&str>) -> Result<(), Error> {
+    let allowed = match token {
+        Some(token) => account::setup_fits(&mut *db, &random::token_hash(token)).await?,
+        None => true,
+    };
+    if !allowed || account::exists(db).await? {
+        return Err(Error::Forbidden("This server has been set up already."));
+    }
+    Ok(())
 }
 
 /// Makes an account for who opened an invitation, and lets it join.
@@ -103,20 +109,9 @@ impl Prepared {
 }
 
 async fn prepare(app: &App, sign_up: SignUp) -> Result<Prepared, Error> {
-    Ok(Prepared {
-        name: checked_name(&sign_up.name, "your name")?,
-        email: checked_email(&sign_up.email)?,
-        password_hash: app.passwords.hash(sign_up.password).await?,
-    })
-}
-
-/// A name that people will read.
-pub(crate) fn checked_name(name: &str, whose: &str) -> Result<String, Error> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
-        return Err(Error::invalid(format!("Enter {whose}, at most {MAX_NAME} characters.")));
-    }
-    Ok(name.to_owned())
+    let (name, email) = (checked_name(&sign_up.name, "your name")?, checked_email(&sign_up.email)?);
+    let password_hash = app.passwords.hash(sign_up.password, &[&name, &email]).await?;
+    Ok(Prepared { name, email, password_hash })
 }
 
 /// Nothing is ever sent to the address: it has to look like one, and to be typed the same way twice.
@@ -127,26 +122,73 @@ fn checked_email(email: &str) -> Result<String, Error> {
     if plain && shaped { Ok(email) } else { Err(Error::invalid("Enter an e-mail address.")) }
 }
 
-/// Signs in and gives the session's token.
+/// What a browser sends to sign in.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) email: &'a str,
+    pub(crate) password: SecretText,
+    /// Where it comes from.
+    pub(crate) address: &'a str,
+    /// What the browser was given when the account signed in there before.
+    pub(crate) browser: Option<&'a str>,
+}
+
+/// What a browser gets that signed in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) session: SecretText,
+    /// What it is known by from now on, where that is new.
+    pub(crate) browser: Option<SecretText>,
+}
+
+/// For how long a browser is known, in seconds: as long as browsers keep a cookie, 400 days.
+pub(crate) const KNOWN_FOR: u64 = 400 * 24 * 60 * 60;
+
+/// Signs in.
+///
+/// Wrong passwords put off the next try from the same address, and slow down all tries for the same account by some seconds.
+/// Neither concerns a browser in which that account signed in before: that has a count of its own, so nobody else can keep
+/// an account's owner out.
 ///
 /// # Errors
 /// [`Error::Invalid`] when address or password is wrong, which of the two is not said. [`Error::Limited`] after too many.
-pub(crate) async fn sign_in(app: &App, email: &str, password: SecretText, address: &str) -> Result<SecretText, Error> {
+pub(crate) async fn sign_in(app: &App, attempt: Attempt<'_>) -> Result<Admitted, Error> {
     let now = app.clock.now();
-    let email = email.trim().to_ascii_lowercase();
-    let who = format!("{address} {}", data_encoding::HEXLOWER.encode(&random::token_hash(&email)));
-    app.limits.sign_ins.act(&who, now)?;
-    app.limits.sign_ins_by_address.act(address, now)?;
-    let found = account::with_password(&mut *app.store.read().await?, &email).await?;
-    let (id, hash) = found.unzip();
-    let fits = app.passwords.verify(password, hash).await?;
-    match id {
-        Some(id) if fits => {
-            app.limits.sign_ins.forgive(&who);
-            start_session(app, &id).await
-        }
-        _ => Err(Error::invalid("That address and password do not match an account.")),
+    let email = attempt.email.trim().to_ascii_lowercase();
+    let (id, hash) = account::with_password(&mut *app.store.read().await?, &email).await?.unzip();
+    let known = known_hash(app, attempt.browser, id.as_ref()).await?;
+    let account = data_encoding::HEXLOWER.encode(&random::token_hash(&email));
+    let source = match &known {
+        Some(hash) => format!("browser {}", data_encoding::HEXLOWER.encode(hash)),
+        None => format!("address {}", attempt.address),
+    };
+    app.limits.sign_ins.begin(&source, now)?;
+    if known.is_none() {
+        app.clock.sleep(app.limits.sign_ins_by_account.slow(&account, now)).await;
     }
+    let fits = app.passwords.verify(attempt.password, hash).await?;
+    let Some(id) = id.filter(|_| fits) else {
+        return Err(Error::invalid("That address and password do not match an account."));
+    };
+    app.limits.sign_ins.was_right(&source);
+    if known.is_some() {
+        return Ok(Admitted { session: start_session(app, &id).await?, browser: None });
+    }
+    app.limits.sign_ins_by_account.was_right(&account);
+    let browser = random::token()?;
+    let mut tx = app.store.write().await?;
+    let now = app.clock.now();
+    known_browser::insert(&mut tx, &random::token_hash(browser.expose()), &id, (now, now.plus(KNOWN_FOR))).await?;
+    tx.commit().await?;
+    Ok(Admitted { session: start_session(app, &id).await?, browser: Some(browser) })
+}
+
+/// The hash of what a browser is known by, where that account signed in there before.
+async fn known_hash(app: &App, browser: Option<&str>, account: Option<&AccountId>) -> Result<Option<[u8; 32]>, Error> {
+    let (Some(browser), Some(account)) = (browser, account) else { return Ok(None) };
+    let hash = random::token_hash(browser);
+    let mut db = app.store.read().await?;
+    Ok(known_browser::is_known(&mut db, &hash, account, app.clock.now()).await?.then_some(hash))
 }
 
 /// Starts a session and gives its token.
@@ -173,16 +215,16 @@ pub(crate) async fn change_password(
     (old, new): (SecretText, SecretText),
     session_hash: &[u8; 32],
 ) -> Result<(), Error> {
-    app.limits.sign_ins.act(&account.to_string(), app.clock.now())?;
+    app.limits.password_changes.act(&account.to_string(), app.clock.now())?;
     let found = account::with_password(&mut *app.store.read().await?, email).await?;
     if !app.passwords.verify(old, found.map(|(_, hash)| hash)).await? {
         return Err(Error::invalid("The current password is not right."));
     }
-    let hash = app.passwords.hash(new).await?;
+    let hash = app.passwords.hash(new, &[email]).await?;
     let mut tx = app.store.write().await?;
     account::set_password(&mut tx, account, &hash).await?;
     session::delete_others(&mut tx, account, session_hash).await?;
     tx.commit().await?;
-    app.limits.sign_ins.forgive(&account.to_string());
+    app.limits.password_changes.forgive(&account.to_string());
     Ok(())
 }

@@ -23,7 +23,7 @@ impl FromRequestParts<Shared> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
-        Ok(Self(limit_key(client(peer, &parts.headers, &app.config.trusted_proxies))))
+        Ok(Self(limit_key(client(peer, &parts.headers, &app.config.trusted_proxies)).to_string()))
     }
 }
 
@@ -43,10 +43,11 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     client
 }
 
-fn limit_key(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
+/// The address that stands for all of one host: an IPv6 host has a whole /64 to itself.
+pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -57,7 +58,7 @@ mod tests {
     fn seen(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
         let headers = forwarded.iter().map(|value| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap())).collect();
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        limit_key(client(peer.parse().unwrap(), &headers, &trusted))
+        limit_key(client(peer.parse().unwrap(), &headers, &trusted)).to_string()
     }
 
     #[test]

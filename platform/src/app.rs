@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use proto_core::platform::pairing_code::{POLLS_MAX, POLLS_WINDOW};
+use proto_core::platform::{
+    pairing_code::{POLLS_MAX, POLLS_WINDOW},
+    rate::Growth,
+};
 use subtle::ConstantTimeEq;
 
 use crate::{
     clock::Clock,
     config::Config,
-    limit::Limiter,
+    health::Health,
+    limit::{Guesses, Limiter},
     news::News,
     password::Passwords,
     store::{OpenError, Store},
@@ -25,6 +29,7 @@ pub(crate) struct App {
     pub(crate) news: News,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,
+    pub(crate) health: Health,
 }
 
 /// How often things may be tried.
@@ -38,10 +43,14 @@ pub(crate) struct Limits {
     pub(crate) poll_guesses: Limiter,
     /// Codes typed on the page that do not exist, per account.
     pub(crate) code_guesses: Limiter,
-    /// Failed sign-ins, per address and e-mail.
-    pub(crate) sign_ins: Limiter,
-    /// Sign-ins, per address.
-    pub(crate) sign_ins_by_address: Limiter,
+    /// Failed sign-ins, per address, or per browser in which the account signed in before: they put off the next try.
+    pub(crate) sign_ins: Guesses,
+    /// Failed sign-ins, per account: they slow tries down, and refuse none.
+    pub(crate) sign_ins_by_account: Guesses,
+    /// Wrong current passwords where one is changed, per account.
+    pub(crate) password_changes: Limiter,
+    /// Tries to set the server up, per address.
+    pub(crate) set_ups: Limiter,
 }
 
 const MINUTE: u64 = 60;
@@ -54,10 +63,12 @@ impl App {
             polls: Limiter::new(POLLS_MAX, POLLS_WINDOW),
             poll_guesses: Limiter::new(100, MINUTE),
             code_guesses: Limiter::new(20, 15 * MINUTE),
-            sign_ins: Limiter::new(10, 15 * MINUTE),
-            sign_ins_by_address: Limiter::new(200, 15 * MINUTE),
+            sign_ins: Guesses::new(Growth { free: 10, first: 2, most: 15 * MINUTE, forgotten_after: 60 * MINUTE }),
+            sign_ins_by_account: Guesses::new(Growth { free: 10, first: 1, most: 16, forgotten_after: 15 * MINUTE }),
+            password_changes: Limiter::new(10, 15 * MINUTE),
+            set_ups: Limiter::new(20, 15 * MINUTE),
         };
-        Ok(Self { config, clock, store, news: News::new(), passwords: Passwords::new(), limits })
+        Ok(Self { config, clock, store, news: News::new(), passwords: Passwords::new(), limits, health: Health::default() })
     }
 
     /// `path` under the public URL.

@@ -25,6 +25,8 @@ pub struct Config {
     pub internal_key: SecretText,
     /// How many codes one address may mint in 15 minutes; 0 is no limit. An IPv6 network of /64 counts as one address.
     pub mints_per_address: usize,
+    /// How many codes may live at a time, whoever minted them.
+    pub max_codes: i64,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Seconds from a credential's making to its soft expiry, `exp` (D8).
@@ -43,6 +45,7 @@ impl Config {
             relay,
             internal_key,
             mints_per_address: 60,
+            max_codes: 100_000,
             trusted_proxies: Vec::new(),
             credential_lifetime: 60 * 60,
             renewable_for: 30 * 24 * 60 * 60,

@@ -1,5 +1,7 @@
 //! Relay credentials: made at an approval, renewed by their holder, judged for relays (WIRE sections 2.3, 2.4 and 3).
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use proto_core::{
     Reason,
@@ -12,6 +14,7 @@ use proto_core::{
     secret::SecretText,
 };
 use sqlx::SqliteConnection;
+use tokio::time::timeout;
 
 use crate::{
     app::App,
@@ -147,6 +150,9 @@ fn refused(refusal: Refusal) -> Error {
 /// How exactly "last seen" is kept, in seconds: when many machines reconnect at once, they do not all wait for the disk.
 const SEEN_PRECISION: u64 = 60;
 
+/// How long a relay's question waits for that.
+const SEEN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Judges a credential for a relay, from the beginning: the relay's word for it is not taken.
 pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<ValidateAnswer, Error> {
     let now = app.clock.now();
@@ -163,11 +169,23 @@ pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<Val
         return Ok(refusal(Reason::MachineRevoked));
     };
     if target.last_seen_at.is_none_or(|seen| now.since(seen.0) >= SEEN_PRECISION) {
-        let mut tx = app.store.write().await?;
-        machine::seen(&mut tx, &target.id, now).await?;
-        tx.commit().await?;
+        note_seen(app, &target.id).await;
     }
     Ok(ValidateAnswer { active: true, reason: None, policy_mode: Some(organization.policy_mode), psk: target.psk() })
+}
+
+/// That a machine showed up is good to know, and no reason to keep it out where the database takes no write.
+async fn note_seen(app: &App, target: &RuntimeTargetId) {
+    let noted = async {
+        let mut tx = app.store.write().await?;
+        machine::seen(&mut tx, target, app.clock.now()).await?;
+        tx.commit().await
+    };
+    match timeout(SEEN_PATIENCE, noted).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "when a machine was last seen is not kept"),
+        Err(_) => tracing::warn!("when a machine was last seen is not kept: the database is busy"),
+    }
 }
 
 const fn refusal(reason: Reason) -> ValidateAnswer {

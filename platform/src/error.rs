@@ -27,9 +27,15 @@ pub enum Error {
     /// What was sent is not acceptable; the text is for the person who sent it.
     #[error("{0}")]
     Invalid(String),
+    /// It is too late for that; the text says why.
+    #[error("{0}")]
+    Conflict(&'static str),
     /// Too often; again in this many seconds.
     #[error("too many requests")]
     Limited(u64),
+    /// Not now, and whose fault that is; the text is for who operates the server.
+    #[error("{0}")]
+    Unavailable(&'static str),
     /// Refused for a reason of the catalogue.
     #[error("{reason}")]
     Refused {
@@ -57,7 +63,9 @@ impl Error {
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused { status, .. } => *status,
         }
     }

@@ -6,9 +6,11 @@ use sqlx::SqliteConnection;
 use crate::{
     app::App,
     error::Error,
-    machines, random,
+    machines,
+    names::checked_name,
+    random,
     store::{
-        AccountId, InvitationId, OrganizationId,
+        AccountId, InvitationId, OrganizationId, Worded as _,
         audit::{self, Action, Actor},
         invitation::{self, Invitation, NewInvitation},
         member::{self, Role},
@@ -19,7 +21,7 @@ use crate::{
 /// How long an invitation is good, in seconds: a week.
 pub(crate) const INVITATION_LIFETIME: u64 = 7 * 24 * 60 * 60;
 
-/// An admin's doing in a workspace.
+/// What a member does in a workspace. Whether the member may is for the caller to find out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doing<'a> {
     pub(crate) app: &'a App,
@@ -33,10 +35,13 @@ impl<'a> Doing<'a> {
     }
 
     /// Makes an invitation and gives its link's token, which is not kept.
-    pub(crate) async fn invite(&self, label: &str, role: Role) -> Result<SecretText, Error> {
-        let label = crate::accounts::checked_name(label, "for whom the invitation is")?;
+    ///
+    /// `form` is what told that form from all others: sent twice, it makes one invitation, and gives the same link.
+    pub(crate) async fn invite(&self, label: &str, role: Role, form: &SecretText) -> Result<SecretText, Error> {
+        let label = checked_name(label, "for whom the invitation is")?;
         let now = self.app.clock.now();
-        let token = random::token()?;
+        let token =
+            random::derived_token(&["invitation", self.organization.wire().as_str(), &label, &role.word(), form.expose()]);
         let new = NewInvitation {
             organization: self.organization,
             token_hash: random::token_hash(token.expose()),
@@ -46,8 +51,9 @@ impl<'a> Doing<'a> {
             expires_at: now.plus(INVITATION_LIFETIME),
         };
         let mut tx = self.app.store.write().await?;
-        invitation::insert(&mut tx, &new, now).await?;
-        audit::record(&mut tx, self.actor(), Action::MemberInvited, &label).await?;
+        if invitation::insert(&mut tx, &new, now).await? {
+            audit::record(&mut tx, self.actor(), Action::MemberInvited, &label).await?;
+        }
         tx.commit().await?;
         Ok(token)
     }
@@ -63,13 +69,15 @@ impl<'a> Doing<'a> {
         Ok(tx.commit().await?)
     }
 
-    /// Removes a member, and revokes all machines that the member paired in this workspace, in no other (S132, S133).
+    /// Removes a member, who may be the one who asks for it, and revokes all machines that the member paired in this workspace, in no other (S132, S133).
     pub(crate) async fn remove(&self, account: &AccountId) -> Result<(), Error> {
         let mut tx = self.app.store.write().await?;
         let name = self.changeable(&mut tx, account, None).await?;
         machines::revoke_targets(&mut tx, self.organization, None, Some(account), self.app.clock.now()).await?;
         member::delete(&mut tx, self.organization, account).await?;
-        audit::record(&mut tx, self.actor(), Action::MemberRemoved, &name).await?;
+        invitation::close_of(&mut tx, self.organization, account, self.app.clock.now()).await?;
+        let action = if account == self.admin { Action::MemberLeft } else { Action::MemberRemoved };
+        audit::record(&mut tx, self.actor(), action, &name).await?;
         tx.commit().await?;
         self.app.news.something_revoked();
         Ok(())
@@ -80,6 +88,9 @@ impl<'a> Doing<'a> {
         let mut tx = self.app.store.write().await?;
         let name = self.changeable(&mut tx, account, Some(role)).await?;
         member::set_role(&mut tx, self.organization, account, role).await?;
+        if role != Role::Admin {
+            invitation::close_of(&mut tx, self.organization, account, self.app.clock.now()).await?;
+        }
         let subject = match role {
             Role::Admin => format!("{name}: admin"),
             Role::Member => format!("{name}: member"),
@@ -94,7 +105,7 @@ impl<'a> Doing<'a> {
         let found = members.into_iter().find(|member| member.id == *account).ok_or(Error::NotFound)?;
         let loses_admin = found.role == Role::Admin && to != Some(Role::Admin);
         if loses_admin && member::count_admins(db, self.organization).await? == 1 {
-            return Err(Error::invalid("A workspace needs an admin: make somebody else one first."));
+            return Err(Error::invalid("A workspace needs an admin: make another member one first."));
         }
         Ok(found.name)
     }

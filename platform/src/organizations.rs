@@ -4,10 +4,10 @@ use proto_core::{UnixTime, api::PolicyMode};
 use sqlx::SqliteConnection;
 
 use crate::{
-    accounts::checked_name,
     app::App,
     error::Error,
     machines,
+    names::checked_name,
     store::{
         AccountId, OrganizationId,
         audit::{self, Action, Actor},

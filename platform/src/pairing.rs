@@ -2,7 +2,7 @@
 
 use proto_core::{
     Entropy, Machine as _, OrgId, UnixTime,
-    api::{Approval, CodeText, MintAnswer, MintRequest, PollAnswer},
+    api::{Approval, CodeText, MintAnswer, MintRequest, PollAnswer, is_name},
     crypto,
     platform::{
         key_ring::KeyRing,
@@ -33,8 +33,6 @@ const INTERVAL: u64 = 2;
 pub(crate) const MAX_WAIT: u64 = 25;
 /// The longest name of a device or its software, in characters.
 const MAX_NAME: usize = 64;
-/// The most codes that are kept, live and lately expired: what strangers can make the platform store.
-const MAX_CODES: i64 = 100_000;
 
 /// Mints a code for a device that proved both its keys.
 pub(crate) async fn mint(app: &App, request: &MintRequest, address: &str) -> Result<MintAnswer, Error> {
@@ -46,8 +44,8 @@ pub(crate) async fn mint(app: &App, request: &MintRequest, address: &str) -> Res
     let token_hash = random::token_hash(status_token.expose());
     let mut tx = app.store.write().await?;
     pairing::sweep(&mut tx, now).await?;
-    if pairing::count(&mut tx).await? >= MAX_CODES {
-        return Err(Error::Limited(60));
+    if pairing::count_living(&mut tx, now).await? >= app.config.max_codes {
+        return Err(Error::Unavailable("Too many devices are being paired at this moment. Try again in a minute."));
     }
     let code = loop {
         let code = CodeText::generate(&Entropy::new(*random::secret()?.expose()));
@@ -78,15 +76,9 @@ fn check(request: &MintRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// People decide by what they read, so a name must show as what it is: no line breaks, nothing that turns text around.
+/// People decide by what they read, so a name must show as what it is.
 fn check_name(member: &str, name: &str) -> Result<(), Error> {
-    let hides =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
-    let fits = (1..=MAX_NAME).contains(&name.chars().count());
-    if !fits || name.trim().is_empty() || name.contains(hides) {
-        return Err(Error::invalid(format!("{member}: 1 to {MAX_NAME} visible characters")));
-    }
-    Ok(())
+    if is_name(name, MAX_NAME) { Ok(()) } else { Err(Error::invalid(format!("{member}: 1 to {MAX_NAME} visible characters"))) }
 }
 
 /// Answers a poll, at the latest after `wait` seconds, at once when the code is decided meanwhile.
@@ -123,6 +115,47 @@ async fn look(app: &App, code: CodeText, token: &SecretText) -> Result<PollAnswe
         Some(Output::Answer(Verdict::Denied)) => Ok(PollAnswer::Denied),
         Some(Output::Answer(Verdict::Approved)) => Ok(PollAnswer::Approved(Box::new(answer(&stored)?))),
         _ => Err(Error::NotFound),
+    }
+}
+
+/// The device gave its code up: while nobody decided, it is forgotten, so that nobody can approve it any more.
+///
+/// # Errors
+/// [`Error::NotFound`] as for [`poll`]; [`Error::Conflict`] when somebody decided before.
+pub(crate) async fn cancel(app: &App, code: CodeText, token: &SecretText) -> Result<(), Error> {
+    match look(app, code, token).await? {
+        PollAnswer::Pending => {}
+        PollAnswer::Approved(_) | PollAnswer::Denied => return Err(Error::Conflict("The code was decided before.")),
+    }
+    let mut tx = app.store.write().await?;
+    let is_gone = pairing::forget_undecided(&mut tx, code).await?;
+    tx.commit().await?;
+    if is_gone { Ok(()) } else { Err(Error::Conflict("The code was decided before.")) }
+}
+
+/// Forgets codes whose time is over, and the credentials in their answers.
+pub(crate) async fn sweep(app: &App) -> Result<(), Error> {
+    let now = app.clock.now();
+    if !pairing::is_stale(&mut *app.store.read().await?, now).await? {
+        return Ok(());
+    }
+    let mut tx = app.store.write().await?;
+    pairing::sweep(&mut tx, now).await?;
+    tx.commit().await?;
+    // What was deleted still stands in the log until then.
+    Ok(app.store.checkpoint().await?)
+}
+
+/// How often codes are swept, in seconds.
+const SWEEP_EVERY: u64 = 60;
+
+/// Sweeps for as long as it is polled.
+pub(crate) async fn keep_swept(app: &App) {
+    loop {
+        if let Err(error) = sweep(app).await {
+            error.log();
+        }
+        app.clock.sleep(SWEEP_EVERY).await;
     }
 }
 
@@ -165,9 +198,11 @@ pub(crate) enum Outcome {
 
 /// Carries out what `account` pressed. Whatever happens between, the code is decided as a whole or not at all.
 pub(crate) async fn decide(app: &App, account: &AccountId, code: CodeText, choice: Choice) -> Result<Outcome, Error> {
+    let stored = guessed(app, account, code).await?;
     let ring = keys::ring(app).await?;
     let mut tx = app.store.write().await?;
-    let stored = pairing::find(&mut tx, code).await?.ok_or(Error::NotFound)?;
+    // It may have gone since.
+    let stored = pairing::find(&mut tx, code).await?.unwrap_or(stored);
     let mut machine = PairingCode::restore(moment(app.clock.now()), stored.record());
     let by = account.wire().clone();
     let input = match choice {
@@ -257,6 +292,17 @@ pub(crate) fn is_named(organization: &organization::Organization, asked: &str) -
     organization.id.wire().as_str() == asked || organization.slug == asked
 }
 
+/// The code that an account typed; one that does not exist counts as a guess, of which there are only so many (PAIR-12).
+async fn guessed(app: &App, account: &AccountId, code: CodeText) -> Result<StoredCode, Error> {
+    let (key, now) = (account.to_string(), app.clock.now());
+    app.limits.code_guesses.check(&key, now)?;
+    let Some(stored) = pairing::find(&mut *app.store.read().await?, code).await? else {
+        app.limits.code_guesses.act(&key, now)?;
+        return Err(Error::NotFound);
+    };
+    Ok(stored)
+}
+
 /// How a code stands, for the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -271,12 +317,7 @@ pub(crate) enum Stage {
 /// [`Error::NotFound`]: there is no such code; looking for codes that do not exist is limited per account (PAIR-12).
 pub(crate) async fn view(app: &App, account: &AccountId, code: CodeText) -> Result<(StoredCode, Stage), Error> {
     let now = app.clock.now();
-    let key = account.to_string();
-    app.limits.code_guesses.check(&key, now)?;
-    let Some(stored) = pairing::find(&mut *app.store.read().await?, code).await? else {
-        app.limits.code_guesses.act(&key, now)?;
-        return Err(Error::NotFound);
-    };
+    let stored = guessed(app, account, code).await?;
     let stage = match stored.record().decision {
         Some(decision) => Stage::Decided(decision),
         None if PairingCode::restore(moment(now), stored.record()).poll_timeout().is_none() => Stage::Expired,

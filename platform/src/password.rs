@@ -1,5 +1,7 @@
 //! Passwords: argon2id, a few at a time, off the runtime's threads.
 
+mod common;
+
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
@@ -28,8 +30,11 @@ impl Passwords {
     }
 
     /// The PHC string to keep for a new password.
-    pub(crate) async fn hash(&self, password: SecretText) -> Result<String, Error> {
-        check_strength(password.expose())?;
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for one that is easily guessed, also by who knows what the account says `about` its owner.
+    pub(crate) async fn hash(&self, password: SecretText, about: &[&str]) -> Result<String, Error> {
+        check_strength(password.expose(), about)?;
         self.run(move || {
             let hash = Argon2::default().hash_password(password.expose().as_bytes());
             hash.map(|hash| hash.to_string()).map_err(|error| Error::Internal(error.to_string()))
@@ -58,12 +63,15 @@ impl Passwords {
     }
 }
 
-fn check_strength(password: &str) -> Result<(), Error> {
-    if password.chars().count() < MIN_CHARS {
+fn check_strength(password: &str, about: &[&str]) -> Result<(), Error> {
+    if password.trim().chars().count() < MIN_CHARS {
         return Err(Error::invalid(format!("Choose a password of at least {MIN_CHARS} characters.")));
     }
     if password.len() > MAX_BYTES {
         return Err(Error::invalid("That password is too long."));
+    }
+    if common::is_common(password, about) {
+        return Err(Error::invalid("That password is among the first that others would try. Choose another one."));
     }
     Ok(())
 }
@@ -75,11 +83,13 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_fits() {
         let passwords = Passwords::new();
-        let hash = passwords.hash(SecretText::new("correct horse")).await.unwrap();
+        let hash = passwords.hash(SecretText::new("correct horse"), &[]).await.unwrap();
         assert!(hash.starts_with("$argon2id$") && !hash.contains("correct"));
         assert!(passwords.verify(SecretText::new("correct horse"), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify(SecretText::new("correct horsE"), Some(hash)).await.unwrap());
         assert!(!passwords.verify(SecretText::new("correct horse"), None).await.unwrap());
-        assert!(matches!(passwords.hash(SecretText::new("too short")).await, Err(Error::Invalid(_))));
+        for weak in ["too short", "          ", "short     ", "password123"] {
+            assert!(matches!(passwords.hash(SecretText::new(weak), &[]).await, Err(Error::Invalid(_))), "{weak}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The platform as its host sees it.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit};
 use proto_core::{
@@ -16,6 +16,7 @@ use crate::{
     app::{App, Shared},
     clock::Clock,
     config::Config,
+    door,
     error::Error,
     keys, pages, pairing,
     store::OpenError,
@@ -128,9 +129,12 @@ impl Platform {
             shutdown.await;
             app.news.close();
         };
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(closing).await?;
+        let serve = door::serve(listener, self.router(), self.app.config.trusted_proxies.clone(), closing);
+        let served = tokio::select! {
+            served = serve => served,
+            () = pairing::keep_swept(&self.app) => Ok(()),
+        };
         self.app.store.close().await;
-        Ok(())
+        served
     }
 }

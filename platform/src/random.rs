@@ -30,6 +30,17 @@ pub(crate) fn ulid(now: UnixTime) -> Result<String, Error> {
     Ok(Ulid::from_parts(now.0.saturating_mul(1000), u128::from_be_bytes(bytes)).to_string())
 }
 
+/// The bearer token that belongs to these texts, of which one has full entropy.
+pub(crate) fn derived_token(parts: &[&str]) -> SecretText {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // A length before each part: no other parts give the same bytes.
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    SecretText::new(BASE64URL_NOPAD.encode(&hash.finalize()))
+}
+
 /// How a token is kept: it has full entropy, so a plain hash is enough, and finding it by its hash takes the same time for
 /// every wrong token.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {

@@ -8,7 +8,7 @@ mod relay;
 
 use axum::{
     Router,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, header},
     response::IntoResponse,
     routing::{get, post},
@@ -20,14 +20,14 @@ use proto_core::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{app::Shared, error::Error};
+use crate::{app::Shared, error::Error, health};
 use problem::ApiError;
 
 /// The routes below `/api`.
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route(PAIRING_CODES_PATH, post(pairing::mint))
-        .route(&format!("{PAIRING_CODES_PATH}/{{code}}"), get(pairing::poll))
+        .route(&format!("{PAIRING_CODES_PATH}/{{code}}"), get(pairing::poll).delete(pairing::cancel))
         .route(ROTATE_PATH, post(credentials::rotate))
         .route(JWKS_PATH, get(keys::jwks))
         .route(HEALTH_PATH, get(health))
@@ -38,8 +38,11 @@ pub(crate) fn routes() -> Router<Shared> {
         .method_not_allowed_fallback(async || ApiError(Error::WrongMethod))
 }
 
-async fn health() -> axum::Json<serde_json::Value> {
-    axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+async fn health(State(app): State<Shared>) -> Result<axum::Json<serde_json::Value>, ApiError> {
+    if health::is_healthy(&app).await {
+        return Ok(axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })));
+    }
+    Err(ApiError(Error::Unavailable("The database takes no write: see the log, and whether its disk is full.")))
 }
 
 async fn openapi() -> impl IntoResponse {

@@ -8,7 +8,12 @@ use axum::{
 use proto_core::api::{CodeText, MintAnswer, MintRequest, PollAnswer};
 
 use super::{ApiError, Body, authorization, preferred_wait};
-use crate::{address::ClientAddress, app::Shared, error::Error, pairing};
+use crate::{
+    address::ClientAddress,
+    app::{App, Shared},
+    error::Error,
+    pairing,
+};
 
 pub(super) async fn mint(
     State(app): State<Shared>,
@@ -16,6 +21,29 @@ pub(super) async fn mint(
     Body(request): Body<MintRequest>,
 ) -> Result<(StatusCode, Json<MintAnswer>), ApiError> {
     Ok((StatusCode::CREATED, Json(pairing::mint(&app, &request, &address).await?)))
+}
+
+/// The device gives its code up; who does not have its token learns nothing.
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    Path(code): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    let known = code.parse::<CodeText>().ok().zip(authorization(&headers, "bearer"));
+    let done = match known {
+        Some((code, token)) => pairing::cancel(&app, code, &token).await,
+        None => Err(Error::NotFound),
+    };
+    count_guesses(&app, &address, done).map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Who asks for codes that are none may do so only so often, per address (PAIR-12).
+fn count_guesses<T>(app: &App, address: &str, result: Result<T, Error>) -> Result<T, ApiError> {
+    if matches!(result, Err(Error::NotFound)) {
+        app.limits.poll_guesses.act(address, app.clock.now())?;
+    }
+    Ok(result?)
 }
 
 /// A code that is none, one without its token, an expired one: all the same 404.
@@ -30,8 +58,5 @@ pub(super) async fn poll(
         Some((code, token)) => pairing::poll(&app, code, &token, preferred_wait(&headers)).await,
         None => Err(Error::NotFound),
     };
-    if matches!(answer, Err(Error::NotFound)) {
-        app.limits.poll_guesses.act(&address, app.clock.now())?;
-    }
-    Ok(Json(answer?))
+    count_guesses(&app, &address, answer).map(Json)
 }

@@ -8,6 +8,9 @@ use proto_core::api::Problem;
 
 use crate::error::Error;
 
+/// When to ask again where the platform cannot answer now, in seconds.
+const RETRY_UNAVAILABLE: u64 = 60;
+
 /// An [`Error`] as devices and relays are told it.
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Error);
@@ -26,7 +29,9 @@ impl ApiError {
         match &self.0 {
             Error::Refused { reason, .. } => Problem::because(status.as_u16(), *reason),
             Error::Invalid(detail) => Problem { detail: Some(detail.clone()), ..plain },
-            Error::Forbidden(detail) => Problem { detail: Some((*detail).to_owned()), ..plain },
+            Error::Forbidden(detail) | Error::Conflict(detail) | Error::Unavailable(detail) => {
+                Problem { detail: Some((*detail).to_owned()), ..plain }
+            }
             Error::Limited(_)
             | Error::NotFound
             | Error::WrongMethod
@@ -44,8 +49,10 @@ impl IntoResponse for ApiError {
         let body = serde_json::to_string(&self.problem()).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
-        if let Error::Limited(seconds) = self.0 {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        match self.0 {
+            Error::Limited(seconds) => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds))),
+            Error::Unavailable(_) => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_UNAVAILABLE))),
+            _ => {}
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, DPoP algs=\"EdDSA\""));

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     Page,
     layout::{self, Section},
-    time::ago,
+    time::moment,
     visitor::Admin,
 };
 use crate::{
@@ -26,7 +26,6 @@ pub(super) struct From {
 pub(super) async fn show(State(app): State<Shared>, Admin(admin): Admin, Query(from): Query<From>) -> Page {
     let before = from.before.unwrap_or(i64::MAX);
     let entries = audit::list(&mut *app.store.read().await?, &admin.organization.id, before).await?;
-    let now = app.clock.now();
     let more = entries.last().filter(|_| i64::try_from(entries.len()) == Ok(PAGE)).map(|entry| entry.number);
     Ok(layout::workspace(&admin, Section::Audit, "Audit", &html! {
         h1 { "Audit" }
@@ -34,7 +33,7 @@ pub(super) async fn show(State(app): State<Shared>, Admin(admin): Admin, Query(f
             table {
                 thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "Subject" } } }
                 tbody { @for entry in &entries { tr {
-                    td { (ago(entry.at, now)) }
+                    td { (moment(entry.at)) }
                     td { (entry.actor) }
                     td { (did(entry.action)) }
                     td { (entry.subject) }
@@ -57,6 +56,7 @@ const fn did(action: Action) -> &'static str {
         Action::InvitationWithdrawn => "withdrew an invitation",
         Action::MemberJoined => "joined by invitation",
         Action::MemberRemoved => "removed a member",
+        Action::MemberLeft => "left the workspace",
         Action::RoleChanged => "changed a role",
         Action::OrganizationDeleted => "deleted the workspace",
     }

@@ -25,10 +25,11 @@ impl PageError {
             Error::NotFound | Error::WrongMethod => {
                 ("Not found", "There is no such page, or your account has no access to it.".into())
             }
-            Error::Forbidden(why) => ("That is not possible", (*why).into()),
+            Error::Forbidden(why) | Error::Conflict(why) => ("That is not possible", (*why).into()),
             Error::Invalid(why) => ("That is not possible", why.clone()),
             Error::Refused { reason, .. } => ("That is not possible", reason.summary().into()),
             Error::Limited(seconds) => ("Too many tries", format!("Try again in {}.", layout::duration(*seconds))),
+            Error::Unavailable(why) => ("Not now", (*why).into()),
             Error::Database(_) | Error::Random(_) | Error::Internal(_) => {
                 ("Something went wrong", "The server could not do that. Try again in a moment.".into())
             }

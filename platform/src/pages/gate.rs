@@ -21,7 +21,7 @@ use super::{
     visitor::{SignedIn, Visitor},
 };
 use crate::{
-    accounts::SESSION_LIFETIME,
+    accounts::{KNOWN_FOR, SESSION_LIFETIME},
     app::{App, Shared},
     error::Error,
     random,
@@ -30,6 +30,7 @@ use crate::{
 
 const SESSION: &str = "viewport_session";
 const VISIT: &str = "viewport_visit";
+const BROWSER: &str = "viewport_browser";
 
 /// No script, no foreign content, no framing: there is nothing on these pages that needs them.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -120,6 +121,16 @@ fn form_token(cookie: &str) -> String {
 /// Signs the browser in.
 pub(super) fn set_session(app: &App, response: &mut Response, token: &SecretText) {
     set_cookie(app, response, SESSION, token.expose(), Some(SESSION_LIFETIME));
+}
+
+/// What the browser was given when an account signed in there before.
+pub(super) fn known_browser<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    cookie(app, headers, BROWSER)
+}
+
+/// Lets the browser be known from now on.
+pub(super) fn set_known_browser(app: &App, response: &mut Response, token: &SecretText) {
+    set_cookie(app, response, BROWSER, token.expose(), Some(KNOWN_FOR));
 }
 
 /// Signs the browser out.

@@ -116,11 +116,12 @@ fn top(visitor: &Visitor, slug: Option<&str>) -> Markup {
 fn switcher(signed_in: &SignedIn, slug: Option<&str>) -> Markup {
     let current = signed_in.organizations.iter().find(|joined| Some(joined.organization.slug.as_str()) == slug);
     html! {
-        details.menu.switcher {
-            summary aria-label="Switch workspace" {
+        div.menu.switcher {
+            button type="button" popovertarget="workspaces" {
+                @if current.is_some() { span.hidden { "Workspace: " } }
                 (current.map_or("Workspaces", |joined| joined.organization.name.as_str()))
             }
-            nav aria-label="Workspaces" {
+            nav #workspaces popover aria-label="Workspaces" {
                 @for Joined { organization, .. } in signed_in.organizations.iter() {
                     a href={ "/w/" (organization.slug) "/machines" }
                       aria-current=[(Some(organization.slug.as_str()) == slug).then_some("true")] {
@@ -136,9 +137,9 @@ fn switcher(signed_in: &SignedIn, slug: Option<&str>) -> Markup {
 
 fn account_menu(visitor: &Visitor, signed_in: &SignedIn) -> Markup {
     html! {
-        details.menu.account {
-            summary aria-label="Account" { (signed_in.account.name) }
-            nav aria-label="Account" {
+        div.menu.account {
+            button type="button" popovertarget="account" { span.hidden { "Account: " } (signed_in.account.name) }
+            nav #account popover aria-label="Account" {
                 p { small { "Signed in as" br; (signed_in.account.email) } }
                 a href="/account" { "Change password" }
                 form method="post" action="/sign-out" {

@@ -6,7 +6,7 @@ use axum::{
     response::IntoResponse,
 };
 use maud::{Markup, html};
-use proto_core::UnixTime;
+use proto_core::{UnixTime, secret::SecretText};
 
 use super::{
     Page,
@@ -17,10 +17,11 @@ use super::{
     visitor::{Admin, Member},
 };
 use crate::{
-    accounts::MAX_NAME,
     app::{App, Shared},
     error::Error,
     members::{Doing, INVITATION_LIFETIME},
+    names::MAX_NAME,
+    random,
     store::{
         AccountId, InvitationId,
         invitation::{self, Invitation},
@@ -33,7 +34,12 @@ pub(super) async fn show(State(app): State<Shared>, member: Member) -> Page {
 }
 
 pub(super) async fn invite(State(app): State<Shared>, Admin(admin): Admin, fields: Fields) -> Page {
-    match doing(&app, &admin).invite(fields.get("label"), role_field(&fields)).await {
+    let form = match fields.get(FORM_ID) {
+        "" => random::token()?,
+        // Known to this browser and to this session only.
+        id => random::derived_token(&["form", &data_encoding::HEXLOWER.encode(&admin.session_hash), id]),
+    };
+    match doing(&app, &admin).invite(fields.get("label"), role_field(&fields), &form).await {
         Ok(token) => {
             let link = app.url(&format!("/invitation?token={}", token.expose()));
             Ok(render(&app, &admin, &fresh_link(fields.get("label"), &link)).await?.into_response())
@@ -86,6 +92,33 @@ pub(super) async fn remove(State(app): State<Shared>, Admin(admin): Admin, Path(
     }
 }
 
+pub(super) async fn ask_leave(State(app): State<Shared>, member: Member) -> Page {
+    let all = member::list(&mut *app.store.read().await?, &member.organization.id).await?;
+    let own = all.into_iter().find(|found| found.id == member.account.id).ok_or(Error::NotFound)?;
+    Ok(layout::confirmation(
+        &member,
+        &format!("Leave {}?", member.organization.name),
+        &html! {
+            p.lead { "You lose access to it, and " (count(own.machines)) " of yours in it "
+                (if own.machines == 1 { "is" } else { "are" }) " revoked at once. To come back you need an invitation." }
+            form.actions method="post" action={ (path(&member)) "/leave" } {
+                (layout::form_token(&member.visitor))
+                button.danger { "Leave" }
+                a.button href=(path(&member)) { "Cancel" }
+            }
+        },
+    )
+    .into_response())
+}
+
+pub(super) async fn leave(State(app): State<Shared>, member: Member) -> Page {
+    match doing(&app, &member).remove(&member.account.id).await {
+        Ok(()) => Ok(see("/")),
+        Err(Error::Invalid(message)) => complain(&app, &member, &message).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn doing<'a>(app: &'a App, admin: &'a Member) -> Doing<'a> {
     Doing { app, admin: &admin.account.id, organization: &admin.organization.id }
 }
@@ -126,9 +159,14 @@ async fn render(app: &App, viewer: &Member, outcome: &Markup) -> Result<Markup, 
             (outcome)
             (table(viewer, &all, now))
             @if is_admin {
-                (invite_form(viewer))
+                (invite_form(viewer, &random::token()?))
                 @if !open.is_empty() { (invitations(viewer, &open, now)) }
             } @else { p.hint { "Admins invite and remove members." } }
+            section {
+                h2 { "Leave" }
+                p.hint { "You lose access to this workspace, and your machines in it are revoked." }
+                p { a.button.danger href={ (path(viewer)) "/leave" } { "Leave this workspace…" } }
+            }
         },
     ))
 }
@@ -176,13 +214,17 @@ const fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn invite_form(viewer: &Member) -> Markup {
+/// Tells one form from all others, so that it counts once however often it is sent.
+const FORM_ID: &str = "form_id";
+
+fn invite_form(viewer: &Member, id: &SecretText) -> Markup {
     html! {
         section {
-            h2 { "Invite somebody" }
+            h2 { "Invite a member" }
             p.hint { "You get a link to pass on yourself. It works once, for " (layout::duration(INVITATION_LIFETIME)) "." }
             form.inline method="post" action={ (path(viewer)) "/invite" } {
                 (layout::form_token(&viewer.visitor))
+                input type="hidden" name=(FORM_ID) value=(id.expose());
                 label { "For whom" input name="label" placeholder="Ada, backend team" maxlength=(MAX_NAME) required; }
                 label { "Role" select name="role" { option value="member" { "Member" } option value="admin" { "Admin" } } }
                 button { "Create link" }

@@ -60,6 +60,7 @@ fn workspace_routes() -> Router<Shared> {
         .route("/machines/{id}/revoke", get(machines::ask).post(machines::revoke))
         .route("/members", get(members::show))
         .route("/members/invite", post(members::invite))
+        .route("/members/leave", get(members::ask_leave).post(members::leave))
         .route("/members/{id}/remove", get(members::ask).post(members::remove))
         .route("/members/{id}/role", post(members::set_role))
         .route("/invitations/{id}/withdraw", post(members::withdraw))

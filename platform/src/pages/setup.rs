@@ -10,9 +10,11 @@ use serde::Deserialize;
 
 use super::{Page, fields::Fields, gate, layout, see, visitor::Visitor};
 use crate::{
-    accounts::{self, MAX_NAME, SignUp},
+    accounts::{self, SignUp},
+    address::ClientAddress,
     app::Shared,
     error::Error,
+    names::MAX_NAME,
 };
 
 #[derive(Deserialize)]
@@ -29,7 +31,13 @@ pub(super) async fn show(State(app): State<Shared>, visitor: Visitor, Query(offe
     Ok(form(&visitor, &offer.token, &Typed::default(), None).into_response())
 }
 
-pub(super) async fn submit(State(app): State<Shared>, visitor: Visitor, fields: Fields) -> Page {
+pub(super) async fn submit(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    ClientAddress(address): ClientAddress,
+    fields: Fields,
+) -> Page {
+    app.limits.set_ups.act(&address, app.clock.now())?;
     let typed = Typed { name: fields.get("name"), email: fields.get("email"), organization: fields.get("organization") };
     let sign_up = SignUp { name: typed.name.into(), email: typed.email.into(), password: fields.secret("password") };
     match accounts::create_first(&app, Some(fields.get("token")), sign_up, typed.organization).await {

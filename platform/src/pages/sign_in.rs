@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -14,7 +14,12 @@ use super::{
     gate, layout, see,
     visitor::{SignedIn, Visitor},
 };
-use crate::{accounts, address::ClientAddress, app::Shared, error::Error};
+use crate::{
+    accounts::{self, Attempt},
+    address::ClientAddress,
+    app::Shared,
+    error::Error,
+};
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -34,13 +39,19 @@ pub(super) async fn submit(
     State(app): State<Shared>,
     visitor: Visitor,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     fields: Fields,
 ) -> Page {
     let (email, next) = (fields.get("email"), local(fields.get("next")));
-    match accounts::sign_in(&app, email, fields.secret("password"), &address).await {
-        Ok(token) => {
+    let browser = gate::known_browser(&app, &headers);
+    let attempt = Attempt { email, password: fields.secret("password"), address: &address, browser };
+    match accounts::sign_in(&app, attempt).await {
+        Ok(admitted) => {
             let mut response = see(next);
-            gate::set_session(&app, &mut response, &token);
+            gate::set_session(&app, &mut response, &admitted.session);
+            if let Some(browser) = &admitted.browser {
+                gate::set_known_browser(&app, &mut response, browser);
+            }
             Ok(response)
         }
         Err(Error::Invalid(message)) => {
@@ -58,9 +69,10 @@ pub(super) async fn sign_out(State(app): State<Shared>, signed_in: SignedIn, fie
     Ok(response)
 }
 
-/// Only paths of this site are led on to.
+/// Only paths of this site are led on to, and only what may stand in a header.
 fn local(next: &str) -> &str {
-    let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let is_visible = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_path = next.starts_with('/') && !next.starts_with("//") && is_visible;
     if is_path { next } else { "/" }
 }
 
@@ -96,7 +108,19 @@ mod tests {
     #[test]
     fn only_paths_of_this_site_are_led_on_to() {
         assert_eq!(local("/pair?code=BCDFGHJK"), "/pair?code=BCDFGHJK");
-        for evil in ["", "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\t/evil"] {
+        for evil in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "/\t/evil",
+            "/a\0",
+            "/a\x1b[2J",
+            "/a\x7f",
+            "/ü",
+            "/a b",
+        ] {
             assert_eq!(local(evil), "/", "{evil}");
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, OriginalUri, Path},
     http::{Method, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
@@ -45,6 +45,8 @@ pub(crate) struct Member {
     pub(crate) account: Account,
     pub(crate) organization: Organization,
     pub(crate) role: Role,
+    /// The session of the request.
+    pub(crate) session_hash: [u8; 32],
 }
 
 /// A [`Member`] that is an admin there.
@@ -67,7 +69,9 @@ impl FromRequestParts<Shared> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
         visitor.signed_in.ok_or_else(|| {
-            let wanted = parts.uri.path_and_query().filter(|_| parts.method == Method::GET);
+            // A nested router takes its prefix off the URI.
+            let whole = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+            let wanted = whole.path_and_query().filter(|_| parts.method == Method::GET);
             Redirect::to(&sign_in_path(wanted.map_or("/", |wanted| wanted.as_str()))).into_response()
         })
     }
@@ -91,7 +95,7 @@ impl FromRequestParts<Shared> for Member {
         let slug = path.get("slug").ok_or_else(not_found)?;
         let joined = signed_in.organizations.iter().find(|joined| joined.organization.slug == *slug);
         let Joined { organization, role } = joined.cloned().ok_or_else(not_found)?;
-        Ok(Self { visitor, account: signed_in.account, organization, role })
+        Ok(Self { visitor, account: signed_in.account, organization, role, session_hash: signed_in.session_hash })
     }
 }
 

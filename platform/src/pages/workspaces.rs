@@ -13,7 +13,7 @@ use super::{
     layout, see,
     visitor::{SignedIn, Visitor},
 };
-use crate::{accounts::MAX_NAME, app::Shared, error::Error, organizations};
+use crate::{app::Shared, error::Error, names::MAX_NAME, organizations};
 
 pub(super) async fn show(_: SignedIn, visitor: Visitor) -> Response {
     form(&visitor, None).into_response()

@@ -20,6 +20,7 @@ pub(crate) enum Action {
     InvitationWithdrawn,
     MemberJoined,
     MemberRemoved,
+    MemberLeft,
     RoleChanged,
     OrganizationDeleted,
 }
@@ -34,6 +35,7 @@ words!(Action {
     Self::InvitationWithdrawn => "invitation_withdrawn",
     Self::MemberJoined => "member_joined",
     Self::MemberRemoved => "member_removed",
+    Self::MemberLeft => "member_left",
     Self::RoleChanged => "role_changed",
     Self::OrganizationDeleted => "organization_deleted",
 });

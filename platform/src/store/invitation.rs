@@ -32,10 +32,16 @@ pub(crate) struct NewInvitation<'a> {
 }
 
 /// Keeps a new invitation.
-pub(crate) async fn insert(db: &mut SqliteConnection, invitation: &NewInvitation<'_>, now: UnixTime) -> Result<(), crate::Error> {
-    query(
+///
+/// Says whether it is new: the same form sent twice makes one invitation.
+pub(crate) async fn insert(
+    db: &mut SqliteConnection,
+    invitation: &NewInvitation<'_>,
+    now: UnixTime,
+) -> Result<bool, crate::Error> {
+    let done = query(
         "INSERT INTO invitation (id, organization_id, token_hash, role, label, invited_by, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (token_hash) DO NOTHING",
     )
     .bind(InvitationId::fresh(now)?)
     .bind(invitation.organization)
@@ -47,7 +53,7 @@ pub(crate) async fn insert(db: &mut SqliteConnection, invitation: &NewInvitation
     .bind(Stamp(invitation.expires_at))
     .execute(db)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// The open invitation of that token.
@@ -80,6 +86,22 @@ pub(crate) async fn list(
     .bind(Stamp(now))
     .fetch_all(db)
     .await
+}
+
+/// Closes all open invitations that an account made to the workspace.
+pub(crate) async fn close_of(
+    db: &mut SqliteConnection,
+    organization: &OrganizationId,
+    account: &AccountId,
+    now: UnixTime,
+) -> sqlx::Result<()> {
+    query("UPDATE invitation SET closed_at = $3 WHERE organization_id = $1 AND invited_by = $2 AND closed_at IS NULL")
+        .bind(organization)
+        .bind(account)
+        .bind(Stamp(now))
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Uses an invitation up, or withdraws it. Says whether it was open in that workspace.

@@ -6,6 +6,7 @@ pub(crate) mod account;
 pub(crate) mod audit;
 mod column;
 pub(crate) mod invitation;
+pub(crate) mod known_browser;
 pub(crate) mod machine;
 pub(crate) mod member;
 pub(crate) mod organization;
@@ -14,20 +15,27 @@ pub(crate) mod revocation;
 pub(crate) mod session;
 pub(crate) mod signing_key;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fs::{DirBuilder, OpenOptions, Permissions},
     io,
+    ops::{Deref, DerefMut},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
+    time::Duration,
 };
 
 pub(crate) use column::{
     AccountId, Blob32, InstallId, InvitationId, MachineId, OrganizationId, RuntimeTargetId, Stamp, Text, Worded, words,
 };
+use proto_core::UnixTime;
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Sqlite, SqliteConnection, SqlitePool,
     migrate::MigrateError,
     pool::PoolConnection,
+    query,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 
@@ -50,9 +58,13 @@ pub enum OpenError {
     Migrate(#[from] MigrateError),
 }
 
-/// A pool of connections to one SQLite file.
+/// The connections to one SQLite file: some that only read, one that writes, so that waiting for the write lock holds no
+/// reader up.
 #[derive(Clone, Debug)]
-pub(crate) struct Store(SqlitePool);
+pub(crate) struct Store {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
 
 impl Store {
     /// Opens the file, makes it where there is none (mode 0600), and brings its schema up to date.
@@ -63,25 +75,91 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .foreign_keys(true)
             .pragma("secure_delete", "ON");
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        sqlx::migrate!().run(&pool).await?;
-        Ok(Self(pool))
+        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!().run(&writer).await?;
+        let readers = pool().max_connections(READERS).connect_with(options.pragma("query_only", "ON")).await?;
+        Ok(Self { readers, writer })
     }
 
     /// A connection for reading.
     pub(crate) async fn read(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
-        self.0.acquire().await
+        self.readers.acquire().await
     }
 
     /// A transaction that holds the write lock from its start, so that what it read stays true until it commits. Dropped
     /// without a commit, nothing has happened.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.0.begin_with("BEGIN IMMEDIATE").await
+    pub(crate) async fn write(&self) -> Result<Transaction, sqlx::Error> {
+        let mut transaction = Transaction { connection: self.writer.acquire().await?, is_over: false };
+        query("BEGIN IMMEDIATE").execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Finds out whether the database takes a write.
+    pub(crate) async fn probe(&self, now: UnixTime) -> Result<(), sqlx::Error> {
+        let mut tx = self.write().await?;
+        query("INSERT INTO health (id, checked_at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET checked_at = $1")
+            .bind(Stamp(now))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Moves what was written from the log into the database file and empties the log, so that what was overwritten is gone.
+    pub(crate) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *self.writer.acquire().await?).await?;
+        Ok(())
     }
 
     /// Waits for connections in use and closes the file.
     pub(crate) async fn close(&self) {
-        self.0.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// How many connections read.
+const READERS: u32 = 4;
+
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A write under way. SQLite ends a transaction by itself on some errors, such as a full disk, and nobody can say in which state
+/// the connection is then: one whose transaction did not commit is closed, which rolls back whatever there is, and replaced.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    connection: PoolConnection<Sqlite>,
+    is_over: bool,
+}
+
+impl Transaction {
+    /// Makes what was written durable.
+    pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        query("COMMIT").execute(&mut *self.connection).await?;
+        self.is_over = true;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.connection.close_on_drop();
+        }
     }
 }
 

@@ -135,20 +135,44 @@ pub(crate) async fn update(db: &mut SqliteConnection, code: CodeText, record: &R
     Ok(())
 }
 
-/// Wipes the answers of expired codes, which hold credentials, and forgets the codes a day later.
+/// Whether there is anything for [`sweep`] to do.
+pub(crate) async fn is_stale(db: &mut SqliteConnection, now: UnixTime) -> sqlx::Result<bool> {
+    query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pairing_code
+         WHERE expires_at <= $1 AND (answer IS NOT NULL OR decision IS NULL OR expires_at <= $2))",
+    )
+    .bind(Stamp(now))
+    .bind(Stamp(forgotten_before(now)))
+    .fetch_one(db)
+    .await
+}
+
+/// Forgets expired codes: at once those that nobody decided, a day later the others; the answers of those, which hold
+/// credentials, at once.
 pub(crate) async fn sweep(db: &mut SqliteConnection, now: UnixTime) -> sqlx::Result<()> {
     query("UPDATE pairing_code SET answer = NULL WHERE expires_at <= $1 AND answer IS NOT NULL")
         .bind(Stamp(now))
         .execute(&mut *db)
         .await?;
-    query("DELETE FROM pairing_code WHERE expires_at <= $1")
-        .bind(Stamp(UnixTime(now.0.saturating_sub(KEPT_AFTER_EXPIRY))))
+    query("DELETE FROM pairing_code WHERE expires_at <= $1 AND (decision IS NULL OR expires_at <= $2)")
+        .bind(Stamp(now))
+        .bind(Stamp(forgotten_before(now)))
         .execute(db)
         .await?;
     Ok(())
 }
 
-/// How many codes are kept.
-pub(crate) async fn count(db: &mut SqliteConnection) -> sqlx::Result<i64> {
-    query_scalar("SELECT count(*) FROM pairing_code").fetch_one(db).await
+const fn forgotten_before(now: UnixTime) -> UnixTime {
+    UnixTime(now.0.saturating_sub(KEPT_AFTER_EXPIRY))
+}
+
+/// Forgets a code that nobody decided. Says whether it was there.
+pub(crate) async fn forget_undecided(db: &mut SqliteConnection, code: CodeText) -> sqlx::Result<bool> {
+    let done = query("DELETE FROM pairing_code WHERE code = $1 AND decision IS NULL").bind(Text(code)).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How many codes can still be decided or polled.
+pub(crate) async fn count_living(db: &mut SqliteConnection, now: UnixTime) -> sqlx::Result<i64> {
+    query_scalar("SELECT count(*) FROM pairing_code WHERE expires_at > $1").bind(Stamp(now)).fetch_one(db).await
 }

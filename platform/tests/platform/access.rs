@@ -97,7 +97,7 @@ async fn passwords_cannot_be_tried_forever() {
     let limited = browser.post("/sign-in", &[("email", "ann@example.org"), ("password", PASSWORD)]).await;
     assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(limited.header("retry-after").is_some());
-    world.clock.advance(15 * 60);
+    world.clock.advance(2);
     let answer = browser.post("/sign-in", &[("email", "ann@example.org"), ("password", PASSWORD)]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
 }

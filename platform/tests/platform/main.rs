@@ -2,9 +2,11 @@
 
 mod access;
 mod credentials;
+mod faults;
 mod isolation;
 mod pairing;
 mod relay;
+mod routes;
 mod serving;
 mod support;
 mod workspace;

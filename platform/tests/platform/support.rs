@@ -72,7 +72,7 @@ impl World {
 
     /// A browser that nobody is signed in with.
     pub(crate) fn browser(&self) -> Browser {
-        Browser { router: self.platform.router(), cookies: BTreeMap::new(), page: Answer::default() }
+        Browser { router: self.platform.router(), cookies: BTreeMap::new(), page: Answer::default(), address: None }
     }
 
     pub(crate) async fn signed_in(&self, email: &str) -> Browser {
@@ -170,6 +170,8 @@ pub(crate) struct Browser {
     router: Router,
     pub(crate) cookies: BTreeMap<String, String>,
     pub(crate) page: Answer,
+    /// What a proxy says about where it is.
+    pub(crate) address: Option<String>,
 }
 
 impl Browser {
@@ -202,6 +204,9 @@ impl Browser {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
+        }
+        if let Some(address) = &self.address {
+            request = request.header("x-forwarded-for", address);
         }
         let answer = Answer::of(self.router.clone(), request.body(body).unwrap()).await;
         for cookie in answer.headers.get_all(header::SET_COOKIE) {

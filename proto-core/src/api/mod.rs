@@ -13,6 +13,7 @@ pub use credential::{RelayEndpoint, Renewed, RotateRequest, key_set};
 pub use pairing::{Approval, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
 pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};
+pub use text::is_name;
 pub(crate) use text::{is_url, is_visible};
 
 /// Mint a pairing code: POST a [`MintRequest`], answer 201 with a [`MintAnswer`].

@@ -100,3 +100,26 @@ fn a_policy_of_pre_shared_keys_is_kept() {
     assert_eq!(world.laptop.daemon().report().bindings[0].reason, Some(Reason::NoisePskInvalid));
     assert_eq!(world.laptop.config().bindings.len(), 1);
 }
+
+/// D3, D8: the platform's signing key leaks and is withdrawn. The daemon renews with its own key and connects again; nothing is
+/// paired anew, and what was streamed before is whole.
+#[test]
+fn a_withdrawn_signing_key_costs_no_pairing() {
+    let mut world = bound(&["acme"]);
+    let run = world.run("/work/acme");
+    world.show(run, "before");
+    world.settle();
+    let (now, minted) = (world.unix(), world.platform.minted);
+    world.platform.withdraw_keys(now);
+    world.set_online(false);
+    world.pass(Duration::from_mins(1));
+    world.set_online(true);
+    world.pass(Duration::from_hours(2));
+    assert!(world.is_connected("acme"), "{:?}", world.laptop.daemon().report());
+    world.show(run, "after");
+    world.exit(run);
+    world.settle();
+    assert_eq!(stored(&world, run), world.laptop.runs[run].shown);
+    assert!(world.platform.renewals >= 1);
+    assert_eq!(world.platform.minted, minted);
+}

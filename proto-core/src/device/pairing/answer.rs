@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     Reason,
-    api::{Approval, CodeText, MintAnswer, PolicyMode, PollAnswer, Problem, is_url, is_visible, key_set, refusal},
+    api::{Approval, CodeText, MintAnswer, PolicyMode, PollAnswer, Problem, is_name, is_url, is_visible, key_set, refusal},
     device::files::is_slug,
     effect::HttpAnswer,
     jose::JwkSet,
@@ -91,9 +91,7 @@ fn is_slow_down(body: &[u8]) -> bool {
 }
 
 fn is_sound(approval: &Approval) -> bool {
-    let name = &approval.workspace.name;
-    let is_name = (1..=MAX_NAME_LEN).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    is_name
+    is_name(&approval.workspace.name, MAX_NAME_LEN)
         && is_slug(&approval.workspace.slug)
         && is_visible(approval.issue_token.expose(), MAX_TOKEN_LEN)
         && approval.relay.is_sound()

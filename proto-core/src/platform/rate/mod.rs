@@ -145,9 +145,11 @@ impl<K: Ord + Clone> Waits<K> {
         self.failures.insert(key.clone(), (before.saturating_add(1), now));
     }
 
-    /// Forgets what `key` did.
-    pub fn forgive(&mut self, key: &K) {
-        self.failures.remove(key);
+    /// The latest try of `key`, which was counted as failed, did not fail after all.
+    pub fn take_back(&mut self, key: &K) {
+        if let Some((count, _)) = self.failures.get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// How many keys are remembered, at most [`MAX_KEYS`].

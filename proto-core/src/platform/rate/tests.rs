@@ -128,7 +128,7 @@ fn a_wait_counts_from_the_latest_failure() {
 }
 
 #[test]
-fn failures_are_forgotten_after_a_while_or_forgiven() {
+fn failures_are_forgotten_after_a_while_or_taken_back() {
     let mut waits = Waits::new(GROWTH);
     (0..9).for_each(|_| waits.failed(&1, at(0)));
     assert_eq!((waits.wait(&1, at(99)), waits.wait(&1, at(100))), (20, 0));
@@ -137,8 +137,12 @@ fn failures_are_forgotten_after_a_while_or_forgiven() {
     waits.failed(&1, at(199));
     assert_eq!(waits.wait(&1, at(199)), 0, "it begins anew");
     (0..9).for_each(|_| waits.failed(&1, at(199)));
-    waits.forgive(&1);
-    assert_eq!((waits.check(&1, at(199)), waits.is_empty()), (Ok(()), true));
+    assert_eq!(waits.wait(&1, at(199)), 20);
+    (0..5).for_each(|_| waits.take_back(&1));
+    assert_eq!(waits.wait(&1, at(199)), 4);
+    (0..9).for_each(|_| waits.take_back(&1));
+    waits.take_back(&2);
+    assert_eq!((waits.check(&1, at(199)), waits.len()), (Ok(()), 1));
 }
 
 #[test]
