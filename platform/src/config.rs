@@ -1,10 +1,11 @@
 //! What the platform has to be told before it starts.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use proto_core::{api::RelayEndpoint, key::StaticKey, secret::SecretText};
-use url::Url;
+pub use viewport_server::ConfigError;
+use viewport_server::settings;
 
 /// The port it listens on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8787;
@@ -68,30 +69,6 @@ impl Config {
     }
 }
 
-/// Why the settings are no good.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// There is no such setting.
-    #[error("unknown setting {name}{}", nearest.map(|nearest| format!(": did you mean {nearest}?")).unwrap_or_default())]
-    Unknown {
-        /// What was set.
-        name: String,
-        /// What was perhaps meant.
-        nearest: Option<&'static str>,
-    },
-    /// A setting that has no default.
-    #[error("{0} must be set")]
-    Missing(&'static str),
-    /// A value that makes no sense.
-    #[error("{name}: expected {expected}")]
-    Invalid {
-        /// Which setting.
-        name: &'static str,
-        /// What its value must be.
-        expected: &'static str,
-    },
-}
-
 const LISTEN: &str = "PLATFORM_LISTEN";
 const PUBLIC_URL: &str = "PLATFORM_PUBLIC_URL";
 const DATABASE_URL: &str = "PLATFORM_DATABASE_URL";
@@ -115,9 +92,6 @@ const NAMES: [&str; 9] = [
     RENEWABLE_SECONDS,
 ];
 
-/// The fewest characters of an internal key: it is all that keeps others from asking what relays ask.
-const INTERNAL_KEY_MIN: usize = 16;
-
 #[derive(Default)]
 struct Given {
     listen: Option<SocketAddr>,
@@ -135,17 +109,21 @@ struct Given {
 impl Given {
     fn take(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         match name {
-            LISTEN => self.listen = Some(parsed(LISTEN, value, "an address and a port, such as 127.0.0.1:8787")?),
-            PUBLIC_URL => self.public_url = Some(web_url(PUBLIC_URL, value, ["http", "https"], "an http or https URL")?),
+            LISTEN => self.listen = Some(settings::value(LISTEN, value, "an address and a port, such as 127.0.0.1:8787")?),
+            PUBLIC_URL => self.public_url = Some(settings::url(PUBLIC_URL, value, ["http", "https"], "an http or https URL")?),
             DATABASE_URL => self.database = Some(sqlite_path(value)?),
-            RELAY_URL => self.relay_url = Some(web_url(RELAY_URL, value, ["ws", "wss"], "a ws or wss URL")?),
+            RELAY_URL => self.relay_url = Some(settings::url(RELAY_URL, value, ["ws", "wss"], "a ws or wss URL")?),
             RELAY_STATIC_KEYS => self.relay_keys = Some(static_keys(value)?),
-            INTERNAL_KEY => self.internal_key = Some(internal_key(value)?),
-            MINTS_PER_ADDRESS => self.mints_per_address = Some(parsed(MINTS_PER_ADDRESS, value, "a number; 0 is no limit")?),
-            TRUSTED_PROXIES => self.trusted_proxies = Some(networks(value)?),
+            INTERNAL_KEY => {
+                self.internal_key = Some(settings::secret(INTERNAL_KEY, value, "at least 16 characters that nobody can guess")?)
+            }
+            MINTS_PER_ADDRESS => {
+                self.mints_per_address = Some(settings::value(MINTS_PER_ADDRESS, value, "a number; 0 is no limit")?)
+            }
+            TRUSTED_PROXIES => self.trusted_proxies = Some(settings::networks(TRUSTED_PROXIES, value)?),
             CREDENTIAL_SECONDS => self.credential_lifetime = Some(seconds(CREDENTIAL_SECONDS, value)?),
             RENEWABLE_SECONDS => self.renewable_for = Some(seconds(RENEWABLE_SECONDS, value)?),
-            _ => return Err(ConfigError::Unknown { name: name.to_owned(), nearest: nearest(name) }),
+            _ => return Err(ConfigError::unknown(name, NAMES)),
         }
         Ok(())
     }
@@ -172,28 +150,10 @@ impl Given {
     }
 }
 
-fn nearest(name: &str) -> Option<&'static str> {
-    let by_distance = NAMES.into_iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
-    by_distance.min().filter(|(distance, _)| *distance <= 6).map(|(_, known)| known)
-}
-
-fn parsed<T: FromStr>(name: &'static str, value: &str, expected: &'static str) -> Result<T, ConfigError> {
-    value.trim().parse().map_err(|_| ConfigError::Invalid { name, expected })
-}
-
 fn seconds(name: &'static str, value: &str) -> Result<u64, ConfigError> {
     let expected = "a number of seconds, at least 60";
-    parsed(name, value, expected).and_then(|s| if s >= 60 { Ok(s) } else { Err(ConfigError::Invalid { name, expected }) })
-}
-
-fn web_url(name: &'static str, value: &str, schemes: [&str; 2], expected: &'static str) -> Result<String, ConfigError> {
-    let invalid = ConfigError::Invalid { name, expected };
-    let Ok(url) = Url::parse(value.trim()) else { return Err(invalid) };
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    if !schemes.contains(&url.scheme()) || !url.has_host() || !plain {
-        return Err(invalid);
-    }
-    Ok(value.trim().trim_end_matches('/').to_owned())
+    settings::value(name, value, expected)
+        .and_then(|s| if s >= 60 { Ok(s) } else { Err(ConfigError::Invalid { name, expected }) })
 }
 
 fn sqlite_path(value: &str) -> Result<PathBuf, ConfigError> {
@@ -210,22 +170,6 @@ fn static_keys(value: &str) -> Result<Vec<StaticKey>, ConfigError> {
         name: RELAY_STATIC_KEYS,
         expected: "one key of 32 bytes in base64url, or the current one, a comma, and its successor",
     })
-}
-
-fn internal_key(value: &str) -> Result<SecretText, ConfigError> {
-    if value.len() < INTERNAL_KEY_MIN {
-        return Err(ConfigError::Invalid { name: INTERNAL_KEY, expected: "at least 16 characters that nobody can guess" });
-    }
-    Ok(SecretText::new(value))
-}
-
-fn networks(value: &str) -> Result<Vec<IpNet>, ConfigError> {
-    let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let networks: Option<Vec<_>> = parts
-        .map(|part| part.parse().ok().or_else(|| part.parse().ok().map(|address: std::net::IpAddr| address.into())))
-        .collect();
-    networks
-        .ok_or(ConfigError::Invalid { name: TRUSTED_PROXIES, expected: "addresses or networks, such as 10.0.0.0/8, with commas" })
 }
 
 #[cfg(test)]

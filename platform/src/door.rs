@@ -26,14 +26,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use ipnet::IpNet;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
     time,
 };
-
-use crate::address::limit_key;
+use viewport_server::{
+    address::{host, is_among},
+    raise_file_limit,
+};
 
 /// How long a peer may take for the head of a request, the pause before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -69,7 +70,7 @@ pub(crate) async fn serve(
             let seat = Arc::clone(&room).acquire_owned().await.ok();
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let is_proxy = trusted_proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
+                    let is_proxy = is_among(peer.ip().to_canonical(), &trusted_proxies);
                     let Some(share) = shares.take((!is_proxy).then(|| peer.ip())) else { continue };
                     let (router, closing, alive) = (router.clone(), closing.subscribe(), alive.clone());
                     tokio::spawn(async move {
@@ -144,7 +145,7 @@ struct Share {
 impl Shares {
     /// One more connection of `address`, unless it has its share.
     fn take(&self, address: Option<IpAddr>) -> Option<Share> {
-        let address = address.map(limit_key);
+        let address = address.map(host);
         if let Some(address) = address {
             let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let count = counts.entry(address).or_default();
@@ -167,16 +168,6 @@ impl Drop for Share {
                 counts.remove(&address);
             }
         }
-    }
-}
-
-/// Each connection is a file: as many as the operating system lets this process have.
-fn raise_file_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-    {
-        tracing::warn!(%error, "the limit of open files stays at {current:?}");
     }
 }
 

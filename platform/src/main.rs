@@ -2,12 +2,10 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use viewport_platform::{Clock, Config, Platform};
+use viewport_server::stop_requested;
 
 /// The Viewport control plane: accounts, organizations, pairing, machines, credentials.
 ///
@@ -54,12 +52,5 @@ async fn serve(platform: &Platform, listen: std::net::SocketAddr) -> anyhow::Res
     if let Some(page) = platform.setup_url().await? {
         println!("Open this page to create the first account:\n\n  {page}\n");
     }
-    let mut terminated = signal(SignalKind::terminate())?;
-    let stop = async move {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
-        }
-    };
-    platform.serve(listener, stop).await.context("the listener failed")
+    platform.serve(listener, stop_requested()?).await.context("the listener failed")
 }

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use proto_core::{api, secret::SecretText, wire::FRAME_MAX_DEFAULT};
+pub use viewport_server::ConfigError;
 
 /// The port it listens on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8788;
@@ -92,30 +93,6 @@ impl Config {
     }
 }
 
-/// Why the settings are no good. Says nothing of secret values.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// There is no such setting.
-    #[error("unknown setting {name}{}", nearest.map(|nearest| format!(": did you mean {nearest}?")).unwrap_or_default())]
-    Unknown {
-        /// What was set.
-        name: String,
-        /// What was perhaps meant.
-        nearest: Option<&'static str>,
-    },
-    /// A setting that has no default.
-    #[error("{0} must be set")]
-    Missing(&'static str),
-    /// A value that makes no sense.
-    #[error("{name}: expected {expected}")]
-    Invalid {
-        /// Which setting.
-        name: &'static str,
-        /// What its value must be.
-        expected: &'static str,
-    },
-}
-
 const LISTEN: &str = "RELAY_LISTEN";
 const JWKS_URL: &str = "RELAY_JWKS_URL";
 const VALIDATE_URL: &str = "RELAY_VALIDATE_URL";
@@ -146,9 +123,6 @@ pub const SETTINGS: [(&str, &str); 13] = [
     (MAX_CONNECTIONS, "connections at most, 16384"),
     (TOKEN_ISSUER, "the platform's public URL, when the key set is fetched from another one"),
 ];
-
-/// The fewest characters of a secret that keeps others out.
-const SECRET_MIN: usize = 16;
 
 #[derive(Default)]
 struct Given {
@@ -185,7 +159,7 @@ impl Given {
             DATA_DIR => self.data_dir = Some(parse::path(DATA_DIR, value)?),
             STATIC_KEY_FILE => self.static_key_file = Some(parse::path(STATIC_KEY_FILE, value)?),
             TOKEN_ISSUER => self.token_issuer = Some(parse::web_url(TOKEN_ISSUER, value)?),
-            _ => return Err(ConfigError::Unknown { name: name.to_owned(), nearest: nearest(name) }),
+            _ => return Err(ConfigError::unknown(name, SETTINGS.into_iter().map(|(known, _)| known))),
         }
         Ok(())
     }
@@ -211,11 +185,6 @@ impl Given {
             ..defaults
         })
     }
-}
-
-fn nearest(name: &str) -> Option<&'static str> {
-    let by_distance = SETTINGS.into_iter().map(|(known, _)| (strsim::damerau_levenshtein(known, name), known));
-    by_distance.min().filter(|(distance, _)| *distance <= 6).map(|(_, known)| known)
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@
 //! # Ok(()) }
 //! ```
 
-mod address;
 mod admin;
 pub mod config;
 mod connection;
@@ -46,3 +45,4 @@ pub use config::{Config, ConfigError};
 pub use relay::{Options, Relay, RelayError, static_keys};
 pub use store::StoreError;
 pub use tap::{Tap, Tapped};
+use viewport_server::address;

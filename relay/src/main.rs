@@ -4,9 +4,9 @@ use std::{fmt::Write as _, io::IsTerminal as _};
 
 use anyhow::Context as _;
 use clap::Command;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 use viewport_relay::{Config, Relay, config::SETTINGS};
+use viewport_server::stop_requested;
 
 fn main() -> anyhow::Result<()> {
     Command::new("viewport-relay")
@@ -28,16 +28,7 @@ fn main() -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let relay = Relay::bind(config).await?;
     tracing::info!("listening on {}, static key {}", relay.local_addr(), relay.static_key().to_base64url());
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-    relay
-        .serve(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-        .await;
+    relay.serve(stop_requested().context("cannot wait for SIGTERM and Ctrl-C")?).await;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ const CRATES: &[(&str, &str)] = &[
     ("proto_core", "proto-core"),
     ("tests", "tests"),
     ("viewport_platform", "platform"),
+    ("viewport_server", "server"),
     ("viewport_relay", "relay"),
     ("vpd", "vpd"),
 ];

@@ -1,18 +1,13 @@
 //! From the text of a variable to its value.
 
-use std::{net::IpAddr, path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
-use ipnet::IpNet;
 use proto_core::{api, relay::hub::CONNECTIONS_MAX, secret::SecretText};
 use url::Url;
+use viewport_server::settings;
+pub(super) use viewport_server::settings::{networks, value};
 
-use super::{
-    ConfigError, FRAME_MAX_BYTES, FRAME_MAX_LEAST, FRAME_MAX_MOST, INTERNAL_KEY, MAX_CONNECTIONS, SECRET_MIN, VALIDATE_URL,
-};
-
-pub(super) fn value<T: FromStr>(name: &'static str, value: &str, expected: &'static str) -> Result<T, ConfigError> {
-    value.parse().map_err(|_| ConfigError::Invalid { name, expected })
-}
+use super::{ConfigError, FRAME_MAX_BYTES, FRAME_MAX_LEAST, FRAME_MAX_MOST, INTERNAL_KEY, MAX_CONNECTIONS, VALIDATE_URL};
 
 pub(super) fn frame_max(text: &str) -> Result<u32, ConfigError> {
     let expected = "a number of bytes from 65536 to 67108864";
@@ -28,15 +23,9 @@ pub(super) fn max_connections(text: &str) -> Result<usize, ConfigError> {
     if fits { Ok(connections) } else { Err(ConfigError::Invalid { name: MAX_CONNECTIONS, expected }) }
 }
 
-/// An `http` or `https` URL with nothing in it that has no place in a setting.
+/// An `http` or `https` URL.
 pub(super) fn web_url(name: &'static str, text: &str) -> Result<String, ConfigError> {
-    let invalid = ConfigError::Invalid { name, expected: "an http or https URL" };
-    let Ok(url) = Url::parse(text) else { return Err(invalid) };
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    if !["http", "https"].contains(&url.scheme()) || !url.has_host() || !plain {
-        return Err(invalid);
-    }
-    Ok(text.trim_end_matches('/').to_owned())
+    settings::url(name, text, ["http", "https"], "an http or https URL")
 }
 
 /// The platform's base URL, from itself or from that of its validate endpoint.
@@ -51,25 +40,14 @@ pub(super) fn platform_of(validate_url: &str) -> Result<String, ConfigError> {
 }
 
 pub(super) fn secret(name: &'static str, text: &str) -> Result<SecretText, ConfigError> {
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.len() < SECRET_MIN || !printable {
-        let expected = if name == INTERNAL_KEY {
-            "the platform's RELAY_INTERNAL_KEY: at least 16 characters, no spaces"
-        } else {
-            "at least 16 characters that nobody can guess, no spaces"
-        };
-        return Err(ConfigError::Invalid { name, expected });
-    }
-    Ok(SecretText::new(text))
+    let expected = if name == INTERNAL_KEY {
+        "the platform's RELAY_INTERNAL_KEY: at least 16 characters, no spaces"
+    } else {
+        "at least 16 characters that nobody can guess, no spaces"
+    };
+    if text.contains(' ') { Err(ConfigError::Invalid { name, expected }) } else { settings::secret(name, text, expected) }
 }
 
 pub(super) fn path(name: &'static str, text: &str) -> Result<PathBuf, ConfigError> {
     if text.is_empty() { Err(ConfigError::Invalid { name, expected: "a path" }) } else { Ok(PathBuf::from(text)) }
-}
-
-pub(super) fn networks(name: &'static str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let network = |part: &str| part.parse().ok().or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from));
-    let networks: Option<Vec<_>> = parts.map(network).collect();
-    networks.ok_or(ConfigError::Invalid { name, expected: "addresses or networks, such as 10.0.0.0/8, with commas" })
 }

@@ -1,13 +1,13 @@
-//! Whose connection it is, as far as limits are concerned (D6, ADM-3).
+//! Whose connection or request it is, as far as limits are concerned (D6, ADM-3).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use axum::http::HeaderMap;
+use http::HeaderMap;
 use ipnet::IpNet;
 
 /// The nearest address that is no trusted proxy: `X-Forwarded-For` is read from the right, and only as far as proxies that are
 /// trusted have written it.
-pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
+pub fn client(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
     let forwarded: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     let mut hops = forwarded.iter().flat_map(|value| value.split(',')).rev().map(|hop| hop.trim().parse::<IpAddr>());
     let mut client = peer.to_canonical();
@@ -21,13 +21,30 @@ pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet
 }
 
 /// Whether one of the networks has this address.
-pub(crate) fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
+pub fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
     networks.iter().any(|network| network.contains(&address))
+}
+
+/// The address that stands for all of one host: an IPv4 address is itself however it is written, an IPv6 host has a whole /64 to
+/// itself.
+pub fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_one_host() {
+        let of = |text: &str| host(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::"));
+        assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
+        assert_eq!([of("::ffff:192.0.2.1"), of("192.0.2.1")], ["192.0.2.1"; 2]);
+    }
 
     fn seen(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
         let headers = forwarded.iter().map(|value| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap())).collect();
