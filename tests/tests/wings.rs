@@ -13,40 +13,32 @@ const WINGS: [&str; 3] = ["device", "relay", "platform"];
 /// The wings that a source names, `own` aside: in a path from the crate's root, or in the tree of a `use` of it.
 fn wings_named<'a>(source: &str, own: &str) -> BTreeSet<&'a str> {
     let code: String = source.lines().filter_map(|line| line.split("//").next()).collect::<Vec<_>>().join("\n");
-    let roots = code.split("crate::").skip(1).flat_map(|path| match path.strip_prefix('{') {
-        Some(tree) => first_names(tree),
-        None => path.split(|c: char| !is_name(c)).take(1).collect(),
-    });
-    let named: BTreeSet<_> = roots.collect();
+    let paths = code.split("crate::").skip(1);
+    let named: BTreeSet<_> =
+        paths.flat_map(|path| path.strip_prefix('{').map_or_else(|| vec![path], branches)).map(first_name).collect();
     WINGS.into_iter().filter(|wing| *wing != own && named.contains(wing)).collect()
 }
 
-const fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
+/// The name with which a path begins.
+fn first_name(path: &str) -> &str {
+    let path = path.trim_start();
+    path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
-/// The first names of the paths in a `use` tree that begins behind its first brace.
-fn first_names(tree: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    let (mut depth, mut start) = (1, Some(0));
-    for (at, c) in tree.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => start = Some(at + 1),
-            c if is_name(c) || c.is_whitespace() => continue,
-            _ => {}
-        }
-        if let Some(from) = start.take_if(|from| *from < at) {
-            names.push(tree[from..at].trim());
-        } else if c == ',' && depth == 1 {
-            start = Some(at + 1);
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    names
+/// The branches of a `use` tree whose first brace is behind us, up to the brace that closes it.
+fn branches(tree: &str) -> Vec<&str> {
+    let mut depth = 0_i32;
+    let end = tree.find(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth < 0
+    });
+    let mut depth = 0_i32;
+    tree[..end.unwrap_or(tree.len())]
+        .split(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth == 0 && c == ','
+        })
+        .collect()
 }
 
 fn core_dir() -> PathBuf {
