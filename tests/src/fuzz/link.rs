@@ -20,7 +20,7 @@ use proto_core::{
 use super::driven::Driven;
 
 /// Quick attempts, slow ones of an hour, and one for good measure.
-const ATTEMPTS_PER_HOUR: usize = 1 + 5 + 12;
+const ATTEMPTS_PER_HOUR: usize = 1 + 5 + 360;
 
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {

@@ -1,4 +1,4 @@
-//! When a link may try (D7, LINK-1, S144, S145): five quick attempts, then one in five minutes, back to quick after 30 s up.
+//! When a link may try (D7, LINK-1, S144, S145): five quick attempts, then one in 10 to 30 s, back to quick after 30 s up.
 
 /// The attempts of a link since it was last stable. Times are milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +27,18 @@ pub enum Shown {
 impl Attempts {
     /// How long a connection must last to count as stable.
     pub const STABLE: u64 = 30_000;
-    /// Between slow attempts.
-    pub const SLOW: u64 = 300_000;
+    /// Between slow attempts, at least and at most.
+    pub const SLOW: (u64, u64) = (10_000, 30_000);
     /// How many attempts are quick.
     pub const QUICK: u32 = 5;
 
     /// The longest time from the end of the last attempt to the next one; a quick one starts anywhere up to half a minute (the
-    /// cap of LINK-1), a slow one after five minutes.
+    /// cap of LINK-1), a slow one after ten seconds at least.
     pub const fn wait(&self) -> (u64, u64) {
         match self.failed {
             0 => (0, 0),
             n if n <= Self::QUICK => (0, 30_000),
-            _ => (0, Self::SLOW),
+            _ => Self::SLOW,
         }
     }
 

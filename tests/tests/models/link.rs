@@ -121,7 +121,7 @@ proptest! {
             if model.failed > Attempts::QUICK {
                 let previous = slow_since.replace(started);
                 let apart = previous.map(|previous| started - previous);
-                prop_assert!(apart.is_none_or(|apart| apart >= Attempts::SLOW), "LINK-1: slow attempts {:?} apart", apart);
+                prop_assert!(apart.is_none_or(|apart| apart >= Attempts::SLOW.0), "LINK-1: slow attempts {:?} apart", apart);
             } else {
                 slow_since = (model.failed == Attempts::QUICK).then_some(started);
             }
@@ -162,7 +162,7 @@ fn step_to_next(bench: &mut Bench<Link<Symbolic>>, model: &Attempts) {
     assert!((least..=most).contains(&waited), "D7: waited {waited} ms after failure {}", model.failed);
 }
 
-/// LINK-1: a relay that accepts and closes at once sees at most 17 attempts in the first hour, whatever the jitter.
+/// LINK-1: a relay that accepts and closes at once sees at most 365 attempts in the first hour, whatever the jitter.
 #[test]
 fn a_relay_that_hangs_up_is_left_in_peace() {
     for seed in 0..200 {
@@ -179,11 +179,11 @@ fn a_relay_that_hangs_up_is_left_in_peace() {
             }
         }
         let attempts = connects(&bench).filter(|at| millis(*at) < 3_600_000).count();
-        assert!(attempts <= 17, "LINK-1: {attempts} attempts in the first hour with seed {seed}");
+        assert!(attempts <= 365, "LINK-1: {attempts} attempts in the first hour with seed {seed}");
     }
 }
 
-/// D7: an attempt is never more than five minutes away, and a restart, a wake-up or a changed network makes it at once.
+/// D7: an attempt is never more than half a minute away, and a restart, a wake-up or a changed network makes it at once.
 #[test]
 fn somebody_in_a_hurry_need_not_wait() {
     let mut bench = link(1);

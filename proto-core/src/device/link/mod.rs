@@ -13,7 +13,7 @@
 //!                                                └─────────┘
 //! ```
 //!
-//! Five quick attempts with full jitter, then one every five minutes, for good; the count starts again only after the link
+//! Five quick attempts with full jitter, then one every 10 to 30 seconds, for good; the count starts again only after the link
 //! was up for 30 seconds. A refusal under the relay's pinned key that says the machine is revoked or its workspace gone ends
 //! it; nothing else does (BIND-6).
 //!
@@ -35,7 +35,7 @@ use bytes::Bytes;
 
 pub use event::{Input, Output};
 use schedule::Schedule;
-pub use schedule::{QUICK_ATTEMPTS, SLOW_INTERVAL, STABLE_AFTER};
+pub use schedule::{QUICK_ATTEMPTS, SLOW_MAX, SLOW_MIN, STABLE_AFTER};
 pub use shown::LinkState;
 use state::{State, Then};
 use up::Up;

@@ -159,8 +159,12 @@ fn it_counts_quick_attempts_and_then_tries_slowly_without_giving_up() {
         bench.fire();
         bench.happen(Happening::Closed((), Closed::Fault(NetFault::Refused)));
         assert_eq!(bench.link.state(), LinkState::Disconnected);
-        assert_eq!(bench.link.poll_timeout().unwrap().at, bench.now.after(SLOW_INTERVAL));
+        assert!(is_slow(bench.link.poll_timeout().unwrap().at.since(bench.now)));
     }
+}
+
+fn is_slow(wait: Duration) -> bool {
+    (SLOW_MIN..=SLOW_MAX).contains(&wait)
 }
 
 /// A relay that accepts and closes at once must not be stormed: the count starts again only after 30 stable seconds.
@@ -341,7 +345,7 @@ fn a_takeover_is_not_answered_with_a_takeover() {
     bench.tell(&mut relay, superseded);
     bench.happen(Happening::Closed((), Closed::ByUs));
     assert_eq!(bench.link.state(), LinkState::Disconnected);
-    assert_eq!(bench.link.poll_timeout().unwrap().at, bench.now.after(SLOW_INTERVAL));
+    assert!(is_slow(bench.link.poll_timeout().unwrap().at.since(bench.now)));
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Dialling {
         Self { only_closes: false, begins_up: true }
     }
 
-    /// With a relay that accepts and closes, for more than an hour (LINK-1).
+    /// With a relay that accepts and closes, for longer than attempts are counted (LINK-1).
     pub const fn turned_away() -> Self {
         Self { only_closes: true, begins_up: false }
     }
@@ -70,7 +70,7 @@ pub struct Memory {
     failures: u8,
     /// Since when the link is up.
     up_at: Option<Instant>,
-    /// When attempts began, within an hour; `None` where they are not counted.
+    /// When attempts began, within [`WINDOW`]; `None` where they are not counted.
     attempts: Option<Vec<Instant>>,
     heard_at: Option<Instant>,
     has_sent_first: bool,
@@ -78,10 +78,11 @@ pub struct Memory {
     is_over: bool,
 }
 
-const HOUR: Duration = Duration::from_hours(1);
+/// The time over which attempts are counted.
+const WINDOW: Duration = Duration::from_mins(2);
 
-/// Five quick attempts, one before them, and one every five minutes.
-const ATTEMPTS_PER_HOUR: usize = 6 + 12;
+/// Five quick attempts, one before them, and one every ten seconds.
+const ATTEMPTS_MAX: usize = 6 + 12;
 
 fn acknowledge() -> Frame {
     Head::Acknowledge { session: proto_core::SessionId([1; 16]), next: 1 }.into()
@@ -179,7 +180,7 @@ impl Subject for Dialling {
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
-        memory.attempts.iter_mut().for_each(|attempts| attempts.retain(|at| seen.now.since(*at) < HOUR));
+        memory.attempts.iter_mut().for_each(|attempts| attempts.retain(|at| seen.now.since(*at) < WINDOW));
         if let Some(Fact::Net(net)) = seen.fact {
             memory.ends.heard(*net, seen.before.is_up());
             memory.is_over |= net.ends_access();
@@ -280,8 +281,8 @@ impl Memory {
         (self.has_sent_first, self.is_over) = (false, false);
         let Some(attempts) = &mut self.attempts else { return Ok(()) };
         attempts.push(now);
-        if attempts.len() > ATTEMPTS_PER_HOUR {
-            return Err(Broken::new("LINK-1", format!("{} attempts within an hour", attempts.len())));
+        if attempts.len() > ATTEMPTS_MAX {
+            return Err(Broken::new("LINK-1", format!("{} attempts within two minutes", attempts.len())));
         }
         Ok(())
     }

@@ -18,8 +18,10 @@ use proto_core::{
 use super::{Oracle, Seen, Verdicts};
 use crate::sim::Sim;
 
-/// Attempts in any hour in which nobody asked for more: the first, five quick ones, twelve slow ones (LINK-1).
-const ATTEMPTS_MAX: usize = 18;
+/// The time over which attempts are counted.
+const WINDOW: Duration = Duration::from_mins(10);
+/// Attempts within it, when nobody asked for more: the first, five quick ones, and slow ones ten seconds apart (LINK-1).
+const ATTEMPTS_MAX: usize = 6 + 60;
 /// What a message and a late step may add before a silence counts.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -82,12 +84,12 @@ impl<N: Noise + 'static> Oracle<N> for Links {
             Seen::Dials { host, binding } => {
                 let line = self.line(*host, binding);
                 line.attempts.push_back(at);
-                while line.attempts.front().is_some_and(|first| at.since(*first) >= Duration::from_hours(1)) {
+                while line.attempts.front().is_some_and(|first| at.since(*first) >= WINDOW) {
                     line.attempts.pop_front();
                 }
                 let count = line.attempts.len();
                 verdicts.demand(count <= ATTEMPTS_MAX, at, "LINK-1", || {
-                    format!("laptop-{host} dialled the relay of {} {count} times within an hour", binding.org)
+                    format!("laptop-{host} dialled the relay of {} {count} times within ten minutes", binding.org)
                 });
             }
             Seen::Heard { host, binding, clock } => self.line(*host, binding).heard = Some(*clock),
