@@ -184,4 +184,6 @@ catalogue! {
         "Something between its daemon and this viewer changed, left out or reordered records.", "vpd watch   (once more; then tell whoever runs the relay)";
     NestedRepository, "nested_repository", Local, "the binding above does not reach into this repository",
         "It was made without --recursive, and this directory is in a repository of its own.", "vpd bind <path>   (or the outer one again, with --recursive)";
+    LocalFileMissing, "local_file_missing", Local, "this directory was bound, and its .viewport/local.yaml is gone",
+        "It was removed, as git clean -fdx does, or the directory was cloned anew.", "vpd bind <path>   (or: vpd unbind <path>)";
 }

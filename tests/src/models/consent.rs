@@ -36,6 +36,21 @@ pub enum Local {
 /// # Errors
 /// Why it stays local.
 pub fn decide(levels: &[Level]) -> Result<(&'static str, usize), Why> {
+    match nearest(levels) {
+        Err(Why::NothingBound) if has_lost(levels) => Err(Why::Gone),
+        decided => decided,
+    }
+}
+
+/// Whether a directory from which a grant reaches the nearest one has lost its file.
+fn has_lost(levels: &[Level]) -> bool {
+    levels.iter().enumerate().any(|(up, level)| {
+        let is_outside = levels[..up].iter().any(|below| below.is_repository);
+        level.local == Local::Absent && level.grant.is_some_and(|(_, is_recursive)| is_recursive || !is_outside)
+    })
+}
+
+fn nearest(levels: &[Level]) -> Result<(&'static str, usize), Why> {
     let Some((here, above)) = levels.split_first() else { return Err(Why::NothingBound) };
     match (here.local, here.grant) {
         // D10: the nearest file decides, also against streaming.
@@ -44,7 +59,7 @@ pub fn decide(levels: &[Level]) -> Result<(&'static str, usize), Why> {
         // D11: it counts when `vpd bind` on this machine wrote it, and the ledger says the same.
         (Local::Enabled(org, _), Some((granted, _))) if org == granted => Ok((org, 0)),
         (Local::Enabled(..) | Local::Foreign(..), _) => Err(Why::NoGrant),
-        (Local::Absent, _) => match decide(above) {
+        (Local::Absent, _) => match nearest(above) {
             // D10: a binding from above enters a repository only recursively.
             Ok((_, up)) if here.is_repository && !is_recursive(&above[up]) => Err(Why::NestedRepository),
             Ok((org, up)) => Ok((org, up + 1)),
@@ -70,6 +85,8 @@ pub enum Why {
     NoGrant,
     /// The binding above ends at this repository.
     NestedRepository,
+    /// What `vpd bind` wrote is not there any more.
+    Gone,
 }
 
 /// What to say on the way into a directory.

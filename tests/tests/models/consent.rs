@@ -100,6 +100,7 @@ fn reason(why: Why) -> Option<Reason> {
         Why::Broken => Some(Reason::LocalFileInvalid),
         Why::NoGrant => Some(Reason::GrantMissing),
         Why::NestedRepository => Some(Reason::NestedRepository),
+        Why::Gone => Some(Reason::LocalFileMissing),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize as _;
 use proto_core::Reason;
 
-use super::lifecycle;
+use super::{directories, lifecycle};
 use crate::{
     cli::{BindArgs, UnbindArgs, UnpairArgs},
     client::Client,
@@ -35,8 +35,17 @@ pub(crate) async fn bind(home: &Home, args: &BindArgs) -> anyhow::Result<()> {
 pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()> {
     let directory = text(&args.path, &path::absolute(&args.path)?)?;
     let unbound = Client::of(home).unbind(&UnbindRequest { directory }).await?;
-    let directory = home::shorten(Path::new(&unbound.directory));
-    writeln!(anstream::stdout(), "{} {} streams no more.", "✓".green(), Line(&directory))?;
+    let shown = home::shorten(Path::new(&unbound.directory));
+    let shown = Line(&shown);
+    match directories::bound_by(home, &unbound.directory) {
+        Some(above) if above != unbound.directory => {
+            let above = home::shorten(Path::new(&above));
+            writeln!(anstream::stdout(), "{} {shown} is not bound by itself any more.", "✓".green())?;
+            anstream::eprintln!("Sessions there still stream, because {0} is bound. To end that: vpd unbind {0}", Line(&above));
+        }
+        _ => writeln!(anstream::stdout(), "{} No session that starts in {shown} from now on streams.", "✓".green())?,
+    }
+    anstream::eprintln!("Sessions that run go on to their end where they began; vpd status lists them.");
     Ok(())
 }
 

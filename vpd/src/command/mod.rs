@@ -2,6 +2,7 @@
 //! to the standard error.
 
 pub(crate) mod bind;
+mod directories;
 pub(crate) mod explain;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;

@@ -4,33 +4,37 @@ use std::{io::Write, path::Path};
 
 use owo_colors::{OwoColorize as _, Style};
 
+use super::directories::{self, Standing};
 use crate::{
     cli::StatusArgs,
     client::Client,
-    control::{BindingRow, DirectoryRow, LinkState, Report, SessionRow},
+    control::{BindingRow, LinkState, Report, SessionRow},
     home::{self, Home},
     plain::Line,
 };
 
 /// Asks the daemon and prints what it says.
 pub(crate) async fn status(home: &Home, args: &StatusArgs) -> anyhow::Result<()> {
-    let report = Client::of(home).status().await?;
+    let mut report = Client::of(home).status().await?;
+    let directories = directories::standing(home, std::mem::take(&mut report.directories));
     let mut out = anstream::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        let mut page = serde_json::to_value(&report)?;
+        page["directories"] = serde_json::to_value(&directories)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&page)?)?;
     } else {
-        out.write_all(render(&report).as_bytes())?;
+        out.write_all(render(&report, &directories).as_bytes())?;
     }
     Ok(())
 }
 
 /// The page, in the layout of the specification (S141 to S150).
-fn render(report: &Report) -> String {
+fn render(report: &Report, directories: &[Standing]) -> String {
     let mut lines = vec![format!("Daemon: {} · v{} · {}", Line(&report.name).bold(), report.version, "running".green())];
     lines.push(format!("Org bindings ({}):", report.bindings.len()));
     lines.extend(binding_rows(&report.bindings));
-    lines.push(format!("Bound directories ({}):", report.directories.len()));
-    lines.extend(directory_rows(&report.directories));
+    lines.push(format!("Bound directories ({}):", directories.len()));
+    lines.extend(directory_rows(directories));
     if !report.sessions.is_empty() {
         lines.push(format!("Streaming sessions ({}):", report.sessions.len()));
         lines.extend(session_rows(&report.sessions));
@@ -46,11 +50,14 @@ pub(crate) fn binding_rows(bindings: &[BindingRow]) -> Vec<String> {
     aligned(&bindings.iter().map(row).collect::<Vec<_>>())
 }
 
-fn directory_rows(directories: &[DirectoryRow]) -> Vec<String> {
-    let row = |directory: &DirectoryRow| {
-        let path = home::shorten(Path::new(&directory.path));
-        let below = if directory.recursive { "/..." } else { "" };
-        [format!("{}{below}", Line(path.trim_end_matches('/'))), format!("→ {}", Line(&directory.org))]
+fn directory_rows(directories: &[Standing]) -> Vec<String> {
+    let row = |standing: &Standing| {
+        let path = home::shorten(Path::new(&standing.bound.path));
+        let below = if standing.bound.recursive { "/..." } else { "" };
+        let reason = standing
+            .reason
+            .map_or_else(String::new, |why| format!(" · streams nothing: {why} ({})", why.code()).yellow().to_string());
+        [format!("{}{below}", Line(path.trim_end_matches('/'))), format!("→ {}{reason}", Line(&standing.bound.org))]
     };
     aligned(&directories.iter().map(row).collect::<Vec<_>>())
 }
@@ -113,7 +120,7 @@ mod tests {
     use proto_core::{Reason, api::Workspace};
 
     use super::*;
-    use crate::control::PendingPairing;
+    use crate::control::{DirectoryRow, PendingPairing};
 
     fn binding(name: &str, relay: &str, link: LinkState) -> BindingRow {
         let org = Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() };
@@ -149,7 +156,12 @@ mod tests {
     }
 
     fn plain(report: &Report) -> String {
-        anstream::adapter::strip_str(&render(report)).to_string()
+        let stands = |bound: &DirectoryRow| Standing { bound: bound.clone(), reason: None };
+        plain_with(report, &report.directories.iter().map(stands).collect::<Vec<_>>())
+    }
+
+    fn plain_with(report: &Report, directories: &[Standing]) -> String {
+        anstream::adapter::strip_str(&render(report, directories)).to_string()
     }
 
     /// S139 to S150: the example of the specification, line by line.
@@ -192,6 +204,15 @@ Bound directories (4):
         let pairing = PendingPairing { code: "BCDF2345".into(), url: "https://x/pair?code=BCDF2345".into(), expires_in: 61 };
         report.pairing = Some(pairing);
         assert!(plain(&report).ends_with("approval, for 2 minutes more:\n  https://x/pair?code=BCDF2345\n"));
+    }
+
+    /// S148: a directory whose file is gone is not listed as if it streamed.
+    #[test]
+    fn a_directory_that_streams_nothing_says_why() {
+        let gone = Standing { bound: directory("/srv/a", false, "Acme"), reason: Some(Reason::LocalFileMissing) };
+        let text = plain_with(&report(), &[gone]);
+        assert!(text.contains("/srv/a  → Acme · streams nothing: this directory was bound"), "{text}");
+        assert!(text.contains("(local_file_missing)"), "{text}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub enum Decision {
     /// Nowhere: nothing leaves this machine (S94, S95).
     LocalOnly {
         /// Why, where there is more to say than that nothing is bound here: [`Reason::StreamingDisabled`],
-        /// [`Reason::LocalFileInvalid`], [`Reason::GrantMissing`] or [`Reason::NestedRepository`].
+        /// [`Reason::LocalFileInvalid`], [`Reason::LocalFileMissing`], [`Reason::GrantMissing`] or [`Reason::NestedRepository`].
         why: Option<Reason>,
     },
 }

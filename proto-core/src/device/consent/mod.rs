@@ -14,7 +14,7 @@
 //!
 //! | nearest `local.yaml` | decision |
 //! |---|---|
-//! | none | local only |
+//! | none | local only; `local_file_missing` where the ledger has a grant that would reach here |
 //! | not to be relied on, or makes no sense | local only, `local_file_invalid` |
 //! | `streaming: disabled` | local only, `streaming_disabled` |
 //! | another organization or moment than the ledger's | local only, `grant_missing` |
@@ -64,8 +64,15 @@ impl Resolver {
     pub fn new(directory: Directory, ledger: &Grants) -> Self {
         let ways_up = core::iter::successors(Some(directory.clone()), Directory::parent).take(MAX_LEVELS);
         let grants = ways_up.filter_map(|at| ledger.directories.get(at.as_str()).cloned().map(|grant| (at, grant))).collect();
-        let walk =
-            Walk { at: directory.clone(), left: MAX_LEVELS - 1, is_outside: false, decision: None, hint: None, ignore: None };
+        let walk = Walk {
+            at: directory.clone(),
+            left: MAX_LEVELS - 1,
+            is_outside: false,
+            decision: None,
+            otherwise: None,
+            hint: None,
+            ignore: None,
+        };
         let mut outbox = Outbox::new();
         outbox.push(Output::Look(directory.clone()));
         Self { directory, grants, state: State::Walking(walk), stale_answers: Aside(0), outbox }
@@ -80,6 +87,9 @@ impl Resolver {
     fn step(&mut self, mut walk: Walk, looked: Looked) {
         if walk.decision.is_none() {
             walk.decision = self.judge(looked.local, &walk);
+        }
+        if walk.otherwise.is_none() && self.reaches_down(&walk) {
+            walk.otherwise = Some(Reason::LocalFileMissing);
         }
         if walk.hint.is_none() && !walk.is_outside {
             walk.hint = hint(&walk.at, looked.workspace);
@@ -107,6 +117,11 @@ impl Resolver {
         Some(verdict.unwrap_or_else(|why| Decision::LocalOnly { why: Some(why) }))
     }
 
+    /// Whether `vpd bind` granted `walk.at` so that it concerns the directory that was asked about.
+    fn reaches_down(&self, walk: &Walk) -> bool {
+        self.grants.get(&walk.at).is_some_and(|grant| grant.recursive || !walk.is_outside)
+    }
+
     fn weigh(&self, local: LocalYaml, walk: &Walk) -> Result<Decision, Reason> {
         if local.streaming == Streaming::Disabled {
             return Err(Reason::StreamingDisabled);
@@ -126,7 +141,7 @@ impl Resolver {
         self.state = State::Finished;
         self.outbox.push(Output::Resolved(Place {
             directory: self.directory.clone(),
-            decision: walk.decision.unwrap_or(Decision::LocalOnly { why: None }),
+            decision: walk.decision.unwrap_or(Decision::LocalOnly { why: walk.otherwise }),
             hint: walk.hint,
             ignore: walk.ignore.unwrap_or(File::Absent),
         }));

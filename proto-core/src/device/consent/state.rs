@@ -1,6 +1,7 @@
 //! Where a resolver stands.
 
 use super::{Decision, Directory, File, Hint};
+use crate::Reason;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
@@ -21,6 +22,8 @@ pub(super) struct Walk {
     pub(super) is_outside: bool,
     /// What the nearest `local.yaml` decided.
     pub(super) decision: Option<Decision>,
+    /// Why nothing streams, should no `local.yaml` decide: one that `vpd bind` wrote is gone.
+    pub(super) otherwise: Option<Reason>,
     /// The nearest hint inside the repository.
     pub(super) hint: Option<Hint>,
     /// What is ignored in the directory where it began.

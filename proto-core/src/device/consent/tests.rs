@@ -133,6 +133,22 @@ fn a_bound_directory_streams_and_its_neighbours_do_not() {
     }
 }
 
+/// S94, D11: a bound directory whose file was removed streams no more, and is not silent about it.
+#[test]
+fn a_binding_whose_file_is_gone_is_told_of() {
+    for (recursive, nested) in [(false, None), (true, Some(Reason::LocalFileMissing))] {
+        let mut here = Laptop::default();
+        here.bind("/r", "A", recursive);
+        here.repository("/r/n");
+        here.files.clear();
+        for inside in ["/r", "/r/src"] {
+            assert_eq!(here.decision(inside), local_only(Reason::LocalFileMissing));
+        }
+        assert_eq!(here.decision("/r/n"), Decision::LocalOnly { why: nested });
+        assert_eq!(here.decision("/"), Decision::LocalOnly { why: None });
+    }
+}
+
 /// S99, D10: the nearest one decides, each repository for its own organization.
 #[test]
 fn each_repository_goes_to_its_own_organization() {

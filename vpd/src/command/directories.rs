@@ -1,0 +1,66 @@
+//! How bound directories stand on the disk: whether sessions there would stream, by the rule that the daemon decides with.
+
+use std::path::Path;
+
+use io_engine::look;
+use proto_core::{
+    Instant, Machine as _, Reason,
+    device::{
+        consent::{Decision, Directory, Output, Resolver},
+        files::{Document as _, Grants},
+    },
+    effect::StateFile,
+};
+use serde::Serialize;
+
+use crate::{control::DirectoryRow, home::Home};
+
+/// A bound directory, and why a session that starts there now would not stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Standing {
+    #[serde(flatten)]
+    pub bound: DirectoryRow,
+    pub reason: Option<Reason>,
+}
+
+/// Looks at each of them.
+pub(super) fn standing(home: &Home, directories: Vec<DirectoryRow>) -> Vec<Standing> {
+    let ledger = ledger(home);
+    directories.into_iter().map(|bound| Standing { reason: trouble(&bound.path, &ledger), bound }).collect()
+}
+
+/// The bound directory, as a path, because of which a session that starts at `path` now streams.
+pub(super) fn bound_by(home: &Home, path: &str) -> Option<String> {
+    match decision(Directory::parse(path).ok()?, &ledger(home)) {
+        Decision::Stream { directory, .. } => Some(directory.as_str().to_owned()),
+        Decision::LocalOnly { .. } => None,
+    }
+}
+
+/// What `vpd bind` granted; a ledger that cannot be read grants nothing.
+fn ledger(home: &Home) -> Grants {
+    let ledger = io_engine::Home::at(home.path()).read(&StateFile::Grants).ok().flatten();
+    ledger.and_then(|bytes| Grants::parse(bytes.expose()).ok()).unwrap_or_default()
+}
+
+fn trouble(path: &str, ledger: &Grants) -> Option<Reason> {
+    let directory = Directory::parse(path).ok().filter(|_| Path::new(path).is_dir());
+    match directory.map(|directory| decision(directory, ledger)) {
+        None => Some(Reason::DirectoryMissing),
+        Some(Decision::Stream { .. }) => None,
+        Some(Decision::LocalOnly { why }) => Some(why.unwrap_or(Reason::NotBound)),
+    }
+}
+
+/// What becomes of a session that starts in `directory`, by what stands on the disk now.
+fn decision(directory: Directory, ledger: &Grants) -> Decision {
+    let mut resolver = Resolver::new(directory, ledger);
+    while let Some(output) = resolver.poll_output() {
+        match output {
+            Output::Resolved(place) => return place.decision,
+            // It takes the answer to what it asked for.
+            Output::Look(at) => drop(resolver.handle_input(Instant::ZERO, look(at))),
+        }
+    }
+    Decision::LocalOnly { why: None }
+}
