@@ -1,6 +1,9 @@
 //! `vpd explain CODE`: a reason of the catalogue in full.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+};
 
 use owo_colors::OwoColorize as _;
 use proto_core::{Reason, reason::Family};
@@ -10,30 +13,63 @@ use crate::cli::ExplainArgs;
 
 /// What `vpd explain` is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Subject(Reason);
+pub(crate) enum Subject {
+    /// One reason.
+    Reason(Reason),
+    /// All reasons that end with one exit code.
+    Family(Family),
+}
 
-/// Reads a reason code or a WebSocket close code.
+/// Reads a reason code, a WebSocket close code, an exit code, or the words of a log line, such as `invalid psk`.
 pub(crate) fn parse_subject(text: &str) -> Result<Subject, String> {
-    if let Ok(reason) = text.parse() {
-        return Ok(Subject(reason));
+    if let Ok(number) = text.trim().parse() {
+        return by_number(number).ok_or_else(|| "no reason has this exit code or close code".to_owned());
     }
-    if let Ok(close_code) = text.parse::<u16>() {
-        let reason = Reason::ALL.iter().find(|reason| reason.close_code() == close_code);
-        return reason.copied().map(Subject).ok_or_else(|| "no reason has this close code".to_owned());
+    let words = words_of(text);
+    let code = words.join("_");
+    if let Ok(reason) = code.parse() {
+        return Ok(Subject::Reason(reason));
     }
-    Err(match nearest(text) {
+    if let [reason] = with_words(&words)[..] {
+        return Ok(Subject::Reason(reason));
+    }
+    Err(match nearest(&code) {
         Some(reason) => format!("no such reason code; did you mean `{}`? `vpd explain` lists them all", reason.code()),
         None => "no such reason code; `vpd explain` lists them all".to_owned(),
     })
+}
+
+/// Exit codes are below 256, close codes from 4000 on.
+fn by_number(number: u16) -> Option<Subject> {
+    let family = FAMILIES.into_iter().find(|family| u16::from(family.exit_code()) == number);
+    let reason = Reason::ALL.iter().find(|reason| reason.close_code() == number);
+    family.map(Subject::Family).or(reason.copied().map(Subject::Reason))
+}
+
+/// The words of a text, in lower case.
+fn words_of(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect()
+}
+
+/// The reasons whose code or summary has all of `words`.
+fn with_words(words: &[String]) -> Vec<Reason> {
+    let has = |reason: &&Reason| {
+        let known: BTreeSet<_> = words_of(reason.code()).into_iter().chain(words_of(reason.summary())).collect();
+        !words.is_empty() && words.iter().all(|word| known.contains(word))
+    };
+    Reason::ALL.iter().filter(has).copied().collect()
 }
 
 /// Explains one reason, or lists all.
 pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     match (args.code, args.json) {
-        (Some(Subject(reason)), true) => write_json(&mut out, &Explanation::of(reason))?,
-        (Some(Subject(reason)), false) => write_one(&mut out, reason)?,
-        (None, true) => write_json(&mut out, &Reason::ALL.iter().copied().map(Explanation::of).collect::<Vec<_>>())?,
+        (Some(Subject::Reason(reason)), true) => write_json(&mut out, &Explanation::of(reason))?,
+        (Some(Subject::Reason(reason)), false) => write_one(&mut out, reason)?,
+        (Some(Subject::Family(family)), true) => write_json(&mut out, &explanations(|reason| reason.family() == family))?,
+        (Some(Subject::Family(family)), false) => write_family(&mut out, family)?,
+        (None, true) => write_json(&mut out, &explanations(|_| true))?,
         (None, false) => write_all(&mut out)?,
     }
     Ok(())
@@ -65,6 +101,10 @@ impl Explanation {
     }
 }
 
+fn explanations(wanted: impl Fn(Reason) -> bool) -> Vec<Explanation> {
+    Reason::ALL.iter().copied().filter(|reason| wanted(*reason)).map(Explanation::of).collect()
+}
+
 fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     writeln!(out, "{}", serde_json::to_string_pretty(value)?)
 }
@@ -78,12 +118,14 @@ fn write_one(out: &mut impl Write, reason: Reason) -> io::Result<()> {
 }
 
 fn write_all(out: &mut impl Write) -> io::Result<()> {
+    FAMILIES.into_iter().try_for_each(|family| write_family(out, family))
+}
+
+fn write_family(out: &mut impl Write, family: Family) -> io::Result<()> {
     let width = Reason::ALL.iter().map(|reason| reason.code().len()).max().unwrap_or(0);
-    for family in FAMILIES {
-        writeln!(out, "{} (exit code {})", family.title().bold(), family.exit_code())?;
-        for reason in Reason::ALL.iter().filter(|reason| reason.family() == family) {
-            writeln!(out, "  {:width$}  {}", reason.code(), reason.summary())?;
-        }
+    writeln!(out, "{} (exit code {})", family.title().bold(), family.exit_code())?;
+    for reason in Reason::ALL.iter().filter(|reason| reason.family() == family) {
+        writeln!(out, "  {:width$}  {}", reason.code(), reason.summary())?;
     }
     Ok(())
 }
@@ -102,36 +144,47 @@ pub(crate) const FAMILIES: [Family; 8] = [
 
 /// The code that was probably meant: the nearest one within a third of its length.
 fn nearest(text: &str) -> Option<Reason> {
-    let near = |reason: &&Reason| distance(text, reason.code());
-    Reason::ALL.iter().min_by_key(near).copied().filter(|reason| distance(text, reason.code()) * 3 <= reason.code().len())
-}
-
-/// Levenshtein distance in bytes, one row at a time.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    let distance = |reason: &Reason| strsim::damerau_levenshtein(text, reason.code());
+    let nearest = Reason::ALL.iter().copied().min_by_key(distance)?;
+    (distance(&nearest) * 3 <= nearest.code().len()).then_some(nearest)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
     fn codes_and_close_codes_are_understood() {
-        assert_eq!(parse_subject("token_expired"), Ok(Subject(Reason::TokenExpired)));
-        assert_eq!(parse_subject(&Reason::RateLimited.close_code().to_string()), Ok(Subject(Reason::RateLimited)));
+        assert_eq!(parse_subject("token_expired"), Ok(Subject::Reason(Reason::TokenExpired)));
+        assert_eq!(parse_subject(&Reason::RateLimited.close_code().to_string()), Ok(Subject::Reason(Reason::RateLimited)));
         assert!(parse_subject("999").is_err());
+    }
+
+    /// S221: what the relay's log and the pages call a reason is understood as well as its code.
+    #[test]
+    fn the_words_of_a_log_line_are_understood() {
+        for (text, reason) in [
+            ("invalid psk", Reason::NoisePskInvalid),
+            ("Signature mismatch", Reason::SignatureMismatch),
+            ("token expired", Reason::TokenExpired),
+            ("JWKS unreachable", Reason::JwksUnreachable),
+            ("workspace not found", Reason::WorkspaceNotFound),
+            ("internal-key mismatch", Reason::InternalKeyMismatch),
+            ("frame too large", Reason::FrameTooLarge),
+        ] {
+            assert_eq!(parse_subject(text), Ok(Subject::Reason(reason)), "{text}");
+        }
+        for unclear in ["", "the", "token"] {
+            assert!(parse_subject(unclear).is_err(), "{unclear}");
+        }
+    }
+
+    #[test]
+    fn an_exit_code_stands_for_its_family() {
+        for family in FAMILIES {
+            assert_eq!(parse_subject(&family.exit_code().to_string()), Ok(Subject::Family(family)));
+        }
+        assert!(parse_subject("0").is_err() && parse_subject("2").is_err());
     }
 
     #[test]
@@ -148,12 +201,5 @@ mod tests {
         let listed: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
         assert_eq!(listed.len(), Reason::ALL.len());
         assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), Reason::ALL.len());
-    }
-
-    #[test]
-    fn distances_are_those_of_levenshtein() {
-        for (a, b, expected) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
-            assert_eq!(distance(a, b), expected);
-        }
     }
 }
