@@ -3,13 +3,17 @@
 use std::{
     fs::File,
     io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use jiff::Timestamp;
 
-use crate::{cli::LogsArgs, home::Home, log};
+use crate::{
+    cli::LogsArgs,
+    home::Home,
+    log::{self, LogFile},
+};
 
 /// How often a followed file is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -41,7 +45,7 @@ fn oldest(since: Duration) -> Timestamp {
 /// How far the files have been printed.
 struct Reader {
     /// The latest file that was opened, and how much of it is through.
-    place: Option<(PathBuf, u64)>,
+    place: Option<(LogFile, u64)>,
     /// Older lines are passed over.
     after: Option<Timestamp>,
     /// Whether a line without a stamp is printed: it goes with the one before it.
@@ -51,13 +55,13 @@ struct Reader {
 impl Reader {
     /// Prints every whole line that was not printed yet.
     fn print_new(&mut self, folder: &Path, out: &mut impl Write) -> io::Result<()> {
-        for file in log::files(folder)? {
-            let from = match &self.place {
-                Some((latest, _)) if file < *latest => continue,
-                Some((latest, through)) if file == *latest => *through,
+        for file in log::list(folder)? {
+            let from = match self.place {
+                Some((latest, _)) if file < latest => continue,
+                Some((latest, through)) if file == latest => through,
                 _ => 0,
             };
-            let through = self.print_file(&file, from, out)?;
+            let through = self.print_file(&file.path(folder), from, out)?;
             self.place = Some((file, through));
         }
         Ok(())
