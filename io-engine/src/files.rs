@@ -21,6 +21,9 @@ const FILE_MAX: u64 = 16 * 1024 * 1024;
 /// Folders below the home that hold state files.
 const FOLDERS: [&str; 3] = ["relay-identities", "state", "state/sessions"];
 
+/// The file whose lock says who owns the home, and that holds the number of that process.
+const LOCK: &str = "daemon.lock";
+
 /// How the names of unfinished writes begin.
 const UNFINISHED: &str = ".unfinished-";
 
@@ -106,7 +109,7 @@ impl Home {
     /// [`FileError::InUse`] when another process owns it, [`FileError::NotOurs`] when another user does.
     pub fn lock(&self) -> Result<HomeLock, FileError> {
         self.make_folders()?;
-        let path = self.root.join("daemon.lock");
+        let path = self.root.join(LOCK);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -119,8 +122,20 @@ impl Home {
             Err(TryLockError::WouldBlock) => return Err(FileError::InUse(self.root.clone())),
             Err(TryLockError::Error(source)) => return Err(FileError::NotWritten { path, source }),
         }
+        name_owner(&file).map_err(|source| FileError::NotWritten { path, source })?;
         self.clear_unfinished();
         Ok(HomeLock { _file: file })
+    }
+
+    /// The process that owns the home, where one does and has said its number yet.
+    pub fn owner(&self) -> Option<u32> {
+        let mut file = File::open(self.root.join(LOCK)).ok()?;
+        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return None;
+        }
+        let mut text = String::new();
+        (&mut file).take(16).read_to_string(&mut text).ok()?;
+        text.trim_end().parse().ok()
     }
 
     /// The contents of `file`; `None` when there is none.
@@ -263,6 +278,16 @@ fn write_durably(folder: &Path, path: &Path, contents: &[u8]) -> io::Result<()> 
     unfinished.as_file().sync_all()?;
     unfinished.persist(path).map_err(|failed| failed.error)?;
     sync_folder(folder)
+}
+
+/// Leaves this process's number in the lock file. A full disk is no reason not to run: the number serves only to end a process that does
+/// not answer.
+fn name_owner(mut file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    match writeln!(file, "{}", std::process::id()) {
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Ok(()),
+        written => written,
+    }
 }
 
 fn folder_of(path: &Path) -> io::Result<&Path> {

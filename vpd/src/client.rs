@@ -13,7 +13,7 @@ use tokio::{net::UnixStream, time};
 use crate::{
     control::{BindRequest, Bound, PairEvent, PairRequest, Report, UnbindRequest, Unbound, UnpairRequest, Unpaired},
     failure::Failure,
-    home::Home,
+    home::{Home, reachable},
 };
 
 /// How long the daemon may take for an answer: it does not wait for the network with one, except while it pairs.
@@ -72,8 +72,14 @@ impl Client {
     }
 
     /// A connection to the daemon.
-    pub(crate) async fn connect(&self) -> Result<UnixStream, Failure> {
-        UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+    pub(crate) fn connect(&self) -> Result<UnixStream, Failure> {
+        // Connecting to a socket of this machine does not wait for the other side.
+        let stream = reachable(&self.socket, |path| std::os::unix::net::UnixStream::connect(path));
+        let connected = stream.and_then(|stream| {
+            stream.set_nonblocking(true)?;
+            UnixStream::from_std(stream)
+        });
+        connected.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Reason::DaemonNotRunning.into(),
             _ => Failure::about(Reason::DaemonNotRunning, format_args!("{}: {error}", self.socket.display())),
         })
@@ -94,7 +100,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<Response<Incoming>, Failure> {
-        let stream = TokioIo::new(self.connect().await?);
+        let stream = TokioIo::new(self.connect()?);
         let (mut sender, connection) = http1::handshake::<_, Body>(stream).await.map_err(|error| gone(&error))?;
         // Ends when the answer has been read or dropped.
         tokio::spawn(connection);

@@ -2,7 +2,10 @@
 
 use std::{
     env, fs, io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -48,7 +51,7 @@ impl Home {
         self.0.join("vpd.sock")
     }
 
-    /// The daemon's log files, one per day, and what it says outside of them.
+    /// The daemon's log files, and what it says outside of them.
     pub(crate) fn logs(&self) -> PathBuf {
         self.0.join("logs")
     }
@@ -85,6 +88,20 @@ pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
+}
+
+/// The longest path that the address of a Unix socket holds, in bytes (Linux: 108 with the zero at its end).
+const SOCKET_PATH_MAX: usize = 107;
+
+/// Binds or connects the socket at `path`, however long that is: a path that an address cannot hold is reached through its folder,
+/// which is held open meanwhile.
+pub(crate) fn reachable<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    if path.as_os_str().len() <= SOCKET_PATH_MAX {
+        return act(path);
+    }
+    let (folder, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = fs::File::open(folder)?;
+    act(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
 }
 
 fn not_written(detail: impl std::fmt::Display) -> Failure {

@@ -53,7 +53,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Demo(args) => many_threads()?.block_on(demo::demo(&args)).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => explain::explain(&args).map(|()| ExitCode::SUCCESS),
-        Command::Daemon(args) => at_home(async |home| daemon::run(&home, args.detached).await),
+        Command::Daemon(args) => {
+            if args.detached {
+                daemon::close_descriptors()?;
+            }
+            at_home(async |home| daemon::run(&home, args.detached).await)
+        }
         Command::Keep(args) => Ok(run::keep(&args)),
         Command::Carry => Ok(run::carry()),
         Command::ReasonsPage => reasons_page::write().map(|()| ExitCode::SUCCESS),

@@ -92,9 +92,12 @@ fn a_failed_store_leaves_the_old_contents() {
 #[test]
 fn one_process_owns_a_home() {
     let (_folder, home) = home();
+    assert_eq!(home.owner(), None);
     let lock = home.lock().unwrap();
     assert_eq!(home.lock().unwrap_err().reason(), Reason::HomeInUse);
+    assert_eq!(home.owner(), Some(std::process::id()));
     drop(lock);
+    assert_eq!(home.owner(), None);
     home.lock().unwrap();
     assert_eq!(mode(&home.root().join("daemon.lock")), 0o600);
 }

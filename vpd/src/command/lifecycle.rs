@@ -11,6 +11,7 @@ use std::{
 
 use owo_colors::OwoColorize as _;
 use proto_core::{Reason, api::Problem};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
@@ -21,8 +22,10 @@ use crate::{client::Client, control::Report, failure::Failure, home::Home, setti
 
 /// How often a socket is tried.
 const GLANCE: Duration = Duration::from_millis(20);
-/// How long a daemon may take to answer for the first time, or to end.
+/// How long a daemon may take to answer for the first time, or to end when it was asked.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one that did not answer may take to end by a signal.
+const UNANSWERED: Duration = Duration::from_secs(3);
 
 /// `vpd start`.
 pub(crate) async fn start(home: &Home) -> anyhow::Result<()> {
@@ -33,26 +36,25 @@ pub(crate) async fn start(home: &Home) -> anyhow::Result<()> {
     say(&report, done)
 }
 
-/// `vpd stop`.
+/// `vpd stop`. A daemon that does not run is stopped already.
 pub(crate) async fn stop(home: &Home) -> anyhow::Result<()> {
-    end(home).await?;
-    writeln!(anstream::stdout(), "{} Daemon stopped.", "✓".green())?;
-    Ok(())
+    let done = match end(home).await? {
+        Ended::Stopped => "Daemon stopped.",
+        Ended::Killed => "Daemon killed: it did not answer. Commands under `vpd run` go on.",
+        Ended::WasNotRunning => "Daemon not running.",
+    };
+    Ok(writeln!(anstream::stdout(), "{} {done}", "✓".green())?)
 }
 
 /// `vpd restart`; a daemon that does not run is started.
 pub(crate) async fn restart(home: &Home) -> anyhow::Result<()> {
-    match end(home).await {
-        Ok(()) => {}
-        Err(failure) if failure.reason == Reason::DaemonNotRunning => {}
-        Err(failure) => return Err(failure.into()),
-    }
+    end(home).await?;
     say(&launch(home).await?, "running")
 }
 
 /// Starts the daemon where it does not run, and says so.
 pub(crate) async fn ensure_running(home: &Home) -> Result<(), Failure> {
-    if Client::of(home).connect().await.is_ok() {
+    if Client::of(home).connect().is_ok() {
         return Ok(());
     }
     anstream::eprintln!("Starting the daemon.");
@@ -115,16 +117,55 @@ async fn failure_of(child: &mut Child) -> Failure {
     )
 }
 
-/// Asks the daemon to end and waits until it has.
-async fn end(home: &Home) -> Result<(), Failure> {
-    let client = Client::of(home);
-    client.stop().await?;
-    let gone = async {
-        while client.connect().await.is_ok() {
+/// How a daemon came to its end.
+enum Ended {
+    Stopped,
+    /// It did not answer, nor end when it was told to.
+    Killed,
+    WasNotRunning,
+}
+
+/// Ends the daemon and waits until it is gone: it is asked, then told by a signal, then killed.
+async fn end(home: &Home) -> Result<Ended, Failure> {
+    let files = io_engine::Home::at(home.path());
+    let asked = Client::of(home).stop().await;
+    if asked.is_err() && files.owner().is_none() {
+        return match asked {
+            Err(failure) if failure.reason != Reason::DaemonNotRunning => Err(failure),
+            _ => Ok(Ended::WasNotRunning),
+        };
+    }
+    if asked.is_ok() && gone(&files, PATIENCE).await {
+        return Ok(Ended::Stopped);
+    }
+    for (signal, ended) in [(Signal::TERM, Ended::Stopped), (Signal::KILL, Ended::Killed)] {
+        tell(&files, signal);
+        if gone(&files, UNANSWERED).await {
+            return Ok(ended);
+        }
+    }
+    let who = files.owner().map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    Err(Failure::about(Reason::HomeInUse, format_args!("its daemon{who} cannot be ended")))
+}
+
+/// Sends `signal` to the process that owns the home; to no other one that got its number meanwhile.
+fn tell(files: &io_engine::Home, signal: Signal) {
+    let Some(owner) = files.owner() else { return };
+    let process = i32::try_from(owner).ok().and_then(Pid::from_raw);
+    let handle = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    // Whoever owns the home now and has this number has had it since before the handle was opened.
+    if let Some(handle) = handle.filter(|_| files.owner() == Some(owner)) {
+        // One that is gone needs no signal.
+        let _ = pidfd_send_signal(handle, signal);
+    }
+}
+
+/// Whether the home is free within `patience`.
+async fn gone(files: &io_engine::Home, patience: Duration) -> bool {
+    let free = async {
+        while files.owner().is_some() {
             time::sleep(GLANCE).await;
         }
     };
-    time::timeout(PATIENCE, gone)
-        .await
-        .map_err(|_| Failure::about(Reason::HomeInUse, format_args!("it was asked to stop {} s ago", PATIENCE.as_secs())))
+    time::timeout(patience, free).await.is_ok()
 }

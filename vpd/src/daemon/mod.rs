@@ -2,14 +2,16 @@
 
 mod attach;
 mod control;
+mod inherited;
 mod narrate;
 mod process;
 mod question;
+mod socket;
 
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process as system, thread,
     time::{Duration, Instant},
@@ -22,13 +24,18 @@ use proto_core::{
     device::daemon::{Daemon, Settings},
 };
 use tokio::{
-    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    task::JoinHandle,
 };
 
-use self::process::Process;
-use crate::{failure::Failure, home::Home, log, settings};
+pub(crate) use self::inherited::close_descriptors;
+use self::{process::Process, socket::ControlSocket};
+use crate::{
+    failure::Failure,
+    home::{Home, reachable},
+    log, settings,
+};
 
 /// How long an owner of the home that does not answer any more may take to leave.
 const LEAVING_WITHIN: Duration = Duration::from_secs(5);
@@ -57,6 +64,8 @@ pub(crate) async fn run(home: &Home, detached: bool) -> anyhow::Result<()> {
 /// A daemon that has started.
 struct Running {
     process: Process,
+    /// The control socket; it ends when the home is gone.
+    serving: JoinHandle<io::Result<()>>,
     socket: PathBuf,
     /// Held as long as this process owns the home.
     _lock: HomeLock,
@@ -75,10 +84,11 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
 
     let (questions, asked) = mpsc::channel(question::QUESTIONS_MAX);
     let socket = home.socket();
-    let listener = listen(&socket).map_err(|error| Failure::about(Reason::StateNotWritten, error))?;
-    tokio::spawn(axum::serve(listener, control::router(questions)).into_future());
+    let control = ControlSocket::bind(socket.clone())
+        .map_err(|error| Failure::about(Reason::StateNotWritten, format_args!("{}: {error}", socket.display())))?;
+    let serving = tokio::spawn(control.serve(control::router(questions)));
     let process = Process::new(machine, clock, wall, Adapter::new(Some(files), Roots::default()), asked);
-    Ok(Running { process, socket, _lock: lock })
+    Ok(Running { process, serving, socket, _lock: lock })
 }
 
 impl Running {
@@ -89,11 +99,19 @@ impl Running {
             tokio::select! {
                 _ = terminated.recv() => {}
                 _ = interrupted.recv() => {}
+                ended = self.serving => match ended {
+                    Ok(Ok(())) => tracing::error!("daemon: its home was removed"),
+                    Ok(Err(error)) => tracing::error!(%error, "daemon: it cannot be reached any more"),
+                    Err(error) => tracing::error!(%error, "daemon: it cannot be reached any more"),
+                },
             }
         };
         self.process.run(stop).await;
         tracing::info!("daemon: stopped");
-        Ok(fs::remove_file(&self.socket)?)
+        match fs::remove_file(&self.socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -103,23 +121,14 @@ fn own(files: &io_engine::Home, socket: &Path) -> Result<HomeLock, Failure> {
     let began = Instant::now();
     loop {
         match files.lock() {
-            Err(FileError::InUse(_)) if began.elapsed() < LEAVING_WITHIN && UnixStream::connect(socket).is_err() => {
+            Err(FileError::InUse(_))
+                if began.elapsed() < LEAVING_WITHIN && reachable(socket, |path| UnixStream::connect(path)).is_err() =>
+            {
                 thread::sleep(GLANCE);
             }
             locked => return locked.map_err(|error| Failure::about(error.reason(), error)),
         }
     }
-}
-
-/// The socket, for this user alone. The home is locked: a socket that is there belongs to nobody any more.
-fn listen(socket: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(socket)?;
-    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }
 
 fn of_this_process() -> Result<Settings, Failure> {

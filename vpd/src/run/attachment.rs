@@ -32,7 +32,7 @@ impl Attachment {
     pub(super) async fn ask(client: &Client, attach: &Attach) -> Result<(Self, Attached), Failure> {
         let exchange = async {
             let connect = Connect { url: "ws://vpd/v1/attach".into(), timeout: PATIENCE, max_message: FRAME_MAX_DEFAULT };
-            let (mut socket, _) = connect_over(client.connect().await?, &connect).await.map_err(|_| refused())?;
+            let (mut socket, _) = connect_over(client.connect()?, &connect).await.map_err(|_| refused())?;
             let question = serde_json::to_vec(attach).map_err(|error| Failure::about(Reason::PeerError, error))?;
             socket.send(question.into());
             let answer = next_message(&mut socket).await.ok_or_else(refused)?;
