@@ -152,6 +152,8 @@ fn control_z_gives_the_shell_back_and_fg_goes_on() {
         window.until("Stopped");
         window.line("echo shell-$((1+1))");
         window.until("shell-2");
+        // The shell reads its next line.
+        window.until("$ ");
         let between = window.settings();
         assert_eq!((between.local_modes, between.output_modes), (before.local_modes, before.output_modes));
         window.line("fg; echo status-$?");
@@ -203,7 +205,7 @@ fn it_ends_like_its_command() {
         {
             let end = stage.home.vpd(&["run", "--", "sh", "-c", script]);
             assert_eq!((end.code, end.stderr.as_str()), (code, ""), "{script}");
-            let shown = stage.alike(&format!("RUN sh -c '{script}' 2>/dev/null; echo st=$?"));
+            let shown = stage.alike(&format!("{{ RUN sh -c '{script}'; echo st=$?; }} 2>/dev/null"));
             assert!(shown.contains(&format!("st={code}\r\n")), "{shown}");
         }
     });
@@ -236,13 +238,12 @@ fn ignored_signals_stay_ignored() {
 /// A signal that is sent to `vpd run` reaches the command, on a terminal and without one.
 #[test]
 fn signals_reach_the_command() {
-    let command = "sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do read x; done'";
+    // The shell runs its trap between two commands.
+    let command = "sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; done'";
     Stage::both(|stage| {
         let mut window = stage.script(&format!("exec $VPD run -q -- {command}"));
         window.until("ready");
         kill_process(Pid::from_raw(window.id().cast_signed()).unwrap(), Signal::TERM).unwrap();
-        // The shell runs its trap when its read ends.
-        window.keys("\n");
         window.until("caught");
         assert_eq!(shell_code(window.end().1), 5);
     });
@@ -263,15 +264,20 @@ fn it_ends_with_its_command_although_something_writes_on() {
 /// What outlives the command writes to where it would have written.
 #[test]
 fn what_outlives_the_command_is_still_shown() {
+    let command = "$VPD run -q -- sh -c '(trap \"\" HUP; read x <f; echo late-$x; rm f) & echo early'";
     Stage::both(|stage| {
-        for redirected in ["", ">/dev/stdout", "| cat", ">out; while ! grep -q late out; do :; done; cat out"] {
-            let script = "mkfifo f; $VPD run -q -- sh -c '(trap \"\" HUP; read x <f; echo late-$x; rm f) & echo early'";
-            let mut window = stage.script(&format!(
-                "({script} {redirected}) & while ! [ -p f ]; do :; done; echo 1 >f; wait; while [ -e f ]; do :; done"
-            ));
+        for script in [
+            // The command has ended before the other one writes.
+            format!("{command}; echo 1 >f; while [ -e f ]; do :; done"),
+            format!("{command} >out; echo 1 >f; while [ -e f ]; do :; done; while ! grep late out; do :; done; cat out"),
+            // A pipe is read until everybody has let it go.
+            format!("({command} | cat) & echo 1 >f; wait"),
+        ] {
+            let mut window = stage.script(&format!("mkfifo f; {script}; read wait"));
             window.until("late-1");
-            assert!(window.text().contains("early"), "{redirected}: {}", window.text());
-            drop(window.end());
+            assert!(window.text().contains("early"), "{script}: {}", window.text());
+            window.keys("\n");
+            let _ = window.end();
         }
     });
 }
