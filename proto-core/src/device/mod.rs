@@ -1,6 +1,6 @@
 //! What runs on a laptop or a viewing device.
 //!
-//! [`daemon::Daemon`] composes the machines of a laptop; [`viewer::Viewer`] shows sessions on a viewing device. Nothing in here
+//! [`daemon::Daemon`] composes the machines of a laptop, [`watcher::Watcher`] those of a viewing device. Nothing in here
 //! knows of the machines of [`relay`](crate::relay) or [`platform`](crate::platform): the wire is all that the two ends share.
 
 pub mod binding;
@@ -15,3 +15,4 @@ pub mod pairing;
 pub mod session;
 pub mod uplink;
 pub mod viewer;
+pub mod watcher;

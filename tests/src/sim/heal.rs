@@ -186,9 +186,11 @@ impl<N: Noise + 'static> Sim<N> {
     /// A viewer comes back as a daemon does, and may have to renew its credential first.
     fn open_viewers(&self, open: &mut Vec<OpenEnd>) {
         for (number, seat) in self.seats.iter().enumerate() {
-            let is_up = seat.watcher.viewer.status() == Status::Running { waiting_for: "frames" };
-            if !is_up && self.expected(&seat.watcher.record) == Expected::Connected {
-                let what = format!("viewer-{number} is not connected: {:?}", seat.watcher.downs.last());
+            // A program that has ended, as when nobody approved another pairing in time, waits to be started again.
+            let Status::Running { waiting_for } = seat.tablet.watcher.status() else { continue };
+            let mut bindings = seat.tablet.watcher.bindings().iter();
+            if waiting_for != "frames" && bindings.any(|(_, binding)| self.expected(binding.record()) == Expected::Connected) {
+                let what = format!("viewer-{number} is not connected: {:?}", seat.tablet.downs.last());
                 open.push(OpenEnd { invariant: "LINK-4", bound: RENEWAL_BOUND + LINK_BOUND, what });
             }
         }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Instant,
-    device::{daemon::Ask, uplink},
+    device::{daemon::Ask, watcher},
     effect::{Closed, Happening, NetFault},
     keyset::FetchId,
     noise::Noise,
@@ -23,7 +23,7 @@ pub(super) enum End {
     /// A daemon's, in one of its lives.
     Host(usize, u32, Ask),
     /// A viewer's, in one of its lives.
-    Seat(usize, u32, uplink::Ask),
+    Seat(usize, u32, watcher::Ask),
     /// A relay's connection that asks the platform.
     Peer(usize, ConnectionId, connection::Errand),
     /// A relay's key set.

@@ -25,6 +25,7 @@ use super::{
     station::Revoked,
     step::Event,
 };
+use crate::world::adopted;
 
 /// A relay hears of a revocation after this at most, while the platform can be asked.
 pub(super) const FEED_DELAY: Duration = Duration::from_millis(300);
@@ -249,6 +250,15 @@ impl<N: Noise + 'static> Sim<N> {
 
     // Viewers
 
+    /// Whoever watches approves the pairing that the viewer asks for, if the code lives then.
+    pub(super) fn approve_seat(&mut self, seat: usize, code: &str) {
+        let org = self.orgs[self.seats[seat].org].clone();
+        let member = self.platform.orgs[&org].members.first().cloned();
+        if member.is_some_and(|member| self.platform.approve_as(code, &member, &org, unix(self.now)).is_ok()) {
+            self.story.viewer(self.now, seat, &format!("is approved for {}", self.slug(&org)));
+        }
+    }
+
     pub(super) fn seat_viewer(&mut self, number: usize) {
         let seat = self.new_seat(number % self.options.orgs);
         self.seats.push(seat);
@@ -260,17 +270,18 @@ impl<N: Noise + 'static> Sim<N> {
         let seed = Secret::new(self.dice.bytes());
         let name = format!("viewer-{}", self.number());
         let approval = self.platform.enrol(&self.orgs[org], DeviceKind::Viewer, &name, confirmation(&seed), unix(self.now));
-        Seat::new(self.now, org, seed, approval, self.dice.jitter())
+        let (entropy, jitter) = (self.dice.entropy(), self.dice.jitter());
+        Seat::new(self.now, org, adopted(seed, approval), &entropy, jitter)
     }
 
     pub(super) fn restart_viewer(&mut self, number: usize) {
-        if self.seats[number].watcher.revoked.is_some() {
+        if self.seats[number].tablet.failure().is_some_and(Reason::ends_binding) {
             return;
         }
         self.story.viewer(self.now, number, "is started again");
-        let jitter = self.dice.jitter();
+        let (entropy, jitter) = (self.dice.entropy(), self.dice.jitter());
         let now = self.now;
-        self.seats[number].restart(now, jitter);
+        self.seats[number].restart(now, &entropy, jitter);
         self.court.see(now, &Seen::ViewerRestarted { seat: number });
         self.drain_seat(number);
         self.schedule(Party::Seat(number));

@@ -8,7 +8,7 @@ use proto_core::{
     device::{
         daemon::{self, Ask},
         files::{Config, Document},
-        uplink, viewer,
+        uplink, watcher,
     },
     effect::{Close, Closed, Effect, Happening, StateFile},
     noise::Noise,
@@ -27,7 +27,7 @@ use super::{
     station::{KeyWant, Revoked},
     step::Event,
 };
-use crate::world::{Then, Want};
+use crate::world::Want;
 
 /// What a machine wants, taken in one turn and carried out after it.
 pub(super) struct Wants<O>(pub(super) Vec<O>);
@@ -136,7 +136,7 @@ impl<N: Noise + 'static> Sim<N> {
         let happening = Happening::Closed((), Closed::ByUs);
         match end {
             End::Host(host, life, ask) => self.soon(Event::Host(host, life, daemon::Input::Happening(happening.with_id(ask)))),
-            End::Seat(seat, life, ask) => self.soon(Event::Seat(seat, life, viewer::Input::Happening(happening.with_id(ask)))),
+            End::Seat(seat, life, ask) => self.soon(Event::Seat(seat, life, watcher::Input::Happening(happening.with_id(ask)))),
             End::Peer(..) | End::Keys(..) | End::Attacker => {}
         }
     }
@@ -193,32 +193,37 @@ impl<N: Noise + 'static> Sim<N> {
     // Viewers
 
     pub(super) fn drain_seat(&mut self, seat: usize) {
-        let wants = said(&mut self.seats[seat].watcher.viewer).collect();
+        let wants = said(&mut self.seats[seat].tablet.watcher).collect();
         self.seat_wants(seat, wants);
     }
 
-    pub(super) fn seat_wants(&mut self, seat: usize, wants: Vec<viewer::Output>) {
+    pub(super) fn seat_wants(&mut self, seat: usize, wants: Vec<watcher::Output>) {
         let life = self.seats[seat].life;
         for output in wants {
             self.seat_said(seat, &output);
-            match self.seats[seat].watcher.said(output) {
-                None => {}
-                Some(Then::Stored(relay)) => self.soon(Event::Seat(seat, life, viewer::Input::Stored(relay))),
-                Some(Then::Perform(effect)) => self.perform_for_seat(seat, life, effect),
+            if let Some(effect) = self.seats[seat].tablet.said(output) {
+                self.perform_for_seat(seat, life, effect);
             }
         }
     }
 
-    fn perform_for_seat(&mut self, seat: usize, life: u32, effect: Effect<uplink::Ask>) {
+    fn perform_for_seat(&mut self, seat: usize, life: u32, effect: Effect<watcher::Ask>) {
         match effect {
             Effect::Http(ask, request) => self.asks(End::Seat(seat, life, ask), request),
             Effect::Connect(ask, connect) => self.dials(End::Seat(seat, life, ask), &connect.url, connect.timeout),
             Effect::Send(ask, message) => {
                 self.sends(&End::Seat(seat, life, ask), message);
-                self.soon(Event::Seat(seat, life, viewer::Input::Happening(Happening::Sent(ask, 1))));
+                self.soon(Event::Seat(seat, life, watcher::Input::Happening(Happening::Sent(ask, 1))));
             }
             Effect::Close(ask, close) => self.closes_end(End::Seat(seat, life, ask), close),
-            Effect::Store(..) | Effect::Remove(..) => unreachable!("a viewer has no files of its own"),
+            Effect::Store(ask, file, contents) => {
+                let written = self.seats[seat].tablet.write(ask, file, Some(contents));
+                self.soon(Event::Seat(seat, life, written));
+            }
+            Effect::Remove(ask, file) => {
+                let written = self.seats[seat].tablet.write(ask, file, None);
+                self.soon(Event::Seat(seat, life, written));
+            }
         }
     }
 

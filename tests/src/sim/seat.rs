@@ -1,16 +1,16 @@
 //! Somebody who watches: a viewer's program, which can be started again.
 
 use io_engine::Turns;
-use proto_core::{Instant, Jitter, api::Approval, crypto::Identity, noise::Noise, secret::Secret};
+use proto_core::{Entropy, Instant, Jitter, device::watcher::Goal, noise::Noise};
 
 use super::host::{Clock, Stopped};
-use crate::world::Watcher;
+use crate::world::{Disk, Tablet};
 
 /// One viewer.
 #[derive(Debug)]
 pub struct Seat<N> {
-    /// The program.
-    pub watcher: Watcher<N>,
+    /// The device.
+    pub tablet: Tablet<N>,
     /// The number of its org.
     pub org: usize,
     /// How often it was started: what belongs to an earlier life is lost.
@@ -23,31 +23,29 @@ pub struct Seat<N> {
     pub(super) stopped: Option<Stopped>,
     /// When its timer fires.
     pub(super) scheduled: Option<Instant>,
-    seed: Secret,
-    approval: Approval,
 }
 
 impl<N: Noise> Seat<N> {
-    pub(super) fn new(now: Instant, org: usize, seed: Secret, approval: Approval, jitter: Jitter) -> Self {
+    pub(super) fn new(now: Instant, org: usize, disk: Disk, entropy: &Entropy, jitter: Jitter) -> Self {
         let clock = Clock::of_server();
-        let identity = Identity::from_seed(seed.clone());
-        let watcher = Watcher::new(clock.monotonic(now), clock.reading(now), identity, approval.clone(), jitter);
         let turns = Turns::new(clock.reading(now));
-        Self { watcher, org, life: 0, clock, turns, stopped: None, scheduled: None, seed, approval }
+        let tablet = boot(&clock, now, disk, entropy, jitter);
+        Self { tablet, org, life: 0, clock, turns, stopped: None, scheduled: None }
     }
 
-    /// The program is started again, with the credential that it has stored.
-    pub(super) fn restart(&mut self, now: Instant, jitter: Jitter) {
-        self.approval.issue_token = self.watcher.record.issue_token.clone();
-        self.approval.relay.static_keys.clone_from(&self.watcher.record.relay.static_keys);
-        let identity = Identity::from_seed(self.seed.clone());
+    /// The program is started again, on what its disk holds.
+    pub(super) fn restart(&mut self, now: Instant, entropy: &Entropy, jitter: Jitter) {
+        let disk = std::mem::take(&mut self.tablet.disk);
         if let Some(Stopped { since, asleep: true, .. }) = self.stopped.take() {
             self.clock.slept += now.since(since);
         }
-        let (at, clock) = (self.clock.monotonic(now), self.clock.reading(now));
-        self.turns = Turns::new(clock);
-        self.watcher = Watcher::new(at, clock, identity, self.approval.clone(), jitter);
+        self.turns = Turns::new(self.clock.reading(now));
+        self.tablet = boot(&self.clock, now, disk, entropy, jitter);
         self.life += 1;
         self.scheduled = None;
     }
+}
+
+fn boot<N: Noise>(clock: &Clock, now: Instant, disk: Disk, entropy: &Entropy, jitter: Jitter) -> Tablet<N> {
+    Tablet::boot(clock.monotonic(now), clock.reading(now), disk, None, Goal::Chosen, entropy, jitter)
 }

@@ -8,7 +8,7 @@ use proto_core::{
     device::{
         bridge::SourceId,
         control::{Attach, Attached},
-        daemon, session, viewer,
+        daemon, session, watcher,
     },
     noise::Noise,
     wire::{Content, Frame, Outcome},
@@ -22,6 +22,9 @@ use super::{
     step::Event,
 };
 use crate::world::Run;
+
+/// How long a person takes to approve a viewer.
+const APPROVED_WITHIN: Duration = Duration::from_secs(5);
 
 impl<N: Noise + 'static> Sim<N> {
     /// `vpd run`: a command that shows so many records.
@@ -202,26 +205,29 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     /// A viewer watches everything that it hears of.
-    pub(super) fn seat_said(&mut self, seat: usize, output: &viewer::Output) {
+    pub(super) fn seat_said(&mut self, seat: usize, output: &watcher::Output) {
         match output {
-            viewer::Output::Listed(session) => self.watch(seat, *session),
-            viewer::Output::Record(session, record) => {
+            watcher::Output::Listed(session) => self.watch(seat, *session),
+            watcher::Output::Record(session, record) => {
                 self.court.see(self.now, &Seen::Shown { seat, session: *session, record });
             }
-            viewer::Output::Ended(session, outcome) => {
+            watcher::Output::Ended(session, outcome) => {
                 self.court.see(self.now, &Seen::ShownEnd { seat, session: *session, outcome: *outcome });
             }
-            viewer::Output::Failed(_, reason) => {
+            watcher::Output::Failed(_, reason) => {
                 self.story.viewer(self.now, seat, &format!("cannot show a session: {}", reason.summary()));
             }
-            viewer::Output::Revoked(reason) => self.story.viewer(self.now, seat, &format!("is thrown out: {}", reason.summary())),
+            watcher::Output::ShowCode(shown) => {
+                self.story.viewer(self.now, seat, "is to be paired again");
+                self.queue.put(self.now.after(APPROVED_WITHIN), Event::ApproveSeat(seat, shown.code.clone()));
+            }
             _ => {}
         }
     }
 
     fn watch(&mut self, seat: usize, session: SessionId) {
         let life = self.seats[seat].life;
-        self.queue.put(self.now, Event::Seat(seat, life, viewer::Input::Watch(session)));
+        self.queue.put(self.now, Event::Seat(seat, life, watcher::Input::Watch(session)));
     }
 }
 

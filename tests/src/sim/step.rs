@@ -8,7 +8,7 @@ use proto_core::{
     device::{
         consent::{Change, Directory},
         daemon::{self, Ask, Errand},
-        viewer,
+        watcher,
     },
     effect::{Closed, Happening, HttpAnswer, NetFault, StateFile},
     noise::Noise,
@@ -53,7 +53,9 @@ pub(super) enum Event {
     /// A terminal comes back to its daemon.
     ComeBack(usize, u64),
     /// A viewer's machine tells it something.
-    Seat(usize, u32, viewer::Input),
+    Seat(usize, u32, watcher::Input),
+    /// Somebody approves the code that a viewer shows.
+    ApproveSeat(usize, String),
     /// A request arrives at the platform, perhaps twice.
     Request(u64, bool),
     Answer(u64, Result<HttpAnswer, NetFault>),
@@ -126,6 +128,7 @@ impl<N: Noise + 'static> Sim<N> {
             Event::Show(host, run) => self.show_next(host, run),
             Event::ComeBack(host, run) => self.come_back(host, run),
             Event::Seat(seat, life, input) => self.tell_seat(seat, life, input),
+            Event::ApproveSeat(seat, code) => self.approve_seat(seat, &code),
             Event::Request(number, twice) => self.request(number, twice),
             Event::Answer(number, outcome) => self.answered(number, outcome),
             Event::TimeOut(number) => self.answered(number, Err(NetFault::TimedOut)),
@@ -161,7 +164,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             Party::Seat(number) => {
                 let seat = &mut self.seats[number];
-                (seat.watcher.viewer.poll_timeout().map(|deadline| seat.clock.when(deadline.at)), &mut seat.scheduled)
+                (seat.tablet.watcher.poll_timeout().map(|deadline| seat.clock.when(deadline.at)), &mut seat.scheduled)
             }
             Party::Station(number) => {
                 let Some(station) = self.stations.get_mut(number) else { return };
@@ -260,7 +263,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     // Viewers
 
-    pub(super) fn tell_seat(&mut self, seat: usize, life: u32, input: viewer::Input) {
+    pub(super) fn tell_seat(&mut self, seat: usize, life: u32, input: watcher::Input) {
         if life != self.seats[seat].life {
             return;
         }
@@ -271,11 +274,11 @@ impl<N: Noise + 'static> Sim<N> {
         self.schedule(Party::Seat(seat));
     }
 
-    fn turn_seat(&mut self, number: usize, input: Option<viewer::Input>) {
+    fn turn_seat(&mut self, number: usize, input: Option<watcher::Input>) {
         let seat = &mut self.seats[number];
         let wall = seat.clock.reading(self.now);
         let mut wants = Wants::default();
-        seat.turns.turn(&mut seat.watcher.viewer, wall, input, &mut wants);
+        seat.turns.turn(&mut seat.tablet.watcher, wall, input, &mut wants);
         self.seat_wants(number, wants.0);
     }
 
@@ -285,7 +288,7 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn tell_end(&mut self, end: End, happening: Happening<()>) {
         match end {
             End::Host(host, life, ask) => self.tell_host(host, life, daemon::Input::Happening(happening.with_id(ask))),
-            End::Seat(seat, life, ask) => self.tell_seat(seat, life, viewer::Input::Happening(happening.with_id(ask))),
+            End::Seat(seat, life, ask) => self.tell_seat(seat, life, watcher::Input::Happening(happening.with_id(ask))),
             End::Peer(station, connection, errand) => {
                 let input = connection::Input::Happened(happening.with_id(errand));
                 let wants = self.stations[station].relay.tell(self.now, connection, input);

@@ -57,7 +57,7 @@ impl World {
             self.drain_laptop();
         }
         for watcher in 0..self.watchers.len() {
-            self.watchers[watcher].viewer.handle_clock(self.now, self.wall);
+            self.watchers[watcher].watcher.handle_clock(self.now, self.wall);
             self.drain_watcher(watcher);
         }
     }
@@ -95,6 +95,15 @@ impl World {
     pub fn move_disk(&mut self) {
         self.laptop.disk_moves = true;
         self.events.extend(self.stuck.drain(..));
+    }
+
+    /// A viewer's connection to its relay breaks.
+    pub fn cut_off_watcher(&mut self, watcher: usize) {
+        let is_its = |socket: &Socket| matches!(socket.end, End::Watcher(whose, _) if whose == watcher);
+        let lost: Vec<_> = self.sockets.iter().filter(|(_, socket)| is_its(socket)).map(|(id, _)| *id).collect();
+        for connection in lost {
+            self.break_socket(connection);
+        }
     }
 
     pub(super) fn break_socket(&mut self, connection: ConnectionId) {

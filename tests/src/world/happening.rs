@@ -6,7 +6,7 @@ use proto_core::{
     device::{
         bridge::SourceId,
         daemon::{self, Ask},
-        session, uplink, viewer,
+        session, watcher,
     },
     effect::{Close, Closed, Effect, Happening, HttpAnswer, HttpRequest, NetFault, StateFile},
     relay::{admission::KeyAnswer, connection, hub::ConnectionId},
@@ -14,7 +14,7 @@ use proto_core::{
     wire::Frame,
 };
 
-use super::{API, End, Event, Run, Sent, Socket, World, relay::Want, watcher::Then};
+use super::{API, End, Event, Run, Sent, Socket, World, relay::Want};
 
 impl World {
     pub(super) fn happen(&mut self, event: Event) {
@@ -118,23 +118,27 @@ impl World {
     }
 
     pub(super) fn drain_watcher(&mut self, watcher: usize) {
-        while let Some(output) = self.watchers[watcher].viewer.poll_output() {
-            match self.watchers[watcher].said(output) {
-                None => {}
-                Some(Then::Stored(relay)) => self.events.push_back(Event::Watcher(watcher, viewer::Input::Stored(relay))),
-                Some(Then::Perform(effect)) => self.perform_for_watcher(watcher, effect),
+        while let Some(output) = self.watchers[watcher].watcher.poll_output() {
+            if let Some(effect) = self.watchers[watcher].said(output) {
+                self.perform_for_watcher(watcher, effect);
             }
         }
     }
 
-    pub(super) fn perform_for_watcher(&mut self, watcher: usize, effect: Effect<uplink::Ask>) {
+    pub(super) fn perform_for_watcher(&mut self, watcher: usize, effect: Effect<watcher::Ask>) {
         match effect {
             Effect::Http(ask, request) => self.events.push_back(Event::Http(End::Watcher(watcher, ask), request)),
             Effect::Connect(ask, connect) => self.events.push_back(Event::Dial(End::Watcher(watcher, ask), connect.url)),
             Effect::Send(ask, message) => self.send(&End::Watcher(watcher, ask), message),
             Effect::Close(ask, close) => self.close(End::Watcher(watcher, ask), close),
-            Effect::Store(..) | Effect::Remove(..) => unreachable!("a viewer has no files of its own"),
+            Effect::Store(ask, file, contents) => self.write_for_watcher(watcher, ask, file, Some(contents)),
+            Effect::Remove(ask, file) => self.write_for_watcher(watcher, ask, file, None),
         }
+    }
+
+    fn write_for_watcher(&mut self, watcher: usize, ask: watcher::Ask, file: StateFile, contents: Option<SecretBytes>) {
+        let written = self.watchers[watcher].write(ask, file, contents);
+        self.events.push_back(Event::Watcher(watcher, written));
     }
 
     pub(super) fn relay_wants(&mut self, url: &str, wants: Vec<Want>) {
@@ -184,7 +188,7 @@ impl World {
                 self.events.push_back(Event::Laptop(life, daemon::Input::Happening(answered(ask, answer))));
             }
             End::Watcher(watcher, ask) => {
-                self.events.push_back(Event::Watcher(watcher, viewer::Input::Happening(answered(ask, answer))));
+                self.events.push_back(Event::Watcher(watcher, watcher::Input::Happening(answered(ask, answer))));
             }
             End::Relay(url, connection, errand) => {
                 self.events.push_back(Event::Relay(url, connection, connection::Input::Happened(answered(errand, answer))));
@@ -247,7 +251,7 @@ impl World {
                 self.events.push_back(Event::Laptop(life, daemon::Input::Happening(happening.with_id(ask))));
             }
             End::Watcher(watcher, ask) => {
-                self.events.push_back(Event::Watcher(watcher, viewer::Input::Happening(happening.with_id(ask))));
+                self.events.push_back(Event::Watcher(watcher, watcher::Input::Happening(happening.with_id(ask))));
             }
             End::Relay(..) => unreachable!("a relay dials nobody"),
         }

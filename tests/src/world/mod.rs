@@ -4,7 +4,7 @@
 //! ```text
 //!   Run (session::Session) ◄──► Laptop (daemon::Daemon) ◄── events ──► Relay (connection::Connection, hub::Hub, a store)
 //!                                     │                                    │            ▲
-//!                                     └──────────► Platform ◄──────────────┘            └──► Watcher (viewer::Viewer)
+//!                                     └──────────► Platform ◄──────────────┘            └──► Tablet (watcher::Watcher)
 //! ```
 //!
 //! Everything that happens is one event in one queue; when the queue is empty, time jumps to the next deadline of anybody.
@@ -20,8 +20,8 @@ mod laptop;
 mod people;
 mod platform;
 mod relay;
+mod tablet;
 mod time;
-mod watcher;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,7 +34,7 @@ use proto_core::{
     device::{
         consent::{Change, Directory},
         daemon::{self, Ask, Errand},
-        uplink, viewer,
+        watcher,
     },
     effect::{Happening, HttpRequest, StateFile},
     relay::{connection, hub::ConnectionId},
@@ -42,8 +42,8 @@ use proto_core::{
 };
 pub(crate) use relay::Want;
 pub use relay::{Relay, Stored, Tampering};
-pub(crate) use watcher::Then;
-pub use watcher::Watcher;
+pub(crate) use tablet::adopted;
+pub use tablet::{Disk, Tablet};
 
 /// What the wall clock shows at the beginning.
 pub const EPOCH: UnixTime = UnixTime(1_800_000_000);
@@ -71,7 +71,7 @@ pub struct World {
     /// The machine.
     pub laptop: Laptop,
     /// The viewers.
-    pub watchers: Vec<Watcher>,
+    pub watchers: Vec<Tablet>,
     /// Whether they reach the platform.
     pub watchers_reach_platform: bool,
     /// What the machine sent, in order.
@@ -98,7 +98,7 @@ struct Socket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
     Laptop(u32, Ask),
-    Watcher(usize, uplink::Ask),
+    Watcher(usize, watcher::Ask),
     Relay(String, ConnectionId, connection::Errand),
 }
 
@@ -108,7 +108,7 @@ enum Event {
     Disk(u32, Ask, StateFile, Option<SecretBytes>),
     Look(u32, Errand, Directory),
     Change(u32, Errand, Vec<Change>),
-    Watcher(usize, viewer::Input),
+    Watcher(usize, watcher::Input),
     Http(End, HttpRequest),
     Dial(End, String),
     Relay(String, ConnectionId, connection::Input),

@@ -11,16 +11,17 @@ use proto_core::{
         control::{Attach, PairEvent, PairRequest, UnpairRequest},
         daemon::{self, Answer, Request, RequestId},
         link::LinkState,
-        session, viewer,
+        session,
+        watcher::{self, Goal},
     },
     id::DeviceKind,
     jose::{Confirmation, Thumbprint},
     relay::hub,
     secret::Secret,
-    wire::{Content, Frame, Outcome},
+    wire::{Content, Frame, Outcome, Title},
 };
 
-use super::{Event, Run, Watcher, World, relay_url};
+use super::{Event, Run, Tablet, World, adopted, relay_url, tablet::Disk};
 
 impl World {
     /// Asks the daemon; the answer comes into [`Laptop::answers`](super::Laptop::answers).
@@ -113,6 +114,12 @@ impl World {
         self.run_said(run, frames);
     }
 
+    /// The command has a title, as `vpd run` says it in its first record.
+    pub fn title(&mut self, run: usize, title: Title) {
+        let frames = self.laptop.runs[run].push(self.now, Content::Title(title));
+        self.run_said(run, frames);
+    }
+
     /// The command ends.
     pub fn exit(&mut self, run: usize) {
         let frames = self.laptop.runs[run].push(self.now, Content::Exit { status: 0 });
@@ -145,20 +152,40 @@ impl World {
 
     /// Somebody pairs a viewer with an organization and starts it; gives its number among [`World::watchers`].
     pub fn watcher(&mut self, slug: &str) -> usize {
-        let identity = Identity::from_seed(Secret::new(self.bytes()));
+        let seed = Secret::new(self.bytes());
+        let identity = Identity::from_seed(seed.clone());
         let confirmation =
             Confirmation { static_key: identity.static_key(), identity: Thumbprint::of_identity_key(identity.identity_key()) };
         let (org, unix) = (self.org(slug), self.unix());
         let approval = self.platform.enrol(&org, DeviceKind::Viewer, "viewer", confirmation, unix);
-        self.watchers.push(Watcher::new(self.now, self.wall, identity, approval, Jitter::new(77)));
+        self.start_watcher(adopted(seed, approval), None, Goal::Chosen)
+    }
+
+    /// Somebody starts a viewer on this disk, for an organization by id or slug, with a goal; gives its number among
+    /// [`World::watchers`].
+    pub fn start_watcher(&mut self, disk: Disk, org: Option<&str>, goal: Goal) -> usize {
+        let (entropy, clock) = (self.entropy(), self.wall);
+        self.watchers.push(Tablet::boot(self.now, clock, disk, org, goal, &entropy, Jitter::new(77)));
         self.drain_watcher(self.watchers.len() - 1);
         self.settle();
         self.watchers.len() - 1
     }
 
+    /// Somebody approves the code that a viewer shows for an organization.
+    pub fn approve_watcher(&mut self, watcher: usize, slug: &str) {
+        let code = self.watchers[watcher].code.take().expect("a code is shown");
+        let (org, now) = (self.org(slug), self.unix());
+        self.platform.approve(&code, &org, now);
+    }
+
+    /// Ctrl-C at a viewer.
+    pub fn stop_watcher(&mut self, watcher: usize) {
+        self.events.push_back(Event::Watcher(watcher, watcher::Input::Stop));
+    }
+
     /// It wants to see a session.
     pub fn watch(&mut self, watcher: usize, session: SessionId) {
-        self.events.push_back(Event::Watcher(watcher, viewer::Input::Watch(session)));
+        self.events.push_back(Event::Watcher(watcher, watcher::Input::Watch(session)));
     }
 
     /// Access is withdrawn in the browser. Relays hear of it at once, if they are `told`.

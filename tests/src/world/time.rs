@@ -67,7 +67,7 @@ impl World {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let daemon = self.laptop.daemon.iter().filter_map(Machine::poll_timeout);
-        let watchers = self.watchers.iter().filter_map(|watcher| watcher.viewer.poll_timeout());
+        let watchers = self.watchers.iter().filter_map(|tablet| tablet.watcher.poll_timeout());
         let relays = self.relays.values().flat_map(|relay| relay.connections.values()).filter_map(Machine::poll_timeout);
         daemon.chain(watchers).chain(relays).map(|deadline| deadline.at).min()
     }
@@ -77,7 +77,7 @@ impl World {
         self.laptop.daemon.iter_mut().for_each(|daemon| daemon.handle_timeout(now));
         self.drain_laptop();
         for watcher in 0..self.watchers.len() {
-            self.watchers[watcher].viewer.handle_timeout(now);
+            self.watchers[watcher].watcher.handle_timeout(now);
             self.drain_watcher(watcher);
         }
         for url in self.relays.keys().cloned().collect::<Vec<_>>() {

@@ -11,6 +11,7 @@ mod races;
 mod streaming;
 mod viewers;
 mod visitors;
+mod watching;
 
 use tests::world::World;
 

@@ -146,7 +146,8 @@ fn a_revoked_viewer_is_thrown_out() {
     let watcher = world.watcher("acme");
     world.revoke("acme", true);
     world.settle();
-    assert_eq!(world.watchers[watcher].revoked, Some(Reason::MachineRevoked));
+    assert_eq!(world.watchers[watcher].failure(), Some(Reason::MachineRevoked));
+    assert_eq!(world.watchers[watcher].disk.len(), 1, "config.json without bindings");
 }
 
 /// JWT-3, S145: after a suspend of two hours daemon and viewer are back within seconds, though their credentials ended meanwhile.
@@ -168,7 +169,7 @@ fn a_suspend_is_slept_off_by_daemon_and_viewer() {
         world.show(run, "back again");
         world.pass(if told { Duration::from_secs(2) } else { Duration::from_hours(1) });
         let daemon_is_up = world.laptop.daemon().report().bindings[0].link == LinkState::Connected;
-        let viewer_is_up = world.watchers[watcher].viewer.status() == Status::Running { waiting_for: "frames" };
+        let viewer_is_up = world.watchers[watcher].watcher.status() == Status::Running { waiting_for: "frames" };
         assert_eq!((daemon_is_up, viewer_is_up), (told, told), "{:?}", world.watchers[watcher].downs);
         let is_shown = contents(&world, watcher, run) == world.laptop.runs[run].shown;
         assert_eq!(is_shown, told);

@@ -25,12 +25,14 @@ mod boot;
 mod disk;
 mod event;
 mod state;
+mod which;
 
 #[cfg(test)]
 mod tests;
 
 pub use event::{Ask, Input, Output};
 pub use state::{Binding, Phase};
+pub use which::which_org;
 
 use alloc::{
     boxed::Box,

@@ -10,7 +10,8 @@ use crate::{
     Entropy, Reason,
     api::Workspace,
     device::{
-        binding, bridge,
+        binding::{self, which_org},
+        bridge,
         consent::{self, Directory, Place, Resolver},
         control::{PairRequest, Unbound, UnpairRequest, Unpaired},
         pairing::{self, Pairing},
@@ -170,22 +171,4 @@ impl<N: Noise> Daemon<N> {
             }
         }
     }
-}
-
-/// The org that an id or a slug names, or the only one there is.
-fn which_org(asked: Option<&str>, paired: &[Workspace]) -> Result<Workspace, Reason> {
-    let found = match (asked, paired) {
-        (_, []) => Err(Reason::NotPaired),
-        (None, [only]) => Ok(only),
-        (None, _) => Err(Reason::OrgAmbiguous),
-        (Some(asked), _) => {
-            let by_id = paired.iter().find(|org| org.id.as_str() == asked);
-            let mut by_slug = paired.iter().filter(|org| org.slug == asked);
-            match (by_id.or_else(|| by_slug.next()), by_slug.next()) {
-                (Some(_), Some(_)) if by_id.is_none() => Err(Reason::OrgAmbiguous),
-                (found, _) => found.ok_or(Reason::OrgUnknown),
-            }
-        }
-    };
-    found.cloned()
 }

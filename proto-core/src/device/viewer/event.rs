@@ -35,6 +35,10 @@ pub enum Output {
     Up,
     /// The link was lost or an attempt failed, and why; it tries again by itself.
     Down(Reason),
+    /// The credential was not renewed, and why; it tries again by itself. Says nothing about the link.
+    NotRenewed(Reason),
+    /// The credential cannot be renewed any more: only pairing again helps (D8).
+    Lapsed,
     /// There is this session. Said once for each.
     Listed(SessionId),
     /// A record of a watched session, in order, without gaps.

@@ -112,6 +112,11 @@ impl<N: Noise> Viewer<N> {
         self.ignored.0
     }
 
+    /// Whether frames flow.
+    pub const fn is_up(&self) -> bool {
+        self.uplink.is_up()
+    }
+
     fn watch(&mut self, session: SessionId) {
         if !self.make_known(session) {
             return self.ignored.count();
@@ -251,8 +256,9 @@ impl<N: Noise> Viewer<N> {
                 uplink::Output::Effect(effect) => self.outbox.push(Output::Effect(effect)),
                 uplink::Output::Renewed(renewal) => self.outbox.push(Output::Renewed(renewal)),
                 uplink::Output::Up => self.outbox.push(Output::Up),
-                uplink::Output::Down(reason) | uplink::Output::NotRenewed(reason) => self.outbox.push(Output::Down(reason)),
-                uplink::Output::Lapsed => self.outbox.push(Output::Down(Reason::TokenExpired)),
+                uplink::Output::Down(reason) => self.outbox.push(Output::Down(reason)),
+                uplink::Output::NotRenewed(reason) => self.outbox.push(Output::NotRenewed(reason)),
+                uplink::Output::Lapsed => self.outbox.push(Output::Lapsed),
                 uplink::Output::Ended(reason) => self.outbox.push(Output::Revoked(reason)),
                 uplink::Output::Received(frame) => self.relay_said(&frame),
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),

@@ -17,10 +17,9 @@ use proto_core::{
     Instant, Reason, UnixTime,
     api::PairingMode,
     device::{
-        binding,
         daemon::{self, Event, Found},
         files::{Config, Document as _, IdentityFile, PendingPairing},
-        pairing, uplink,
+        watcher,
     },
     effect::StateFile,
     wire::Outcome,
@@ -40,12 +39,8 @@ use crate::Subject;
 pub enum Ask {
     /// The daemon's.
     Daemon(daemon::Ask),
-    /// A viewer's pairing's.
-    Pairing(pairing::Ask),
-    /// A viewer's files'.
-    Bindings(binding::Ask),
-    /// A viewer's, once it is paired.
-    Viewer(uplink::Ask),
+    /// A viewer's.
+    Watcher(watcher::Ask),
 }
 
 /// The name of the second workspace.

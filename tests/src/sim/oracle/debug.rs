@@ -68,7 +68,7 @@ impl<N: Noise + 'static> Oracle<N> for Silence {
 
     fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
         let hosts = sim.hosts.iter().filter_map(|host| host.laptop.daemon.as_ref()).map(|daemon| format!("{daemon:?}"));
-        let seats = sim.seats.iter().map(|seat| format!("{:?}", seat.watcher.viewer));
+        let seats = sim.seats.iter().map(|seat| format!("{:?}", seat.tablet.watcher));
         let stations = sim.stations.iter().flat_map(|station| {
             let connections = station.relay.connections.values().map(|connection| format!("{connection:?}"));
             connections.chain([format!("{:?}", station.relay.hub)])

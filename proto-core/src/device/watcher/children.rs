@@ -1,0 +1,81 @@
+//! Between the watcher and its children: what happened goes down, what they want and say comes up.
+
+use core::mem;
+
+use super::{Ask, Output, Watcher, state::State};
+use crate::{
+    Machine, Reason,
+    device::{binding, pairing, viewer},
+    effect::{Effect, Happening},
+    noise::Noise,
+};
+
+impl<N: Noise> Watcher<N> {
+    pub(super) fn happen(&mut self, happening: Happening<Ask>) {
+        let (ask, happening) = happening.take_id();
+        match ask {
+            Ask::Pairing(life, ask) if self.state.asking().is_some_and(|asking| asking.pairing.life == life) => {
+                self.drive_pairing(pairing::Input::Happening(happening.with_id(ask)));
+            }
+            Ask::Viewer(life, ask) if self.state.watching().is_some_and(|watching| watching.viewer.life == life) => {
+                self.drive_viewer(viewer::Input::Happening(happening.with_id(ask)));
+            }
+            Ask::Bindings(ask) => self.drive_bindings(binding::Input::Happening(happening.with_id(ask))),
+            Ask::Pairing(..) | Ask::Viewer(..) => self.ignore(),
+        }
+    }
+
+    pub(super) fn drive_bindings(&mut self, input: binding::Input) {
+        let _ = self.bindings.handle_input(self.latest, input);
+    }
+
+    /// Takes what the children want, until none of them wants anything: what one says may make another speak.
+    pub(super) fn drain(&mut self) {
+        loop {
+            if let Some(output) = self.bindings.poll_output() {
+                self.bindings_said(output);
+            } else if let Some(output) = self.state.asking_mut().and_then(|asking| asking.pairing.machine.poll_output()) {
+                self.pairing_said(output);
+            } else if let Some(output) = self.state.watching_mut().and_then(|watching| watching.viewer.machine.poll_output()) {
+                self.viewer_said(output);
+            } else if !self.end_pairing() && !self.end_leaving() {
+                return;
+            }
+        }
+    }
+
+    fn bindings_said(&mut self, output: binding::Output) {
+        match output {
+            binding::Output::Effect(effect) => self.outbox.push(Output::Effect(effect.map_id(Ask::Bindings))),
+            binding::Output::Adopted(id) => self.adopted(id),
+            binding::Output::Refused(reason) => self.drive_pairing(pairing::Input::Rejected(reason)),
+            binding::Output::Saved(id) => self.saved(&id),
+            binding::Output::Trouble(reason) => self.outbox.push(Output::Trouble(reason)),
+            // Which binding is in use, this machine decides itself; that the last one is gone, it looks up.
+            binding::Output::Started(_)
+            | binding::Output::Draining(_)
+            | binding::Output::Drained(_)
+            | binding::Output::Cut(..)
+            | binding::Output::Gone(_) => {}
+        }
+    }
+
+    pub(super) fn effect_of_pairing(&mut self, effect: Effect<pairing::Ask>) {
+        if let Some(life) = self.state.asking().map(|asking| asking.pairing.life) {
+            self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+        }
+    }
+
+    /// The person wants no more.
+    pub(super) fn stop(&mut self) {
+        self.dismiss();
+        self.state = match mem::replace(&mut self.state, State::Finished) {
+            State::Pairing(asking) | State::PairingAgain(_, asking) => State::Stopping(asking),
+            State::Leaving { reason, .. } => State::Failed(reason),
+            State::Stopping(_) => State::Failed(Reason::PairingCancelled),
+            State::Watching(_) => State::Finished,
+            ended => ended,
+        };
+        self.drive_pairing(pairing::Input::Cancel);
+    }
+}

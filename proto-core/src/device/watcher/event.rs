@@ -1,0 +1,96 @@
+//! Inputs and outputs of a watcher.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    Reason, SessionId,
+    api::Workspace,
+    device::{
+        binding,
+        daemon::Life,
+        pairing::{self, Shown},
+        uplink,
+    },
+    effect::{Effect, Happening},
+    wire::{Outcome, Record, Title},
+};
+
+/// What a person wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Goal {
+    /// Which sessions there are, with what runs in each of them. Answered by [`Output::Sessions`].
+    List,
+    /// This session to its end.
+    This(SessionId),
+    /// The only session there is to its end; where there is none yet, the next one. Where there are several they are listed.
+    TheOnly,
+    /// Every session that [`Input::Watch`] names, until [`Input::Stop`].
+    Chosen,
+}
+
+/// Which of the watcher's machines asked for an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The pairing.
+    Pairing(Life, pairing::Ask),
+    /// The bindings' files.
+    Bindings(binding::Ask),
+    /// The viewer.
+    Viewer(Life, uplink::Ask),
+}
+
+/// Facts and commands for a watcher.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an effect, or what a connection brought.
+    Happening(Happening<Ask>),
+    /// Show this session too. Ignored unless the goal is [`Goal::Chosen`].
+    Watch(SessionId),
+    /// Try to connect now: a changed network.
+    Hurry,
+    /// Ctrl-C: a pairing that waits is cancelled, a link is closed. Said again, it ends at once whatever is still under way.
+    Stop,
+}
+
+/// What a watcher wants, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// For the adapter.
+    Effect(Effect<Ask>),
+    /// A pairing begins, or one that was interrupted goes on. [`Output::ShowCode`] follows.
+    Pairing(Occasion),
+    /// Show this to a person, who approves it in a browser.
+    ShowCode(Shown),
+    /// Something stands in the way of the pairing, or a state file could not be written; it is tried again.
+    Trouble(Reason),
+    /// Paired, durably.
+    Paired(Workspace),
+    /// The link came up.
+    Up {
+        /// There is no session yet, and the first one will be shown.
+        waits_for_session: bool,
+    },
+    /// The link was lost or an attempt failed, and why; it is tried again.
+    Down(Reason),
+    /// The credential was not renewed, and why; it is tried again.
+    NotRenewed(Reason),
+    /// There is this session. Said once for each.
+    Listed(SessionId),
+    /// The sessions that there are, and what runs in them as far as that is known. The watcher has finished.
+    Sessions(Vec<(SessionId, Option<Box<Title>>)>),
+    /// A record of a session that is to be shown, in order, without gaps or repetitions.
+    Record(SessionId, Record),
+    /// That session has ended; all of its records were shown.
+    Ended(SessionId, Outcome),
+    /// That session cannot be shown, and why.
+    Failed(SessionId, Reason),
+}
+
+/// Why somebody is asked to approve a pairing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// There is nothing to watch with yet.
+    First,
+    /// The pairing with this organization is of no use any more, for this reason. It stays until another one takes its place.
+    Again(Workspace, Reason),
+}

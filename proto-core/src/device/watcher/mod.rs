@@ -1,0 +1,219 @@
+//! A viewing device as one machine: its pairings, the one that is meant, and the viewer that shows sessions with it.
+//!
+//! ```text
+//!                                  ┌──────────── the link came up after all ───────────┐
+//!   boot ── a pairing fits ──► Watching ── of no use any more ──► PairingAgain ────────┘
+//!     │                          ▲ │ │                            │ │      │ not paired
+//!     │ none fits     paired     │ │ └── goal, Stop ──► Finished  │ │      ▼
+//!     ├────────────► Pairing ────┘ │                              │ │    Failed
+//!     │               ▲    │ not   │ revoked                      │ │ revoked
+//!     │ several fit   │    │ paired└────────► Leaving ◄───────────┼─┤
+//!     ▼               │    ▼                     └─ gone ► Failed │ │
+//!   Failed            │  Failed                       durable     │ │ Stop
+//!                     └───────────────────────────────────────────┘ ▼
+//!   Pairing ── Stop ──────────────────────────────────────────► Stopping ── paired ──► Finished
+//!                                                                  └───── not paired ──► Failed
+//! ```
+//!
+//! It owns [`Bindings`], and one after the other [`Pairing`]s and [`Viewer`]s; it drains them inside its own `handle_*`, and its
+//! deadline is the least of theirs and of the list's. What it decides:
+//!
+//! * which pairing is meant, by id or slug ([`which_org`](crate::device::binding::which_org)); without one it pairs, and goes on
+//!   with a pairing that a kill interrupted when that was for the same organization and platform;
+//! * that a credential is durable before it is used, and that a device whose access has ended keeps neither record nor key;
+//! * that another pairing is needed: the org's policy asks for a pre-shared key that this pairing does not have, or its credential
+//!   has lapsed. The old one stays until the new one is durable (BIND-6), and the viewer tries on;
+//! * when the relay has named all of its sessions, and which of them is meant ([`Goal`]).
+//!
+//! The driver's loop is the one of [`Machine`]; a fresh machine has outputs to drain. A suspend makes the viewer try at once.
+
+mod boot;
+mod children;
+mod event;
+mod pairing;
+mod pursuit;
+mod state;
+#[cfg(test)]
+mod tests;
+mod viewing;
+
+use core::hash::{Hash, Hasher};
+
+pub use boot::{Found, Settings};
+pub use event::{Ask, Goal, Input, Occasion, Output};
+use pursuit::Pursuit;
+pub use pursuit::{SETTLED, TITLED};
+use state::State;
+
+use crate::{
+    Aside, Deadline, EntropyChain, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
+    device::{
+        binding::Bindings,
+        daemon::Life,
+        files::PendingPairing,
+        uplink,
+        viewer::{self, Viewer},
+    },
+    noise::Noise,
+};
+
+/// The machine. See the [module page](self).
+#[derive(Clone, Debug)]
+pub struct Watcher<N> {
+    settings: Settings,
+    uplinks: uplink::Settings,
+    clock: WallClock,
+    latest: Instant,
+    entropy: EntropyChain,
+    jitter: Jitter,
+    bindings: Bindings,
+    /// A pairing that a kill interrupted, until it is needed.
+    pending: Option<PendingPairing>,
+    pursuit: Pursuit,
+    /// How many pairings and viewers there were.
+    lives: u32,
+    ignored: Aside<u64>,
+    state: State<N>,
+    outbox: Outbox<Output>,
+}
+
+/// All but the settings, which never change.
+impl<N: Hash> Hash for Watcher<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { clock, latest, entropy, jitter, bindings, pending, pursuit, lives, state: now, outbox, .. } = self;
+        (clock, latest, entropy, jitter, bindings, pending).hash(state);
+        (pursuit, lives, now, outbox).hash(state);
+    }
+}
+
+impl<N: Noise> Watcher<N> {
+    /// The pairings of this device.
+    pub const fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// The viewer, while it watches.
+    pub fn viewer(&self) -> Option<&Viewer<N>> {
+        self.state.watching().map(|watching| &*watching.viewer.machine)
+    }
+
+    /// The platform to pair with. A binding's credential is renewed at the one that approved it, whatever the environment says.
+    pub fn platform(&self) -> &str {
+        self.settings.api_endpoint.as_deref().unwrap_or_else(|| self.bindings.platform())
+    }
+
+    /// How many inputs came that nobody waits for any more.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored.0
+    }
+
+    fn choose(&mut self, session: SessionId) {
+        if self.pursuit.choose(session) {
+            self.drive_viewer(viewer::Input::Watch(session));
+        } else {
+            self.ignore();
+        }
+    }
+
+    const fn ignore(&mut self) {
+        self.ignored.count();
+    }
+
+    const fn next_life(&mut self) -> Life {
+        self.lives = self.lives.wrapping_add(1);
+        Life(self.lives)
+    }
+
+    fn list_deadline(&self) -> Option<Deadline> {
+        self.state.watching().and_then(|_| self.pursuit.deadline())
+    }
+}
+
+impl<N: Noise> Machine for Watcher<N> {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        self.latest = self.latest.max(now);
+        match input {
+            _ if self.state.has_ended() => self.ignore(),
+            Input::Happening(happening) => self.happen(happening),
+            Input::Watch(session) => self.choose(session),
+            Input::Hurry => self.drive_viewer(viewer::Input::Hurry),
+            Input::Stop => self.stop(),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        let now = self.latest;
+        if self.state.has_ended() {
+            return;
+        }
+        self.bindings.handle_timeout(now);
+        if let Some(asking) = self.state.asking_mut() {
+            asking.pairing.machine.handle_timeout(now);
+        }
+        if let Some(watching) = self.state.watching_mut() {
+            watching.viewer.machine.handle_timeout(now);
+        }
+        self.drain();
+        self.settle_if_due();
+        self.drain();
+    }
+
+    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
+        self.latest = self.latest.max(now);
+        let now = self.latest;
+        if self.state.has_ended() || self.clock.agrees_with(wall) {
+            return;
+        }
+        self.clock = wall;
+        if let Some(asking) = self.state.asking_mut() {
+            asking.pairing.machine.handle_clock(now, wall);
+        }
+        if let Some(watching) = self.state.watching_mut() {
+            watching.viewer.machine.handle_clock(now, wall);
+        }
+        self.drain();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        if self.state.has_ended() {
+            return None;
+        }
+        let pairing = self.state.asking().and_then(|asking| asking.pairing.machine.poll_timeout());
+        let viewer = self.viewer().and_then(Machine::poll_timeout);
+        [self.bindings.poll_timeout(), pairing, viewer, self.list_deadline()].into_iter().flatten().min()
+    }
+
+    fn status(&self) -> Status<'_, Reason> {
+        let waiting_for = match &self.state {
+            State::Pairing(asking) | State::PairingAgain(_, asking) => waiting_for(asking.pairing.machine.status()),
+            State::Watching(watching) => waiting_for(watching.viewer.machine.status()),
+            State::Leaving { .. } => "record and key to be removed",
+            State::Stopping(_) => "the end of the pairing",
+            State::Finished => return Status::Finished,
+            State::Failed(reason) => return Status::Failed(reason),
+        };
+        Status::Running { waiting_for }
+    }
+}
+
+const fn waiting_for(child: Status<'_, Reason>) -> &'static str {
+    match child {
+        Status::Running { waiting_for } => waiting_for,
+        // It is dropped within the same call.
+        Status::Finished | Status::Failed(_) => "what follows",
+    }
+}

@@ -1,0 +1,198 @@
+//! How near a watcher is to its goal: which sessions there are, which of them is meant, and how much of each was shown.
+
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use core::{mem, time::Duration};
+
+use super::Goal;
+use crate::{
+    Deadline, Instant, Reason, SessionId,
+    device::viewer::SESSIONS_MAX,
+    wire::{Content, Record, Title},
+};
+
+/// Once the relay has named no further session for so long, it has named all that it has.
+pub const SETTLED: Duration = Duration::from_millis(500);
+
+/// So long after that last name a list waits for what runs in each of them.
+pub const TITLED: Duration = Duration::from_secs(3);
+
+/// What is known of the sessions, and what is wanted of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pursuit {
+    stage: Stage,
+    sessions: BTreeMap<SessionId, Known>,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    /// Which sessions there are is open. `news`: when the relay last named one, or came; `None` while it is away.
+    Looking { goal: Goal, news: Option<Instant> },
+    /// This one is shown to its end.
+    Showing(SessionId),
+    /// Those are shown that are asked for.
+    Open,
+}
+
+/// A session that the relay named, or a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Known {
+    /// Whether the relay named it.
+    is_listed: bool,
+    title: Option<Box<Title>>,
+    /// `None` while nobody wants its records.
+    reading: Option<Reading>,
+}
+
+/// How many of its records were shown, and how many of these the viewer that reads now is still going to bring again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Reading {
+    shown: u64,
+    repeats: u64,
+}
+
+/// What the sessions come to once the relay has named all that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// This one is the only one: watch it.
+    Watch(SessionId),
+    /// These are there.
+    Sessions(Vec<(SessionId, Option<Box<Title>>)>),
+    /// The one that was asked for is not among them.
+    Missing(Reason),
+}
+
+impl Pursuit {
+    pub(super) fn new(goal: Goal) -> Self {
+        let stage = if goal == Goal::Chosen { Stage::Open } else { Stage::Looking { goal, news: None } };
+        let mut pursuit = Self { stage, sessions: BTreeMap::new() };
+        if let Goal::This(session) = goal {
+            pursuit.want(session);
+        }
+        pursuit
+    }
+
+    /// The sessions that a viewer which begins now has to watch. It brings their records from the first one on, and those that
+    /// were shown are not shown again.
+    pub(super) fn begin(&mut self) -> Vec<SessionId> {
+        self.down();
+        let wanted = self.sessions.iter_mut().filter_map(|(session, known)| Some((*session, known.reading.as_mut()?)));
+        wanted
+            .map(|(session, reading)| {
+                reading.repeats = reading.shown;
+                session
+            })
+            .collect()
+    }
+
+    /// A person names a session. Whether a viewer is to watch it.
+    pub(super) fn choose(&mut self, session: SessionId) -> bool {
+        self.stage == Stage::Open && self.want(session)
+    }
+
+    /// The relay is there, and names its sessions now.
+    pub(super) const fn up(&mut self, now: Instant) {
+        if let Stage::Looking { news, .. } = &mut self.stage {
+            *news = Some(now);
+        }
+    }
+
+    /// It is away.
+    pub(super) const fn down(&mut self) {
+        if let Stage::Looking { news, .. } = &mut self.stage {
+            *news = None;
+        }
+    }
+
+    /// Whether the first session that comes will be shown.
+    pub(super) fn waits_for_session(&self) -> bool {
+        matches!(self.stage, Stage::Looking { goal: Goal::TheOnly, .. }) && self.sessions.is_empty()
+    }
+
+    /// The relay names a session: whether that is news, and which sessions a viewer is to watch now.
+    pub(super) fn listed(&mut self, session: SessionId, now: Instant) -> (bool, Vec<SessionId>) {
+        if !self.has_room_for(session) {
+            return (false, Vec::new());
+        }
+        let is_news = !mem::replace(&mut self.sessions.entry(session).or_default().is_listed, true);
+        self.up(now);
+        if matches!(self.stage, Stage::Looking { goal: Goal::This(wanted), .. } if wanted == session) {
+            self.stage = Stage::Showing(session);
+        }
+        // A list says what runs in each, which its first record tells.
+        let is_unread = |known: &Known| self.is_list() && known.reading.is_none();
+        let unread: Vec<_> = self.sessions.iter().filter(|(_, known)| is_unread(known)).map(|(id, _)| *id).collect();
+        (is_news, unread.into_iter().filter(|session| self.want(*session)).collect())
+    }
+
+    /// A record came. Whether it is to be shown.
+    pub(super) fn record(&mut self, session: SessionId, record: &Record) -> bool {
+        let Some(known) = self.sessions.get_mut(&session) else { return false };
+        if let Content::Title(title) = &record.content {
+            known.title = Some(Box::new(title.clone()));
+        }
+        let Some(reading) = known.reading.as_mut() else { return false };
+        if let Some(left) = reading.repeats.checked_sub(1) {
+            reading.repeats = left;
+            return false;
+        }
+        let is_shown = self.stage == Stage::Open || self.stage == Stage::Showing(session);
+        reading.shown = reading.shown.saturating_add(is_shown.into());
+        is_shown
+    }
+
+    /// Whether the end of this session, or that it cannot be shown, concerns the person; and whether nothing is left to see then.
+    pub(super) fn concerns(&self, session: SessionId) -> Option<bool> {
+        match self.stage {
+            Stage::Open => Some(false),
+            Stage::Showing(shown) if shown == session => Some(true),
+            _ => None,
+        }
+    }
+
+    /// When to go by the sessions that were named, where that is still open.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        let Stage::Looking { goal, news: Some(news) } = self.stage else { return None };
+        let is_waiting = goal == Goal::TheOnly && self.sessions.is_empty();
+        let wants_titles = self.is_list() && self.sessions.values().any(|known| known.title.is_none());
+        let patience = if wants_titles { TITLED } else { SETTLED };
+        (!is_waiting).then(|| Deadline::new(news.after(patience), "the relay has named its sessions"))
+    }
+
+    /// What to do when that moment has come.
+    pub(super) fn settle(&mut self) -> Option<Settled> {
+        let Stage::Looking { goal, .. } = self.stage else { return None };
+        Some(match (goal, self.sessions.first_key_value()) {
+            (Goal::This(_), _) => Settled::Missing(Reason::SessionUnknown),
+            (Goal::TheOnly, Some((only, _))) if self.sessions.len() == 1 => {
+                let only = *only;
+                self.want(only);
+                self.stage = Stage::Showing(only);
+                Settled::Watch(only)
+            }
+            _ => Settled::Sessions(self.sessions.iter().map(|(session, known)| (*session, known.title.clone())).collect()),
+        })
+    }
+
+    /// Whether the sessions are going to be listed, as it stands.
+    fn is_list(&self) -> bool {
+        match self.stage {
+            Stage::Looking { goal: Goal::List, .. } => true,
+            Stage::Looking { goal: Goal::TheOnly, .. } => self.sessions.len() > 1,
+            _ => false,
+        }
+    }
+
+    /// Wants a session's records from now on. False when there are too many to keep in mind.
+    fn want(&mut self, session: SessionId) -> bool {
+        let has_room = self.has_room_for(session);
+        if has_room {
+            self.sessions.entry(session).or_default().reading.get_or_insert_default();
+        }
+        has_room
+    }
+
+    fn has_room_for(&self, session: SessionId) -> bool {
+        self.sessions.len() < SESSIONS_MAX || self.sessions.contains_key(&session)
+    }
+}

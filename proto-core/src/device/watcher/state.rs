@@ -1,0 +1,90 @@
+//! Where a watcher stands.
+
+use alloc::boxed::Box;
+
+use crate::{
+    BindingId, Machine, Reason,
+    device::{daemon::Life, pairing::Pairing, viewer::Viewer},
+};
+
+/// The states of a watcher.
+#[derive(Clone, Debug, Hash)]
+pub(super) enum State<N> {
+    /// There is nothing to watch with; a person is asked to approve a pairing.
+    Pairing(Asking),
+    /// The viewer watches.
+    Watching(Watching<N>),
+    /// The viewer's pairing is of no use any more, and a person is asked to approve another one. Whoever says so may be wrong, so
+    /// the viewer goes on trying.
+    PairingAgain(Watching<N>, Asking),
+    /// The relay ended this device's access; record and key are being removed.
+    Leaving { binding: BindingId, reason: Reason },
+    /// The person wants no more; the pairing comes to its end.
+    Stopping(Asking),
+    /// The goal is reached, or the person stopped.
+    Finished,
+    /// It ended for this reason.
+    Failed(Reason),
+}
+
+/// A pairing that is under way.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Asking {
+    pub(super) pairing: Living<Pairing>,
+    /// What it brought, once that is durable.
+    pub(super) adopted: Option<BindingId>,
+}
+
+/// A viewer at work.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Watching<N> {
+    pub(super) binding: BindingId,
+    pub(super) viewer: Living<Viewer<N>>,
+}
+
+/// A child that others of its kind came before.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Living<M> {
+    pub(super) life: Life,
+    pub(super) machine: Box<M>,
+}
+
+impl<M: Machine> Living<M> {
+    pub(super) fn new(life: Life, machine: M) -> Self {
+        Self { life, machine: Box::new(machine) }
+    }
+}
+
+impl<N> State<N> {
+    pub(super) const fn asking(&self) -> Option<&Asking> {
+        match self {
+            Self::Pairing(asking) | Self::PairingAgain(_, asking) | Self::Stopping(asking) => Some(asking),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn asking_mut(&mut self) -> Option<&mut Asking> {
+        match self {
+            Self::Pairing(asking) | Self::PairingAgain(_, asking) | Self::Stopping(asking) => Some(asking),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn watching(&self) -> Option<&Watching<N>> {
+        match self {
+            Self::Watching(watching) | Self::PairingAgain(watching, _) => Some(watching),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn watching_mut(&mut self) -> Option<&mut Watching<N>> {
+        match self {
+            Self::Watching(watching) | Self::PairingAgain(watching, _) => Some(watching),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        matches!(self, Self::Finished | Self::Failed(_))
+    }
+}

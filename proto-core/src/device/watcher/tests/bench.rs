@@ -1,0 +1,278 @@
+//! A watcher whose platform, relay and disk are played by the test.
+
+use alloc::{collections::VecDeque, string::ToString, vec, vec::Vec};
+use core::{mem, time::Duration};
+
+use bytes::Bytes;
+
+pub(super) use super::super::*;
+use crate::testing;
+pub(super) use crate::{
+    Entropy, OrgId, UnixTime,
+    crypto::{Identity, PureRust},
+    device::{
+        files::{BindingRecord, Config, Document, IdentityFile, PendingPairing},
+        pairing::tests::desk::{approval, key_set, mint_answer},
+        uplink::testing::{START, UNIX, record, relay, signer, welcome},
+    },
+    effect::{Closed, Connect, Effect, Happening, HttpAnswer, HttpRequest, StateFile},
+    id::DeviceKind,
+    jose::{self, Claims},
+    noise::{Noise as _, Symbolic, channel::Channel},
+    secret::{Secret, SecretBytes},
+    wire::{Answer, Frame, Head, Refused},
+};
+
+pub(super) const API: &str = "https://api.example";
+
+/// The machine, its virtual clock, and what it wants and has not been given yet.
+pub(super) struct Bench {
+    pub(super) watcher: Watcher<Symbolic>,
+    pub(super) now: Instant,
+    pub(super) files: VecDeque<(Ask, StateFile, Option<SecretBytes>)>,
+    pub(super) net: Vec<Effect<Ask>>,
+    pub(super) said: Vec<Output>,
+}
+
+/// The other end of a link.
+pub(super) struct Relay {
+    pub(super) ask: Ask,
+    pub(super) channel: Channel<Symbolic>,
+}
+
+impl Bench {
+    /// A device that was never paired, with the goal to show what it is told.
+    pub(super) fn new() -> Self {
+        Self::boot(&Found::default(), None, Goal::Chosen)
+    }
+
+    /// One that is paired with [`org`], with this goal.
+    pub(super) fn paired(goal: Goal) -> Self {
+        Self::boot(&found(vec![record()]), None, goal)
+    }
+
+    pub(super) fn boot(found: &Found, org: Option<&str>, goal: Goal) -> Self {
+        let settings = Settings { org: org.map(Into::into), goal, ..settings() };
+        let clock = WallClock::new(START, UNIX);
+        let watcher = Watcher::boot(START, clock, found, settings, &Entropy::new([7; 32]), Jitter::new(1)).unwrap();
+        let mut bench = Self { watcher, now: START, files: VecDeque::new(), net: vec![], said: vec![] };
+        bench.drain();
+        bench
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.watcher.poll_output() {
+            match output {
+                Output::Effect(Effect::Store(ask, file, bytes)) => self.files.push_back((ask, file, Some(bytes))),
+                Output::Effect(Effect::Remove(ask, file)) => self.files.push_back((ask, file, None)),
+                Output::Effect(effect) => self.net.push(effect),
+                said => self.said.push(said),
+            }
+        }
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        self.watcher.handle_input(self.now, input).unwrap();
+        self.drain();
+    }
+
+    pub(super) fn happens(&mut self, happening: Happening<Ask>) {
+        self.input(Input::Happening(happening));
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.watcher.handle_timeout(self.now);
+        self.drain();
+    }
+
+    pub(super) fn clock(&mut self, unix: UnixTime) {
+        self.watcher.handle_clock(self.now, WallClock::new(self.now, unix));
+        self.drain();
+    }
+
+    pub(super) fn take_said(&mut self) -> Vec<Output> {
+        mem::take(&mut self.said)
+    }
+
+    /// The oldest store or removal becomes durable.
+    pub(super) fn stored(&mut self) -> (StateFile, Option<SecretBytes>) {
+        let (ask, file, contents) = self.files.pop_front().unwrap();
+        self.happens(Happening::Stored(ask));
+        (file, contents)
+    }
+
+    /// The disk carries out all there is: which files were stored, and which removed.
+    pub(super) fn settle(&mut self) -> (Vec<StateFile>, Vec<StateFile>) {
+        let (mut kept, mut removed) = (vec![], vec![]);
+        while !self.files.is_empty() {
+            let (file, contents) = self.stored();
+            if contents.is_some() { kept.push(file) } else { removed.push(file) }
+        }
+        (kept, removed)
+    }
+
+    /// The next request of this kind is answered.
+    pub(super) fn answer(&mut self, is_meant: impl Fn(&Ask) -> bool, status: u16, body: &impl ToString) -> HttpRequest {
+        let at = self.net.iter().position(|effect| matches!(effect, Effect::Http(ask, _) if is_meant(ask))).unwrap();
+        let Effect::Http(ask, request) = self.net.remove(at) else { panic!() };
+        let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body.to_string()) };
+        self.happens(Happening::Answered(ask, answer));
+        request
+    }
+
+    /// The pairing gets a code, which becomes durable.
+    pub(super) fn mint(&mut self) -> PendingPairing {
+        self.answer(of_pairing, 201, &mint_answer());
+        let (file, contents) = self.stored();
+        assert_eq!(file, StateFile::PendingPairing);
+        PendingPairing::parse(contents.unwrap().expose()).unwrap()
+    }
+
+    /// Somebody approves it: up to the hand-over.
+    pub(super) fn approve(&mut self, pending: &PendingPairing, change: impl Fn(&mut Claims)) {
+        let mut approval = approval(&Identity::from_seed(pending.seed.clone()), |claims| {
+            claims.role = DeviceKind::Viewer;
+            change(claims);
+        });
+        approval["relay"]["static_keys"][0] = relay().static_key().to_base64url().into();
+        self.answer(of_pairing, 200, &approval);
+        self.answer(of_pairing, 200, &key_set());
+    }
+
+    /// The links that are dialled, and have not been answered.
+    pub(super) fn dialled(&mut self) -> Vec<Ask> {
+        let dials = self.net.extract_if(.., |effect| matches!(effect, Effect::Connect(..)));
+        dials.map(|dial| if let Effect::Connect(ask, Connect { .. }) = dial { ask } else { panic!() }).collect()
+    }
+
+    /// The relay refuses to let the device in, under its pinned key.
+    pub(super) fn refused_under_key(&mut self, reason: Reason) {
+        let ask = self.connects();
+        let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), &self.sent(ask).remove(0)).unwrap();
+        let refusal = Answer::Refused(Refused { reason, retry_after: 0 }).encode();
+        self.happens(Happening::Received(ask, noise.answer(None, &refusal).unwrap().into()));
+        self.closes(ask, None);
+    }
+
+    /// The link comes up.
+    pub(super) fn up(&mut self) -> Relay {
+        self.pass(Duration::ZERO);
+        self.up_after_dial()
+    }
+
+    /// The same, where it may have been dialled already, or will be after a pause.
+    pub(super) fn up_after_dial(&mut self) -> Relay {
+        let ask = self.connects();
+        let (channel, message_2) = welcome(&self.sent(ask).remove(0));
+        self.happens(Happening::Received(ask, message_2));
+        Relay { ask, channel }
+    }
+
+    fn connects(&mut self) -> Ask {
+        let is_dial = |effect: &Effect<Ask>| matches!(effect, Effect::Connect(..));
+        while !self.net.iter().any(is_dial) {
+            let at = self.watcher.poll_timeout().expect("a link that tries again").at;
+            self.pass(at.since(self.now));
+        }
+        let ask = self.dialled().pop().expect("a link is dialled");
+        // What was sent over an earlier one is lost.
+        self.sent(ask);
+        self.happens(Happening::Connected(ask, Entropy::new([4; 32])));
+        ask
+    }
+
+    pub(super) fn sent(&mut self, ask: Ask) -> Vec<Bytes> {
+        let its = self.net.extract_if(.., |effect| matches!(effect, Effect::Send(to, _) if *to == ask));
+        its.map(|effect| if let Effect::Send(_, message) = effect { message } else { panic!() }).collect()
+    }
+
+    /// The relay says something.
+    pub(super) fn tell(&mut self, relay: &mut Relay, frame: impl Into<Frame>) {
+        let message = relay.channel.seal(&frame.into()).unwrap();
+        self.happens(Happening::Received(relay.ask, message));
+    }
+
+    /// The frames that arrived at the relay.
+    pub(super) fn heard(&mut self, relay: &mut Relay) -> Vec<Frame> {
+        self.sent(relay.ask).into_iter().map(|message| relay.channel.open(&message).unwrap()).collect()
+    }
+
+    /// The relay names a session, with a voucher that cannot be read.
+    pub(super) fn open(&mut self, relay: &mut Relay, session: SessionId) {
+        self.tell(relay, Head::Open { session, cipher: 1 });
+    }
+
+    /// The socket is closed, with this reason or none.
+    pub(super) fn closes(&mut self, ask: Ask, reason: Option<Reason>) {
+        self.happens(Happening::Closed(ask, Closed::ByPeer(reason)));
+    }
+
+    /// Dials, and is turned away because of its pre-shared key.
+    pub(super) fn is_of_no_use(&mut self) {
+        self.pass(Duration::ZERO);
+        let ask = self.dialled().pop().expect("a link is dialled");
+        self.closes(ask, Some(Reason::NoisePskInvalid));
+    }
+
+    pub(super) fn waits_for(&self) -> &'static str {
+        match self.watcher.status() {
+            Status::Running { waiting_for } => waiting_for,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(super) const fn of_pairing(ask: &Ask) -> bool {
+    matches!(ask, Ask::Pairing(..))
+}
+
+pub(super) const fn of_rotation(ask: &Ask) -> bool {
+    matches!(ask, Ask::Viewer(_, uplink::Ask::Rotation(_)))
+}
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        name: "tablet".into(),
+        software: "vpd 0.1.0".into(),
+        api_endpoint: Some(API.into()),
+        aes_in_hardware: false,
+        primitives: &PureRust,
+        org: None,
+        goal: Goal::Chosen,
+    }
+}
+
+/// The disk of a device with these bindings.
+pub(super) fn found(bindings: Vec<BindingRecord>) -> Found {
+    let key = |record: &BindingRecord| {
+        let seed = if record.workspace_id == org() { 3 } else { 4 };
+        (StateFile::Identity(record.workspace_id.clone(), 0), IdentityFile::new(Secret::new([seed; 32])).write().unwrap())
+    };
+    let identities = bindings.iter().map(key).collect();
+    let config = Config { bindings, ..Config::default() }.write().unwrap();
+    Found { config: Some(config), identities, pending: None }
+}
+
+/// An organization with the slug "org".
+pub(super) fn org() -> OrgId {
+    "ORG".parse().unwrap()
+}
+
+/// The binding with an organization with the slug "beta".
+pub(super) fn beta_record() -> BindingRecord {
+    let identity = Identity::from_seed(Secret::new([4; 32]));
+    let claims = Claims { org: "BETA".parse().unwrap(), ..testing::claims(&identity, UNIX) };
+    BindingRecord {
+        workspace_id: "BETA".parse().unwrap(),
+        slug: "beta".into(),
+        name: "Beta".into(),
+        issue_token: jose::sign(&claims, &signer()),
+        identity: "relay-identities/BETA.json".into(),
+        ..record()
+    }
+}
+
+pub(super) const fn numbered(n: u128) -> SessionId {
+    SessionId(n.to_be_bytes())
+}

@@ -1,0 +1,183 @@
+//! The viewer: when it begins and ends, what becomes of what it says.
+
+use core::mem;
+
+use super::{
+    Ask, Output, Watcher,
+    pursuit::Settled,
+    state::{Living, State, Watching},
+};
+use crate::{
+    BindingId, Machine, Reason, SessionId,
+    device::{
+        binding,
+        credential::Renewal,
+        pairing,
+        viewer::{self, Viewer},
+    },
+    noise::Noise,
+};
+
+impl<N: Noise> Watcher<N> {
+    /// Watches with this binding.
+    pub(super) fn view(&mut self, id: BindingId) {
+        self.state = match self.viewer_of(&id) {
+            Ok(machine) => {
+                let viewer = Living::new(self.next_life(), machine);
+                State::Watching(Watching { binding: id, viewer })
+            }
+            Err(reason) => State::Failed(reason),
+        };
+        for session in self.pursuit.begin() {
+            self.drive_viewer(viewer::Input::Watch(session));
+        }
+    }
+
+    fn viewer_of(&self, id: &BindingId) -> Result<Viewer<N>, Reason> {
+        let binding = self.bindings.get(id).ok_or(Reason::NotPaired)?;
+        let identity = binding.identity().cloned().ok_or(Reason::NotPaired)?;
+        let label = alloc::format!("{id} {}", self.latest.as_nanos());
+        let jitter = self.jitter.derive(label.as_bytes());
+        let primitives = self.settings.primitives;
+        Viewer::new(self.latest, self.clock, binding.record(), identity, &self.uplinks, primitives, jitter)
+    }
+
+    pub(super) fn drive_viewer(&mut self, input: viewer::Input) {
+        if let Some(watching) = self.state.watching_mut() {
+            let _ = watching.viewer.machine.handle_input(self.latest, input);
+        }
+    }
+
+    pub(super) fn viewer_said(&mut self, output: viewer::Output) {
+        match output {
+            viewer::Output::Effect(effect) => {
+                if let Some(life) = self.state.watching().map(|watching| watching.viewer.life) {
+                    self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
+                }
+            }
+            viewer::Output::Renewed(renewal) => self.renewed(renewal),
+            viewer::Output::NotRenewed(reason) => self.outbox.push(Output::NotRenewed(reason)),
+            viewer::Output::Lapsed => self.pair_again(Reason::TokenExpired),
+            viewer::Output::Up => self.up(),
+            viewer::Output::Down(reason) => self.down(reason),
+            viewer::Output::Listed(session) => self.listed(session),
+            viewer::Output::Record(session, record) => {
+                if self.pursuit.record(session, &record) {
+                    self.outbox.push(Output::Record(session, record));
+                }
+            }
+            viewer::Output::Ended(session, outcome) => {
+                self.over(session, Output::Ended(session, outcome), State::Finished);
+            }
+            viewer::Output::Failed(session, reason) => {
+                self.over(session, Output::Failed(session, reason), State::Failed(reason));
+            }
+            viewer::Output::Revoked(reason) => self.revoked(reason),
+        }
+    }
+
+    /// It is used once it is durable: the viewer hears of it then.
+    fn renewed(&mut self, renewal: alloc::boxed::Box<Renewal>) {
+        if let Some(binding) = self.state.watching().map(|watching| watching.binding.clone()) {
+            self.drive_bindings(binding::Input::Renewed { binding, renewal });
+        }
+    }
+
+    pub(super) fn saved(&mut self, id: &BindingId) {
+        let is_in_use = self.state.watching().is_some_and(|watching| watching.binding == *id);
+        let relay = self.bindings.get(id).map(|binding| binding.record().relay.clone());
+        if let Some(relay) = relay.filter(|_| is_in_use) {
+            self.drive_viewer(viewer::Input::Stored(relay));
+        }
+    }
+
+    fn up(&mut self) {
+        self.pursuit.up(self.latest);
+        self.outbox.push(Output::Up { waits_for_session: self.pursuit.waits_for_session() });
+        if let State::PairingAgain(..) = self.state {
+            self.drive_pairing(pairing::Input::Cancel);
+        }
+    }
+
+    fn down(&mut self, reason: Reason) {
+        self.pursuit.down();
+        self.outbox.push(Output::Down(reason));
+        if reason == Reason::NoisePskInvalid {
+            self.pair_again(reason);
+        }
+    }
+
+    fn listed(&mut self, session: SessionId) {
+        let (is_news, to_watch) = self.pursuit.listed(session, self.latest);
+        if is_news {
+            self.outbox.push(Output::Listed(session));
+        }
+        for session in to_watch {
+            self.drive_viewer(viewer::Input::Watch(session));
+        }
+    }
+
+    /// Nothing more comes of a session.
+    fn over(&mut self, session: SessionId, output: Output, end: State<N>) {
+        if let Some(is_all) = self.pursuit.concerns(session) {
+            self.outbox.push(output);
+            if is_all {
+                self.end(end);
+            }
+        }
+    }
+
+    /// Goes by the sessions that the relay has named, once it has named all of them.
+    pub(super) fn settle_if_due(&mut self) {
+        if self.list_deadline().is_none_or(|deadline| deadline.at > self.latest) {
+            return;
+        }
+        match self.pursuit.settle() {
+            Some(Settled::Watch(session)) => self.drive_viewer(viewer::Input::Watch(session)),
+            Some(Settled::Sessions(sessions)) => {
+                self.outbox.push(Output::Sessions(sessions));
+                self.end(State::Finished);
+            }
+            Some(Settled::Missing(reason)) => self.end(State::Failed(reason)),
+            None => {}
+        }
+    }
+
+    /// The access has ended, by the relay's word under its pinned key. Whoever withdrew it does not want another pairing.
+    fn revoked(&mut self, reason: Reason) {
+        let Some(binding) = self.state.watching().map(|watching| watching.binding.clone()) else { return };
+        self.call_off();
+        self.state = match mem::replace(&mut self.state, State::Finished) {
+            State::Watching(_) | State::PairingAgain(..) => State::Leaving { binding: binding.clone(), reason },
+            other => other,
+        };
+        self.drive_bindings(binding::Input::Revoked { binding, reason });
+    }
+
+    /// This is the end once nothing of the binding is left. Whether it came.
+    pub(super) fn end_leaving(&mut self) -> bool {
+        let State::Leaving { binding, reason } = &self.state else { return false };
+        let is_gone = self.bindings.get(binding).is_none();
+        if is_gone {
+            self.state = State::Failed(*reason);
+        }
+        is_gone
+    }
+
+    fn end(&mut self, end: State<N>) {
+        self.dismiss();
+        self.state = end;
+    }
+
+    /// The viewer, if there is one, closes its link, and is heard no more.
+    pub(super) fn dismiss(&mut self) {
+        let Some(Watching { viewer: Living { life, machine }, .. }) = self.state.watching_mut() else { return };
+        let life = *life;
+        let _ = machine.handle_input(self.latest, viewer::Input::Stop);
+        while let Some(output) = machine.poll_output() {
+            if let viewer::Output::Effect(effect) = output {
+                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A device that watches: its disk, and what it showed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto_core::{
+    Entropy, Instant, Jitter, Machine, Reason, SessionId, Status, WallClock,
+    api::{Approval, PairingMode, Workspace},
+    crypto::PureRust,
+    device::{
+        binding::{self, Bindings},
+        pairing::Paired,
+        viewer::Viewer,
+        watcher::{Ask, Found, Goal, Input, Occasion, Output, Settings, Watcher},
+    },
+    effect::{Effect, Happening, StateFile},
+    id::DeviceKind,
+    noise::{Noise, Symbolic},
+    secret::{Secret, SecretBytes},
+    wire::{Outcome, Record, Title},
+};
+
+use super::platform::API;
+
+/// The files of a device.
+pub type Disk = BTreeMap<StateFile, SecretBytes>;
+
+/// The device.
+#[derive(Debug)]
+pub struct Tablet<N = Symbolic> {
+    /// Its program.
+    pub watcher: Watcher<N>,
+    /// The state files that are durable.
+    pub disk: Disk,
+    /// Whether its disk takes writes.
+    pub disk_works: bool,
+    /// Why it asked for pairings.
+    pub occasions: Vec<Occasion>,
+    /// The code that it showed last.
+    pub code: Option<String>,
+    /// Whom it paired with.
+    pub paired: Vec<Workspace>,
+    /// Sessions it heard of.
+    pub listed: BTreeSet<SessionId>,
+    /// The list with which it ended.
+    pub list: Option<Vec<(SessionId, Option<Box<Title>>)>>,
+    /// Records it showed.
+    pub records: BTreeMap<SessionId, Vec<Record>>,
+    /// Sessions that ended.
+    pub ended: BTreeMap<SessionId, Outcome>,
+    /// Sessions that cannot be shown.
+    pub failed: BTreeMap<SessionId, Reason>,
+    /// Why the link was down, every time.
+    pub downs: Vec<Reason>,
+}
+
+impl<N: Noise> Tablet<N> {
+    /// Starts the program on what the disk holds.
+    pub(crate) fn boot(
+        now: Instant,
+        clock: WallClock,
+        disk: Disk,
+        org: Option<&str>,
+        goal: Goal,
+        entropy: &Entropy,
+        jitter: Jitter,
+    ) -> Self {
+        let settings = Settings {
+            name: "tablet".into(),
+            software: "vpd 0.1.0".into(),
+            api_endpoint: Some(API.into()),
+            aes_in_hardware: false,
+            primitives: &PureRust,
+            org: org.map(Into::into),
+            goal,
+        };
+        let keys = disk.iter().filter(|(file, _)| matches!(file, StateFile::Identity(..)));
+        let found = Found {
+            config: disk.get(&StateFile::Config).cloned(),
+            identities: keys.map(|(file, bytes)| (file.clone(), bytes.clone())).collect(),
+            pending: disk.get(&StateFile::PendingPairing).cloned(),
+        };
+        let watcher = Watcher::boot(now, clock, &found, settings, entropy, jitter).expect("the disk is sound");
+        Self {
+            watcher,
+            disk,
+            disk_works: true,
+            occasions: Vec::new(),
+            code: None,
+            paired: Vec::new(),
+            listed: BTreeSet::new(),
+            list: None,
+            records: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            downs: Vec::new(),
+        }
+    }
+
+    /// The viewer, while there is something to watch with.
+    ///
+    /// # Panics
+    /// When there is nothing.
+    pub fn viewer(&self) -> &Viewer<N> {
+        self.watcher.viewer().expect("it watches")
+    }
+
+    /// Why its program ended, if it did without reaching its goal.
+    pub fn failure(&self) -> Option<Reason> {
+        match self.watcher.status() {
+            Status::Failed(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, now: Instant, input: Input) {
+        self.watcher.handle_input(now, input).unwrap();
+    }
+
+    /// Remembers what was said; what is left to do.
+    pub(crate) fn said(&mut self, output: Output) -> Option<Effect<Ask>> {
+        match output {
+            Output::Effect(effect) => return Some(effect),
+            Output::Pairing(occasion) => self.occasions.push(occasion),
+            Output::ShowCode(shown) => self.code = Some(shown.code),
+            Output::Paired(workspace) => self.paired.push(workspace),
+            Output::Up { .. } | Output::Trouble(_) | Output::NotRenewed(_) => {}
+            Output::Down(reason) => self.downs.push(reason),
+            Output::Listed(session) => assert!(self.listed.insert(session), "listed twice"),
+            Output::Sessions(sessions) => self.list = Some(sessions),
+            Output::Record(session, record) => self.records.entry(session).or_default().push(record),
+            Output::Ended(session, outcome) => drop(self.ended.insert(session, outcome)),
+            Output::Failed(session, reason) => drop(self.failed.insert(session, reason)),
+        }
+        None
+    }
+
+    /// A store, or without contents a removal, and what came of it.
+    pub(crate) fn write(&mut self, ask: Ask, file: StateFile, contents: Option<SecretBytes>) -> Input {
+        if !self.disk_works {
+            return Input::Happening(Happening::NotStored(ask));
+        }
+        match contents {
+            Some(contents) => drop(self.disk.insert(file, contents)),
+            None => drop(self.disk.remove(&file)),
+        }
+        Input::Happening(Happening::Stored(ask))
+    }
+}
+
+/// The disk of a device that paired with this seed and got this approval.
+pub(crate) fn adopted(seed: Secret, approval: Approval) -> Disk {
+    let mut bindings = Bindings::boot(Instant::ZERO, None, [], []).expect("an empty disk");
+    let (kind, mode, api_endpoint) = (DeviceKind::Viewer, PairingMode::New, API.into());
+    let paired = Paired { kind, mode, api_endpoint, seed, generation: 1, approval };
+    bindings.handle_input(Instant::ZERO, binding::Input::Adopt(Box::new(paired))).expect("the first adoption");
+    let mut disk = Disk::new();
+    while let Some(output) = bindings.poll_output() {
+        if let binding::Output::Effect(Effect::Store(ask, file, contents)) = output {
+            disk.insert(file, contents);
+            bindings.handle_input(Instant::ZERO, binding::Input::Happening(Happening::Stored(ask))).expect("it is drained");
+        }
+    }
+    disk
+}
