@@ -42,7 +42,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bind(args) => at_home(async |home| bind::bind(&home, &args).await),
         Command::Unbind(args) => at_home(async |home| bind::unbind(&home, &args).await),
         Command::Run(args) => run::run(Home::from_environment(), &args),
-        Command::Watch(args) => at_home(async |home| watch::watch(&home, &args).await),
+        Command::Watch(args) => one_thread()?.block_on(watch::watch(&Home::from_environment()?, &args)),
         Command::Status(args) => at_home(async |home| status::status(&home, &args).await),
         Command::Start => at_home(async |home| lifecycle::start(&home).await),
         Command::Stop => at_home(async |home| lifecycle::stop(&home).await),
@@ -68,8 +68,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 /// Runs a command of one home to its end.
 fn at_home(command: impl AsyncFnOnce(Home) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let home = Home::from_environment()?;
-    runtime::Builder::new_current_thread().enable_all().build()?.block_on(command(home))?;
+    one_thread()?.block_on(command(home))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn one_thread() -> std::io::Result<runtime::Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build()
 }
 
 fn many_threads() -> std::io::Result<runtime::Runtime> {

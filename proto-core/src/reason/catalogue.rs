@@ -186,4 +186,6 @@ catalogue! {
         "It was made without --recursive, and this directory is in a repository of its own.", "vpd bind <path>   (or the outer one again, with --recursive)";
     LocalFileMissing, "local_file_missing", Local, "this directory was bound, and its .viewport/local.yaml is gone",
         "It was removed, as git clean -fdx does, or the directory was cloned anew.", "vpd bind <path>   (or: vpd unbind <path>)";
+    ViewerInUse, "viewer_in_use", Local, "another vpd watch of this home is open",
+        "A viewer has one connection to its relay, so one process owns it at a time.", "end the other one (Ctrl-C in its terminal), then: vpd watch";
 }

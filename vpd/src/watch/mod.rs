@@ -1,67 +1,72 @@
 //! `vpd watch`: sees the sessions of an organization, as they happen and as they were.
 //!
 //! The viewer is a device of its own: it pairs for itself, connects to the relay for itself and gets each session's key from the
-//! daemon that runs it. This process drives `viewer::Viewer` and shows what comes out.
+//! daemon that runs it. All of that is decided by [`Watcher`](proto_core::device::watcher::Watcher); this process owns the home's
+//! lock, and prints.
 
 mod device;
-mod follow;
 mod screen;
+mod terminal;
 
-use std::io::Write as _;
+use std::{io::Write as _, process::ExitCode};
 
+use io_engine::{Turns, drive};
+use io_tokio::Clock;
 use owo_colors::OwoColorize as _;
-use proto_core::{BindingId, Reason, SessionId, api::CodeText, device::pairing::Shown};
+use proto_core::{Machine as _, SessionId, Status, device::watcher::Goal, wire::Title};
 
-use crate::{cli::WatchArgs, command::status, failure::Failure, home::Home};
+use crate::{cli::WatchArgs, home::Home};
 use device::Device;
-use follow::{Goal, Seen};
+use screen::{Screen, headline};
+use terminal::{Seen, Terminal};
+
+/// The exit code of a program that was interrupted, as shells give it (128 and SIGINT).
+const INTERRUPTED: u8 = 130;
 
 /// Lists sessions, or follows one.
-pub(crate) async fn watch(home: &Home, args: &WatchArgs) -> anyhow::Result<()> {
+pub(crate) async fn watch(home: &Home, args: &WatchArgs) -> anyhow::Result<ExitCode> {
     home.create()?;
-    let mut device = Device::open(home)?;
-    let binding = paired(&mut device, args.org.as_deref()).await?;
-    let goal = match (&args.session, args.list) {
-        (Some(session), _) => Goal::This(*session),
+    let device = Device::open(home)?;
+    let goal = match (args.session, args.list) {
+        (Some(session), _) => Goal::This(session),
         (None, true) => Goal::List,
         (None, false) => Goal::TheOnly,
     };
-    let seen = follow::follow(&mut device, &binding, goal, screen::Screen::new(args.raw, args.verbose)).await?;
-    match seen {
-        Seen::End => Ok(()),
-        Seen::Several(sessions) if args.list => list(&sessions, args.json),
-        Seen::Several(sessions) => {
-            list(&sessions, false)?;
+    let mut clock = Clock::start();
+    let wall = clock.wall();
+    let mut turns = Turns::new(wall);
+    let mut viewer = device.boot(home, wall, args.org.as_deref(), goal)?;
+    let screen = Screen::new(args.raw, args.verbose);
+    let mut terminal = Terminal::new(&device, viewer.platform(), screen)?;
+    drive(&mut viewer, &mut turns, &mut clock, &mut terminal).await;
+    let seen = terminal.shutdown().await;
+    if let Some(error) = seen.unwritten {
+        return Err(error.into());
+    }
+    if let Status::Failed(reason) = viewer.status() {
+        return Err(seen.failure(*reason, args.session).into());
+    }
+    report(&seen, args)
+}
+
+fn report(seen: &Seen, args: &WatchArgs) -> anyhow::Result<ExitCode> {
+    if seen.is_interrupted {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if let Some(sessions) = &seen.sessions {
+        list(sessions, args.list && args.json)?;
+        if !args.list {
             anstream::eprintln!("Several sessions. next: {}", "vpd watch <session>".cyan());
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// A pairing to watch with; on first use it is made here.
-async fn paired(device: &mut Device, org: Option<&str>) -> Result<BindingId, Failure> {
-    match device.pick(org) {
-        Ok(binding) => Ok(binding),
-        Err(Reason::NotPaired | Reason::OrgUnknown) => {
-            anstream::eprintln!("This viewer is a device of its own; it pairs at {} once.", device.api_endpoint());
-            device.pair(org, show_code).await
-        }
-        Err(reason) => Err(reason.into()),
-    }
-}
-
-/// On the standard error: the standard output is the session's.
-fn show_code(shown: &Shown, seconds: u64) {
-    let code = shown.code.parse().map_or_else(|_| shown.code.clone(), |code: CodeText| code.grouped());
-    anstream::eprintln!("Open this page, sign in, pick the workspace and approve this viewer:\n");
-    anstream::eprintln!("    {}\n", shown.url.cyan().underline());
-    anstream::eprintln!("Code: {}  (lives for {})", code.bold(), status::minutes(seconds));
-    anstream::eprintln!("Waiting for confirmation... (Ctrl-C cancels)");
-}
-
-fn list(sessions: &[(SessionId, String)], json: bool) -> anyhow::Result<()> {
+fn list(sessions: &[(SessionId, Option<Box<Title>>)], json: bool) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
-    for (session, headline) in sessions {
+    for (session, title) in sessions {
+        let headline =
+            title.as_ref().map_or_else(|| "(its key or its beginning is not here yet)".to_owned(), |title| headline(title));
         if json {
             writeln!(out, "{}", serde_json::json!({ "session": session.to_string(), "title": headline }))?;
         } else {

@@ -1,0 +1,173 @@
+//! What `vpd watch` is driven in: the network and the disk, a terminal, and the signals of a person at it.
+
+use std::time::Instant as Started;
+
+use io_engine::{Host, Next, Perform, Roots};
+use io_tokio::Adapter;
+use owo_colors::OwoColorize as _;
+use proto_core::{
+    Instant, Misuse, Reason, SessionId,
+    api::CodeText,
+    device::{
+        pairing::Shown,
+        watcher::{Ask, Input, Occasion, Output},
+    },
+    wire::Title,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{
+    device::{Device, Viewer},
+    screen::Screen,
+};
+use crate::{command::status, failure::Failure};
+
+/// A terminal with somebody before it.
+pub(super) struct Terminal {
+    adapter: Adapter<Ask>,
+    interrupted: Signal,
+    terminated: Signal,
+    screen: Screen,
+    platform: String,
+    /// The zero of the clock by which the viewer is driven.
+    started: Started,
+    seen: Seen,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The sessions with which it ended, and what runs in them.
+    pub(super) sessions: Option<Vec<(SessionId, Option<Box<Title>>)>>,
+    /// The session that cannot be shown.
+    pub(super) failed: Option<SessionId>,
+    /// A person, or the system, wanted no more.
+    pub(super) is_interrupted: bool,
+    /// The output could not be written; whoever read it may have seen enough.
+    pub(super) unwritten: Option<std::io::Error>,
+}
+
+impl Terminal {
+    /// For a viewer whose clock starts now. From now on Ctrl-C means what this makes of it.
+    pub(super) fn new(device: &Device, platform: &str, screen: Screen) -> std::io::Result<Self> {
+        Ok(Self {
+            adapter: Adapter::new(Some(device.files.clone()), Roots::default()),
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            screen,
+            platform: platform.to_owned(),
+            started: Started::now(),
+            seen: Seen::default(),
+        })
+    }
+
+    /// Finishes what was to be stored, and closes the link.
+    pub(super) async fn shutdown(self) -> Seen {
+        self.adapter.shutdown().await;
+        self.seen
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO.after(self.started.elapsed())
+    }
+
+    /// On the standard error: the standard output is the session's.
+    fn show_code(&self, shown: &Shown) {
+        let code = shown.code.parse().map_or_else(|_| shown.code.clone(), |code: CodeText| code.grouped());
+        anstream::eprintln!("Open this page, sign in, pick the workspace and approve this viewer:\n");
+        anstream::eprintln!("    {}\n", shown.url.cyan().underline());
+        anstream::eprintln!(
+            "Code: {}  (lives for {})",
+            code.bold(),
+            status::minutes(shown.expires_at.since(self.now()).as_secs())
+        );
+        anstream::eprintln!("Waiting for confirmation... (Ctrl-C cancels)");
+    }
+
+    fn pairs(&self, occasion: &Occasion) {
+        match occasion {
+            Occasion::First => {
+                anstream::eprintln!("This viewer is a device of its own; it pairs at {} once.", self.platform);
+            }
+            Occasion::Again(workspace, reason) => {
+                let why = match reason {
+                    Reason::NoisePskInvalid => "the workspace's policy mode has changed since this viewer was paired",
+                    _ => "this viewer was away for so long that its credential has lapsed",
+                };
+                anstream::eprintln!("{} has to approve this viewer again: {why} ({}).", workspace.name.bold(), reason.code());
+            }
+        }
+    }
+
+    fn stops(&mut self, facts: &mut Vec<Input>) {
+        self.seen.is_interrupted = true;
+        facts.push(Input::Stop);
+    }
+
+    fn shows(&mut self, written: std::io::Result<()>) {
+        if let Err(error) = written {
+            self.seen.unwritten.get_or_insert(error);
+        }
+    }
+}
+
+impl Host<Viewer> for Terminal {
+    async fn facts(&mut self, _: &Viewer, facts: &mut Vec<Input>) -> Next {
+        if self.seen.unwritten.is_some() {
+            facts.push(Input::Stop);
+            return Next::GoOn;
+        }
+        tokio::select! {
+            happening = self.adapter.next() => facts.push(Input::Happening(happening)),
+            _ = self.interrupted.recv() => self.stops(facts),
+            _ = self.terminated.recv() => self.stops(facts),
+        }
+        Next::GoOn
+    }
+}
+
+impl Perform<Viewer> for Terminal {
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Effect(effect) => self.adapter.perform(effect),
+            Output::Pairing(occasion) => self.pairs(&occasion),
+            Output::ShowCode(shown) => self.show_code(&shown),
+            Output::Paired(workspace) => self.screen.note(&format!("paired with {}", workspace.name)),
+            Output::Trouble(reason) | Output::Down(reason) => {
+                self.screen.note(&format!("{reason} ({}); trying again", reason.code()));
+            }
+            Output::NotRenewed(reason) => {
+                self.screen.note(&format!("the credential was not renewed: {reason} ({}); trying again", reason.code()));
+            }
+            Output::Up { waits_for_session } => {
+                self.screen.note(if waits_for_session { "connected, waiting for a session" } else { "connected" });
+            }
+            Output::Listed(_) => {}
+            Output::Sessions(sessions) => self.seen.sessions = Some(sessions),
+            Output::Record(_, record) => {
+                let written = self.screen.show(&record);
+                self.shows(written);
+            }
+            Output::Ended(_, outcome) => {
+                let written = self.screen.end(outcome);
+                self.shows(written);
+            }
+            Output::Failed(session, _) => self.seen.failed = Some(session),
+        }
+    }
+
+    fn refused(&mut self, misuse: Misuse) {
+        // It is drained after every fact, so there is room for each.
+        tracing::warn!(%misuse, "the viewer did not take a fact");
+    }
+}
+
+impl Seen {
+    /// Why the viewer ended, about what there is to say.
+    pub(super) fn failure(&self, reason: Reason, asked: Option<SessionId>) -> Failure {
+        match self.failed.or_else(|| asked.filter(|_| reason == Reason::SessionUnknown)) {
+            Some(session) => Failure::about(reason, session),
+            None => reason.into(),
+        }
+    }
+}
