@@ -6,7 +6,7 @@ use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
     subjects::{
         Asked, Bound, Coded, Connecting, Dialling, Entering, Hosting, Keys, Knocking, Opening, Renewing, Streamed, Streaming,
-        Waiting, Watching, Whole, Wired,
+        Viewing, Waiting, Watching, Whole, Wired,
     },
     systems::{
         Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
@@ -79,6 +79,7 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
         Box::new(Alone(Streamed)),
         Box::new(Alone(Wired)),
         Box::new(Alone(Watching)),
+        Box::new(Alone(Viewing::default())),
     ]
 }
 

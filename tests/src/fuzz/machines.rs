@@ -20,7 +20,7 @@ use crate::laws::{
     self, Law, Step, Subject, Trace,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        session, uplink, viewer,
+        session, uplink, viewer, watcher,
     },
 };
 
@@ -76,6 +76,8 @@ targets! {
     law_uplink = uplink::Wired;
     /// Somebody who watches.
     law_viewer = viewer::Watching;
+    /// A viewing device.
+    law_watcher = watcher::Whole;
 }
 
 /// What happens next.

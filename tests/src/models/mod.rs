@@ -27,6 +27,7 @@ pub mod renewal;
 pub mod rotation;
 pub mod routes;
 pub mod session;
+pub mod watcher;
 
 /// The moment at which every model begins.
 pub const START: Instant = Instant::from_nanos(1_000_000_000_000);

@@ -54,6 +54,7 @@ explored! {
     session: "session",
     uplink: "uplink",
     viewer: "viewer",
+    watcher: "watcher",
     approval: "approval",
     attacker_ik: "attacker-ik",
     attacker_ik_device_lost: "attacker-ik-device-lost",

@@ -15,7 +15,7 @@ use tests::laws::{
     self, START, Subject,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        session, uplink, viewer,
+        session, uplink, viewer, watcher,
     },
 };
 
@@ -173,4 +173,12 @@ fn an_uplink_keeps_the_laws() {
 #[test]
 fn a_viewer_keeps_the_laws() {
     laws::check(&viewer::Watching, 128, &["waiting for the next attempt", "waiting for frames", "finished"]);
+}
+
+#[test]
+fn a_watcher_keeps_the_laws() {
+    let waits = ["a code", "an approval", "the platform's key set", "the binding to be durable", "the next attempt", "frames"];
+    let waits: Vec<_> = waits.iter().map(|what| format!("waiting for {what}")).collect();
+    let ends = ["finished", "failed: PairingCancelled"];
+    laws::check(&watcher::Whole, 128, &waits.iter().map(String::as_str).chain(ends).collect::<Vec<_>>());
 }

@@ -18,4 +18,5 @@ mod renewal;
 mod rotation;
 mod routes;
 mod session;
+mod watcher;
 mod whole;

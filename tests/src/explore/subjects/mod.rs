@@ -17,6 +17,7 @@ mod pairing_code;
 mod session;
 mod uplinked;
 mod viewer;
+mod watcher;
 
 use std::fmt::Debug;
 
@@ -39,6 +40,7 @@ pub use pairing_code::Coded;
 pub use session::Streamed;
 pub use uplinked::Wired;
 pub use viewer::Watching;
+pub use watcher::Viewing;
 
 use crate::fixtures::id_of;
 

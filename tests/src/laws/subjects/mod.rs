@@ -18,4 +18,5 @@ pub mod pairing_code;
 pub mod session;
 pub mod uplink;
 pub mod viewer;
+pub mod watcher;
 mod world;

@@ -1,0 +1,379 @@
+//! `watcher`: a device that is to be paired and one that is, its platform, its relay and its disk.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use proto_core::{
+    Aside, Entropy, Jitter, Machine, SessionId, Status,
+    api::{Approval, PollAnswer},
+    crypto::PureRust,
+    device::{
+        daemon::Life,
+        files::{Config, Document, IdentityFile, PendingPairing},
+        pairing, uplink,
+        watcher::{Ask, Found, Goal, Input, Occasion, Output, Settings, Watcher},
+    },
+    effect::{Effect, Happening, StateFile},
+    id::DeviceKind,
+    jose::{self, Claims},
+    noise::Symbolic,
+    secret::{Secret, SecretBytes},
+    wire::Head,
+};
+
+use super::{
+    answered, effect,
+    net::{Counts, Ends, Net, TURNS},
+};
+use crate::{
+    explore::{Action, Broken, Seen, Situation, Subject},
+    fixtures::{ISSUER, approval, claims, clock, durable_record, key_set, parsed, platform_key, secret},
+    laws::START,
+};
+
+/// A viewing device.
+#[derive(Debug, Default)]
+pub struct Viewing {
+    /// Answers that were signed before, by the seed that they are for.
+    approvals: RefCell<BTreeMap<[u8; 32], String>>,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Fact {
+    Net(Net),
+    /// The platform gives a code.
+    Minted,
+    Approved,
+    Denied,
+    /// The platform gives its key set to the pairing.
+    Keys,
+    /// The oldest change of the disk is durable.
+    Stored,
+    NotStored,
+    Watch,
+    Hurry,
+    Stop,
+}
+
+/// What the outside and the properties remember.
+#[derive(Clone, Debug, Hash)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Memory {
+    ends: Ends,
+    counts: Counts,
+    viewer: Aside<u32>,
+    pairing: Aside<u32>,
+    asked: Option<Kind>,
+    number: Aside<u32>,
+    seed: Option<Secret>,
+    files: VecDeque<(Ask, StateFile, Option<SecretBytes>)>,
+    /// The pending file is on disk.
+    is_pending: bool,
+    /// The generations that `config.json` on disk has.
+    durable: Vec<u64>,
+    codes: u8,
+    inputs: u8,
+    /// The relay ended the access, under its key.
+    is_over: bool,
+    /// Somebody was approved.
+    is_approved: bool,
+    is_up: bool,
+}
+
+/// What the pairing asked for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Mint,
+    Poll,
+    Keys,
+}
+
+fn start(found: &Found, goal: Goal) -> Watcher<Symbolic> {
+    let settings = Settings {
+        name: "tablet".into(),
+        software: "vpd".into(),
+        api_endpoint: Some(ISSUER.into()),
+        aes_in_hardware: true,
+        primitives: &PureRust,
+        org: None,
+        goal,
+    };
+    Watcher::boot(START, clock(), found, settings, &Entropy::new([7; 32]), Jitter::constant(0)).expect("good files")
+}
+
+fn generations(config: &SecretBytes) -> Vec<u64> {
+    let config = Config::parse(config.expose()).expect("a sound file");
+    config.bindings.iter().map(|binding| binding.generation).collect()
+}
+
+impl Viewing {
+    fn approved(&self, seed: &Secret) -> String {
+        let make = || {
+            let claims = Claims { role: DeviceKind::Viewer, ..claims(seed, "A", "r2", 1) };
+            let approval = Approval { issue_token: jose::sign(&claims, &platform_key()), ..approval(seed, "A", "r2") };
+            serde_json::to_string(&PollAnswer::Approved(Box::new(approval))).expect("JSON")
+        };
+        self.approvals.borrow_mut().entry(*seed.expose()).or_insert_with(make).clone()
+    }
+}
+
+impl Subject for Viewing {
+    type Machine = Watcher<Symbolic>;
+    type Fact = Fact;
+    type Memory = Memory;
+
+    const NAME: &'static str = "watcher";
+    const MAX_OUTPUTS: usize = 16;
+    const SETTLES: (usize, Duration) = (64, Duration::from_mins(20));
+
+    fn bounds(&self) -> String {
+        "never paired and paired, both for the only session; one code, two connections, one renewal, one fetch of the key set, three \
+         deadlines, or fewer when the driver misses one by an hour; one frame of the relay on a connection, two inputs of the person"
+            .into()
+    }
+
+    fn starts(&self) -> Vec<(Self::Machine, Memory)> {
+        let config = Config { bindings: vec![durable_record("A", 1)], ..Config::default() }.write().expect("a file");
+        let key = IdentityFile::new(secret(1)).write().expect("a file");
+        let identities = vec![(StateFile::Identity(parsed("A"), 0), key)];
+        let fresh = Memory {
+            ends: Ends::default(),
+            counts: Counts::default(),
+            viewer: Aside(0),
+            pairing: Aside(0),
+            asked: None,
+            number: Aside(0),
+            seed: None,
+            files: VecDeque::new(),
+            is_pending: false,
+            durable: Vec::new(),
+            codes: 0,
+            inputs: 0,
+            is_over: false,
+            is_approved: false,
+            is_up: false,
+        };
+        let paired = Memory { durable: vec![1], ..fresh.clone() };
+        let found = Found { config: Some(config), identities, pending: None };
+        vec![(start(&Found::default(), Goal::TheOnly), fresh), (start(&found, Goal::TheOnly), paired)]
+    }
+
+    fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
+        let memory = &at.memory;
+        if memory.is_beyond() {
+            return Vec::new();
+        }
+        let links = [
+            Net::Connected,
+            Net::ConnectFails,
+            Net::Closed,
+            Net::ClosedPskInvalid,
+            Net::Welcome,
+            Net::RefusedRevoked,
+            Net::Revoke,
+            Net::Renewed,
+            Net::NotRenewed,
+        ];
+        let nets = links.into_iter().filter(|net| !net.is_frame() || memory.counts.frames < 1).map(Fact::Net);
+        let answers = [Fact::Minted, Fact::Approved, Fact::Denied, Fact::Keys, Fact::Stored, Fact::NotStored];
+        let own = [Fact::Watch, Fact::Hurry, Fact::Stop].into_iter().filter(|_| memory.inputs < 2);
+        nets.chain(answers).chain(own).collect()
+    }
+
+    fn times(&self, at: &Situation<Self>) -> Vec<Action<Fact>> {
+        if at.memory.is_beyond() { Vec::new() } else { vec![Action::Early, Action::Due, Action::Late] }
+    }
+
+    fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
+        let memory = &at.memory;
+        let pairing = |ask| Ask::Pairing(Life(memory.pairing.0), ask);
+        let number = memory.number.0;
+        let own = memory.seed.clone().unwrap_or_else(|| secret(0));
+        let oldest = memory.files.front().map_or(pairing(pairing::Ask::Save), |(ask, ..)| *ask);
+        Input::Happening(match fact {
+            Fact::Net(net) => {
+                let (ask, happening) = memory.ends.happening(*net).1.take_id();
+                happening.with_id(Ask::Viewer(Life(memory.viewer.0), ask))
+            }
+            Fact::Minted => {
+                let code = r#"{"code":"BCDF2345","status_token":"s","url":"https://a.example/","expires_in":900}"#;
+                answered(pairing(pairing::Ask::Mint(number)), 201, None, code)
+            }
+            Fact::Approved => answered(pairing(pairing::Ask::Poll(number)), 200, None, self.approved(&own)),
+            Fact::Denied => answered(pairing(pairing::Ask::Poll(number)), 200, None, r#"{"status":"denied"}"#),
+            Fact::Keys => answered(pairing(pairing::Ask::KeySet(number)), 200, None, key_set()),
+            Fact::Stored => Happening::Stored(oldest),
+            Fact::NotStored => Happening::NotStored(oldest),
+            Fact::Watch => return Input::Watch(SessionId([1; 16])),
+            Fact::Hurry => return Input::Hurry,
+            Fact::Stop => return Input::Stop,
+        })
+    }
+
+    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
+        memory.answered(seen.fact);
+        match seen.fact {
+            Some(Fact::Net(net)) => {
+                memory.counts.heard(*net);
+                memory.ends.heard(*net, memory.is_up);
+                memory.is_over |= net.ends_access();
+            }
+            Some(Fact::Stored) => memory.write(),
+            Some(Fact::NotStored) => drop(memory.files.pop_front()),
+            Some(Fact::Approved) => memory.is_approved = true,
+            Some(Fact::Watch | Fact::Hurry | Fact::Stop) => memory.inputs += 1,
+            Some(_) => {}
+            None => memory.counts.turned(seen),
+        }
+        seen.outputs.iter().try_for_each(|output| memory.judge(output))
+    }
+
+    fn fair(&self, at: &Situation<Self>) -> Option<Fact> {
+        let waits = match at.machine.status() {
+            Status::Running { waiting_for } => waiting_for,
+            _ => return None,
+        };
+        match waits {
+            _ if !at.memory.files.is_empty() => Some(Fact::Stored),
+            "the WebSocket" => Some(Fact::Net(Net::Connected)),
+            "the relay's answer" => Some(Fact::Net(Net::Welcome)),
+            "the close" => Some(Fact::Net(Net::Closed)),
+            "frames" => None,
+            _ => match at.memory.asked {
+                Some(Kind::Mint) => Some(Fact::Minted),
+                Some(Kind::Poll) => Some(Fact::Approved),
+                Some(Kind::Keys) => Some(Fact::Keys),
+                None => None,
+            },
+        }
+    }
+
+    fn goal(&self, at: &Situation<Self>) -> bool {
+        !matches!(at.machine.status(), Status::Running { waiting_for } if waiting_for != "frames")
+    }
+
+    fn say(&self, output: &Output) -> String {
+        match output {
+            Output::Effect(asked) => effect(asked),
+            Output::Pairing(Occasion::First) => "Pairing(First)".into(),
+            Output::Pairing(Occasion::Again(_, reason)) => format!("Pairing(Again, {reason:?})"),
+            Output::ShowCode(_) => "ShowCode".into(),
+            Output::Paired(_) => "Paired".into(),
+            Output::Listed(_) => "Listed".into(),
+            Output::Failed(_, reason) => format!("Failed({reason:?})"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn ignored(&self, machine: &Self::Machine) -> Vec<(&'static str, u64)> {
+        vec![("ignored", machine.ignored())]
+    }
+}
+
+impl Memory {
+    /// Whether this walk goes no further.
+    const fn is_beyond(&self) -> bool {
+        let Counts { connections, renewals, fetches, turns, .. } = self.counts;
+        connections > 2 || renewals > 1 || fetches > 1 || turns >= TURNS || self.codes > 1
+    }
+
+    /// What the pairing asked for last is answered.
+    fn answered(&mut self, fact: Option<&Fact>) {
+        self.asked = match (fact, self.asked) {
+            (Some(Fact::Minted), Some(Kind::Mint))
+            | (Some(Fact::Approved | Fact::Denied), Some(Kind::Poll))
+            | (Some(Fact::Keys), Some(Kind::Keys)) => None,
+            (_, asked) => asked,
+        };
+    }
+
+    /// The oldest change of the disk is durable.
+    fn write(&mut self) {
+        let Some((_, file, contents)) = self.files.pop_front() else { return };
+        match file {
+            StateFile::PendingPairing => self.is_pending = contents.is_some(),
+            StateFile::Config => self.durable = contents.as_ref().map(generations).unwrap_or_default(),
+            _ => {}
+        }
+    }
+
+    fn judge(&mut self, output: &Output) -> Result<(), Broken> {
+        match output {
+            Output::Effect(asked) => self.asked(asked),
+            Output::ShowCode(_) if !self.is_pending => Err(Broken::new("PAIR-5", "a code is shown that is not durable")),
+            Output::Paired(_) if self.durable.is_empty() => Err(Broken::new("BIND-4", "paired, and nothing is durable")),
+            Output::Up { .. } => {
+                self.is_up = true;
+                Ok(())
+            }
+            Output::Down(_) => {
+                self.is_up = false;
+                Ok(())
+            }
+            Output::Record(..) | Output::Ended(..) => Err(Broken::new("SES-1", "something is shown, and nothing was sent")),
+            _ => Ok(()),
+        }
+    }
+
+    fn asked(&mut self, asked: &Effect<Ask>) -> Result<(), Broken> {
+        match asked {
+            Effect::Store(ask, file, contents) => {
+                if *file == StateFile::PendingPairing {
+                    self.seed = PendingPairing::parse(contents.expose()).ok().map(|pending| pending.seed);
+                }
+                if *file == StateFile::Config && generations(contents).is_empty() && !self.is_over {
+                    return Err(Broken::new("BIND-6", "a binding goes without the relay's word for it"));
+                }
+                self.files.push_back((*ask, file.clone(), Some(contents.clone())));
+            }
+            Effect::Remove(ask, file) => {
+                let is_key = matches!(file, StateFile::Identity(..));
+                if is_key && !self.is_over && !self.is_approved {
+                    return Err(Broken::new("BIND-6", "a key goes, and nothing takes its place"));
+                }
+                self.files.push_back((*ask, file.clone(), None));
+            }
+            Effect::Http(Ask::Pairing(life, ask), _) => {
+                self.pairing = Aside(life.0);
+                let (kind, number) = match ask {
+                    pairing::Ask::Mint(number) => (Kind::Mint, number),
+                    pairing::Ask::Poll(number) => (Kind::Poll, number),
+                    pairing::Ask::KeySet(number) => (Kind::Keys, number),
+                    pairing::Ask::Save | pairing::Ask::Forget => return Ok(()),
+                };
+                self.codes = self.codes.saturating_add(u8::from(kind == Kind::Mint));
+                (self.asked, self.number) = (Some(kind), Aside(*number));
+            }
+            Effect::Http(Ask::Viewer(life, ask), _)
+            | Effect::Connect(Ask::Viewer(life, ask), _)
+            | Effect::Send(Ask::Viewer(life, ask), _)
+            | Effect::Close(Ask::Viewer(life, ask), _) => return self.viewer_asked(*life, *ask, asked),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn viewer_asked(&mut self, life: Life, ask: uplink::Ask, asked: &Effect<Ask>) -> Result<(), Broken> {
+        self.viewer = Aside(life.0);
+        if matches!(asked, Effect::Connect(..)) {
+            if self.durable.is_empty() {
+                return Err(Broken::new("PAIR-8", "it connects with what is not durable"));
+            }
+            self.is_over = false;
+        }
+        let asked = asked.clone().map_id(|_| ask);
+        self.counts.asked(&asked);
+        match self.ends.asked(&asked).map(|frame| frame.head) {
+            Some(Head::Rotate { .. }) if !self.durable.contains(&2) => {
+                Err(Broken::new("PAIR-8", "a renewed credential is shown that is not durable"))
+            }
+            Some(Head::Peer { .. }) => Err(Broken::new("ISO-6", "a key is asked for that nobody wants")),
+            _ => Ok(()),
+        }
+    }
+}
