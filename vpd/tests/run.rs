@@ -134,7 +134,7 @@ fn exit_statuses_are_those_of_a_shell() {
         (&["sh", "-c", "exit 250"], 250),
         (&["sh", "-c", "kill -TERM $$"], 143),
         (&["/nonexistent/program"], 127),
-        (&["/etc/hostname"], 126),
+        (&["/etc"], 126),
     ] {
         let end = home.vpd(&[&["run", "--"], command].concat());
         assert_eq!((end.code, end.stdout.as_str()), (code, ""), "{command:?}: {}", end.stderr);

@@ -86,7 +86,14 @@ impl FakeDaemon {
             let Happening::Received((), message) = happening else { continue };
             match serde_json::from_slice::<Attach>(&message) {
                 Ok(attach) => {
-                    self.seen.lock().unwrap().attaches.push(attach);
+                    let mut seen = self.seen.lock().unwrap();
+                    if matches!(attach, Attach::Start { .. }) {
+                        // Another session, although it has the same name.
+                        seen.records.clear();
+                        seen.ended = None;
+                    }
+                    seen.attaches.push(attach);
+                    drop(seen);
                     socket.send(serde_json::to_vec(&self.attached()).unwrap().into());
                 }
                 Err(_) => match self.answer(Frame::decode(&message).unwrap()) {

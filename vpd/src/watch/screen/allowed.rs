@@ -231,7 +231,7 @@ mod tests {
         for drawn in [
             "plain ü 漢字 🦀\r\n\ttab\x08\x07",
             "\x1b[1;31mred\x1b[0m\x1b[38:2:1:2:3mrgb\x1b[38;5;9mindexed\x1b[4:3mcurly\x1b[0m",
-            "\x1b[2J\x1b[H\x1b[5;10Hthere\x1b[3A\x1b[2K\x1b[1P\x1b[2@\x1b[3X\x1b[2L\x1b[2M",
+            "\x1b[2J\x1b[1;1H\x1b[5;10Hthere\x1b[3A\x1b[2K\x1b[1P\x1b[2@\x1b[3X\x1b[2L\x1b[2M",
             "\x1b[3;10r\x1b[2S\x1b[2T\x1b[0r\x1bM\x1bD\x1b7\x1b8\x1b[s\x1b[u",
             "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2026h\x1b[?2026l\x1b[2 q",
             "\x1b(0lqqk\x1b(B\x0e\x0f\x1b#8",
