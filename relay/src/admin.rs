@@ -16,8 +16,8 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    listener::{Door, problem},
-    relay::SOFTWARE,
+    answer::problem,
+    shared::{Door, SOFTWARE},
 };
 
 /// `GET /health`: 200 while the process answers.

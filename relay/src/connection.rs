@@ -27,7 +27,7 @@ use crate::{
     hub::ToHub,
     journal::Entry,
     mailbox::Mailbox,
-    relay::{Shared, Slot},
+    shared::{Shared, Slot},
     tap::Tapped,
 };
 

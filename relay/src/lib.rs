@@ -28,6 +28,7 @@
 //! ```
 
 mod admin;
+mod answer;
 pub mod config;
 mod connection;
 mod files;
@@ -38,6 +39,7 @@ mod listener;
 mod mailbox;
 mod relay;
 mod revocations;
+mod shared;
 mod store;
 mod tap;
 

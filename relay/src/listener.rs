@@ -31,9 +31,11 @@ use tokio::{
 };
 
 use crate::{
-    address, admin, connection,
+    address, admin,
+    answer::problem,
+    connection,
     journal::Entry,
-    relay::{Shared, Slot},
+    shared::{Door, Shared, Slot},
 };
 
 /// How long a peer may take for the head of a request (ADM-1).
@@ -46,14 +48,6 @@ const HEAD_MAX: usize = 16 * 1024;
 const HTTP_MAX: usize = 1024;
 /// After an accept that failed, say for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What the handlers know.
-#[derive(Clone, Debug)]
-pub(crate) struct Door {
-    pub(crate) shared: Arc<Shared>,
-    /// Held by every task of a connection, so that their end can be waited for.
-    alive: mpsc::Sender<()>,
-}
 
 /// Accepts until `shutdown` ends. What it gives is closed once all connections have ended.
 pub(crate) async fn accept_until(
@@ -177,13 +171,6 @@ fn refuse(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Response {
     let mut answer = problem(&Problem::because(status.as_u16(), reason));
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
     answer
-}
-
-/// RFC 9457.
-pub(crate) fn problem(problem: &Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = serde_json::to_vec(problem).unwrap_or_default();
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
 }
 
 async fn go_on_after(upgraded: OnUpgrade, shared: Arc<Shared>, address: IpAddr, slot: Slot) {

@@ -1,14 +1,6 @@
-//! The relay as a whole: what its parts share, how it starts and how it stops.
+//! The relay as a whole: how it starts and how it stops.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use io_engine::fresh_entropy;
 use io_tokio::Roots;
@@ -16,11 +8,7 @@ use proto_core::{
     Entropy, Jitter,
     crypto::StaticKeys,
     key::StaticKey,
-    relay::{
-        admission::{Gate, RateLimiter},
-        connection::Settings,
-        hub::ConnectionId,
-    },
+    relay::{admission::Gate, connection::Settings},
     secret::Secret,
 };
 use tokio::{
@@ -34,19 +22,14 @@ use crate::{
     Tap,
     config::Config,
     files,
-    hub::{HubHandle, HubTask, ToHub},
+    hub::{HubTask, ToHub},
     journal::{Entry, Journal},
     keys::Keys,
     listener,
     revocations::Watch,
+    shared::{Doors, SOFTWARE, Shared},
     store::{Store, StoreError},
 };
-
-/// What it says it is, to devices and in `/health`.
-pub(crate) const SOFTWARE: &str = concat!("viewport-relay ", env!("CARGO_PKG_VERSION"));
-
-/// The window of `RELAY_RATE_LIMIT_PER_IP`.
-const RATE_WINDOW: Duration = Duration::from_mins(1);
 
 /// How long a stopping relay waits for its devices to take their leave.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -73,60 +56,6 @@ pub enum RelayError {
     /// The record store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What all parts of a relay share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) roots: Roots,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) keys: Keys,
-    pub(crate) hub: HubHandle,
-    pub(crate) store_works: Arc<AtomicBool>,
-    pub(crate) tap: Option<Tap>,
-    pub(crate) shutdown: watch::Receiver<bool>,
-    started: time::Instant,
-    limiter: Mutex<RateLimiter>,
-    connections: Arc<AtomicUsize>,
-    numbers: AtomicU64,
-}
-
-/// One of the connections that `RELAY_MAX_CONNECTIONS` allows; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Slot(Arc<AtomicUsize>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    pub(crate) fn next_connection(&self) -> ConnectionId {
-        ConnectionId(self.numbers.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// A place for one more connection, if there is one.
-    pub(crate) fn slot(&self) -> Option<Slot> {
-        let slot = Slot(Arc::clone(&self.connections));
-        let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        (before < self.config.max_connections).then_some(slot)
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Counts an arrival, or says how long it has to wait.
-    pub(crate) fn rate_limit(&self, address: std::net::IpAddr) -> Result<(), Duration> {
-        if crate::address::is_among(address, &self.config.trusted_ips) {
-            return Ok(());
-        }
-        let now = proto_core::Instant::ZERO.after(self.started.elapsed());
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(now, address)
-    }
 }
 
 /// A relay that is bound to its address and has its store open, and answers once [`Relay::serve`] runs.
@@ -180,10 +109,7 @@ impl Relay {
             store_works,
             tap: options.tap,
             shutdown,
-            started: time::Instant::now(),
-            limiter: Mutex::new(RateLimiter::new(config.rate_limit_per_ip, RATE_WINDOW)),
-            connections: Arc::default(),
-            numbers: AtomicU64::new(1),
+            doors: Doors::new(&config),
             config,
         });
         tasks.spawn(watch_for(&shared).run());

@@ -7,7 +7,7 @@ use std::{
 
 use proto_core::Reason;
 
-use crate::{hub::Report, relay::Shared};
+use crate::{hub::Report, shared::Shared};
 
 /// All metrics of a relay.
 pub(super) fn text(shared: &Shared, report: &Report) -> String {
