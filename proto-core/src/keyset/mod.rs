@@ -39,7 +39,7 @@ pub const REFRESH_AFTER: Duration = Duration::from_mins(59);
 /// How long a key set is used while no newer one can be had.
 pub const STALE_MAX: Duration = Duration::from_hours(24);
 /// At least this much lies between the starts of two fetches, whatever is looked up (JWT-5: six a minute at most), as soon as
-/// there is a key set. Before that no lookup brings a fetch forward.
+/// there is a key set. Before that the waits are the growing ones of a start, and a lookup shortens them to this much.
 pub const FETCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The most lookups that wait for one fetch; one more is answered at once.
 pub const WAITING_MAX: usize = 4096;
@@ -193,7 +193,7 @@ impl KeySet {
         } else {
             // Without any key nothing can be decided at all: a platform that starts together with us is met soon.
             let next = now.after(FIRST_BACKOFF.wait(failures, &mut self.jitter));
-            (next, next)
+            (next, next.min(allowed.max(now)))
         };
         self.fetch = Fetch::Idle { next, allowed, failures };
         self.outbox.push(Output::Stale { since: self.held.as_ref().map(|held| held.at), reason });

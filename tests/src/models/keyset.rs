@@ -9,6 +9,8 @@ pub struct Cache {
     pub held: Option<(u64, BTreeSet<u8>)>,
     /// When each fetch began.
     pub fetches: Vec<u64>,
+    /// When the latest fetch of all began.
+    pub latest: Option<u64>,
     /// Whether one is under way.
     pub is_fetching: bool,
     /// Whether the latest fetch that ended was a good one.
@@ -28,11 +30,14 @@ impl Cache {
     /// A fetch begins, by itself or for a question.
     ///
     /// # Panics
-    /// When there were too many, or one is under way. Before there ever was a list, only the cache's own patience counts.
+    /// When there were too many, or one is under way. Before there ever was a list the cache's own patience counts; a question
+    /// shortens it to ten seconds.
     pub fn fetch(&mut self, now: u64, is_for_question: bool) {
         assert!(!self.is_fetching, "one fetch at a time");
+        let latest = self.latest.replace(now);
         if self.held.is_none() {
-            assert!(!is_for_question, "JWT-5: a question brought a fetch forward");
+            let is_early = latest.is_some_and(|at| now - at < 10_000);
+            assert!(!(is_for_question && is_early), "JWT-5: a question brought a fetch forward too far");
             self.is_fetching = true;
             return;
         }
