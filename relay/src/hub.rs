@@ -144,6 +144,7 @@ impl Perform<Hub> for Desk {
             Output::Close(to, reason) => self.dismiss(to, reason),
             Output::Hold(whom) => self.post(whom, connection::Input::Hold),
             Output::Release(whom) => self.post(whom, connection::Input::Release),
+            Output::Recheck(whom) => self.post(whom, connection::Input::Recheck),
             Output::Write(write) => self.writes.push(write),
             Output::Read(read) => self.store.read(read),
         }

@@ -1,34 +1,25 @@
-//! Hears of revocations as they happen: one request to the platform is always open (D3).
+//! Hears of revocations as they happen (D3): the loop around [`Feed`], which decides when to ask and what an answer means.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use io_tokio::Roots;
+use io_tokio::{Clock, Host, Next, Perform, Roots, Turns, drive};
 use proto_core::{
-    Jitter, Reason,
-    api::Revocations,
-    effect::{HttpRequest, Method},
-    machine::backoff::Backoff,
-    relay::hub::Input,
+    Jitter, Misuse,
+    effect::{Effect, Happening},
+    relay::{
+        hub,
+        revocations::{AskId, Feed, Input, Output},
+    },
     secret::SecretText,
 };
-use tokio::time;
+use tokio::task::JoinSet;
 
 use crate::{
     hub::{HubHandle, ToHub},
     journal::{Entry, Journal},
 };
 
-/// How long the platform may hold its answer back, and a little more for the way.
-const WAIT: &str = "wait=25";
-const TIMEOUT: Duration = Duration::from_secs(35);
-/// The longest answer.
-const ANSWER_MAX: usize = 4 * 1024 * 1024;
-/// The least time between two requests that brought nothing, for platforms that do not hold their answer back.
-const QUIET: Duration = Duration::from_secs(1);
-/// When the platform cannot be asked. Short, because a revocation must not wait for longer than 5 s once it can.
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(4) };
-
-/// Asks for ever.
+/// What stands around the feed: the platform, the hub, and the log.
 pub(crate) struct Watch {
     pub(crate) url: String,
     pub(crate) internal_key: SecretText,
@@ -39,60 +30,70 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) async fn run(mut self) {
-        let mut after = None;
-        let mut failures = 0;
-        loop {
-            let asked = time::Instant::now();
-            match self.ask(after).await {
-                Ok(news) => {
-                    if failures > 0 {
-                        self.journal.record(Entry::new("revocations are heard of again"));
+    /// Follows the feed for ever.
+    pub(crate) async fn run(self) {
+        let Self { url, internal_key, roots, hub, journal, jitter } = self;
+        let mut clock = Clock::start();
+        let mut feed = Feed::new(clock.now(), url, internal_key, jitter);
+        let mut desk = Desk { roots, hub, journal, requests: JoinSet::new(), for_hub: Vec::new() };
+        let mut turns = Turns::new(clock.wall());
+        drive(&mut feed, &mut turns, &mut clock, &mut desk).await;
+    }
+}
+
+struct Desk {
+    roots: Roots,
+    hub: HubHandle,
+    journal: Arc<Journal>,
+    requests: JoinSet<Happening<AskId>>,
+    /// What the hub is told after this turn.
+    for_hub: Vec<hub::Input>,
+}
+
+impl Host<Feed> for Desk {
+    async fn facts(&mut self, _feed: &Feed, facts: &mut Vec<Input>) -> Next {
+        match self.requests.join_next().await {
+            Some(Ok(happening)) => facts.push(Input::Happened(happening)),
+            // Nothing is asked, or the relay ends.
+            Some(Err(_)) | None => std::future::pending().await,
+        }
+        Next::GoOn
+    }
+
+    async fn flush(&mut self, _feed: &Feed) {
+        for input in self.for_hub.drain(..) {
+            self.hub.send(ToHub::Inputs(vec![input])).await;
+        }
+    }
+}
+
+impl Perform<Feed> for Desk {
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Effect(Effect::Http(id, request)) => {
+                let roots = self.roots.clone();
+                self.requests.spawn(async move {
+                    match io_tokio::request(&request, &roots).await {
+                        Ok(answer) => Happening::Answered(id, answer),
+                        Err(fault) => Happening::Unanswered(id, fault),
                     }
-                    failures = 0;
-                    after = Some(news.last);
-                    if !self.pass_on(news).await {
-                        time::sleep_until(asked + QUIET).await;
-                    }
-                }
-                Err(reason) => {
-                    if failures == 0 {
-                        self.journal.record(Entry { reason: Some(reason), ..Entry::new("revocations are not heard of") });
-                    }
-                    failures += 1;
-                    time::sleep(BACKOFF.wait(failures, &mut self.jitter)).await;
-                }
+                });
             }
+            Output::Effect(_) => {}
+            Output::Followed => self.journal.record(Entry::new("revocations are heard of")),
+            Output::Lost(reason) => {
+                self.journal.record(Entry { reason: Some(reason), ..Entry::new("revocations are not heard of") });
+            }
+            Output::Revoked { targets, orgs } => {
+                self.journal.record(Entry { count: Some(targets.len() + orgs.len()), ..Entry::new("revoked") });
+                self.for_hub.push(hub::Input::Revoked { targets, orgs });
+            }
+            Output::Recheck => self.for_hub.push(hub::Input::Recheck),
         }
     }
 
-    async fn ask(&self, after: Option<u64>) -> Result<Revocations, Reason> {
-        let url = after.map_or_else(|| self.url.clone(), |after| format!("{}?after={after}", self.url));
-        let authorization = SecretText::new(format!("Bearer {}", self.internal_key.expose()));
-        let request = HttpRequest {
-            method: Method::Get,
-            url,
-            headers: vec![("Authorization", authorization), ("Prefer", SecretText::new(WAIT))],
-            body: None,
-            timeout: TIMEOUT,
-            max_answer: ANSWER_MAX,
-        };
-        let answer = io_tokio::request(&request, &self.roots).await.map_err(|_| Reason::ValidateUnreachable)?;
-        match answer.status {
-            200 => serde_json::from_slice(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid),
-            401 => Err(Reason::InternalKeyMismatch),
-            _ => Err(Reason::ValidateUnreachable),
-        }
-    }
-
-    /// Tells the hub; says whether there was anything to tell.
-    async fn pass_on(&self, news: Revocations) -> bool {
-        let Revocations { runtime_targets: targets, organizations: orgs, .. } = news;
-        let count = targets.len() + orgs.len();
-        if count > 0 {
-            self.journal.record(Entry { count: Some(count), ..Entry::new("revoked") });
-            self.hub.send(ToHub::Inputs(vec![Input::Revoked { targets, orgs }])).await;
-        }
-        count > 0
+    fn refused(&mut self, misuse: Misuse) {
+        // Drained after every fact, so never full.
+        tracing::error!(%misuse, "revocations");
     }
 }

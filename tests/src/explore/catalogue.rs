@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
     subjects::{
-        Asked, Bound, Coded, Connecting, Dialling, Entering, Hosting, Keys, Knocking, Opening, Renewing, Streamed, Streaming,
-        Viewing, Waiting, Watching, Whole, Wired,
+        Asked, Bound, Coded, Connecting, Dialling, Entering, Followed, Hosting, Keys, Knocking, Opening, Renewing, Streamed,
+        Streaming, Viewing, Waiting, Watching, Whole, Wired,
     },
     systems::{
         Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
@@ -76,6 +76,7 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
         Box::new(Alone(Dialling::widely())),
         Box::new(Alone(Waiting::default())),
         Box::new(Alone(Connecting)),
+        Box::new(Alone(Followed)),
         Box::new(Alone(Streamed)),
         Box::new(Alone(Wired)),
         Box::new(Alone(Watching)),

@@ -20,7 +20,7 @@ use crate::laws::{
     self, Law, Step, Subject, Trace,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        session, uplink, viewer, watcher,
+        revocations, session, uplink, viewer, watcher,
     },
 };
 
@@ -70,6 +70,8 @@ targets! {
     law_connection = connection::Entering;
     /// The relay's end of a handshake.
     law_responder = handshake::Opening;
+    /// How a relay follows revocations.
+    law_revocations = revocations::Followed;
     /// A session's records until they are durable.
     law_session = session::Streamed;
     /// A link with its credential and key set.

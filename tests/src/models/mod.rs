@@ -24,6 +24,7 @@ pub mod pairing;
 pub mod pairing_code;
 pub mod rate;
 pub mod renewal;
+pub mod revocations;
 pub mod rotation;
 pub mod routes;
 pub mod session;

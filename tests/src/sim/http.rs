@@ -42,11 +42,17 @@ impl<N: Noise + 'static> Sim<N> {
         let timeout = request.timeout;
         let is_lost = self.struck_by_chance(party, place, Fault::Drop);
         let twice = self.struck_by_chance(party, place, Fault::Duplicate);
-        if !is_lost {
+        let mut may_be_held_back = matches!(end, End::Feed(..));
+        if is_lost {
+            may_be_held_back = false;
+        } else {
             let time = self.travel(party, place, Way::Up, 1_000, &mut dice);
+            may_be_held_back &= time < timeout;
             self.queue.put(self.now.after(time), Event::Request(number, twice));
         }
-        self.queue.put(self.now.after(timeout), Event::TimeOut(number));
+        if !may_be_held_back {
+            self.queue.put(self.now.after(timeout), Event::TimeOut(number));
+        }
         self.exchanges.insert(number, Exchange { end, request, dice });
     }
 
@@ -55,6 +61,13 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let (end, request, mut dice) = (exchange.end.clone(), exchange.request.clone(), exchange.dice.clone());
         let (party, place) = (end.party(), Place::Platform);
+        if matches!(end, End::Feed(..)) {
+            if !self.platform.has_news(&request) {
+                // Such a platform holds its answer back for as long as there is none: a year has too many seconds to ask in.
+                return self.held_back.push(number);
+            }
+            self.queue.put(self.now.after(request.timeout), Event::TimeOut(number));
+        }
         let outcome = self.outcome(&end, &request, false);
         if twice && outcome.is_ok() {
             // What comes of the second one is what arrives.

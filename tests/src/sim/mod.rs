@@ -123,6 +123,8 @@ pub struct Sim<N> {
     by_end: BTreeMap<End, ConnectionId>,
     exchanges: BTreeMap<u64, Exchange>,
     weather: Vec<Weather>,
+    /// Requests of relays for revocations that the platform has not answered, because there are none.
+    held_back: Vec<u64>,
     /// The next validation is followed by a revocation at once.
     races: bool,
     /// The second phase: nothing goes wrong any more.
@@ -157,6 +159,7 @@ impl<N: Noise + 'static> Sim<N> {
             by_end: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             weather: Vec::new(),
+            held_back: Vec::new(),
             races: false,
             is_healed: false,
             numbers: 0,

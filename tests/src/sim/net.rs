@@ -12,7 +12,7 @@ use proto_core::{
     effect::{Closed, Happening, NetFault},
     keyset::FetchId,
     noise::Noise,
-    relay::{connection, hub::ConnectionId},
+    relay::{connection, hub::ConnectionId, revocations::AskId},
 };
 
 use super::{Party, Sim, dice::Dice, fault::Fault, plan::Place, step::Event};
@@ -28,6 +28,8 @@ pub(super) enum End {
     Peer(usize, ConnectionId, connection::Errand),
     /// A relay's key set.
     Keys(usize, FetchId),
+    /// A relay that follows the platform's revocations.
+    Feed(usize, AskId),
     /// The attacker's.
     Attacker,
 }
@@ -37,7 +39,7 @@ impl End {
         match self {
             Self::Host(host, ..) => Party::Host(*host),
             Self::Seat(seat, ..) => Party::Seat(*seat),
-            Self::Peer(station, ..) | Self::Keys(station, _) => Party::Station(*station),
+            Self::Peer(station, ..) | Self::Keys(station, _) | Self::Feed(station, _) => Party::Station(*station),
             Self::Attacker => Party::Station(usize::MAX),
         }
     }
@@ -83,7 +85,7 @@ pub(super) struct Weather {
 }
 
 impl Weather {
-    fn stands_between(&self, party: Party, place: Place) -> bool {
+    pub(super) fn stands_between(&self, party: Party, place: Place) -> bool {
         self.party.is_none_or(|own| own == party) && (self.place == Place::Everything || self.place == place)
     }
 }

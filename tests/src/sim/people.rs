@@ -22,13 +22,9 @@ use super::{
     oracle::Seen,
     plan::{Decision, Deed},
     seat::Seat,
-    station::Revoked,
     step::Event,
 };
-use crate::world::adopted;
-
-/// A relay hears of a revocation after this at most, while the platform can be asked.
-pub(super) const FEED_DELAY: Duration = Duration::from_millis(300);
+use crate::world::{Ended, adopted};
 
 impl<N: Noise + 'static> Sim<N> {
     pub(super) fn deed(&mut self, deed: &Deed) {
@@ -176,18 +172,18 @@ impl<N: Noise + 'static> Sim<N> {
             let Some(target) = self.platform.targets.get_mut(&id) else { continue };
             // It may have been paired again since it was revoked last.
             let is_news = !std::mem::replace(&mut target.record.is_revoked, true);
-            let org = target.record.holder.org.clone();
             if is_news {
                 self.court.see(self.now, &Seen::Revoked { target: &id });
             }
-            self.spread(&org, &Revoked::Target(id));
+            self.spread(Ended::Target(id));
         }
     }
 
-    fn spread(&mut self, org: &OrgId, revoked: &Revoked) {
-        let url = self.platform.orgs[org].relay.url.clone();
-        if let Some(station) = self.station_at(&url) {
-            self.queue.put(self.now.after(FEED_DELAY), Event::Told(station, revoked.clone()));
+    /// The platform's log has one more event, and the relays that wait for it are answered.
+    fn spread(&mut self, ended: Ended) {
+        self.platform.ended.push(ended);
+        for number in std::mem::take(&mut self.held_back) {
+            self.queue.put(self.now, Event::Request(number, false));
         }
     }
 
@@ -196,7 +192,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.story.browser(self.now, &format!("{} is deleted", self.slug(&id)));
         self.platform.orgs.get_mut(&id).expect("the org exists").deleted = true;
         self.court.see(self.now, &Seen::Deleted { org: &id });
-        self.spread(&id, &Revoked::Org(id.clone()));
+        self.spread(Ended::Org(id));
         self.orgs[number] = self.found(number);
         for seat in 0..self.seats.len() {
             if self.seats[seat].org == number {

@@ -12,10 +12,7 @@ use proto_core::{
     },
     effect::{Close, Closed, Effect, Happening, StateFile},
     noise::Noise,
-    relay::{
-        connection,
-        hub::{self, ConnectionId},
-    },
+    relay::{connection, hub::ConnectionId},
     secret::SecretBytes,
 };
 
@@ -24,7 +21,7 @@ use super::{
     disk::{self, Fate},
     net::{End, Way},
     oracle::Seen,
-    station::{KeyWant, Revoked},
+    station::{FeedWant, KeyWant},
     step::Event,
 };
 use crate::world::Want;
@@ -137,7 +134,7 @@ impl<N: Noise + 'static> Sim<N> {
         match end {
             End::Host(host, life, ask) => self.soon(Event::Host(host, life, daemon::Input::Happening(happening.with_id(ask)))),
             End::Seat(seat, life, ask) => self.soon(Event::Seat(seat, life, watcher::Input::Happening(happening.with_id(ask)))),
-            End::Peer(..) | End::Keys(..) | End::Attacker => {}
+            End::Peer(..) | End::Keys(..) | End::Feed(..) | End::Attacker => {}
         }
     }
 
@@ -251,6 +248,12 @@ impl<N: Noise + 'static> Sim<N> {
                     }
                 }
             }
+            for want in self.stations[station].feed_said() {
+                match want {
+                    FeedWant::Ask(id, request) => self.asks(End::Feed(station, id), request),
+                    FeedWant::Tell(input) => wants.extend(self.stations[station].relay.tell_hub(self.now, input)),
+                }
+            }
             if wants.is_empty() {
                 wants.extend(self.reads_on(station));
             }
@@ -306,14 +309,5 @@ impl<N: Noise + 'static> Sim<N> {
             let device = self.stations[station].relay.admitted.get(&id);
             self.court.see(self.now, &Seen::Frame { device, frame: &frame });
         }
-    }
-
-    pub(super) fn tell_revoked(&mut self, station: usize, revoked: Revoked) {
-        let (targets, orgs) = match revoked {
-            Revoked::Target(target) => (vec![target], Vec::new()),
-            Revoked::Org(org) => (Vec::new(), vec![org]),
-        };
-        let wants = self.stations[station].relay.tell_hub(self.now, hub::Input::Revoked { targets, orgs });
-        self.after_station(station, wants);
     }
 }

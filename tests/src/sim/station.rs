@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proto_core::{
-    GivenId, Instant, Machine, OrgId, WallClock,
-    api::JWKS_PATH,
+    Instant, Machine, WallClock,
+    api::{JWKS_PATH, REVOCATIONS_PATH},
     crypto::StaticKeys,
     effect::{Effect, HttpRequest},
     jose::Thumbprint,
     keyset::{self, FetchId, KeySet, LookupId},
     noise::Noise,
-    relay::{admission::KeyAnswer, connection, hub::ConnectionId},
-    secret::Secret,
+    relay::{
+        admission::KeyAnswer,
+        connection,
+        hub::{self, ConnectionId},
+        revocations::{self, AskId, Feed},
+    },
+    secret::{Secret, SecretText},
 };
 
 use super::{dice::Dice, host::Clock};
@@ -25,6 +30,8 @@ pub struct Station<N> {
     pub relay: Relay<N>,
     /// The platform's keys as it holds them.
     pub keys: KeySet,
+    /// How it follows the platform's revocations.
+    pub feed: Feed,
     /// Its clock.
     pub clock: Clock,
     /// Whether this is the attacker's: it has other keys, and believes everything.
@@ -52,19 +59,20 @@ pub(super) enum KeyWant {
     Answer(ConnectionId, connection::Errand, KeyAnswer),
 }
 
-/// Whose access ended.
-#[derive(Clone, Debug)]
-pub(super) enum Revoked {
-    Target(GivenId),
-    Org(OrgId),
+/// What the feed of revocations wants.
+pub(super) enum FeedWant {
+    Ask(AskId, HttpRequest),
+    Tell(hub::Input),
 }
 
 impl<N: Noise> Station<N> {
     pub(super) fn new(number: usize, is_false: bool, now: Instant, mut dice: Dice) -> Self {
         let keys = KeySet::new(now, format!("{API}{JWKS_PATH}"), dice.jitter());
+        let feed = feed(now, &mut dice);
         Self {
             relay: Relay::with_keys(StaticKeys::from_private(Secret::new(dice.bytes()))),
             keys,
+            feed,
             clock: Clock::of_server(),
             is_false,
             next_keys: None,
@@ -95,6 +103,7 @@ impl<N: Noise> Station<N> {
         self.lookups.clear();
         self.commits_at = None;
         self.keys = KeySet::new(now, format!("{API}{JWKS_PATH}"), self.dice.jitter());
+        self.feed = feed(now, &mut self.dice);
     }
 
     pub(super) fn look_up(&mut self, now: Instant, connection: ConnectionId, errand: connection::Errand, kid: Thumbprint) {
@@ -124,8 +133,24 @@ impl<N: Noise> Station<N> {
         wants
     }
 
+    /// What the feed says.
+    pub(super) fn feed_said(&mut self) -> Vec<FeedWant> {
+        let outputs = std::iter::from_fn(|| self.feed.poll_output());
+        let wants = outputs.filter_map(|output| match output {
+            revocations::Output::Effect(Effect::Http(id, request)) => Some(FeedWant::Ask(id, request)),
+            revocations::Output::Revoked { targets, orgs } => Some(FeedWant::Tell(hub::Input::Revoked { targets, orgs })),
+            revocations::Output::Recheck => Some(FeedWant::Tell(hub::Input::Recheck)),
+            revocations::Output::Effect(_) | revocations::Output::Followed | revocations::Output::Lost(_) => None,
+        });
+        wants.collect()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let connections = self.relay.connections.values().filter_map(Machine::poll_timeout);
-        connections.chain(self.keys.poll_timeout()).map(|deadline| deadline.at).min()
+        connections.chain(self.keys.poll_timeout()).chain(self.feed.poll_timeout()).map(|deadline| deadline.at).min()
     }
+}
+
+fn feed(now: Instant, dice: &mut Dice) -> Feed {
+    Feed::new(now, format!("{API}{REVOCATIONS_PATH}"), SecretText::new("internal"), dice.jitter())
 }

@@ -23,7 +23,6 @@ use super::{
     oracle::Seen,
     perform::Wants,
     plan::What,
-    station::Revoked,
 };
 
 /// So many events at one moment are a cycle (LINK-3).
@@ -70,8 +69,6 @@ pub(super) enum Event {
     Commit(usize),
     /// A relay has its announced key.
     ChangeKey(usize),
-    /// A relay hears of a revocation.
-    Told(usize, Revoked),
     /// A trouble of the plan is over.
     Over(usize),
 }
@@ -140,7 +137,6 @@ impl<N: Noise + 'static> Sim<N> {
             Event::DownClosed(id, closed) => self.closed_at_device(id, closed),
             Event::Commit(station) => self.commit(station),
             Event::ChangeKey(station) => self.change_key(station),
-            Event::Told(station, revoked) => self.tell_revoked(station, revoked),
         }
     }
 
@@ -191,13 +187,14 @@ impl<N: Noise + 'static> Sim<N> {
                 self.turn_host(number, None);
             }
             Party::Seat(number) if self.seats[number].scheduled.take_if(|at| *at <= now).is_some() => {
-                self.turn_seat(number, None)
+                self.turn_seat(number, None);
             }
             Party::Host(_) | Party::Seat(_) => {}
             Party::Station(number) => {
                 if self.stations[number].scheduled.take_if(|at| *at <= now).is_some() {
                     let wants = self.stations[number].relay.fire(now);
                     self.stations[number].keys.handle_timeout(now);
+                    self.stations[number].feed.handle_timeout(now);
                     self.after_station(number, wants);
                 }
             }
@@ -297,6 +294,11 @@ impl<N: Noise + 'static> Sim<N> {
             End::Keys(station, fetch) => {
                 let input = proto_core::keyset::Input::Happened(happening.with_id(fetch));
                 self.stations[station].keys.handle_input(self.now, input).unwrap();
+                self.after_station(station, Vec::new());
+            }
+            End::Feed(station, ask) => {
+                let input = proto_core::relay::revocations::Input::Happened(happening.with_id(ask));
+                self.stations[station].feed.handle_input(self.now, input).unwrap();
                 self.after_station(station, Vec::new());
             }
             End::Attacker => {}

@@ -326,6 +326,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             self.breaks(id);
         }
+        self.exchanges.retain(|_, exchange| !matches!(exchange.end, End::Feed(of, _) if of == station));
         self.stations[station].restart(self.now);
         self.after_station(station, Vec::new());
     }

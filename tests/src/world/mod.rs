@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 pub use laptop::{Laptop, Run};
-pub use platform::{API, Code, Org, Platform, Target};
+pub use platform::{API, Code, Ended, Org, Platform, Target};
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, UnixTime, WallClock,
     api::{PolicyMode, RelayEndpoint, Workspace},

@@ -9,8 +9,9 @@ use std::{
 use proto_core::{
     GivenId, Instant, Jitter, Machine, OrgId, Reason, UnixTime,
     api::{
-        Approval, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, ROTATE_PATH,
-        RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
+        Approval, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, REVOCATIONS_PATH,
+        ROTATE_PATH, RelayEndpoint, Renewed, Revocations, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest,
+        Workspace,
     },
     effect::{HttpAnswer, HttpRequest},
     id::DeviceKind,
@@ -69,6 +70,15 @@ pub struct Code {
     approval: Option<Approval>,
 }
 
+/// Whose access ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A runtime target's.
+    Target(GivenId),
+    /// That of everybody in an org.
+    Org(OrgId),
+}
+
 /// The control plane.
 #[derive(Debug)]
 pub struct Platform {
@@ -90,6 +100,8 @@ pub struct Platform {
     pub minted: usize,
     /// Its codes, by their text.
     pub codes: BTreeMap<String, Code>,
+    /// What it tells relays of, in order.
+    pub ended: Vec<Ended>,
     issuer: Issuer,
     polls: Window<String>,
     drawn: Jitter,
@@ -107,6 +119,7 @@ impl Default for Platform {
             renewals: 0,
             minted: 0,
             codes: BTreeMap::new(),
+            ended: Vec::new(),
             issuer: Issuer::default(),
             polls: Window::new(POLLS_MAX, POLLS_WINDOW),
             drawn: Jitter::new(0x706c_6174),
@@ -268,8 +281,27 @@ impl Platform {
             JWKS_PATH => raw(200, self.issuer.ring().published().to_json().into_bytes()),
             ROTATE_PATH => self.rotate(request, now),
             VALIDATE_PATH => self.validate(request, now),
+            feed if feed.starts_with(REVOCATIONS_PATH) => self.revocations(request),
             _ => self.poll(path.rsplit('/').next().unwrap(), request, now),
         }
+    }
+
+    /// Whether a relay that asks this is told something at once; otherwise its answer is held back.
+    pub fn has_news(&self, request: &HttpRequest) -> bool {
+        after(request).is_none_or(|after| after != self.ended.len())
+    }
+
+    /// What happened after the event that the relay heard last. Without one, how far it is.
+    fn revocations(&self, request: &HttpRequest) -> HttpAnswer {
+        let latest = self.ended.len();
+        let mut news = Revocations { last: latest as u64, ..Revocations::default() };
+        for ended in self.ended.get(after(request).unwrap_or(latest)..).unwrap_or_default() {
+            match ended {
+                Ended::Target(target) => news.runtime_targets.push(target.clone()),
+                Ended::Org(org) => news.organizations.push(org.clone()),
+            }
+        }
+        json(200, &news)
     }
 
     fn draw(&mut self, prefix: &str) -> GivenId {
@@ -374,6 +406,10 @@ impl Platform {
 /// The platform's clock as the axis of its codes.
 fn moment(now: UnixTime) -> Instant {
     Instant::ZERO.after(Duration::from_secs(now.0))
+}
+
+fn after(request: &HttpRequest) -> Option<usize> {
+    request.url.split_once("?after=").map(|(_, after)| after.parse().expect("a number"))
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

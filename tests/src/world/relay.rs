@@ -297,6 +297,7 @@ impl<N: Noise> Relay<N> {
             hub::Output::Close(id, reason) => (id, connection::Input::Close(reason)),
             hub::Output::Hold(id) => (id, connection::Input::Hold),
             hub::Output::Release(id) => (id, connection::Input::Release),
+            hub::Output::Recheck(id) => (id, connection::Input::Recheck),
             hub::Output::Write(write) => return self.writes.push_back(write),
             hub::Output::Read(read) => {
                 let records = self.read(read);

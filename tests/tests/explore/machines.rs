@@ -51,6 +51,7 @@ explored! {
     link: "link",
     pairing: "pairing",
     connection: "connection",
+    revocations: "revocations",
     session: "session",
     uplink: "uplink",
     viewer: "viewer",

@@ -15,7 +15,7 @@ use tests::laws::{
     self, START, Subject,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        session, uplink, viewer, watcher,
+        revocations, session, uplink, viewer, watcher,
     },
 };
 
@@ -114,6 +114,11 @@ fn the_hub_keeps_the_laws() {
 #[test]
 fn a_key_set_keeps_the_laws() {
     laws::check(&keyset::Keys, 256, &["waiting for a lookup", "waiting for the key set"]);
+}
+
+#[test]
+fn a_feed_of_revocations_keeps_the_laws() {
+    laws::check(&revocations::Followed, 256, &["waiting for the next request", "waiting for the platform's answer"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod pairing;
 mod pairing_code;
 mod rate;
 mod renewal;
+mod revocations;
 mod rotation;
 mod routes;
 mod session;

@@ -8,9 +8,11 @@ use core::{
 
 use crate::machine::time::Instant;
 
-/// The most arrivals that are remembered, of all addresses together. When there are more within one window, addresses that
-/// are not known are refused: a limiter that forgets under a flood is none.
+/// With so many arrivals within one window, of all addresses together, addresses that are not known are refused: a limiter that
+/// forgets under a flood is none. Those that are known go on being let in, each up to its own limit.
 pub const ARRIVALS_MAX: usize = 1 << 18;
+/// The most addresses that are known at once; more are refused. So no more than this many times the limit is remembered.
+pub const ADDRESSES_MAX: usize = 1 << 16;
 
 /// A limit per address over a sliding window: in no window, wherever it begins, are there more arrivals than the limit.
 ///
@@ -33,7 +35,7 @@ impl RateLimiter {
     /// Lets one arrival in and counts it; one that is refused is not counted. A `now` before the latest one counts as that.
     ///
     /// # Errors
-    /// How long until the address is let in again, more than zero and at most the window.
+    /// How long until the address is let in again at the earliest, more than zero and at most the window.
     pub fn admit(&mut self, now: Instant, address: IpAddr) -> Result<(), Duration> {
         if self.limit == 0 {
             return Ok(());
@@ -42,8 +44,11 @@ impl RateLimiter {
         self.forget(now);
         let address = counted_as(address);
         let own = self.by_address.get(&address);
-        let own_is_full = own.is_some_and(|own| own.len() >= usize::try_from(self.limit).unwrap_or(usize::MAX));
-        let oldest = if own_is_full { own.and_then(|own| own.front()).copied() } else { self.oldest_when_full() };
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let oldest = match own {
+            Some(own) => own.front().filter(|_| own.len() >= limit).copied(),
+            None => self.oldest_when_full(),
+        };
         if let Some(oldest) = oldest {
             return Err(oldest.after(self.window).since(now));
         }
@@ -53,7 +58,8 @@ impl RateLimiter {
     }
 
     fn oldest_when_full(&self) -> Option<Instant> {
-        self.arrivals.front().filter(|_| self.arrivals.len() >= ARRIVALS_MAX).map(|(at, _)| *at)
+        let is_full = self.arrivals.len() >= ARRIVALS_MAX || self.by_address.len() >= ADDRESSES_MAX;
+        self.arrivals.front().filter(|_| is_full).map(|(at, _)| *at)
     }
 
     /// Drops what is a whole window old.
@@ -69,7 +75,7 @@ impl RateLimiter {
     }
 }
 
-fn counted_as(address: IpAddr) -> IpAddr {
+pub(super) fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -151,11 +157,28 @@ mod tests {
         assert!(limiter.admit(at(159_999), ip("192.0.2.2")).is_err());
     }
 
+    /// F21: a flood from many addresses, each within its limit, keeps unknown ones out and nobody who is known.
+    #[test]
+    fn who_is_known_comes_in_when_it_is_full() {
+        let mut limiter = RateLimiter::new(60, MINUTE);
+        limiter.admit(at(0), ip("192.0.2.1")).unwrap();
+        let flood = (0..u32::MAX).map(|n| IpAddr::V4((0x0a00_0000 + n / 60).into()));
+        for address in flood.take(ARRIVALS_MAX - 1) {
+            limiter.admit(at(1_000), address).unwrap();
+        }
+        assert_eq!(limiter.admit(at(2_000), ip("192.0.2.2")), Err(Duration::from_secs(58)), "unknown");
+        for n in 2..61 {
+            assert_eq!(limiter.admit(at(2_000), ip("192.0.2.1")), Ok(()), "{n}");
+        }
+        assert_eq!(limiter.admit(at(2_000), ip("192.0.2.1")), Err(Duration::from_secs(58)), "its own limit holds");
+        assert_eq!(limiter.admit(at(61_000), ip("192.0.2.2")), Ok(()));
+    }
+
     /// L8: a flood of addresses does not make it forget, nor grow.
     #[test]
     fn memory_is_bounded_and_freed() {
         let mut limiter = RateLimiter::new(1, MINUTE);
-        for n in 0..u32::try_from(ARRIVALS_MAX).unwrap() {
+        for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() {
             limiter.admit(at(0), IpAddr::V4(n.into())).unwrap();
         }
         assert_eq!(limiter.admit(at(20_000), ip("192.0.2.1")), Err(Duration::from_secs(40)));

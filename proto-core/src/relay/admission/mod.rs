@@ -9,11 +9,13 @@
 //!                               Refused                                                    Refused
 //! ```
 //!
-//! The same machine decides about a credential that was renewed over a live link: only the token is another. The driver's
-//! loop is the one of [`Machine`]. The machine has no deadline of its own: every output that it waits for has one.
+//! The same machine decides about a credential that was renewed over a live link, where only the token is another, and once more
+//! about the one of a live link ([`Admission::again`]). The driver's loop is the one of [`Machine`]. The machine has no deadline of
+//! its own: every output that it waits for has one.
 
 mod event;
 mod limiter;
+mod lobby;
 mod state;
 
 #[cfg(test)]
@@ -25,7 +27,8 @@ use core::time::Duration;
 use self::state::State;
 pub use self::{
     event::{Admitted, Input, KeyAnswer, Output},
-    limiter::{ARRIVALS_MAX, RateLimiter},
+    limiter::{ADDRESSES_MAX, ARRIVALS_MAX, RateLimiter},
+    lobby::{Arrival, Lobby, Ticket},
 };
 use crate::{
     Aside, Reason,
@@ -79,6 +82,7 @@ pub struct Admission {
     clock: WallClock,
     latest: Instant,
     applicant: Applicant,
+    expiry: Expiry,
     state: State,
     stale_answers: Aside<u64>,
     outbox: Outbox<Output>,
@@ -87,9 +91,20 @@ pub struct Admission {
 impl Admission {
     /// Begins to decide at `now`. `clock` is what the relay knows of the time.
     pub fn begin(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
+        Self::decide(now, gate, clock, applicant, Expiry::Connect)
+    }
+
+    /// The same about the credential of a live link (D3). Whether its time is over is the platform's to say: without a platform
+    /// the device cannot renew it, and a live link does not end because of that (ROT-5).
+    pub fn again(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
+        Self::decide(now, gate, clock, applicant, Expiry::Renew)
+    }
+
+    fn decide(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant, expiry: Expiry) -> Self {
         let parsed = Unverified::parse(&applicant.token);
         let state = State::Refused(Reason::TokenMalformed);
-        let mut machine = Self { gate, clock, latest: now, applicant, state, stale_answers: Aside(0), outbox: Outbox::new() };
+        let outbox = Outbox::new();
+        let mut machine = Self { gate, clock, latest: now, applicant, expiry, state, stale_answers: Aside(0), outbox };
         match parsed {
             Ok(token) => {
                 machine.outbox.push(Output::LookUp { kid: token.kid() });
@@ -120,7 +135,7 @@ impl Admission {
             KeyAnswer::Unknown => return Err(Reason::SignatureMismatch),
             KeyAnswer::Unreachable => return Err(Reason::JwksUnreachable),
         };
-        let expected = Expectation { issuer: self.gate.issuer.clone(), expiry: Expiry::Connect };
+        let expected = Expectation { issuer: self.gate.issuer.clone(), expiry: self.expiry };
         let claims = token.verify_under(key, self.clock.unix_at(self.latest), &expected)?;
         let role_fits =
             matches!((claims.role, self.applicant.role), (DeviceKind::Daemon, Role::Daemon) | (DeviceKind::Viewer, Role::Viewer));

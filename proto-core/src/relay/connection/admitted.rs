@@ -13,6 +13,7 @@ use crate::{
     Aside, Reason,
     effect::{Close, Effect},
     id::{GivenId, OrgId},
+    jose::{SKEW, Unverified},
     key::StaticKey,
     machine::{
         Deadline, Machine,
@@ -31,8 +32,12 @@ use crate::{
     },
 };
 
-/// When the platform could not be asked about a renewed credential, it is asked again after this.
+/// When the platform could not be asked about a renewed credential, or one that expired, it is asked again after this.
 const RENEWAL_RETRY: Duration = Duration::from_secs(30);
+/// When it could not be asked about one that may be revoked (D3: a revocation counts after 5 s).
+const RECHECK_RETRY: Duration = Duration::from_secs(3);
+/// A credential is validated again so long after it expired by the relay's clock: the platform's own may differ by the skew.
+const EXPIRY_CHECK: u64 = SKEW + 1;
 
 /// How a frame is put into a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +56,10 @@ pub(super) struct Admitted<N> {
     target: GivenId,
     preamble: Preamble,
     static_key: StaticKey,
+    /// The credential that counts.
+    token: SecretText,
+    /// When that has expired and is validated again.
+    expires_at: Instant,
     hearing: Hearing,
     sent_at: Instant,
     keyed_at: Instant,
@@ -69,15 +78,35 @@ enum Hearing {
     Held,
 }
 
-/// What becomes of a renewed credential.
+/// Which credential is being validated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Renewal {
-    /// There is none.
+    /// None.
     None,
-    /// It is being decided about.
-    Deciding(Box<Admission>, SecretText),
+    /// One is being decided about.
+    Deciding(Box<Admission>, Doubt),
     /// The platform could not be asked; it is asked again.
-    Waiting(SecretText, Instant),
+    Waiting(Doubt, Instant),
+}
+
+/// A credential that has to be validated, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Doubt {
+    /// The device renewed it, and is told when it counts.
+    Renewed(SecretText),
+    /// The one that counts may have been revoked.
+    Revoked,
+    /// The one that counts has expired.
+    Expired,
+}
+
+impl Doubt {
+    const fn retry(&self) -> Duration {
+        match self {
+            Self::Revoked => RECHECK_RETRY,
+            Self::Renewed(_) | Self::Expired => RENEWAL_RETRY,
+        }
+    }
 }
 
 /// What a decision about a renewed credential leads to.
@@ -89,8 +118,17 @@ enum Step {
 }
 
 impl<N: Noise> Admitted<N> {
-    pub(super) fn new(now: Instant, channel: Channel<N>, device: &Device, preamble: Preamble, static_key: StaticKey) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        channel: Channel<N>,
+        device: &Device,
+        preamble: Preamble,
+        static_key: StaticKey,
+        clock: WallClock,
+    ) -> Self {
         Self {
+            token: device.token.clone(),
+            expires_at: expiry_of(&device.token, clock),
             channel,
             org: device.org.clone(),
             target: device.target.clone(),
@@ -114,7 +152,8 @@ impl<N: Noise> Admitted<N> {
         let silence = self.silent_at().map(|at| Deadline::new(at, "peer: silence"));
         let retry = match self.renewal {
             Renewal::Waiting(_, at) => Some(Deadline::new(at, "peer: renewal")),
-            Renewal::None | Renewal::Deciding(..) => None,
+            Renewal::None => Some(Deadline::new(self.expires_at, "peer: expiry")),
+            Renewal::Deciding(..) => None,
         };
         let rest = Deadline::earliest(silence, retry);
         rest.map_or(ping, |rest| rest.min(ping))
@@ -158,11 +197,13 @@ impl<N: Noise> Admitted<N> {
         if self.silent_at().is_some_and(|at| at <= now) {
             return Err(Reason::PingTimeout);
         }
-        if let Renewal::Waiting(token, at) = &self.renewal
-            && *at <= now
-        {
-            let token = token.clone();
-            self.renew(now, gate, clock, token);
+        match &self.renewal {
+            Renewal::Waiting(doubt, at) if *at <= now => {
+                let doubt = doubt.clone();
+                self.validate(now, gate, clock, doubt);
+            }
+            Renewal::None if self.expires_at <= now => self.validate(now, gate, clock, Doubt::Expired),
+            Renewal::None | Renewal::Waiting(..) | Renewal::Deciding(..) => {}
         }
         if self.sent_at.after(PING_AFTER) > now {
             return Ok(None);
@@ -171,18 +212,51 @@ impl<N: Noise> Admitted<N> {
         Ok(Some(Head::Ping { nonce: self.pings.0 }))
     }
 
-    /// `Rotate`: the new credential is decided about like the first one.
-    fn renew(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock, token: SecretText) {
+    /// Access may have ended: what is being validated is asked about once more, because the answer may be from before.
+    fn recheck(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock) {
+        let doubt = match core::mem::replace(&mut self.renewal, Renewal::None) {
+            Renewal::Deciding(_, Doubt::Renewed(token)) | Renewal::Waiting(Doubt::Renewed(token), _) => Doubt::Renewed(token),
+            Renewal::None | Renewal::Deciding(..) | Renewal::Waiting(..) => Doubt::Revoked,
+        };
+        self.validate(now, gate, clock, doubt);
+    }
+
+    /// A renewed credential is decided about like the first one; the one that counts, once more.
+    fn validate(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock, doubt: Doubt) {
         let Preamble { role, suite } = self.preamble;
-        let (pattern, static_key) = (suite.pattern(), self.static_key);
-        let applicant = Applicant { role, pattern, static_key, token: token.clone() };
-        self.renewal = Renewal::Deciding(Box::new(Admission::begin(now, Arc::clone(gate), clock, applicant)), token);
+        let (pattern, static_key, gate) = (suite.pattern(), self.static_key, Arc::clone(gate));
+        let token = if let Doubt::Renewed(token) = &doubt { token.clone() } else { self.token.clone() };
+        let applicant = Applicant { role, pattern, static_key, token };
+        let admission = match doubt {
+            Doubt::Renewed(_) => Admission::begin(now, gate, clock, applicant),
+            Doubt::Revoked | Doubt::Expired => Admission::again(now, gate, clock, applicant),
+        };
+        self.renewal = Renewal::Deciding(Box::new(admission), doubt);
         self.decisions = Aside(self.decisions.0.wrapping_add(1));
     }
 
     pub(super) fn tell_clock(&mut self, now: Instant, wall: WallClock) {
         if let Renewal::Deciding(admission, _) = &mut self.renewal {
             admission.handle_clock(now, wall);
+        }
+        self.expires_at = expiry_of(&self.token, wall);
+    }
+
+    /// The platform says that the credential counts. One that it renewed replaces the one before.
+    fn accept(&mut self, now: Instant, clock: WallClock, doubt: Doubt, generation: u64) -> Option<Step> {
+        self.renewal = Renewal::None;
+        match doubt {
+            Doubt::Renewed(token) => {
+                self.expires_at = expiry_of(&token, clock);
+                self.token = token.clone();
+                Some(Step::Renewed(token, generation))
+            }
+            // What counts although it has expired, by this clock, is asked about again.
+            Doubt::Revoked | Doubt::Expired if self.expires_at <= now => {
+                self.renewal = Renewal::Waiting(Doubt::Expired, now.after(RENEWAL_RETRY));
+                None
+            }
+            Doubt::Revoked | Doubt::Expired => None,
         }
     }
 
@@ -206,23 +280,24 @@ impl<N: Noise> Admitted<N> {
 
     /// What the decision about a renewed credential leads to next, or why the link ends because of it. A platform that cannot be
     /// asked does not end a live link (ROT-5); a refusal does.
-    fn poll_renewal(&mut self, now: Instant) -> Option<Result<Step, Reason>> {
+    fn poll_renewal(&mut self, now: Instant, clock: WallClock) -> Option<Result<Step, Reason>> {
         let errand = self.errand();
-        let Renewal::Deciding(admission, token) = &mut self.renewal else { return None };
+        let Renewal::Deciding(admission, doubt) = &mut self.renewal else { return None };
         let step = match admission.poll_output()? {
             admission::Output::LookUp { kid } => Step::Ask(Output::LookUp(errand, kid)),
             admission::Output::Effect(effect) => Step::Ask(Output::Effect(effect.map_id(|()| errand))),
             admission::Output::Admitted(accepted) => {
-                let (token, claims) = (token.clone(), accepted.claims);
-                self.renewal = Renewal::None;
+                let (doubt, claims) = (doubt.clone(), accepted.claims);
                 if claims.org != self.org || claims.runtime_target != self.target {
+                    self.renewal = Renewal::None;
                     return Some(Err(Reason::TokenKeyMismatch));
                 }
-                Step::Renewed(token, claims.generation)
+                self.accept(now, clock, doubt, claims.generation)?
             }
             admission::Output::Refused(refused) => match refused.reason {
                 Reason::JwksUnreachable | Reason::ValidateUnreachable | Reason::InternalKeyMismatch => {
-                    self.renewal = Renewal::Waiting(token.clone(), now.after(RENEWAL_RETRY));
+                    let retry = now.after(doubt.retry());
+                    self.renewal = Renewal::Waiting(doubt.clone(), retry);
                     return None;
                 }
                 reason => return Some(Err(reason)),
@@ -253,6 +328,13 @@ impl<N: Noise> Admitted<N> {
             Seal::Tail => self.channel.seal_with_tail(frame),
         }
     }
+}
+
+/// When a credential that was found valid is validated again because its time is over.
+fn expiry_of(token: &SecretText, clock: WallClock) -> Instant {
+    let parsed = Unverified::parse(token).map(|token| token.into_unproven().expires_at);
+    // It was parsed before it was found valid.
+    parsed.map_or(Instant::MAX, |expires_at| clock.moment_of(expires_at.plus(EXPIRY_CHECK)))
 }
 
 impl<N: Noise> Connection<N> {
@@ -359,15 +441,25 @@ impl<N: Noise> Connection<N> {
         self.drain_renewal(now);
     }
 
+    /// `Rotate`.
     fn renew(&mut self, now: Instant, token: SecretText) {
         if let State::Admitted(admitted) = &mut self.state {
-            admitted.renew(now, &self.settings.gate, self.clock, token);
+            admitted.validate(now, &self.settings.gate, self.clock, Doubt::Renewed(token));
+        }
+        self.drain_renewal(now);
+    }
+
+    pub(super) fn recheck(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Admitted(admitted) => admitted.recheck(now, &self.settings.gate, self.clock),
+            State::Entering(_) | State::Ended(_) => return self.ignore(),
         }
         self.drain_renewal(now);
     }
 
     pub(super) fn drain_renewal(&mut self, now: Instant) {
-        while let Some(step) = self.admitted_mut().and_then(|admitted| admitted.poll_renewal(now)) {
+        let clock = self.clock;
+        while let Some(step) = self.admitted_mut().and_then(|admitted| admitted.poll_renewal(now, clock)) {
             match step {
                 Ok(Step::Ask(output)) => self.outbox.push(output),
                 Ok(Step::Renewed(token, generation)) => {

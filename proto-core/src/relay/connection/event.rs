@@ -41,6 +41,8 @@ pub enum Input {
     Hold,
     /// The hub has caught up.
     Release,
+    /// The hub has the credential validated again: access may have ended since it was.
+    Recheck,
 }
 
 /// What to do, and what happened.

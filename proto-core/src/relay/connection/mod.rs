@@ -9,8 +9,9 @@
 //!
 //! Before the device is admitted it can make the relay hold one message of 8 KiB and one decision, and nothing it sends has
 //! any effect on others (ADM-1, NOI-4). After that the machine seals and opens frames, lets through what WIRE section 6 allows
-//! in this direction, pings, rekeys, and decides about renewed credentials; all the rest is the hub's. An admitted connection
-//! ends when the hub says so, when the device closes, sends what it may not, or is silent for 45 s.
+//! in this direction, pings, rekeys, and decides about renewed credentials; all the rest is the hub's. It has the credential
+//! validated again when that expires, and when the hub asks for it because revocations were not heard (D3). An admitted
+//! connection ends when the hub or the platform says so, when the device closes, sends what it may not, or is silent for 45 s.
 //!
 //! The driver's loop is the one of [`Machine`]. It reads from the socket only while [`Connection::is_reading`].
 
@@ -205,7 +206,7 @@ impl<N: Noise> Connection<N> {
             Err(reason) => return self.fail(reason),
         };
         let Confirming { device, preamble, static_key } = confirming;
-        let admitted = Admitted::new(now, channel, &device, preamble, static_key);
+        let admitted = Admitted::new(now, channel, &device, preamble, static_key, self.clock);
         let first = admitted.allow(first);
         self.state = State::Admitted(Box::new(admitted));
         self.outbox.push(Output::Confirmed(Box::new(device)));
@@ -289,6 +290,7 @@ impl<N: Noise> Machine for Connection<N> {
             Input::Key(errand, answer) => self.decided(now, errand, admission::Input::Key(answer)),
             Input::Hold => self.hold(),
             Input::Release => self.release(now),
+            Input::Recheck => self.recheck(now),
         }
         Ok(())
     }

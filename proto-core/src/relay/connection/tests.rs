@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::{
+    jose::Claims,
     noise::{Snow, Symbolic},
     relay::{admission::KeyAnswer, hub::weight},
     secret::{Secret, SecretText},
@@ -15,6 +16,8 @@ use crate::{
 use bench::{Bench, NOW, Platform, S, claims, token};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The longest wait before the platform is asked again about a link in doubt.
+const RECHECK_WITHIN: Duration = Duration::from_secs(3);
 
 fn frame(head: Head, body: &'static [u8]) -> Frame {
     Frame { head, body: Bytes::from_static(body) }
@@ -270,6 +273,84 @@ fn a_renewal_for_another_org_or_machine_ends_the_link() {
         let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
         bench.say(Head::Rotate { token: token(&other) });
         assert_eq!(bench.ended(), (Some(Reason::TokenKeyMismatch), Stage::Admitted));
+    }
+}
+
+/// D3, F20: what the hub has validated again is asked about at once, quietly; a refusal ends the link with its reason.
+#[test]
+fn a_link_is_validated_again_when_the_hub_asks() {
+    let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
+    bench.input(Input::Recheck);
+    assert_eq!((bench.take(), bench.hear()), (vec![], vec![]), "nothing is said of it");
+    bench.platform = Platform::refusing("machine_revoked");
+    bench.input(Input::Recheck);
+    assert_eq!(bench.hear(), [Head::Revoke { reason: Reason::MachineRevoked }.into()]);
+    assert_eq!(bench.ended(), (Some(Reason::MachineRevoked), Stage::Admitted));
+}
+
+/// D3: a platform that cannot be asked does not end the link, and is asked again within the bound of a revocation.
+#[test]
+fn a_link_in_doubt_is_asked_about_until_the_platform_answers() {
+    let mut bench = Bench::<Symbolic>::admitted(Role::Viewer);
+    bench.platform.status = 503;
+    bench.input(Input::Recheck);
+    for _ in 0..5 {
+        bench.wait(RECHECK_WITHIN);
+        assert_eq!(bench.connection.stage(), Some(Stage::Admitted));
+    }
+    bench.platform = Platform::refusing("machine_revoked");
+    bench.wait(RECHECK_WITHIN);
+    assert_eq!(bench.ended(), (Some(Reason::MachineRevoked), Stage::Admitted));
+}
+
+/// A renewal that is being decided about is not forgotten over a second look: the device hears when it counts.
+#[test]
+fn a_recheck_during_a_renewal_asks_about_the_renewed_credential() {
+    let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
+    bench.platform.status = 503;
+    let renewed = token(&claims(Role::Daemon, 2));
+    bench.say(Head::Rotate { token: renewed.clone() });
+    bench.platform = Platform::content();
+    bench.input(Input::Recheck);
+    assert_eq!(bench.take(), [Output::Renewed(renewed)]);
+    assert_eq!(bench.hear(), [Head::Rotated { generation: 2 }.into()]);
+}
+
+/// F20: a link is validated again when its credential expires, and lives on only if the platform says so (D3), or cannot be
+/// asked (ROT-5).
+#[test]
+fn a_link_is_validated_again_when_its_credential_expires() {
+    let hour = Duration::from_mins(61);
+    let mut renewed = Bench::<Symbolic>::admitted(Role::Daemon);
+    stay(&mut renewed, hour);
+    let later = Claims { expires_at: NOW.plus(7200), ..claims(Role::Daemon, 2) };
+    renewed.say(Head::Rotate { token: token(&later) });
+    renewed.take();
+    renewed.platform = Platform::refusing("token_expired");
+    stay(&mut renewed, Duration::from_hours(1));
+    assert_eq!(renewed.connection.stage(), Some(Stage::Admitted), "the renewed one counts");
+    stay(&mut renewed, Duration::from_secs(2));
+    assert_eq!(renewed.ended(), (Some(Reason::TokenExpired), Stage::Admitted));
+
+    let mut cut_off = Bench::<Symbolic>::admitted(Role::Daemon);
+    cut_off.platform.status = 503;
+    stay(&mut cut_off, hour * 3);
+    assert_eq!(cut_off.connection.stage(), Some(Stage::Admitted));
+    cut_off.platform = Platform::refusing("token_expired");
+    stay(&mut cut_off, Duration::from_secs(31));
+    assert_eq!(cut_off.ended(), (Some(Reason::TokenExpired), Stage::Admitted));
+}
+
+/// Time passes for a device that answers every ping.
+fn stay(bench: &mut Bench<Symbolic>, time: Duration) {
+    let until = bench.now.after(time);
+    while bench.now < until && bench.connection.stage().is_some() {
+        bench.wait(until.since(bench.now).min(Duration::from_secs(1)));
+        for frame in bench.hear() {
+            if let Head::Ping { nonce } = frame.head {
+                bench.say(Head::Pong { nonce });
+            }
+        }
     }
 }
 

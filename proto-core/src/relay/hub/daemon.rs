@@ -146,10 +146,7 @@ impl Hub {
             self.counters.0.peer_without_receiver += 1;
             return;
         }
-        self.pass_on(to, Frame { head: Head::Peer { session: id, viewer }, body }, Output::SendTail);
-    }
-
-    pub(super) fn pass_on(&mut self, to: ConnectionId, frame: Frame, send: impl FnOnce(ConnectionId, Frame) -> Output) {
+        let frame = Frame { head: Head::Peer { session: id, viewer }, body };
         let Some(link) = self.links.get_mut(&to) else { return };
         if link.outstanding >= PEER_WINDOW {
             self.counters.0.peer_without_room += 1;
@@ -157,7 +154,7 @@ impl Hub {
         }
         link.charge(&frame);
         self.counters.0.peer_frames += 1;
-        self.outbox.push(send(to, frame));
+        self.outbox.push(Output::SendTail(to, frame));
     }
 
     /// A small answer of the relay's own.
@@ -166,7 +163,7 @@ impl Hub {
         let frame = Frame::from(head);
         link.charge(&frame);
         // Who asks without reading the answers is not read any more.
-        let is_full = link.outstanding >= REPLY_WINDOW && link.daemon_mut().is_some();
+        let is_full = link.answers() >= REPLY_WINDOW;
         self.outbox.push(Output::Send(to, frame));
         if is_full {
             self.hold(to);
@@ -199,7 +196,7 @@ impl Hub {
         held.retain(|connection| {
             let still = links.get_mut(connection).is_some_and(|link| {
                 let unstored = link.daemon_mut().map_or(0, |daemon| daemon.unstored);
-                unstored > UNSTORED_PER_DAEMON / 2 || link.outstanding > REPLY_WINDOW / 2
+                unstored > UNSTORED_PER_DAEMON / 2 || link.answers() > REPLY_WINDOW / 2
             });
             if !still {
                 outbox.push(Output::Release(*connection));

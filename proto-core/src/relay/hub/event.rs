@@ -50,6 +50,8 @@ pub enum Input {
         /// Orgs that were deleted.
         orgs: Vec<OrgId>,
     },
+    /// What was revoked until now is not known: every connection that was validated before has to be validated again.
+    Recheck,
 }
 
 /// Who a confirmed connection is.
@@ -128,6 +130,8 @@ pub enum Output {
     Hold(ConnectionId),
     /// Read from it again.
     Release(ConnectionId),
+    /// Have the connection's credential validated again.
+    Recheck(ConnectionId),
     /// Make this durable, after all writes before it.
     Write(Write),
     /// Read records; answered with [`Input::Records`] or [`Input::Unreadable`].

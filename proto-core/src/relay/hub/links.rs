@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 
 use super::{
-    CONNECTIONS_MAX, Hub, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked,
+    CONFIRMATION_MAX, CONNECTIONS_MAX, Hub, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked, VIEWERS_PER_ORG,
     event::{Confirmed, ConnectionId, Kind, Output, StoredSession, Write},
     state::{Daemon, DaemonLink, Life, Link, LinkRole, Session, ViewerLink},
 };
 use crate::{
     Reason,
     id::{GivenId, OrgId},
+    machine::time::Instant,
     secret::SecretText,
 };
 
@@ -37,7 +38,11 @@ impl Hub {
             Kind::Viewer => LinkRole::Viewer(self.new_viewer(connection, &org)),
         };
         self.orgs.entry(org.clone()).or_default().links.insert(target.clone(), connection);
+        self.linked.entry(target.clone()).or_default().insert(org.clone());
         self.links.insert(connection, Link { org, target, outstanding: 0, role });
+        if self.may_be_stale() {
+            self.outbox.push(Output::Recheck(connection));
+        }
         self.pump(connection);
     }
 
@@ -48,7 +53,9 @@ impl Hub {
         if self.revoked.iter().any(|(_, r)| matches!(r, Revoked::Target(target) if *target == confirmed.target)) {
             return Some(Reason::MachineRevoked);
         }
-        (self.links.len() >= CONNECTIONS_MAX).then_some(Reason::RelayFull)
+        let viewers = self.orgs.get(&confirmed.org).map_or(0, |org| org.viewers.len());
+        let is_full = confirmed.kind == Kind::Viewer && viewers >= VIEWERS_PER_ORG;
+        (is_full || self.links.len() >= CONNECTIONS_MAX).then_some(Reason::RelayFull)
     }
 
     fn new_viewer(&mut self, connection: ConnectionId, org: &OrgId) -> ViewerLink {
@@ -106,6 +113,12 @@ impl Hub {
                 }
             }
         }
+        if let Some(orgs) = self.linked.get_mut(&link.target) {
+            orgs.remove(&link.org);
+            if orgs.is_empty() {
+                self.linked.remove(&link.target);
+            }
+        }
         let org = self.orgs.entry(link.org.clone()).or_default();
         org.links.remove(&link.target);
         org.viewers.remove(&connection);
@@ -128,12 +141,25 @@ impl Hub {
             self.remember(Revoked::Org(org));
         }
         for target in targets {
-            let links: Vec<_> = self.orgs.values().filter_map(|o| o.links.get(&target)).copied().collect();
+            let orgs = self.linked.get(&target).into_iter().flatten();
+            let links: Vec<_> = orgs.filter_map(|org| self.orgs.get(org)?.links.get(&target).copied()).collect();
             for connection in links {
                 self.close(connection, Reason::MachineRevoked);
             }
             self.remember(Revoked::Target(target));
         }
+    }
+
+    /// Every connection is validated again, also those that were validated before and confirm after.
+    pub(super) fn recheck(&mut self) {
+        self.outbox.extend(self.links.keys().map(|connection| Output::Recheck(*connection)));
+        self.remember(Revoked::Unknown);
+    }
+
+    /// Whether what confirms now can have been validated before the latest [`Input::Recheck`].
+    fn may_be_stale(&self) -> bool {
+        let is_recent = |at: &Instant| self.latest.since(*at) <= CONFIRMATION_MAX;
+        self.revoked.iter().rev().take_while(|(at, _)| is_recent(at)).any(|(_, revoked)| *revoked == Revoked::Unknown)
     }
 
     fn remember(&mut self, revoked: Revoked) {

@@ -50,6 +50,8 @@ use crate::{
 
 /// Confirmed connections at most; more are told `relay_full`.
 pub const CONNECTIONS_MAX: usize = 65_536;
+/// Viewers of one org at most, each of which may make the relay hold a [`VIEWER_WINDOW`]; more are told `relay_full`.
+pub const VIEWERS_PER_ORG: usize = 512;
 /// Sessions of one org at most; the daemon that opens one more is told `relay_full`.
 pub const SESSIONS_PER_ORG: usize = 65_536;
 /// Sessions that one viewer follows at once at most; asking for more is answered with `relay_full`.
@@ -58,6 +60,12 @@ pub const SUBSCRIPTIONS_PER_VIEWER: usize = 4_096;
 pub const VIEWER_WINDOW: usize = 1024 * 1024;
 /// `Peer` frames are dropped and counted while this much is under way to their receiver.
 pub const PEER_WINDOW: usize = 2 * VIEWER_WINDOW;
+/// And at most this much of one viewer is under way to one daemon before its next `Peer` frames are dropped and counted; one
+/// frame may exceed it.
+pub const PEER_SHARE: usize = 64 * 1024;
+/// A viewer's `Peer` frame of this [`weight`] at most reaches a daemon to which it has none under way, whatever other viewers
+/// have: enough for a request for a session's key.
+pub const PEER_FIRST: usize = 8 * 1024;
 /// What one [`Output::Read`] asks for at most.
 pub const READ_MAX: usize = 256 * 1024;
 /// A daemon is held back while this many bytes of answers are under way to it.
@@ -68,6 +76,9 @@ pub const UNSTORED_PER_DAEMON: usize = 4 * 1024 * 1024;
 pub const UNSTORED_MAX: usize = 64 * 1024 * 1024;
 /// How long a revocation is remembered, for connections that were validated before it and confirm after it.
 pub const REVOCATION_MEMORY: Duration = Duration::from_mins(1);
+/// A connection confirms at most so long after the platform said that its credential is valid: what such an answer and a
+/// handshake may take, and more.
+pub const CONFIRMATION_MAX: Duration = Duration::from_secs(20);
 /// How many revocations are remembered at most.
 pub const REVOCATIONS_REMEMBERED: usize = 16_384;
 
@@ -75,6 +86,8 @@ pub const REVOCATIONS_REMEMBERED: usize = 16_384;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Hub {
     orgs: BTreeMap<OrgId, Org>,
+    /// The orgs in which a runtime target has a link: one, unless two orgs chose the same id.
+    linked: BTreeMap<GivenId, BTreeSet<OrgId>>,
     sessions: BTreeMap<SessionNumber, Session>,
     links: BTreeMap<ConnectionId, Link>,
     /// Daemons that are held back.
@@ -93,6 +106,8 @@ pub struct Hub {
 enum Revoked {
     Target(GivenId),
     Org(OrgId),
+    /// Nobody knows which: see [`Input::Recheck`].
+    Unknown,
 }
 
 /// What the hub has done and what it ignored, since its start.
@@ -120,7 +135,7 @@ pub struct Counters {
     pub contradicting_sessions: u64,
     /// Dropped: `Peer` frames whose receiver is not connected or not of that session.
     pub peer_without_receiver: u64,
-    /// Dropped: `Peer` frames whose receiver has [`PEER_WINDOW`] under way already.
+    /// Dropped: `Peer` frames whose receiver has [`PEER_WINDOW`] under way already, or [`PEER_SHARE`] of this viewer.
     pub peer_without_room: u64,
 }
 
@@ -222,6 +237,7 @@ impl Machine for Hub {
             Input::Gone(connection) => self.gone(connection),
             Input::Revoked { targets, orgs } => self.revoked(targets, orgs),
             Input::Stored(session) => self.stored(session),
+            Input::Recheck => self.recheck(),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use alloc::{
 };
 
 use super::{
-    VIEWER_WINDOW,
+    PEER_FIRST, PEER_SHARE, PEER_WINDOW, VIEWER_WINDOW,
     event::{ConnectionId, SealedRecord, SessionNumber, weight},
 };
 use crate::{
@@ -222,6 +222,78 @@ pub(super) struct DaemonLink {
     pub(super) opened: BTreeMap<SessionId, SessionNumber>,
     /// Bytes of their records that are not durable.
     pub(super) unstored: usize,
+    /// The `Peer` frames under way to it.
+    pub(super) peers: Peers,
+}
+
+/// The `Peer` frames under way to one daemon, among other frames, and whose they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Peers {
+    /// Oldest first.
+    frames: VecDeque<PeerFrame>,
+    /// The weight of other frames that were sent after the last of them.
+    others_after: usize,
+    /// What each viewer has under way.
+    shares: BTreeMap<ConnectionId, usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PeerFrame {
+    from: ConnectionId,
+    weight: usize,
+    /// The weight of other frames that were sent since the one before.
+    others_before: usize,
+}
+
+impl Peers {
+    /// What a viewer has under way.
+    pub(super) fn share(&self, of: ConnectionId) -> usize {
+        self.shares.get(&of).copied().unwrap_or_default()
+    }
+
+    /// What all viewers have under way.
+    pub(super) fn total(&self) -> usize {
+        self.shares.values().fold(0, |sum, share| sum.saturating_add(*share))
+    }
+
+    /// Another frame is sent.
+    pub(super) const fn send_other(&mut self, weight: usize) {
+        self.others_after = self.others_after.saturating_add(weight);
+    }
+
+    /// A viewer's frame is sent.
+    pub(super) fn send(&mut self, from: ConnectionId, weight: usize) {
+        let others_before = core::mem::take(&mut self.others_after);
+        self.frames.push_back(PeerFrame { from, weight, others_before });
+        let share = self.shares.entry(from).or_default();
+        *share = share.saturating_add(weight);
+    }
+
+    /// The socket took so much, oldest first.
+    pub(super) fn taken(&mut self, mut weight: usize) {
+        while weight > 0 {
+            let Some(frame) = self.frames.front_mut() else {
+                self.others_after = self.others_after.saturating_sub(weight);
+                return;
+            };
+            let others = frame.others_before.min(weight);
+            frame.others_before = frame.others_before.saturating_sub(others);
+            weight = weight.saturating_sub(others);
+            let part = frame.weight.min(weight);
+            frame.weight = frame.weight.saturating_sub(part);
+            weight = weight.saturating_sub(part);
+            let (from, is_out) = (frame.from, frame.weight == 0);
+            if let Some(share) = self.shares.get_mut(&from) {
+                *share = share.saturating_sub(part);
+                if *share == 0 {
+                    self.shares.remove(&from);
+                }
+            }
+            if is_out {
+                self.frames.pop_front();
+            }
+        }
+    }
 }
 
 /// The viewer's side of the traffic.
@@ -242,6 +314,43 @@ impl Link {
 
     pub(super) fn charge(&mut self, frame: &Frame) {
         self.outstanding = self.outstanding.saturating_add(weight(frame));
+        if let LinkRole::Daemon(daemon) = &mut self.role {
+            daemon.peers.send_other(weight(frame));
+        }
+    }
+
+    /// The same for a `Peer` frame of this viewer.
+    pub(super) fn charge_to(&mut self, viewer: ConnectionId, frame: &Frame) {
+        self.outstanding = self.outstanding.saturating_add(weight(frame));
+        if let LinkRole::Daemon(daemon) = &mut self.role {
+            daemon.peers.send(viewer, weight(frame));
+        }
+    }
+
+    /// Whether a `Peer` frame of this viewer may go to this daemon: within the viewer's own share and the window of all; a first,
+    /// small one always, so that viewers who fill the window cannot keep a session's key from another.
+    pub(super) fn has_room_for(&self, viewer: ConnectionId, weight: usize) -> bool {
+        let LinkRole::Daemon(daemon) = &self.role else { return false };
+        match daemon.peers.share(viewer) {
+            0 => self.outstanding < PEER_WINDOW || weight <= PEER_FIRST,
+            share => share < PEER_SHARE && self.outstanding < PEER_WINDOW,
+        }
+    }
+
+    /// The socket took so much of what was charged.
+    pub(super) fn settle(&mut self, weight: usize) {
+        self.outstanding = self.outstanding.saturating_sub(weight);
+        if let LinkRole::Daemon(daemon) = &mut self.role {
+            daemon.peers.taken(weight);
+        }
+    }
+
+    /// What is under way of the relay's own answers to a daemon; what others sent is not the daemon's doing.
+    pub(super) fn answers(&self) -> usize {
+        match &self.role {
+            LinkRole::Daemon(daemon) => self.outstanding.saturating_sub(daemon.peers.total()),
+            LinkRole::Viewer(_) => 0,
+        }
     }
 
     pub(super) const fn daemon_mut(&mut self) -> Option<&mut DaemonLink> {

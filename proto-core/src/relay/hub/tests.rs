@@ -275,6 +275,81 @@ fn peers_reach_each_other_through_the_session() {
     assert_eq!((world.hub.counters().peer_frames, world.hub.counters().peer_without_receiver), (2, 2));
 }
 
+/// F29: a viewer that floods a daemon keeps neither a session's key from another viewer nor the daemon from being read.
+#[test]
+fn a_viewers_flood_leaves_room_for_another_viewer() {
+    let mut world = World::default();
+    let (daemon, other) = (world.daemon("a", "d"), world.viewer("a", "other"));
+    world.open(daemon, S);
+    let knock = |len| Frame { head: Head::Peer { session: S, viewer: 0 }, body: Bytes::from(alloc::vec![7; len]) };
+    let before = world.frames(daemon).len();
+    for flood in 0..64 {
+        let viewer = world.viewer("a", &alloc::format!("flood-{flood}"));
+        for _ in 0..200 {
+            world.send(viewer, knock(1_000));
+        }
+    }
+    let under_way = world.inboxes[&daemon].untaken;
+    assert!((PEER_WINDOW..PEER_WINDOW + 64 * PEER_FIRST).contains(&under_way), "{under_way}");
+    let first = world.frames(daemon).len() - before;
+    assert!(first < 64 * 200, "{first} were passed on");
+    world.send(other, knock(2_000));
+    let expected = Frame { head: Head::Peer { session: S, viewer: other.0 }, ..knock(2_000) };
+    assert_eq!(world.frames(daemon).last(), Some(&expected));
+    world.send(daemon, data(S, 0, "goes on"));
+    world.commit_all();
+    assert!(!world.inboxes[&daemon].held, "the daemon is read");
+    world.take(daemon);
+    world.send(other, knock(2_000));
+    assert_eq!(world.frames(daemon).last(), Some(&expected), "what the socket took makes room again");
+}
+
+/// F29: what one viewer has under way to a daemon is bounded, and frees up as the socket takes it, also between other frames.
+#[test]
+fn a_viewer_has_a_share_of_a_daemon() {
+    let mut world = World::default();
+    let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("a", "v"));
+    world.open(daemon, S);
+    let knock = Frame { head: Head::Peer { session: S, viewer: 0 }, body: Bytes::from(alloc::vec![7; 1_000]) };
+    let each = weight(&knock);
+    let fits = PEER_SHARE.div_ceil(each) as u64;
+    for sequence in 0..fits + 5 {
+        world.send(viewer, knock.clone());
+        world.send(daemon, data(S, sequence, "x"));
+        world.commit_all();
+    }
+    assert_eq!((world.hub.counters().peer_frames, world.hub.counters().peer_without_room), (fits, 5));
+    world.take(daemon);
+    world.send(viewer, knock);
+    assert_eq!((world.hub.counters().peer_frames, world.hub.counters().peer_without_room), (fits + 1, 5));
+}
+
+/// F20: what was revoked before the feed was heard is not known, so every connection is validated again, also one that was
+/// validated before and confirms after; one that was validated after it is left in peace.
+#[test]
+fn a_recheck_reaches_who_is_in_and_who_confirms_soon() {
+    let mut world = World::default();
+    let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("b", "v"));
+    world.input(Input::Recheck);
+    assert_eq!(core::mem::take(&mut world.rechecked), [daemon, viewer]);
+    let late = world.daemon("a", "late");
+    assert_eq!(core::mem::take(&mut world.rechecked), [late]);
+    world.now = world.now.after(CONFIRMATION_MAX + Duration::from_secs(1));
+    world.daemon("a", "later");
+    assert_eq!(world.rechecked, []);
+    assert_eq!(["a", "b"].map(|_| world.reason_text(daemon)), ["open"; 2]);
+}
+
+/// D3: a revocation finds its target in every org that uses the id, and nothing else.
+#[test]
+fn a_revocation_finds_its_target_in_every_org_that_has_it() {
+    let mut world = World::default();
+    let links = [world.daemon("a", "d"), world.daemon("b", "d"), world.viewer("c", "d"), world.daemon("a", "e")];
+    world.input(Input::Gone(links[1]));
+    world.input(Input::Revoked { targets: vec![target("d"), target("unknown")], orgs: vec![] });
+    assert_eq!([0, 2, 3].map(|n| world.reason_text(links[n])), ["machine_revoked", "machine_revoked", "open"]);
+}
+
 /// D3: a revocation cuts the live connection at once, and one that was validated just before and confirms just after.
 #[test]
 fn a_revocation_cuts_now_and_what_confirms_too_late() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Counters, Hub, READ_MAX, SUBSCRIPTIONS_PER_VIEWER,
-    event::{ConnectionId, Output, Read, Records, SealedRecord, SessionNumber},
+    event::{ConnectionId, Output, Read, Records, SealedRecord, SessionNumber, weight},
     state::{Cursor, Link, Pace, Session},
 };
 use crate::{
@@ -51,10 +51,19 @@ impl Hub {
     /// `Peer` from a viewer: to the daemon whose session it is, under the viewer's number. Also about one that has ended: its
     /// daemon still gives out the key.
     pub(super) fn peer_to_daemon(&mut self, from: ConnectionId, id: SessionId, body: Bytes) {
-        match self.daemon_of(from, id) {
-            Some(daemon) => self.pass_on(daemon, Frame { head: Head::Peer { session: id, viewer: from.0 }, body }, Output::Send),
-            None => self.counters.0.peer_without_receiver += 1,
+        let Some(daemon) = self.daemon_of(from, id) else {
+            self.counters.0.peer_without_receiver += 1;
+            return;
+        };
+        let frame = Frame { head: Head::Peer { session: id, viewer: from.0 }, body };
+        let Some(link) = self.links.get_mut(&daemon) else { return };
+        if !link.has_room_for(from, weight(&frame)) {
+            self.counters.0.peer_without_room += 1;
+            return;
         }
+        link.charge_to(from, &frame);
+        self.counters.0.peer_frames += 1;
+        self.outbox.push(Output::Send(daemon, frame));
     }
 
     /// The link of the daemon that runs a session of the viewer's org.
@@ -107,7 +116,7 @@ impl Hub {
             self.counters.0.unknown_connection += 1;
             return;
         };
-        link.outstanding = link.outstanding.saturating_sub(weight);
+        link.settle(weight);
         self.pump(connection);
         self.release();
     }

@@ -57,9 +57,10 @@ pub enum Fact {
     HubSupersedes,
     Hold,
     Release,
+    Recheck,
 }
 
-const FACTS: [Fact; 19] = [
+const FACTS: [Fact; 20] = [
     Fact::First,
     Fact::Garbage,
     Fact::KeyFound,
@@ -79,6 +80,7 @@ const FACTS: [Fact; 19] = [
     Fact::HubSupersedes,
     Fact::Hold,
     Fact::Release,
+    Fact::Recheck,
 ];
 
 /// The device's end.
@@ -201,6 +203,7 @@ impl Subject for Entering {
             Fact::HubSupersedes => return Input::Close(Reason::Superseded),
             Fact::Hold => return Input::Hold,
             Fact::Release => return Input::Release,
+            Fact::Recheck => return Input::Recheck,
             _ => received(Bytes::from_static(&[0x42; 80])),
         })
     }

@@ -49,9 +49,11 @@ pub enum Fact {
     Renewed,
     Revoked,
     OrgGone,
+    /// Revocations were not heard for a while.
+    Recheck,
 }
 
-const FACTS: [Fact; 20] = [
+const FACTS: [Fact; 21] = [
     Fact::DaemonConfirmed,
     Fact::ViewerConfirmed,
     Fact::DaemonGone,
@@ -72,6 +74,7 @@ const FACTS: [Fact; 20] = [
     Fact::Renewed,
     Fact::Revoked,
     Fact::OrgGone,
+    Fact::Recheck,
 ];
 
 /// What the outside and the properties remember.
@@ -121,7 +124,7 @@ impl Subject for Routing {
         let has_room = memory.to_daemon < 3 && memory.to_viewer < 3;
         let may = |fact: &Fact| match fact {
             Fact::TakenByDaemon | Fact::TakenByViewer | Fact::DaemonGone | Fact::ViewerGone => true,
-            Fact::Revoked | Fact::OrgGone => memory.revocations < 2,
+            Fact::Revoked | Fact::OrgGone | Fact::Recheck => memory.revocations < 2,
             Fact::Data => has_room && memory.written < 2,
             Fact::Open => has_room && memory.sessions < 3,
             _ => has_room,
@@ -161,6 +164,7 @@ impl Subject for Routing {
             Fact::Renewed => Input::Renewed(DAEMON, SecretText::new("second")),
             Fact::Revoked => Input::Revoked { targets: vec![parsed("r")], orgs: Vec::new() },
             Fact::OrgGone => Input::Revoked { targets: Vec::new(), orgs: vec![parsed("A")] },
+            Fact::Recheck => Input::Recheck,
         }
     }
 
@@ -170,7 +174,7 @@ impl Subject for Routing {
             Some(Fact::ViewerGone) => (memory.shown, memory.reads, memory.to_viewer) = (None, None, 0),
             Some(Fact::DaemonGone | Fact::TakenByDaemon) => memory.to_daemon = 0,
             Some(Fact::TakenByViewer) => memory.to_viewer = 0,
-            Some(Fact::Revoked | Fact::OrgGone) => memory.revocations += 1,
+            Some(Fact::Revoked | Fact::OrgGone | Fact::Recheck) => memory.revocations += 1,
             Some(Fact::Resume) => memory.shown = None,
             Some(Fact::Records) => memory.reads = None,
             _ => {}
@@ -207,6 +211,7 @@ impl Subject for Routing {
             Output::Read(_) => "Read".into(),
             Output::Hold(who) => format!("Hold({})", to(who)),
             Output::Release(who) => format!("Release({})", to(who)),
+            Output::Recheck(who) => format!("Recheck({})", to(who)),
         }
     }
 

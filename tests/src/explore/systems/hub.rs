@@ -325,7 +325,8 @@ fn whose(state: &State, output: &Output) -> usize {
         | Output::SendTail(ConnectionId(to), _)
         | Output::Close(ConnectionId(to), _)
         | Output::Hold(ConnectionId(to))
-        | Output::Release(ConnectionId(to)) => org(*to),
+        | Output::Release(ConnectionId(to))
+        | Output::Recheck(ConnectionId(to)) => org(*to),
         Output::Read(read) => org(read.viewer.0),
         Output::Write(Write::Session { org, .. } | Write::Credential { org, .. }) => usize::from(*org != name(0)),
         Output::Write(Write::Record { number, .. } | Write::End { number, .. }) => owner(state, *number),

@@ -34,6 +34,7 @@ pub enum Fact {
     Close(Reason),
     Hold,
     Release,
+    Recheck,
 }
 
 fn frames() -> BoxedStrategy<Frame> {
@@ -75,6 +76,7 @@ impl Subject for Entering {
             1 => reasons().prop_map(Fact::Close),
             4 => Just(Fact::Hold),
             4 => Just(Fact::Release),
+            2 => Just(Fact::Recheck),
         ]
         .boxed()
     }
@@ -103,6 +105,7 @@ impl Subject for Entering {
             Fact::Close(reason) => Input::Close(*reason),
             Fact::Hold => Input::Hold,
             Fact::Release => Input::Release,
+            Fact::Recheck => Input::Recheck,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod link;
 mod network;
 pub mod pairing;
 pub mod pairing_code;
+pub mod revocations;
 pub mod session;
 pub mod uplink;
 pub mod viewer;

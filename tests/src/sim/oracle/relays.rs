@@ -13,10 +13,13 @@ use proto_core::{
 };
 
 use super::{Oracle, Seen, Verdicts};
-use crate::sim::{Sim, host::unix, net::End};
+use crate::sim::{Party, Sim, host::unix, net::End, plan::Place};
 
-/// A revocation takes effect within that (JWT-5).
+/// A revocation takes effect within that (JWT-5), or within that after the relay's last request to the platform that failed,
+/// was late or was lost.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
+/// What was sent during bad weather arrives so long after it at the latest.
+const LATE_AFTER_WEATHER: Duration = Duration::from_secs(10);
 /// A decision and a handshake may take so many seconds.
 const DECISION: u64 = 20;
 /// Fetches of the key set by one relay in any minute: one every ten seconds; more often, with growing waits, only while a
@@ -28,14 +31,33 @@ const FETCHES_MAX: usize = 16;
 pub(super) struct Relays {
     revoked: BTreeMap<GivenId, Instant>,
     deleted: BTreeMap<OrgId, Instant>,
+    /// When each relay could not ask the platform the last time.
+    cut_off: BTreeMap<usize, Instant>,
     fetches: BTreeMap<usize, VecDeque<Instant>>,
     /// Whose each session is.
     owners: BTreeMap<SessionId, OrgId>,
 }
 
 impl Relays {
+    /// What is on its way in bad weather may come later than that is over.
+    fn see_weather<N: Noise>(&mut self, sim: &Sim<N>) {
+        for weather in &sim.weather {
+            for number in 0..sim.stations.len() {
+                if weather.until > sim.now && weather.stands_between(Party::Station(number), Place::Platform) {
+                    self.see_cut_off(number, weather.until.after(LATE_AFTER_WEATHER));
+                }
+            }
+        }
+    }
+
+    fn see_cut_off(&mut self, station: usize, at: Instant) {
+        let latest = self.cut_off.entry(station).or_insert(at);
+        *latest = at.max(*latest);
+    }
+
     fn judge_admitted<N: Noise>(&self, sim: &Sim<N>, verdicts: &mut Verdicts) {
         for (number, station) in sim.stations.iter().enumerate().filter(|(_, station)| !station.is_false) {
+            let cut_off = self.cut_off.get(&number).copied().unwrap_or(Instant::ZERO);
             let mut targets = BTreeSet::new();
             for device in station.relay.admitted.values() {
                 let what = || format!("relay-{number}, {}", device.org);
@@ -44,7 +66,7 @@ impl Relays {
                 // It may have been paired again since.
                 let is_out = sim.platform.targets.get(&device.target).is_none_or(|target| target.record.is_revoked)
                     || sim.platform.orgs.get(&device.org).is_none_or(|org| org.deleted);
-                let is_late = is_out && revoked.is_some_and(|at| sim.now.since(*at) > REVOKED_WITHIN);
+                let is_late = is_out && revoked.is_some_and(|at| sim.now.since(cut_off.max(*at)) > REVOKED_WITHIN);
                 verdicts.demand(!is_late, sim.now, "JWT-5", || format!("{}: revoked long ago, and still connected", what()));
             }
         }
@@ -77,6 +99,11 @@ impl<N: Noise + 'static> Oracle<N> for Relays {
                     format!("relay-{station} fetched the key set {count} times within a minute")
                 });
             }
+            Seen::Came { end: End::Feed(station, _) | End::Peer(station, ..), outcome }
+                if outcome.as_ref().map_or(true, |answer| answer.status != 200) =>
+            {
+                self.see_cut_off(*station, at);
+            }
             Seen::Entered { device, is_attacker } => judge_entry(at, device, *is_attacker, verdicts),
             Seen::Frame { device: Some(device), frame } => {
                 if let proto_core::wire::Head::Open { session, .. } = &frame.head {
@@ -93,6 +120,7 @@ impl<N: Noise + 'static> Oracle<N> for Relays {
     }
 
     fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
+        self.see_weather(sim);
         self.judge_admitted(sim, verdicts);
         // A year's store is long, and its newest sessions are the ones that were not looked at yet.
         for stored in sim.stations.iter().flat_map(|station| station.relay.store.values().rev().take(8)) {

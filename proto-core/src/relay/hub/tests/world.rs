@@ -44,6 +44,7 @@ pub(super) struct World {
     pub(super) reads: VecDeque<Read>,
     pub(super) durable: BTreeMap<SessionNumber, Stored>,
     pub(super) credentials: BTreeMap<(OrgId, GivenId), SecretText>,
+    pub(super) rechecked: Vec<ConnectionId>,
     connections: u64,
 }
 
@@ -82,6 +83,7 @@ impl World {
             Output::Close(to, reason) => self.inboxes.get_mut(&to).unwrap().closed = Some(reason),
             Output::Hold(whom) => self.inboxes.get_mut(&whom).unwrap().held = true,
             Output::Release(whom) => self.inboxes.get_mut(&whom).unwrap().held = false,
+            Output::Recheck(whom) => self.rechecked.push(whom),
             Output::Write(write) => self.uncommitted.push_back(write),
             Output::Read(read) => self.reads.push_back(read),
         }

@@ -1,0 +1,43 @@
+//! Inputs and outputs of a feed.
+
+use alloc::vec::Vec;
+
+use crate::{
+    Reason,
+    effect::{Effect, Happening},
+    id::{GivenId, OrgId},
+};
+
+/// Names one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// What came of a request.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// What came of an [`Output::Effect`].
+    Happened(Happening<AskId>),
+}
+
+/// What to do, and what was heard.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Ask the platform.
+    Effect(Effect<AskId>),
+    /// The feed was heard for the first time, or again after [`Output::Lost`].
+    Followed,
+    /// Access ended for these; at least one.
+    Revoked {
+        /// Runtime targets that were revoked.
+        targets: Vec<GivenId>,
+        /// Organizations that were deleted.
+        orgs: Vec<OrgId>,
+    },
+    /// What was found valid before now has to be validated again: the feed does not say what was revoked in the meantime.
+    Recheck,
+    /// The feed cannot be followed; said once, until [`Output::Followed`].
+    Lost(
+        /// `validate_unreachable`, `internal_key_mismatch` or `platform_answer_invalid`.
+        Reason,
+    ),
+}

@@ -1,0 +1,211 @@
+//! How a relay follows the platform's revocations (D3, JWT-5; WIRE section 3).
+//!
+//! ```text
+//!            new: Http ─────► Asked ─────────── an answer: Revoked ──────────────► Idle ── at once, or a second ──► Asked
+//!                               │               the first one, or one of a             │   after a request that
+//!                               │               feed that began anew: Recheck          │   brought nothing
+//!                               └── anything else: Lost, once ───────────────────────► Idle ── a short wait ──► Asked
+//! ```
+//!
+//! The first answer only says how far the feed is, and one that is behind what was heard before comes from a platform that was
+//! restored from a copy. What was revoked until then is not in the feed, so every credential that was found valid before has to
+//! be validated again: [`Output::Recheck`]. After that nothing is skipped: a request that failed is repeated from the same place.
+//!
+//! One request is always open. The platform holds its answer back for 2 s, so a request that is lost on its way costs no more
+//! than [`LATEST`]. The driver's loop is the one of [`Machine`]; the machine never ends.
+
+mod event;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{format, string::String, vec};
+use core::{convert::Infallible, time::Duration};
+
+use self::state::Request;
+pub use self::{
+    event::{AskId, Input, Output},
+    state::Place,
+};
+use crate::{
+    Aside, Reason,
+    api::Revocations,
+    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, outbox::Outbox, time::Instant},
+    secret::SecretText,
+};
+
+/// How long the platform may hold its answer back.
+const WAIT: &str = "wait=2";
+/// How long a request may take: what the platform may wait, and the way.
+pub const TIMEOUT: Duration = Duration::from_secs(4);
+/// The longest answer.
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
+/// The least time between the starts of two requests the first of which brought nothing, for platforms that do not hold their
+/// answer back.
+pub const QUIET: Duration = Duration::from_secs(1);
+/// The waits after requests that failed. They stay short, because what is revoked meanwhile waits for them.
+pub const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(1) };
+/// A revocation is heard at most so long after the last request that failed had ended, with the second that the way may take.
+pub const LATEST: Duration = Duration::from_secs(5);
+
+/// The feed of one platform.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Feed {
+    url: String,
+    internal_key: SecretText,
+    latest: Instant,
+    place: Place,
+    request: Request,
+    requests: Aside<u64>,
+    stale_answers: Aside<u64>,
+    jitter: Jitter,
+    outbox: Outbox<Output>,
+}
+
+impl Feed {
+    /// Asks `url` at once, as the relay that knows `internal_key`. `jitter` spreads the attempts of many relays.
+    pub fn new(now: Instant, url: String, internal_key: SecretText, jitter: Jitter) -> Self {
+        let mut machine = Self {
+            url,
+            internal_key,
+            latest: now,
+            place: Place::Unknown,
+            request: Request::Idle { next: now, failures: 0 },
+            requests: Aside(0),
+            stale_answers: Aside(0),
+            jitter,
+            outbox: Outbox::new(),
+        };
+        machine.ask_if_due(now);
+        machine
+    }
+
+    /// How far the feed was heard.
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How many answers came for a request that was not under way.
+    pub const fn stale_answers(&self) -> u64 {
+        self.stale_answers.0
+    }
+
+    fn ask_if_due(&mut self, now: Instant) {
+        let Request::Idle { next, failures } = self.request else { return };
+        if next > now {
+            return;
+        }
+        self.requests = Aside(self.requests.0.wrapping_add(1));
+        let id = AskId(self.requests.0);
+        self.request = Request::Asked { id: Aside(id), started: now, failures };
+        let url = match self.place {
+            Place::Unknown => self.url.clone(),
+            Place::After(after) => format!("{}?after={after}", self.url),
+        };
+        let authorization = SecretText::new(format!("Bearer {}", self.internal_key.expose()));
+        let request = HttpRequest {
+            method: Method::Get,
+            url,
+            headers: vec![("Authorization", authorization), ("Prefer", SecretText::new(WAIT))],
+            body: None,
+            timeout: TIMEOUT,
+            max_answer: ANSWER_MAX,
+        };
+        self.outbox.push(Output::Effect(Effect::Http(id, request)));
+    }
+
+    fn happen(&mut self, now: Instant, happening: Happening<AskId>) {
+        let (id, happening) = happening.take_id();
+        match self.request {
+            Request::Asked { id: Aside(asked), started, failures } if asked == id => match read(happening) {
+                Ok(news) => self.hear(now, started, failures, news),
+                Err(reason) => self.lose(now, failures, reason),
+            },
+            Request::Asked { .. } | Request::Idle { .. } => self.stale_answers.count(),
+        }
+    }
+
+    fn hear(&mut self, now: Instant, started: Instant, failures: u32, news: Revocations) {
+        let Revocations { last, runtime_targets: targets, organizations: orgs } = news;
+        let begins_anew = match self.place {
+            Place::Unknown => true,
+            Place::After(after) => last < after,
+        };
+        let brought = !(targets.is_empty() && orgs.is_empty());
+        if begins_anew || failures > 0 {
+            self.outbox.push(Output::Followed);
+        }
+        if brought {
+            self.outbox.push(Output::Revoked { targets, orgs });
+        }
+        if begins_anew {
+            self.outbox.push(Output::Recheck);
+        }
+        self.place = Place::After(last);
+        let next = if brought { now } else { started.after(QUIET).max(now) };
+        self.request = Request::Idle { next, failures: 0 };
+        self.ask_if_due(now);
+    }
+
+    fn lose(&mut self, now: Instant, failures: u32, reason: Reason) {
+        if failures == 0 {
+            self.outbox.push(Output::Lost(reason));
+        }
+        let failures = failures.saturating_add(1);
+        // Not at once, however the draw falls: the answer may have come at once, too.
+        let wait = BACKOFF.wait(failures, &mut self.jitter).max(BACKOFF.base / 2);
+        self.request = Request::Idle { next: now.after(wait), failures };
+    }
+}
+
+fn read(happening: Happening<()>) -> Result<Revocations, Reason> {
+    let Happening::Answered((), HttpAnswer { status, body, .. }) = happening else { return Err(Reason::ValidateUnreachable) };
+    match status {
+        200 => serde_json::from_slice(body.expose()).map_err(|_| Reason::PlatformAnswerInvalid),
+        401 => Err(Reason::InternalKeyMismatch),
+        _ => Err(Reason::ValidateUnreachable),
+    }
+}
+
+impl Machine for Feed {
+    type Input = Input;
+    type Output = Output;
+    type Failure = Infallible;
+
+    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        if !self.outbox.has_room() {
+            return Err(Misuse::Full("outputs"));
+        }
+        let now = now.max(self.latest);
+        self.latest = now;
+        self.ask_if_due(now);
+        let Input::Happened(happening) = input;
+        self.happen(now, happening);
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.latest = now.max(self.latest);
+        self.ask_if_due(self.latest);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        match self.request {
+            Request::Idle { next, .. } => Some(Deadline::new(next, "revocations: ask")),
+            Request::Asked { .. } => None,
+        }
+    }
+
+    fn status(&self) -> Status<'_, Infallible> {
+        match self.request {
+            Request::Idle { .. } => Status::Running { waiting_for: "the next request" },
+            Request::Asked { .. } => Status::Running { waiting_for: "the platform's answer" },
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Where a feed stands, and what it is doing about it.
+
+use super::event::AskId;
+use crate::machine::{aside::Aside, time::Instant};
+
+/// How far the feed was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// It was not heard at all.
+    Unknown,
+    /// Up to and with the event of this number.
+    After(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Request {
+    /// None until `next`, after so many failures in a row.
+    Idle { next: Instant, failures: u32 },
+    /// One is under way. `failures` are those in a row before it.
+    Asked { id: Aside<AskId>, started: Instant, failures: u32 },
+}
