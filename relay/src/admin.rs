@@ -34,6 +34,9 @@ pub(crate) async fn ready(State(door): State<Door>) -> Response {
     if !door.shared.store_works.load(Ordering::Relaxed) {
         missing.push("records cannot be written: RELAY_DATA_DIR\n");
     }
+    if !door.shared.store_reads.load(Ordering::Relaxed) {
+        missing.push("records cannot be read: RELAY_DATA_DIR is damaged, see the log\n");
+    }
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = if missing.is_empty() { "ready\n".to_owned() } else { missing.concat() };
     (status, body).into_response()
@@ -52,8 +55,10 @@ pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next
     }
 }
 
+/// The token, whose scheme is written in any case (RFC 9110 section 11.1).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
 }
 
 fn refused(status: StatusCode, title: &str) -> Response {
@@ -132,6 +137,21 @@ pub(crate) async fn metrics(State(door): State<Door>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// F34.
+    #[test]
+    fn a_bearer_is_one_in_any_case() {
+        let given = |value: &'static str| {
+            let headers = [(header::AUTHORIZATION, value.parse().unwrap())].into_iter().collect::<HeaderMap>();
+            bearer(&headers).map(str::to_owned)
+        };
+        for value in ["Bearer t0ken", "bearer t0ken", "BEARER   t0ken"] {
+            assert_eq!(given(value).as_deref(), Some("t0ken"), "{value}");
+        }
+        for value in ["Basic t0ken", "Bearert0ken", "Bearer", ""] {
+            assert_eq!(given(value), None, "{value}");
+        }
+    }
 
     #[test]
     fn since_is_a_moment_or_an_age() {

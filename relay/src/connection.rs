@@ -41,8 +41,7 @@ type Asked = Pin<Box<dyn Future<Output = Input> + Send>>;
 pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read_already: Bytes, address: IpAddr, slot: Slot) {
     let mut socket = accept(stream, read_already, FIRST_MESSAGE_MAX);
     let Happening::Connected((), entropy) = socket.next().await else { return };
-    Box::pin(run(Line::new(shared, socket, address), entropy)).await;
-    drop(slot);
+    Box::pin(run(Line::new(shared, socket, address, slot), entropy)).await;
 }
 
 async fn run(mut line: Line, entropy: Entropy) {
@@ -66,6 +65,7 @@ struct Line {
     /// What is handed to the hub at the end of the turn, in order; and frames, which come after all of that.
     to_hub: Vec<ToHub>,
     for_hub: Vec<hub::Input>,
+    slot: Slot,
 }
 
 impl Host<Connection<Snow<AwsLc>>> for Line {
@@ -122,7 +122,7 @@ impl Perform<Connection<Snow<AwsLc>>> for Line {
 }
 
 impl Line {
-    fn new(shared: Arc<Shared>, socket: Socket<TcpStream>, address: IpAddr) -> Self {
+    fn new(shared: Arc<Shared>, socket: Socket<TcpStream>, address: IpAddr, slot: Slot) -> Self {
         Self {
             id: shared.next_connection(),
             shutdown: shared.shutdown.clone(),
@@ -134,6 +134,7 @@ impl Line {
             asked: None,
             to_hub: Vec::new(),
             for_hub: Vec::new(),
+            slot,
         }
     }
 
@@ -174,6 +175,10 @@ impl Line {
     }
 
     fn enter(&mut self, device: &Device) {
+        if !self.slot.admit(&self.shared) {
+            self.mailbox.put(Input::Close(Reason::RelayFull));
+            return self.mailbox.ring();
+        }
         self.socket.set_max_message(usize::try_from(self.shared.settings.frame_max).unwrap_or(usize::MAX));
         let what = if device.role == Role::Daemon { "daemon admitted" } else { "viewer admitted" };
         let (org, target) = (Some(device.org.clone()), Some(device.target.clone()));

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Makes a directory of mode 0700, and those above it, where they are missing.
 pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -15,6 +17,19 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
 /// Opens a file for reading and writing, and makes it with mode 0600 when it is missing.
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Raises the limit of open files to the highest that is allowed: each connection takes one, and the default is 1,024 in many
+/// places. Gives the limit that holds, `None` where there is none.
+///
+/// # Errors
+/// The system does not let it be raised; it stays as it is.
+pub(crate) fn raise_limit() -> io::Result<Option<u64>> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    }
+    Ok(maximum)
 }
 
 /// The whole of a file that others must not be able to read; `None` when there is none.

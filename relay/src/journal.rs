@@ -3,10 +3,11 @@
 //! Never a token, a key or content: an [`Entry`] has no place for them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry as MapEntry},
     fmt,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -14,6 +15,10 @@ use proto_core::{GivenId, OrgId, Reason};
 
 /// How many entries `/logs` remembers.
 const REMEMBERED: usize = 4096;
+/// Refusals of one kind are one line and one more, with their number, in so long a time.
+const SUMMED_FOR: Duration = Duration::from_secs(10);
+/// What is summed: anybody can cause it, as often as they like.
+const SUMMED: &str = "refused";
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +73,14 @@ pub(crate) struct Journal(Mutex<Inner>);
 struct Inner {
     ring: VecDeque<(Timestamp, Entry)>,
     counts: BTreeMap<Counted, u64>,
+    /// Refusals that have a line, and how many more came since.
+    sums: BTreeMap<Counted, Sum>,
+}
+
+#[derive(Debug)]
+struct Sum {
+    since: Instant,
+    more: usize,
 }
 
 /// What entries are counted by.
@@ -79,25 +92,32 @@ pub(crate) struct Counted {
 }
 
 impl Journal {
-    /// Writes it down.
+    /// Writes it down; a refusal like those of the last seconds only counts, and is written with their sum.
     pub(crate) fn record(&self, entry: Entry) {
-        if entry.reason.is_some() {
-            tracing::warn!("{entry}");
-        } else {
-            tracing::info!("{entry}");
-        }
-        let mut inner = self.lock();
+        self.record_at(Instant::now(), entry);
+    }
+
+    fn record_at(&self, now: Instant, entry: Entry) {
         let counted = Counted { what: entry.what, stage: entry.stage, reason: entry.reason };
+        let mut inner = self.lock();
         *inner.counts.entry(counted).or_default() += 1;
-        if inner.ring.len() >= REMEMBERED {
-            inner.ring.pop_front();
+        inner.write_sums(|sum| now.saturating_duration_since(sum.since) >= SUMMED_FOR);
+        if entry.what == SUMMED {
+            match inner.sums.entry(counted) {
+                MapEntry::Occupied(sum) => {
+                    sum.into_mut().more += 1;
+                    return;
+                }
+                MapEntry::Vacant(place) => drop(place.insert(Sum { since: now, more: 0 })),
+            }
         }
-        inner.ring.push_back((Timestamp::now(), entry));
+        inner.write(entry);
     }
 
     /// The remembered entries from `since` on, oldest first, a line each.
     pub(crate) fn lines(&self, since: Timestamp) -> String {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.write_sums(|_| true);
         let lines = inner.ring.iter().filter(|(at, _)| *at >= since).map(|(at, entry)| format!("{at:.3} {entry}\n"));
         lines.collect()
     }
@@ -105,11 +125,14 @@ impl Journal {
     /// How often each reason stands among them, the most frequent first, and what to do about it.
     pub(crate) fn summary(&self, since: Timestamp) -> String {
         let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
-        for (_, entry) in self.lock().ring.iter().filter(|(at, _)| *at >= since) {
+        let mut inner = self.lock();
+        inner.write_sums(|_| true);
+        for (_, entry) in inner.ring.iter().filter(|(at, _)| *at >= since) {
             if let Some(reason) = entry.reason {
-                *counts.entry(reason).or_default() += 1;
+                *counts.entry(reason).or_default() += entry.count.unwrap_or(1);
             }
         }
+        drop(inner);
         let mut rows: Vec<_> = counts.into_iter().collect();
         rows.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
         let rows = rows.into_iter().map(|(reason, count)| {
@@ -125,6 +148,35 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn write(&mut self, entry: Entry) {
+        if entry.reason.is_some() {
+            tracing::warn!("{entry}");
+        } else {
+            tracing::info!("{entry}");
+        }
+        if self.ring.len() >= REMEMBERED {
+            self.ring.pop_front();
+        }
+        self.ring.push_back((Timestamp::now(), entry));
+    }
+
+    /// Writes the sums that are due; what they sum begins anew.
+    fn write_sums(&mut self, is_due: impl Fn(&Sum) -> bool) {
+        let mut due = Vec::new();
+        self.sums.retain(|counted, sum| {
+            let stays = !is_due(sum);
+            if !stays && sum.more > 0 {
+                due.push((*counted, sum.more));
+            }
+            stays
+        });
+        for (Counted { what, stage, reason }, more) in due {
+            self.write(Entry { stage, reason, count: Some(more), ..Entry::new(what) });
+        }
     }
 }
 
@@ -155,9 +207,33 @@ mod tests {
         journal.record(Entry::new("started"));
         let summary = journal.summary(Timestamp::UNIX_EPOCH);
         assert!(summary.starts_with("     2  token_expired"), "{summary}");
-        assert_eq!(summary.lines().count(), 4);
+        assert_eq!(summary.lines().count(), 4, "{summary}");
         let later = Timestamp::now() + jiff::SignedDuration::from_secs(1);
         assert_eq!(journal.lines(later) + &journal.summary(later), "");
+    }
+
+    /// F31: what anybody can cause as often as they like does not push everything else out.
+    #[test]
+    fn refusals_are_summed() {
+        let journal = Journal::default();
+        let start = Instant::now();
+        journal.record_at(start, Entry::new("started"));
+        for n in 0..27_000 {
+            let reason = if n % 2 == 0 { Reason::RateLimited } else { Reason::TokenExpired };
+            journal.record_at(start + Duration::from_micros(n * 300), refused(reason));
+        }
+        journal.record_at(start + SUMMED_FOR, refused(Reason::RateLimited));
+        let lines = journal.lines(Timestamp::UNIX_EPOCH);
+        assert!(lines.lines().next().is_some_and(|line| line.ends_with("started")), "{lines}");
+        let expected = ["rate_limited stage=deciding", "token_expired stage=deciding"];
+        let sums = ["rate_limited stage=deciding count=13499", "token_expired stage=deciding count=13499"];
+        for wanted in expected.iter().chain(&sums) {
+            assert!(lines.contains(&format!("refused reason={wanted}")), "{wanted} not in:\n{lines}");
+        }
+        assert_eq!(lines.lines().count(), 6, "{lines}");
+        let summary = journal.summary(Timestamp::UNIX_EPOCH);
+        assert!(summary.starts_with(" 13501  rate_limited"), "{summary}");
+        assert_eq!(journal.counts().values().sum::<u64>(), 27_002);
     }
 
     /// L8.
@@ -165,7 +241,7 @@ mod tests {
     fn the_ring_is_bounded_and_the_counts_are_not_lost() {
         let journal = Journal::default();
         for _ in 0..REMEMBERED + 10 {
-            journal.record(refused(Reason::RateLimited));
+            journal.record(Entry { reason: Some(Reason::PingTimeout), ..Entry::new("closed") });
         }
         assert_eq!(journal.lines(Timestamp::UNIX_EPOCH).lines().count(), REMEMBERED);
         assert_eq!(journal.counts().values().sum::<u64>(), REMEMBERED as u64 + 10);

@@ -32,6 +32,7 @@ mod answer;
 pub mod config;
 mod connection;
 mod files;
+mod host;
 mod hub;
 mod journal;
 mod keys;

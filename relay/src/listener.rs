@@ -26,16 +26,17 @@ use io_engine::answer_upgrade;
 use proto_core::{Reason, api::Problem};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
+    task::AbortHandle,
     time,
 };
 
 use crate::{
     address, admin,
     answer::problem,
-    connection,
+    connection, host,
     journal::Entry,
-    shared::{Door, Shared, Slot},
+    shared::{Door, Place, Shared, Slot},
 };
 
 /// How long a peer may take for the head of a request (ADM-1).
@@ -44,8 +45,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest head of a request.
 const HEAD_MAX: usize = 16 * 1024;
-/// How many connections may speak HTTP at once, besides those that are upgraded; more wait to be accepted.
-const HTTP_MAX: usize = 1024;
 /// After an accept that failed, say for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -58,22 +57,14 @@ pub(crate) async fn accept_until(
     let (alive, all_ended) = mpsc::channel(1);
     let door = Door { shared: Arc::clone(shared), alive };
     let router = router(door.clone());
-    let speaking = Arc::new(Semaphore::new(HTTP_MAX));
     let accept = async {
         loop {
-            // The semaphore is never closed.
-            let permit = Arc::clone(&speaking).acquire_owned().await.ok();
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let (router, alive) = (router.clone(), door.alive.clone());
-                    let mut shutdown = door.shared.shutdown.clone();
-                    tokio::spawn(async move {
-                        tokio::select! {
-                            () = speak_http(stream, peer, router) => {}
-                            _ = shutdown.wait_for(|stop| *stop) => {}
-                        }
-                        drop((permit, alive));
-                    });
+                    let serve = |place| serve(stream, peer, &router, &door, place);
+                    if door.shared.enter(peer.ip(), serve).is_none() {
+                        record_refusal(shared, "accept", peer.ip(), Reason::RateLimited);
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept");
@@ -89,11 +80,25 @@ pub(crate) async fn accept_until(
     all_ended
 }
 
+/// Serves what was accepted, in a task of its own.
+fn serve(stream: TcpStream, peer: SocketAddr, router: &Router, door: &Door, place: Arc<Place>) -> AbortHandle {
+    let (router, alive) = (router.clone(), door.alive.clone());
+    let mut shutdown = door.shared.shutdown.clone();
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            () = speak_http(stream, peer, router, place) => {}
+            _ = shutdown.wait_for(|stop| *stop) => {}
+        }
+        drop(alive);
+    });
+    task.abort_handle()
+}
+
 /// One request, and its answer.
-async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router) {
+async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router, place: Arc<Place>) {
     // Small frames go out at once; where that cannot be said it is only slower.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.layer(Extension(Peer(peer.ip()))));
+    let service = TowerToHyperService::new(router.layer(Extension(Peer { address: peer.ip(), place })));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -107,8 +112,11 @@ async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router) {
 }
 
 /// Who is at the other end of the socket.
-#[derive(Clone, Copy, Debug)]
-struct Peer(IpAddr);
+#[derive(Clone, Debug)]
+struct Peer {
+    address: IpAddr,
+    place: Arc<Place>,
+}
 
 fn router(door: Door) -> Router {
     let admin = Router::new()
@@ -121,14 +129,16 @@ fn router(door: Door) -> Router {
         .route("/health", get(admin::health))
         .route("/ready", get(admin::ready))
         .merge(admin)
+        .layer(axum::middleware::from_fn(host::guard))
         .with_state(door)
 }
 
 /// `GET /ws`: the limits first, then the upgrade (WIRE section 4).
-async fn upgrade(State(door): State<Door>, Extension(Peer(peer)): Extension<Peer>, mut request: Request) -> Response {
+async fn upgrade(State(door): State<Door>, Extension(peer): Extension<Peer>, mut request: Request) -> Response {
     let shared = &door.shared;
-    let address = address::client(peer, request.headers(), &shared.config.trusted_proxies);
-    let slot = match admit(shared, address) {
+    let Peer { address, place } = peer;
+    let address = address::client(address, request.headers(), &shared.config.trusted_proxies);
+    let slot = match admit(shared, address, Arc::clone(&place)) {
         Ok(slot) => slot,
         Err(refusal) => return refuse(shared, address, &refusal),
     };
@@ -137,11 +147,12 @@ async fn upgrade(State(door): State<Door>, Extension(Peer(peer)): Extension<Peer
         Err(refused) => return (StatusCode::BAD_REQUEST, refused.to_string()).into_response(),
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         let Door { shared, alive } = door;
         go_on_after(upgraded, shared, address, slot).await;
         drop(alive);
     });
+    place.is_held_by(task.abort_handle());
     answer
 }
 
@@ -154,23 +165,27 @@ struct Refusal {
     retry_after: u64,
 }
 
-fn admit(shared: &Shared, address: IpAddr) -> Result<Slot, Refusal> {
+fn admit(shared: &Shared, address: IpAddr, place: Arc<Place>) -> Result<Slot, Refusal> {
     shared.rate_limit(address).map_err(|wait| Refusal {
         status: StatusCode::TOO_MANY_REQUESTS,
         reason: Reason::RateLimited,
         retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
     })?;
     let full = Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::RelayFull, retry_after: 30 };
-    shared.slot().ok_or(full)
+    shared.slot(place).ok_or(full)
 }
 
 fn refuse(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Response {
     let Refusal { status, reason, retry_after } = *refusal;
-    let entry = Entry { reason: Some(reason), stage: Some("upgrade"), address: Some(address), ..Entry::new("refused") };
-    shared.journal.record(entry);
+    record_refusal(shared, "upgrade", address, reason);
     let mut answer = problem(&Problem::because(status.as_u16(), reason));
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
     answer
+}
+
+fn record_refusal(shared: &Shared, stage: &'static str, address: IpAddr, reason: Reason) {
+    let entry = Entry { reason: Some(reason), stage: Some(stage), address: Some(address), ..Entry::new("refused") };
+    shared.journal.record(entry);
 }
 
 async fn go_on_after(upgraded: OnUpgrade, shared: Arc<Shared>, address: IpAddr, slot: Slot) {

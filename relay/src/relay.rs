@@ -83,6 +83,9 @@ impl Relay {
     /// # Errors
     /// As [`Relay::bind`].
     pub async fn bind_with(config: Config, options: Options) -> Result<Self, RelayError> {
+        if let Err(error) = files::raise_limit() {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
         let address = config.listen;
         let listening = |error| RelayError::Listen { address, error };
         let keys = static_keys(&config.static_key_file)?;
@@ -96,7 +99,7 @@ impl Relay {
                 let _ = answers.send(answer);
             }),
         )?;
-        let store_works = store.working();
+        let (store_works, store_reads) = (store.working(), store.readable());
         let (hub_task, hub) = HubTask::new(store, sessions, from_store);
         let (stop, shutdown) = watch::channel(false);
         let (mut tasks, journal, roots) = (JoinSet::new(), Arc::new(Journal::default()), options.roots);
@@ -107,6 +110,7 @@ impl Relay {
             journal,
             hub,
             store_works,
+            store_reads,
             tap: options.tap,
             shutdown,
             doors: Doors::new(&config),

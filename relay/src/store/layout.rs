@@ -217,6 +217,10 @@ pub(super) fn read(database: &Database, read: &Read) -> Result<Records, StoreErr
     let mut left = max_bytes;
     'chunks: for chunk in table.range((session.0, start)..=(session.0, u64::MAX))? {
         let (key, chunk) = chunk?;
+        // After a chunk that lost records their places would be wrong.
+        if key.value().1 > from.saturating_add(records.len() as u64) {
+            break;
+        }
         let skip = usize::try_from(from.saturating_sub(key.value().1)).unwrap_or(usize::MAX);
         let bytes = Bytes::copy_from_slice(chunk.value());
         for (epoch, body) in Chunk(&bytes).skip(skip) {

@@ -14,6 +14,7 @@ mod tests;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -50,6 +51,9 @@ pub enum StoreError {
     /// Another process has it open, or it is damaged.
     #[error("the record store: {0}")]
     Database(Box<redb::Error>),
+    /// A page of it is damaged.
+    #[error("the record store is damaged")]
+    Damaged,
     /// It was written by another version, or is damaged.
     #[error("the record store holds something that this version cannot read: {0}")]
     Layout(&'static str),
@@ -65,7 +69,7 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 pub(crate) type Answers = Arc<dyn Fn(Input) + Send + Sync>;
 
 /// Opens the database, at first and again after a failure.
-type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
+type Opener = Arc<dyn Fn() -> Result<Database, StoreError> + Send + Sync>;
 
 /// The two threads and the ways to them. Dropping it makes durable what was given to it, then ends both.
 pub(crate) struct Store {
@@ -73,41 +77,72 @@ pub(crate) struct Store {
     reads: Option<mpsc::Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
     working: Arc<AtomicBool>,
+    readable: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
 }
 
-/// The database while it is usable.
-type Shared = Arc<RwLock<Option<Database>>>;
+/// The database while it is usable, and how to get it back.
+#[derive(Clone)]
+struct Handle {
+    database: Arc<RwLock<Option<Database>>>,
+    opener: Opener,
+}
+
+impl Handle {
+    /// Works with the database. One that panics, as redb does on damaged pages, is a failure like others (F28).
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(StoreError::Layout("not open"))?;
+        // What a panic leaves behind is not used: the database is opened anew.
+        catch_unwind(AssertUnwindSafe(|| work(database))).unwrap_or(Err(StoreError::Damaged))
+    }
+
+    /// After a failed write, or a panic, the database refuses everything until it is opened anew.
+    fn reopen(&self) {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // One that panicked may do so again while it is closed.
+        let closed = database.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
+        match catch_unwind(AssertUnwindSafe(|| (self.opener)())).unwrap_or(Err(StoreError::Damaged)) {
+            Ok(opened) => *database = Some(opened),
+            Err(error) => tracing::error!(%error, "the record store cannot be opened again"),
+        }
+    }
+}
 
 impl Store {
     /// Opens the store below `dir`, makes it when it is not there, and tells which sessions it has.
     pub(crate) fn open(dir: &Path, answers: Answers) -> Result<(Self, Vec<StoredSession>), StoreError> {
         let path = dir.join("records.redb");
         files::make_private_dir(dir).map_err(|error| StoreError::Files { path: dir.to_owned(), error })?;
-        Self::open_with(Box::new(move || open_file(&path)), RETRY_AFTER, answers)
+        Self::open_with(Arc::new(move || open_file(&path)), RETRY_AFTER, answers)
     }
 
     fn open_with(opener: Opener, retry_after: Duration, answers: Answers) -> Result<(Self, Vec<StoredSession>), StoreError> {
-        let database = opener()?;
-        let sessions = layout::sessions(&database)?;
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            let database = opener()?;
+            let sessions = layout::sessions(&database)?;
+            Ok((database, sessions))
+        }));
+        let (database, sessions) = found.unwrap_or(Err(StoreError::Damaged))?;
         let database = Arc::new(RwLock::new(Some(database)));
         let working = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
         let (writes, batches) = mpsc::channel();
         let (reads, wanted) = mpsc::channel();
-        let worker = Writer {
-            database: Arc::clone(&database),
-            opener,
+        let readable = Arc::new(AtomicBool::new(true));
+        let file = Handle { database, opener };
+        let keeper = Writer {
+            file: file.clone(),
             retry_after,
             working: Arc::clone(&working),
             stopping: Arc::clone(&stopping),
             answers: Arc::clone(&answers),
         };
-        let threads = vec![
-            spawn("records-writer", move || worker.run(&batches)),
-            spawn("records-reader", move || read_all(&database, &wanted, &answers)),
-        ];
-        Ok((Self { writes: Some(writes), reads: Some(reads), threads, working, stopping }, sessions))
+        let reader = Reader { file, readable: Arc::clone(&readable), answers };
+        let threads =
+            vec![spawn("records-writer", move || keeper.run(&batches)), spawn("records-reader", move || reader.run(&wanted))];
+        Ok((Self { writes: Some(writes), reads: Some(reads), threads, working, readable, stopping }, sessions))
     }
 
     /// Makes these durable, after all before them; answered where [`Write`] says so.
@@ -128,6 +163,11 @@ impl Store {
     /// Whether the latest commit worked.
     pub(crate) fn working(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.working)
+    }
+
+    /// Whether the latest read worked.
+    pub(crate) fn readable(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.readable)
     }
 }
 
@@ -160,8 +200,7 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
 }
 
 struct Writer {
-    database: Shared,
-    opener: Opener,
+    file: Handle,
     retry_after: Duration,
     working: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
@@ -181,7 +220,7 @@ impl Writer {
     /// Commits the batch, however long it takes; only the end of the relay gives it up.
     fn commit(&self, batch: &[Write]) -> Vec<Input> {
         loop {
-            match self.try_commit(batch) {
+            match self.file.with(|database| layout::commit(database, batch)) {
                 Ok(answers) => {
                     self.working.store(true, Ordering::Relaxed);
                     return answers;
@@ -193,23 +232,32 @@ impl Writer {
                 return Vec::new();
             }
             thread::park_timeout(self.retry_after);
-            self.reopen();
+            self.file.reopen();
         }
     }
+}
 
-    fn try_commit(&self, batch: &[Write]) -> Result<Vec<Input>, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(StoreError::Layout("not open"))?;
-        layout::commit(database, batch)
-    }
+struct Reader {
+    file: Handle,
+    readable: Arc<AtomicBool>,
+    answers: Answers,
+}
 
-    /// After a failed write the database refuses everything until it is opened anew.
-    fn reopen(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        *database = None;
-        match (self.opener)() {
-            Ok(opened) => *database = Some(opened),
-            Err(error) => tracing::error!(%error, "the record store cannot be opened again"),
+impl Reader {
+    fn run(self, reads: &mpsc::Receiver<Read>) {
+        while let Ok(read) = reads.recv() {
+            let records = self.file.with(|database| layout::read(database, &read));
+            self.readable.store(records.is_ok(), Ordering::Relaxed);
+            (self.answers)(match records {
+                Ok(records) => Input::Records(records),
+                Err(error) => {
+                    tracing::error!(%error, session = read.session.0, from = read.from, "records were not read");
+                    if matches!(error, StoreError::Damaged) {
+                        self.file.reopen();
+                    }
+                    Input::Unreadable(read.viewer, read.session)
+                }
+            });
         }
     }
 }
@@ -224,21 +272,4 @@ fn all_that_wait(first: Vec<Write>, writes: &mpsc::Receiver<Vec<Write>>) -> Vec<
         batch.extend(more);
     }
     batch
-}
-
-fn read_all(database: &Shared, reads: &mpsc::Receiver<Read>, answers: &Answers) {
-    while let Ok(read) = reads.recv() {
-        let records = {
-            let database = database.read().unwrap_or_else(PoisonError::into_inner);
-            let database = database.as_ref().ok_or(StoreError::Layout("not open"));
-            database.and_then(|database| layout::read(database, &read))
-        };
-        answers(records.map_or_else(
-            |error| {
-                tracing::error!(%error, "records were not read");
-                Input::Unreadable(read.viewer, read.session)
-            },
-            Input::Records,
-        ));
-    }
 }

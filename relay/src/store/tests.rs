@@ -16,6 +16,8 @@ use redb::{StorageBackend, backends::InMemoryBackend};
 
 use super::*;
 
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 const N: SessionNumber = SessionNumber(7);
 
 fn answers() -> (Answers, Receiver<Input>) {
@@ -129,6 +131,8 @@ fn a_second_relay_on_the_same_directory_is_refused() {
 struct Fragile {
     bytes: Arc<InMemoryBackend>,
     broken: Arc<AtomicBool>,
+    /// The next read panics, as redb does on pages that are damaged.
+    panics: Arc<AtomicBool>,
 }
 
 impl Fragile {
@@ -142,6 +146,7 @@ impl StorageBackend for Fragile {
         self.bytes.len()
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "a page is damaged");
         self.bytes.read(offset, out)
     }
     fn set_len(&self, len: u64) -> std::io::Result<()> {
@@ -161,10 +166,10 @@ impl StorageBackend for Fragile {
 /// A full disk loses nothing: no answer until the write works, then the answer, with the store readable all the time after.
 #[test]
 fn a_failed_commit_is_tried_again_until_it_works() {
-    let disk = Fragile { bytes: Arc::new(InMemoryBackend::new()), broken: Arc::default() };
+    let disk = Fragile { bytes: Arc::new(InMemoryBackend::new()), broken: Arc::default(), panics: Arc::default() };
     let broken = Arc::clone(&disk.broken);
     let (to, from) = answers();
-    let opener = Box::new(move || Ok(Database::builder().create_with_backend(disk.clone())?));
+    let opener = Arc::new(move || Ok(Database::builder().create_with_backend(disk.clone())?));
     let (store, _) = Store::open_with(opener, Duration::from_millis(1), to).unwrap();
     store.write([begin(N, "a"), vec![record(N, 0, b"zero")]].concat());
     assert_eq!(from.recv().unwrap(), Input::Appended(N, 1));
@@ -179,4 +184,61 @@ fn a_failed_commit_is_tried_again_until_it_works() {
     assert!(store.working().load(Ordering::SeqCst));
     store.read(read(0, 1000));
     assert_eq!(bodies(from.recv().unwrap()).1.len(), 2);
+}
+
+/// F28: a damaged page is an answer like others, `/ready` says so, and the next read works.
+#[test]
+fn a_page_that_panics_is_unreadable_and_harms_nothing_else() {
+    let disk = Fragile { bytes: Arc::new(InMemoryBackend::new()), broken: Arc::default(), panics: Arc::default() };
+    let panics = Arc::clone(&disk.panics);
+    let opener: Opener = Arc::new(move || Ok(Database::builder().create_with_backend(disk.clone())?));
+    let (to, from) = answers();
+    let (store, _) = Store::open_with(Arc::clone(&opener), Duration::from_millis(1), to.clone()).unwrap();
+    store.write([begin(N, "a"), vec![record(N, 0, &[7; 60_000])]].concat());
+    assert_eq!(from.recv().unwrap(), Input::Appended(N, 1));
+    drop(store);
+    let (store, _) = Store::open_with(opener, Duration::from_millis(1), to).unwrap();
+    panics.store(true, Ordering::SeqCst);
+    store.read(read(0, 100_000));
+    assert_eq!(from.recv_timeout(PATIENCE).unwrap(), Input::Unreadable(ConnectionId(1), N));
+    assert!(!store.readable().load(Ordering::SeqCst));
+    store.read(read(0, 100_000));
+    assert_eq!(bodies(from.recv_timeout(PATIENCE).unwrap()).1, [vec![7; 60_000]]);
+    assert!(store.readable().load(Ordering::SeqCst));
+    panics.store(true, Ordering::SeqCst);
+    store.write(vec![record(N, 1, b"one")]);
+    assert_eq!(from.recv_timeout(PATIENCE).unwrap(), Input::Appended(N, 2), "a writer that panics goes on, too");
+}
+
+/// F28: whatever bytes of the file are damaged, every read is answered, or the store says at the start that it cannot be used.
+#[test]
+fn every_read_of_a_damaged_file_is_answered() {
+    const RECORDS: u64 = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let (to, from) = answers();
+    let (store, _) = Store::open(dir.path(), to.clone()).unwrap();
+    store.write(begin(N, "a"));
+    for sequence in 0..RECORDS {
+        store.write(vec![record(N, sequence, &[u8::try_from(sequence).unwrap(); 9_000])]);
+    }
+    while from.recv_timeout(PATIENCE).unwrap() != Input::Appended(N, RECORDS) {}
+    drop(store);
+    let whole = std::fs::read(dir.path().join("records.redb")).unwrap();
+    let mut answered = 0;
+    for place in (0..whole.len()).step_by(whole.len() / 97) {
+        let mut damaged = whole.clone();
+        damaged[place..].iter_mut().take(64).for_each(|byte| *byte ^= 0x5a);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("records.redb"), damaged).unwrap();
+        let Ok((store, _)) = Store::open(dir.path(), to.clone()) else { continue };
+        for sequence in (0..RECORDS).step_by(7) {
+            store.read(read(sequence, 20_000));
+            match from.recv_timeout(PATIENCE).expect("a read without an answer") {
+                Input::Unreadable(..) => {}
+                input => assert_eq!(bodies(input).0, sequence),
+            }
+            answered += 1;
+        }
+    }
+    assert!(answered > 100, "{answered}");
 }

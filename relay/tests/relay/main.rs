@@ -2,6 +2,7 @@
 
 mod admission;
 mod device;
+mod doors;
 mod operations;
 mod platform;
 mod streaming;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ pub(crate) struct Platform {
     pub(crate) url: String,
     pub(crate) jwks: Arc<Mutex<Option<String>>>,
     pub(crate) verdict: Arc<Mutex<(StatusCode, Value)>>,
+    /// Whether the feed of revocations answers.
+    pub(crate) feeds: Arc<AtomicBool>,
     revoked: Arc<watch::Sender<Vec<Value>>>,
 }
 
@@ -44,6 +49,7 @@ impl Platform {
             url: format!("http://{}", listener.local_addr().unwrap()),
             jwks: Arc::new(Mutex::new(Some(keys.to_json()))),
             verdict: Arc::new(Mutex::new((StatusCode::OK, json!({"active": true, "policy_mode": "standard"})))),
+            feeds: Arc::new(AtomicBool::new(true)),
             revoked: Arc::new(watch::Sender::new(Vec::new())),
         };
         let router = Router::new()
@@ -102,12 +108,15 @@ async fn revocations(
     if !knows_the_key(&headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
+    if !platform.feeds.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let Some(after) = query.get("after").copied() else {
         let last = platform.revoked.borrow().len();
         return Json(json!({"last": last, "runtime_targets": [], "organizations": []})).into_response();
     };
     let mut events = platform.revoked.subscribe();
-    let _ = timeout(Duration::from_secs(25), events.wait_for(|events| events.len() > after)).await;
+    let _ = timeout(Duration::from_secs(2), events.wait_for(|events| events.len() > after)).await;
     let events = events.borrow().clone();
     Json(json!({"last": events.len(), "runtime_targets": events.get(after..), "organizations": []})).into_response()
 }
