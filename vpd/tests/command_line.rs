@@ -56,13 +56,20 @@ fn wrong_usage_ends_with_2_and_says_how_it_is_right() {
 #[test]
 fn without_a_daemon_commands_say_how_to_start_it() {
     let home = Home::new();
-    for arguments in [&["status"][..], &["stop"], &["unbind"], &["pair", "--cancel"]] {
+    for arguments in [&["status"][..], &["unbind"], &["pair", "--cancel"]] {
         let end = home.vpd(arguments);
         assert_eq!((end.code, end.stdout.as_str()), (10, ""), "{arguments:?}");
         for part in ["error: the daemon is not running", "daemon_not_running", "cause:", "next:", "vpd start"] {
             assert!(end.stderr.contains(part), "{part} in {}", end.stderr);
         }
     }
+}
+
+/// A daemon that does not run is stopped already.
+#[test]
+fn stopping_a_daemon_that_does_not_run_succeeds() {
+    let end = Home::new().vpd(&["stop"]);
+    assert_eq!((end.code, end.stdout.as_str()), (0, "✓ Daemon not running.\n"));
 }
 
 #[test]
