@@ -39,7 +39,7 @@ use viewport_server::{
 /// How long a peer may take for the head of a request, the pause before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a request may take, from the end of its head to its answer: its body, and what it asks for.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest head of a request.
 const HEAD_MAX: usize = 32 * 1024;
 /// How many connections are held at once; more wait to be accepted.
@@ -120,14 +120,11 @@ async fn speak(stream: TcpStream, peer: SocketAddr, router: Router, mut closing:
 
 /// Ends a request that does not come to an end.
 async fn in_time(request: Request, next: Next) -> Response {
-    match time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let mut response = StatusCode::REQUEST_TIMEOUT.into_response();
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
-    }
+    time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+        let mut response = StatusCode::REQUEST_TIMEOUT.into_response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    })
 }
 
 /// How many connections each address has.

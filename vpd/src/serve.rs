@@ -37,7 +37,7 @@ pub(crate) async fn serve(home: &Home, args: &ServeArgs) -> anyhow::Result<()> {
     let place = servers.place(&data).await?;
     let print = if args.json { Place::print_json } else { Place::print };
     print(&place)?;
-    servers.run(interruption).await
+    Box::pin(servers.run(interruption)).await
 }
 
 /// Both servers, listening and not answering yet.

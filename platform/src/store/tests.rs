@@ -1,5 +1,7 @@
 //! The connections: what a failure leaves behind, and what waits for whom.
 
+use std::fmt::Debug;
+
 use proto_core::{
     api::PolicyMode,
     id::DeviceKind,
@@ -148,22 +150,23 @@ async fn populate(db: &mut SqliteConnection, slug: &str, people: &[(AccountId, R
 
 /// All that a workspace's queries show.
 async fn seen(db: &mut SqliteConnection, of: &Populated, people: &[(AccountId, Role)]) -> String {
-    let mut seen = String::new();
+    let mut seen: Vec<Box<dyn Debug>> = Vec::new();
     for (account, _) in people {
-        seen += &format!("{:?}", member::role(db, &of.id, account).await.unwrap());
-        seen += &format!("{:?}", machine::living_targets(db, &of.id, None, Some(account)).await.unwrap());
+        seen.push(Box::new(member::role(db, &of.id, account).await.unwrap()));
+        seen.push(Box::new(machine::living_targets(db, &of.id, None, Some(account)).await.unwrap()));
     }
     for machine in &of.machines {
-        seen += &format!("{:?}", machine::find(db, &of.id, machine).await.unwrap());
-        seen += &format!("{:?}", machine::living_targets(db, &of.id, Some(machine), None).await.unwrap());
+        seen.push(Box::new(machine::find(db, &of.id, machine).await.unwrap()));
+        seen.push(Box::new(machine::living_targets(db, &of.id, Some(machine), None).await.unwrap()));
     }
-    seen += &format!("{:?}", member::list(db, &of.id).await.unwrap());
-    seen += &format!("{:?}", member::count_admins(db, &of.id).await.unwrap());
-    seen += &format!("{:?}", machine::list(db, &of.id).await.unwrap());
-    seen += &format!("{:?}", machine::living_targets(db, &of.id, None, None).await.unwrap());
-    seen += &format!("{:?}", invitation::list(db, &of.id, NOW).await.unwrap());
-    seen += &format!("{:?}", audit::list(db, &of.id, i64::MAX).await.unwrap());
-    seen + &format!("{:?}", organization::living(db, &of.id).await.unwrap())
+    seen.push(Box::new(member::list(db, &of.id).await.unwrap()));
+    seen.push(Box::new(member::count_admins(db, &of.id).await.unwrap()));
+    seen.push(Box::new(machine::list(db, &of.id).await.unwrap()));
+    seen.push(Box::new(machine::living_targets(db, &of.id, None, None).await.unwrap()));
+    seen.push(Box::new(invitation::list(db, &of.id, NOW).await.unwrap()));
+    seen.push(Box::new(audit::list(db, &of.id, i64::MAX).await.unwrap()));
+    seen.push(Box::new(organization::living(db, &of.id).await.unwrap()));
+    format!("{seen:?}")
 }
 
 /// S74 to S77: every query of one workspace says nothing about another, and every change of one leaves the other as it was,

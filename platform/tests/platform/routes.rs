@@ -81,6 +81,9 @@ impl Everybody {
     }
 }
 
+/// A form: where it goes, its fields, and how it ends for each caller.
+type Form<'a> = (String, &'a [(&'a str, &'a str)], [End; 5]);
+
 /// S77, S123, S132: what each of the five gets from each page: the columns are anonymous, an expired session, another
 /// workspace's admin, a member, an admin.
 #[tokio::test]
@@ -130,7 +133,7 @@ async fn every_form_is_for_whom_it_is() {
     let (bob, carol) = (member_id(&page, "bob"), member_id(&page, "carol"));
     let open = page.split_once("/withdraw").unwrap().0.rsplit_once('/').unwrap().1.to_owned();
     let out = End::SignIn;
-    let forms: [(String, &[(&str, &str)], [End; 5]); 16] = [
+    let forms: [Form<'_>; 16] = [
         (format!("/w/acme/machines/{machine}/revoke"), &[], [out, out, NONE, FORBIDDEN, End::On]),
         (format!("/w/evil/machines/{machine}/revoke"), &[], [out, out, NONE, NONE, NONE]),
         ("/w/acme/members/invite".into(), &[("label", "x")], [out, out, NONE, FORBIDDEN, OK]),

@@ -89,7 +89,7 @@ async fn what_does_not_come_to_an_end_is_closed() {
         let begun = time::Instant::now();
         time::pause();
         let mut answer = Vec::new();
-        let closed = timeout(Duration::from_secs(600), stream.read_to_end(&mut answer)).await;
+        let closed = timeout(Duration::from_mins(10), stream.read_to_end(&mut answer)).await;
         time::resume();
         assert!(closed.is_ok(), "{half:?} is held for ever");
         assert!(begun.elapsed() <= Duration::from_secs(100), "{half:?} is held for {:?}", begun.elapsed());

@@ -93,14 +93,14 @@ impl Changes {
         let watch = inotify::init(CreateFlags::CLOEXEC)?;
         let losses = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
         inotify::add_watch(&watch, folder, losses | WatchFlags::ONLYDIR)?;
-        let (changed, changes) = mpsc::channel(1);
+        let (tell, told) = mpsc::channel(1);
         thread::Builder::new().name("home".into()).spawn(move || {
             let mut buffer = [MaybeUninit::uninit(); 4096];
             let mut events = inotify::Reader::new(watch, &mut buffer);
             // One that has not been looked at yet stands for the next ones too.
-            while events.next().is_ok() && !matches!(changed.try_send(()), Err(TrySendError::Closed(()))) {}
+            while events.next().is_ok() && !matches!(tell.try_send(()), Err(TrySendError::Closed(()))) {}
         })?;
-        Ok(Self(changes))
+        Ok(Self(told))
     }
 
     /// Waits for the next change. Safe to cancel: what changed is for the caller to look at.

@@ -61,7 +61,9 @@ impl Carrier {
             let ready = self.wait()?;
             // Before the keys: what is typed after a change of the size finds the new one.
             let came = if ready.signals { self.signals.take() } else { Vec::new() };
-            came.iter().for_each(|came| self.signalled(*came));
+            for came in &came {
+                self.signalled(*came);
+            }
             if let Actor::OnOwnTerminal(_, console) = &mut self.actor
                 && (ready.keys || ready.room_for_keys)
             {
@@ -139,12 +141,11 @@ impl Carrier {
 
     fn signalled(&mut self, came: Came) {
         match (came, &mut self.actor) {
-            (Came::Child, _) => {}
+            // What the kernel sends to the job, the command has got by itself.
+            (Came::Child, _) | (Came::ForCommand { by_kernel: true, .. }, Actor::InJob(..)) => {}
             (Came::Continued, _) => self.go_on(),
             (Came::Resized, _) => self.resized(),
             (Came::ForCommand { signal, .. }, Actor::OnOwnTerminal(kept, _)) => kept.signal(signal),
-            // What the kernel sends to the job, the command has got by itself.
-            (Came::ForCommand { by_kernel: true, .. }, Actor::InJob(..)) => {}
             (Came::ForCommand { signal, by_kernel: false }, Actor::InJob(command, _)) => command.signal(signal),
         }
     }
@@ -153,9 +154,12 @@ impl Carrier {
         match &self.actor {
             Actor::OnOwnTerminal(_, console) => console.resize(),
             Actor::InJob(command, _) => {
-                let terminals = self.ways.iter().filter(|way| way.is_terminal);
-                let resized = terminals.zip(terminal::window().into_iter().cycle());
-                if resized.map(|(way, size)| rustix::termios::tcsetwinsize(&way.from, size)).count() > 0 {
+                let terminals: Vec<_> = self.ways.iter().filter(|way| way.is_terminal).collect();
+                for (way, size) in terminals.iter().zip(terminal::window().into_iter().cycle()) {
+                    // One that the command has closed needs no size.
+                    let _ = rustix::termios::tcsetwinsize(&way.from, size);
+                }
+                if !terminals.is_empty() {
                     // It may have looked before.
                     command.signal(Signal::WINCH.as_raw());
                 }

@@ -103,7 +103,7 @@ async fn fewer(pending_bytes: &mut watch::Receiver<usize>, left: &mut usize) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What is lost, in words.

@@ -104,7 +104,9 @@ async fn consented(home: Result<Home, Failure>, args: &RunArgs) -> Option<Stream
             Stream::start(&home, *attachment, attached).map(|stream| Streaming { stream, title, mark })
         }
         Consent::LocalOnly(why) => {
-            why.iter().for_each(|why| note_local_only(args, why));
+            if let Some(why) = why {
+                note_local_only(args, &why);
+            }
             None
         }
     }

@@ -234,10 +234,7 @@ impl Subject for Viewing {
     }
 
     fn fair(&self, at: &Situation<Self>) -> Option<Fact> {
-        let waits = match at.machine.status() {
-            Status::Running { waiting_for } => waiting_for,
-            _ => return None,
-        };
+        let Status::Running { waiting_for: waits } = at.machine.status() else { return None };
         match waits {
             _ if !at.memory.files.is_empty() => Some(Fact::Stored),
             "the WebSocket" => Some(Fact::Net(Net::Connected)),
