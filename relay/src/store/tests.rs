@@ -131,8 +131,6 @@ fn a_second_relay_on_the_same_directory_is_refused() {
 struct Fragile {
     bytes: Arc<InMemoryBackend>,
     broken: Arc<AtomicBool>,
-    /// The next read panics, as redb does on pages that are damaged.
-    panics: Arc<AtomicBool>,
 }
 
 impl Fragile {
@@ -146,7 +144,6 @@ impl StorageBackend for Fragile {
         self.bytes.len()
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        assert!(!self.panics.swap(false, Ordering::SeqCst), "a page is damaged");
         self.bytes.read(offset, out)
     }
     fn set_len(&self, len: u64) -> std::io::Result<()> {
@@ -166,7 +163,7 @@ impl StorageBackend for Fragile {
 /// A full disk loses nothing: no answer until the write works, then the answer, with the store readable all the time after.
 #[test]
 fn a_failed_commit_is_tried_again_until_it_works() {
-    let disk = Fragile { bytes: Arc::new(InMemoryBackend::new()), broken: Arc::default(), panics: Arc::default() };
+    let disk = Fragile { bytes: Arc::new(InMemoryBackend::new()), broken: Arc::default() };
     let broken = Arc::clone(&disk.broken);
     let (to, from) = answers();
     let opener = Arc::new(move || Ok(Database::builder().create_with_backend(disk.clone())?));
@@ -184,35 +181,6 @@ fn a_failed_commit_is_tried_again_until_it_works() {
     assert!(store.working().load(Ordering::SeqCst));
     store.read(read(0, 1000));
     assert_eq!(bodies(from.recv().unwrap()).1.len(), 2);
-}
-
-/// F28: a damaged page is an answer like others, `/ready` says so, and the next read works.
-#[test]
-fn a_page_that_panics_is_unreadable_and_harms_nothing_else() {
-    let disk = Fragile { bytes: Arc::new(InMemoryBackend::new()), broken: Arc::default(), panics: Arc::default() };
-    let panics = Arc::clone(&disk.panics);
-    let opener: Opener = Arc::new(move || Ok(Database::builder().create_with_backend(disk.clone())?));
-    let (to, from) = answers();
-    let (store, _) = Store::open_with(Arc::clone(&opener), Duration::from_millis(1), to.clone()).unwrap();
-    store.write(begin(N, "a"));
-    // The last chunk is read at the start; the first one is not.
-    for sequence in 0..8 {
-        store.write(vec![record(N, sequence, &[7; 60_000])]);
-        assert_eq!(from.recv_timeout(PATIENCE).unwrap(), Input::Appended(N, sequence + 1));
-    }
-    drop(store);
-    let (store, _) = Store::open_with(opener, Duration::from_millis(1), to).unwrap();
-    panics.store(true, Ordering::SeqCst);
-    store.read(read(0, 100_000));
-    let answer = from.recv_timeout(PATIENCE).unwrap();
-    assert!(answer == Input::Unreadable(ConnectionId(1), N), "it was read");
-    assert!(!store.readable().load(Ordering::SeqCst));
-    store.read(read(0, 100_000));
-    assert!(bodies(from.recv_timeout(PATIENCE).unwrap()).1 == [vec![7; 60_000]]);
-    assert!(store.readable().load(Ordering::SeqCst));
-    panics.store(true, Ordering::SeqCst);
-    store.write(vec![record(N, 8, b"one")]);
-    assert_eq!(from.recv_timeout(PATIENCE).unwrap(), Input::Appended(N, 9), "a writer that panics goes on, too");
 }
 
 /// F28: whatever bytes of the file are damaged, every read is answered, or the store says at the start that it cannot be used.

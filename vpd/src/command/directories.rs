@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use io_engine::look;
+use io_engine::{Perform, Turns, look};
 use proto_core::{
-    Instant, Machine as _, Reason,
+    Instant, Misuse, Reason, UnixTime, WallClock,
     device::{
         consent::{Decision, Directory, Output, Resolver},
         files::{Document as _, Grants},
@@ -54,13 +54,35 @@ fn trouble(path: &str, ledger: &Grants) -> Option<Reason> {
 
 /// What becomes of a session that starts in `directory`, by what stands on the disk now.
 fn decision(directory: Directory, ledger: &Grants) -> Decision {
-    let mut resolver = Resolver::new(directory, ledger);
-    while let Some(output) = resolver.poll_output() {
-        match output {
-            Output::Resolved(place) => return place.decision,
-            // It takes the answer to what it asked for.
-            Output::Look(at) => drop(resolver.handle_input(Instant::ZERO, look(at))),
+    // Nothing in it depends on the time.
+    let wall = WallClock::new(Instant::ZERO, UnixTime(0));
+    let (mut resolver, mut turns) = (Resolver::new(directory, ledger), Turns::new(wall));
+    let (mut disk, mut looked) = (Disk::default(), Vec::new());
+    loop {
+        turns.turn(&mut resolver, wall, looked.drain(..), &mut disk);
+        looked.extend(disk.asked.drain(..).map(look));
+        if looked.is_empty() {
+            return disk.decision.unwrap_or(Decision::LocalOnly { why: None });
         }
     }
-    Decision::LocalOnly { why: None }
+}
+
+/// What the resolver asks for, and what it came to.
+#[derive(Default)]
+struct Disk {
+    asked: Vec<Directory>,
+    decision: Option<Decision>,
+}
+
+impl Perform<Resolver> for Disk {
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Look(directory) => self.asked.push(directory),
+            Output::Resolved(place) => self.decision = Some(place.decision),
+        }
+    }
+
+    fn refused(&mut self, misuse: Misuse) {
+        tracing::error!(%misuse, "an answer about a directory was not taken");
+    }
 }

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// How long a device that another one with its pairing displaced leaves it alone.
+pub(super) const TAKEOVER_PAUSE: Duration = Duration::from_mins(5);
+
 impl<N: Noise> Link<N> {
     /// The relay said no, under its pinned key.
     pub(super) fn refused(&mut self, reason: Reason, retry_after: u32) {
@@ -22,8 +25,9 @@ impl<N: Noise> Link<N> {
             return self.close(Then::End(reason));
         }
         if reason == Reason::Superseded {
-            // Another daemon with this pairing is alive: two that chase each other away help nobody.
+            // Another device with this pairing is alive: two that chase each other away help neither.
             self.schedule.slow_down();
+            self.schedule.not_before(self.latest.after(TAKEOVER_PAUSE));
         }
         self.schedule.not_before(self.latest.after(Duration::from_secs(u64::from(retry_after))));
         self.close(Then::Retry(reason));

@@ -99,10 +99,11 @@ impl Subject for Followed {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         let mut facts = vec![Fact::Nothing, Fact::AnsweredBefore];
-        if at.memory.is_asking && at.memory.heard.is_some() && at.memory.events < EVENTS {
+        // An answer that nobody waits for says anything.
+        if !at.memory.is_asking || at.memory.heard.is_some() && at.memory.events < EVENTS {
             facts.extend([Fact::Revoked, Fact::OrgGone]);
         }
-        if at.memory.is_asking && at.memory.heard.is_some_and(|heard| heard > 0) {
+        if !at.memory.is_asking || at.memory.heard.is_some_and(|heard| heard > 0) {
             facts.push(Fact::Restored);
         }
         if at.memory.failures < FAILURES {
