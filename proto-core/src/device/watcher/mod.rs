@@ -15,8 +15,8 @@
 //!                                                                  └───── not paired ──► Failed
 //! ```
 //!
-//! It owns [`Bindings`], and one after the other [`Pairing`]s and [`Viewer`]s; it drains them inside its own `handle_*`, and its
-//! deadline is the least of theirs and of the list's. What it decides:
+//! It owns [`Bindings`], and one after the other [`Pairing`](crate::device::pairing::Pairing)s and [`Viewer`]s; it drains them
+//! inside its own `handle_*`, and its deadline is the least of theirs and of the list's. What it decides:
 //!
 //! * which pairing is meant, by id or slug ([`which_org`](crate::device::binding::which_org)); without one it pairs, and goes on
 //!   with a pairing that a kill interrupted when that was for the same organization and platform;
