@@ -181,23 +181,6 @@ fn a_command_that_is_stopped_from_elsewhere_stops_its_job() {
     });
 }
 
-/// b4: Ctrl-C ends a loop around it, because it ends by the signal that ended its command.
-#[test]
-fn control_c_ends_a_loop_around_it() {
-    Stage::both(|stage| {
-        let mut window = stage.shell();
-        window.line("for i in 1 2 3; do $VPD run -q -- cat; done");
-        window.keys("there\n");
-        // The echo, and the command's answer.
-        window.until("there\r\n");
-        window.until("there\r\n");
-        window.keys("\x03");
-        window.until("$ ");
-        window.line("echo shell-$((1+1))");
-        window.until("shell-2");
-    });
-}
-
 /// It ends as its command did: by the same signal, or with the same status.
 #[test]
 fn it_ends_like_its_command() {
