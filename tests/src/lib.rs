@@ -10,4 +10,5 @@ pub mod fuzz;
 pub mod laws;
 pub mod models;
 pub mod sim;
+pub mod sources;
 pub mod world;

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tests::sources::workspace;
+
 /// What a machine may lack, and why that is no gap.
 const LACKING: &[(&str, Layer, &str)] = &[
     ("bridge", Layer::Model, "the models of session and routes say what it passes on"),
@@ -76,10 +78,6 @@ impl Machine {
             }
         }
     }
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn exists(path: &str) -> bool {

@@ -1,16 +1,15 @@
 //! One loop drives every machine of the product: `io_engine::drive`, and the turns that it takes. A second loop would be a second
 //! place for the order of clock, deadline and facts, and for the complete drain. No requirement of the pages: a promise of this house.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+
+use tests::sources::{rust_files, workspace};
 
 /// The calls by which a machine is driven.
 const CALLS: &[&str] = &["handle_clock(", "handle_timeout(", "handle_input(", "poll_output(", "poll_timeout("];
 
 /// The product's crates beside the core, in which machines drive the machines that they own.
-const SHELLS: &[&str] = &["io-async-std", "io-engine", "io-tokio", "platform", "relay", "vpd"];
+const SHELLS: &[&str] = &["io-async-std", "io-engine", "io-tokio", "platform", "relay", "server", "vpd"];
 
 /// Where such calls stand.
 const ALLOWED: &[&str] = &[
@@ -18,25 +17,7 @@ const ALLOWED: &[&str] = &[
     "io-engine/src/drive.rs",
     // A pairing code lives in its row: it is made anew for one change within a transaction, and nothing waits.
     "platform/src/pairing.rs",
-    // Until the viewing device is one machine.
-    "vpd/src/watch/device.rs",
-    "vpd/src/watch/follow.rs",
 ];
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder of sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
 
 /// The lines of code that drive a machine.
 fn driving(code: &str) -> Vec<usize> {
@@ -48,10 +29,7 @@ fn driving(code: &str) -> Vec<usize> {
 #[test]
 fn no_shell_has_a_loop_of_its_own() {
     let root = workspace();
-    let mut files = Vec::new();
-    for shell in SHELLS {
-        sources(&root.join(shell).join("src"), &mut files);
-    }
+    let files: Vec<_> = SHELLS.iter().flat_map(|shell| rust_files(&root.join(shell).join("src"))).collect();
     assert!(files.len() > 100, "only {} sources", files.len());
     let mut second = Vec::new();
     for file in &files {
@@ -64,9 +42,13 @@ fn no_shell_has_a_loop_of_its_own() {
     assert!(second.is_empty(), "these drive a machine by themselves; `drive` or `Turns` does: {second:#?}");
 }
 
-/// A check that finds nothing anywhere is none.
+/// A check that finds nothing anywhere is none, and neither is an exception for what drives nothing any more.
 #[test]
 fn the_loop_is_found_where_it_stands() {
+    for name in ALLOWED {
+        let code = fs::read_to_string(workspace().join(name)).expect("a source");
+        assert!(!driving(&code).is_empty(), "{name} needs no exception");
+    }
     let code = fs::read_to_string(workspace().join("io-engine/src/drive.rs")).expect("the loop");
     assert!(driving(&code).len() >= CALLS.len(), "{:?}", driving(&code));
     assert_eq!(driving("    // machine.poll_output()\n    machine.poll_output()"), [2]);

@@ -1,12 +1,9 @@
 //! The core stays pure: nothing below it, and nothing in it, can open a socket, read a clock, draw a random number or depend
 //! on the order of a hash map. No requirement of the pages: a promise of this house.
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
+
+use tests::sources::{rust_files, workspace};
 
 /// Crates that act: runtimes, sources of randomness and time, bindings to a system.
 const FORBIDDEN_CRATES: &[&str] = &[
@@ -41,7 +38,7 @@ const FORBIDDEN_WORDS: &[&str] =
     &["HashMap", "HashSet", "RandomState", "SystemTime", "async", "await", "getrandom", "std", "thread_local", "tokio", "unsafe"];
 
 fn core_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto-core")
+    workspace().join("proto-core")
 }
 
 /// What the core links, each as `name version …|feature,feature`, on whatever target.
@@ -77,11 +74,6 @@ fn forbidden_words(source: &str) -> BTreeSet<&str> {
     words.filter(|word| FORBIDDEN_WORDS.contains(word)).collect()
 }
 
-fn sources(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).expect("a readable directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
-}
-
 #[test]
 fn the_core_links_nothing_that_acts() {
     let tree = dependencies();
@@ -92,9 +84,9 @@ fn the_core_links_nothing_that_acts() {
 
 #[test]
 fn the_core_names_nothing_that_acts() {
-    let sources = sources(&core_dir().join("src"));
+    let sources = rust_files(&core_dir().join("src"));
     assert!(sources.len() > 50, "{sources:?}");
-    for path in sources.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+    for path in &sources {
         let source = fs::read_to_string(path).expect("a readable source");
         assert_eq!(forbidden_words(&source), BTreeSet::new(), "{}", path.display());
     }

@@ -1,11 +1,9 @@
 //! The wings of the core stay apart: what runs on devices, in relays and on the platform stands on one shared ground, and the three
 //! know nothing of one another. No requirement of the pages: a promise of this house.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use tests::sources::{rust_files, workspace};
 
 /// The wings: folders of `proto-core/src`.
 const WINGS: [&str; 3] = ["device", "relay", "platform"];
@@ -42,20 +40,15 @@ fn branches(tree: &str) -> Vec<&str> {
 }
 
 fn core_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto-core/src")
-}
-
-fn sources(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).expect("a readable directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    workspace().join("proto-core/src")
 }
 
 #[test]
 fn no_wing_knows_another() {
     for own in WINGS {
-        let sources = sources(&core_dir().join(own));
+        let sources = rust_files(&core_dir().join(own));
         assert!(!sources.is_empty(), "{own} is empty");
-        for path in sources.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+        for path in &sources {
             let source = fs::read_to_string(path).expect("a readable source");
             assert_eq!(wings_named(&source, own), BTreeSet::new(), "{} of the wing {own}", path.display());
         }
@@ -65,9 +58,9 @@ fn no_wing_knows_another() {
 /// What all three stand on names none of them; `lib.rs` alone lists them.
 #[test]
 fn the_ground_knows_no_wing() {
-    let shared = sources(&core_dir()).into_iter().filter(|path| {
+    let shared = rust_files(&core_dir()).into_iter().filter(|path| {
         let below = path.strip_prefix(core_dir()).expect("below the core");
-        !WINGS.iter().any(|wing| below.starts_with(wing)) && path.extension().is_some_and(|extension| extension == "rs")
+        !WINGS.iter().any(|wing| below.starts_with(wing))
     });
     for path in shared {
         let source = fs::read_to_string(&path).expect("a readable source");
