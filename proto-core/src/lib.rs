@@ -44,6 +44,7 @@ pub use machine::{
     aside::Aside,
     entropy::{Entropy, EntropyChain, Jitter},
     outbox::Outbox,
+    port::Port,
     spares::Spares,
     time::{Instant, UnixTime, WallClock},
 };

@@ -29,7 +29,7 @@ use crate::{
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     jose::{JwkSet, Thumbprint},
     key::IdentityKey,
-    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, outbox::Outbox, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, port::Port, time::Instant},
 };
 
 /// How long a key set counts as fresh (S181).
@@ -58,14 +58,12 @@ const FIRST_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Dura
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeySet {
     url: String,
-    latest: Instant,
     held: Option<Held>,
     fetch: Fetch,
     fetches: Aside<u64>,
     waiting: Vec<Waiting>,
-    stale_answers: Aside<u64>,
     jitter: Jitter,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl KeySet {
@@ -73,14 +71,12 @@ impl KeySet {
     pub fn new(now: Instant, url: String, jitter: Jitter) -> Self {
         let mut machine = Self {
             url,
-            latest: now,
             held: None,
             fetch: Fetch::Idle { next: now, allowed: now, failures: 0 },
             fetches: Aside(0),
             waiting: Vec::new(),
-            stale_answers: Aside(0),
             jitter,
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         machine.fetch_if_due(now);
         machine
@@ -93,17 +89,12 @@ impl KeySet {
 
     /// Whether there were keys that may be used when it was last told something.
     pub fn has_keys(&self) -> bool {
-        self.keys(self.latest).is_some()
+        self.keys(self.port.now()).is_some()
     }
 
     /// Whether the keys in use are older than they should be, because the endpoint does not give newer ones.
     pub fn is_stale(&self, now: Instant) -> bool {
         self.held.as_ref().is_none_or(|held| now.since(held.at) >= FRESH_FOR)
-    }
-
-    /// How many answers came for a fetch that was not under way.
-    pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers.0
     }
 
     fn fetch_if_due(&mut self, now: Instant) {
@@ -126,12 +117,12 @@ impl KeySet {
             timeout: FETCH_TIMEOUT,
             max_answer: DOCUMENT_MAX,
         };
-        self.outbox.push(Output::Effect(Effect::Http(id, request)));
+        self.port.push(Output::Effect(Effect::Http(id, request)));
     }
 
     fn look(&mut self, now: Instant, lookup: LookupId, kid: Thumbprint) {
         if let Some(key) = self.find(now, kid) {
-            return self.outbox.push(Output::Found { lookup, key });
+            return self.port.push(Output::Found { lookup, key });
         }
         if let Fetch::Idle { allowed, failures, .. } = self.fetch
             && allowed <= now
@@ -157,14 +148,14 @@ impl KeySet {
             None if self.keys(now).is_none() || self.fetch.has_failed() => Output::Unreachable { lookup },
             None => Output::Unknown { lookup },
         };
-        self.outbox.push(output);
+        self.port.push(output);
     }
 
     fn happen(&mut self, now: Instant, happening: Happening<FetchId>) {
         let (id, happening) = happening.take_id();
-        let Fetch::Asked { id: Aside(asked), started, failures } = self.fetch else { return self.count_stale_answer() };
+        let Fetch::Asked { id: Aside(asked), started, failures } = self.fetch else { return self.port.ignore() };
         if id != asked {
-            return self.count_stale_answer();
+            return self.port.ignore();
         }
         let allowed = started.after(FETCH_INTERVAL);
         match read(happening) {
@@ -176,13 +167,9 @@ impl KeySet {
         }
     }
 
-    const fn count_stale_answer(&mut self) {
-        self.stale_answers.count();
-    }
-
     fn refresh(&mut self, now: Instant, allowed: Instant, keys: JwkSet) {
         self.fetch = Fetch::Idle { next: now.after(REFRESH_AFTER), allowed, failures: 0 };
-        self.outbox.push(Output::Refreshed { keys: keys.len() });
+        self.port.push(Output::Refreshed { keys: keys.len() });
         self.held = Some(Held { keys, at: now });
     }
 
@@ -196,7 +183,7 @@ impl KeySet {
             (next, next.min(allowed.max(now)))
         };
         self.fetch = Fetch::Idle { next, allowed, failures };
-        self.outbox.push(Output::Stale { since: self.held.as_ref().map(|held| held.at), reason });
+        self.port.push(Output::Stale { since: self.held.as_ref().map(|held| held.at), reason });
     }
 }
 
@@ -216,11 +203,7 @@ impl Machine for KeySet {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
-        let now = now.max(self.latest);
-        self.latest = now;
+        let now = self.port.enter(now)?;
         self.fetch_if_due(now);
         match input {
             Input::Look { lookup, kid } => self.look(now, lookup, kid),
@@ -230,12 +213,12 @@ impl Machine for KeySet {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = now.max(self.latest);
-        self.fetch_if_due(self.latest);
+        let now = self.port.advance(now);
+        self.fetch_if_due(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -250,5 +233,9 @@ impl Machine for KeySet {
             Fetch::Idle { .. } => Status::Running { waiting_for: "a lookup, or the next refresh" },
             Fetch::Asked { .. } => Status::Running { waiting_for: "the key set" },
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

@@ -221,7 +221,7 @@ fn stale_answers_are_ignored_and_counted() {
     desk.input(Input::Happened(Happening::Answered(FetchId(99), document(&[1]))));
     desk.answer(document(&[1]));
     desk.input(Input::Happened(Happening::Answered(first, document(&[2]))));
-    assert_eq!(desk.machine.stale_answers(), 2);
+    assert_eq!(desk.machine.ignored(), 2);
     assert_eq!(desk.look(1, 1), [found(1, 1)]);
 }
 

@@ -98,12 +98,16 @@
 //! # Ok::<(), mpsc::SendError<pairing::Input>>(())
 //! ```
 //!
+//! What every machine needs for its side of this is in [`port`]: room for outputs, a time that never goes back, the count of what
+//! was ignored, and the one way to hand an input to a child.
+//!
 //! The laws L1 to L10 of this contract are checked for every machine by one suite in `tests/`.
 
 pub mod aside;
 pub mod backoff;
 pub mod entropy;
 pub mod outbox;
+pub mod port;
 pub mod spares;
 pub mod time;
 pub(crate) mod timed;
@@ -143,6 +147,10 @@ pub trait Machine {
 
     /// Where the machine stands.
     fn status(&self) -> Status<'_, Self::Failure>;
+
+    /// How many inputs had no effect so far, in the machine or in a part of it: answers that are not awaited any more, frames that
+    /// are not valid where they came, whatever came after the end (L4). Never falls; an input that was [`Misuse`] does not count.
+    fn ignored(&self) -> u64;
 }
 
 /// The next moment at which a machine acts by itself.

@@ -79,6 +79,10 @@ impl Machine for Diary {
     fn status(&self) -> Status<'_, Infallible> {
         if self.has_ended { Status::Finished } else { Status::Running { waiting_for: "numbers" } }
     }
+
+    fn ignored(&self) -> u64 {
+        0
+    }
 }
 
 /// What is there from turn to turn, and what came of it.

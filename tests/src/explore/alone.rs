@@ -99,7 +99,7 @@ pub trait Subject {
     /// An output in a few words.
     fn say(&self, output: &<Self::Machine as Machine>::Output) -> String;
 
-    /// The machine's counters of what it ignored, by name.
+    /// What the machine ignored by kind, where it tells kinds apart.
     fn ignored(&self, _machine: &Self::Machine) -> Vec<(&'static str, u64)> {
         Vec::new()
     }

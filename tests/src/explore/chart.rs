@@ -5,6 +5,8 @@ use std::{
     fmt::Write,
 };
 
+use proto_core::Machine;
+
 use super::{Action, Alone, Situation, Subject, System, Witness};
 
 /// Everything that was seen of one machine, by named state and input.
@@ -20,6 +22,7 @@ pub struct Chart {
 struct Outcome {
     to: String,
     said: Vec<String>,
+    is_ignored: bool,
     counted: Vec<&'static str>,
 }
 
@@ -126,8 +129,10 @@ impl Outcome {
             words.push(format!("→ {}", self.to));
         }
         words.extend(self.said.iter().cloned());
-        if !self.counted.is_empty() {
-            words.push(format!("ignored, counted as `{}`", self.counted.join("`, `")));
+        match &self.counted[..] {
+            [] if self.is_ignored => words.push("ignored".into()),
+            [] => {}
+            kinds => words.push(format!("ignored, counted as `{}`", kinds.join("`, `"))),
         }
         if words.is_empty() { "–".into() } else { words.join(" · ") }
     }
@@ -154,7 +159,8 @@ impl<S: Subject> Witness<Alone<S>> for (&S, &mut Chart) {
         let before = subject.ignored(&from.machine);
         let after = subject.ignored(&to.machine);
         let counted = before.iter().zip(&after).filter(|(a, b)| a.1 != b.1).map(|(a, _)| a.0).collect();
-        let outcome = Outcome { to: subject.state(&to.machine), said: said.to_vec(), counted };
+        let is_ignored = from.machine.ignored() != to.machine.ignored();
+        let outcome = Outcome { to: subject.state(&to.machine), said: said.to_vec(), is_ignored, counted };
         chart.note(subject.state(&from.machine), input, outcome);
     }
 }

@@ -22,6 +22,8 @@ pub struct Observation<O> {
     pub deadline: Option<Deadline>,
     /// The status afterwards, as text.
     pub status: String,
+    /// How many inputs were ignored so far.
+    pub ignored: u64,
     /// What [`Machine::handle_input`] complained about.
     pub misuse: Option<Misuse>,
 }
@@ -212,16 +214,18 @@ impl<'a, S: Subject> Run<'a, S> {
         self.drain()?;
         work(self)?;
         let outputs = core::mem::take(&mut self.outputs);
-        Ok(Observation { outputs, deadline: self.machine.poll_timeout(), status: self.status(), misuse })
+        let (deadline, status, ignored) = self.seen();
+        Ok(Observation { outputs, deadline, status, ignored, misuse })
     }
 
     fn hand_in(&mut self, now: Instant, input: InputOf<S>) -> Result<Option<Misuse>, Violation> {
-        let before = (self.machine.poll_timeout(), self.status());
+        let before = self.seen();
         let Err(misuse) = self.machine.handle_input(now, input) else {
             self.latest = self.latest.max(Some(now));
+            self.check_count(before.2)?;
             return Ok(None);
         };
-        let after = (self.machine.poll_timeout(), self.status());
+        let after = self.seen();
         if before != after {
             self.broken(Law::L6, format!("{misuse:?} made {after:?} of {before:?}"))?;
         }
@@ -229,6 +233,18 @@ impl<'a, S: Subject> Run<'a, S> {
             self.broken(Law::L6, format!("{misuse:?} brought {output:?}"))?;
         }
         Ok(Some(misuse))
+    }
+
+    /// What was ignored so far never falls, and whatever comes after the end is ignored.
+    fn check_count(&self, before: u64) -> Result<(), Violation> {
+        let after = self.machine.ignored();
+        if after < before {
+            return self.broken(Law::L4, format!("{before} ignored inputs became {after}"));
+        }
+        if self.ended.is_some() && after == before {
+            return self.broken(Law::L4, "an input after the end is not counted as ignored".into());
+        }
+        Ok(())
     }
 
     /// Lets time pass. A driver that is not punctual wakes once, late.
@@ -266,12 +282,12 @@ impl<'a, S: Subject> Run<'a, S> {
         let sparse = (1..8).map(|part| gap / 8 * part);
         let last = gap.saturating_sub(Duration::from_nanos(1));
         for after in dense.chain(sparse).chain([last]).filter(|after| *after < gap).collect::<BTreeSet<_>>() {
-            let before = (self.machine.poll_timeout(), self.status());
+            let before = self.seen();
             self.machine.handle_timeout(self.now.after(after));
             if let Some(output) = self.machine.poll_output() {
                 return self.broken(self.law, format!("a spurious timeout brought {output:?}"));
             }
-            let now = (self.machine.poll_timeout(), self.status());
+            let now = self.seen();
             if before != now {
                 return self.broken(self.law, format!("a spurious timeout made {now:?} of {before:?}"));
             }
@@ -323,6 +339,11 @@ impl<'a, S: Subject> Run<'a, S> {
                 Ok(())
             }
         }
+    }
+
+    /// What a call that changes nothing leaves as it is.
+    fn seen(&self) -> (Option<Deadline>, String, u64) {
+        (self.machine.poll_timeout(), self.status(), self.machine.ignored())
     }
 
     fn status(&self) -> String {

@@ -5,9 +5,9 @@
 //! | L1 | drained means `None` until the next `handle_*` | polled again after the drain, and after reading deadline and status |
 //! | L2 | after `handle_timeout(t)` and draining, the deadline is `None` or later than `t` | after each timeout |
 //! | L3 | a spurious `handle_timeout` changes nothing | the same trace with timeouts strewn in before each deadline |
-//! | L4 | ended: no deadline, inputs ignored, the end stays as it is | every step after the end |
+//! | L4 | ended: no deadline, inputs ignored and counted, the end stays as it is | every step after the end |
 //! | L5 | same seed and trace, same outputs | the same trace again |
-//! | L6 | `Err(Misuse)` leaves state and queue as they were | the same trace without the misused inputs |
+//! | L6 | `Err(Misuse)` leaves state, queue and the count of ignored inputs as they were | the same trace without the misused inputs |
 //! | L7 | no input sequence at any times panics | panics are caught |
 //! | L8 | every queue and map is bounded | a long trace, drained and undrained: outputs and `Debug` text stay in bounds |
 //! | L9 | running without a deadline, it names what it waits for | every step |
@@ -15,7 +15,7 @@
 //! | clamp | a `now` that goes back counts as the latest one | the same trace with the clock held instead |
 //! | clock | a reading of the wall clock that says nothing new changes nothing | the same trace with such readings strewn in before each step |
 //!
-//! All but L8 compare what a driver sees (outputs, deadline, status, misuse), so the machine need not be `Clone` or `Eq`. A trace is
+//! All but L8 compare what a driver sees (outputs, deadline, status, ignored inputs, misuse), so the machine need not be `Clone` or `Eq`. A trace is
 //! made of [`Step`]s; a fact in it is a recipe from which [`Subject::input`] makes the input, knowing what the machine
 //! said so far, so that answers can fit questions.
 

@@ -20,6 +20,7 @@ struct EggTimer {
     wall: WallClock,
     settings: VecDeque<u16>,
     outbox: Outbox<Said>,
+    ignored: u64,
     echoes: u8,
 }
 
@@ -42,6 +43,9 @@ enum Bug {
     TakesGapsForSuspends,
     BelievesTheClock,
     TakesEveryReadingForAStep,
+    ForgetsToCount,
+    CountsComplaints,
+    CountsDown,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +83,9 @@ impl EggTimer {
             if self.has(Bug::ComplainsAloud) {
                 self.outbox.push(Said::Rang);
             }
+            if self.has(Bug::CountsComplaints) {
+                self.ignored += 1;
+            }
             return Err(Misuse::OutOfRange("0"));
         }
         assert!(!(self.has(Bug::Panics) && millis % 8 == 7), "seven");
@@ -104,7 +111,7 @@ impl Machine for EggTimer {
 
     fn handle_input(&mut self, now: Instant, input: Heard) -> Result<(), Misuse> {
         if !self.outbox.has_room() && !self.has(Bug::QueueGrows) {
-            return Err(Misuse::Full("outbox"));
+            return Err(Misuse::Full("outputs"));
         }
         self.latest = if self.has(Bug::BelievesTheClock) { now } else { self.latest.max(now) };
         self.latest_call = self.latest;
@@ -116,8 +123,9 @@ impl Machine for EggTimer {
                     self.state = state;
                 }
             }
-            Heard::Stop => self.state = State::Finished,
-            Heard::Set(_) => {}
+            Heard::Stop if self.state != State::Finished => self.state = State::Finished,
+            _ if self.has(Bug::CountsDown) => self.ignored ^= 1,
+            _ => self.ignored += u64::from(!self.has(Bug::ForgetsToCount)),
         }
         Ok(())
     }
@@ -178,6 +186,10 @@ impl Machine for EggTimer {
             _ => Status::Running { waiting_for: "somebody to set it" },
         }
     }
+
+    fn ignored(&self) -> u64 {
+        self.ignored
+    }
 }
 
 /// The timer with this bug.
@@ -197,6 +209,7 @@ impl Subject for With {
             wall: laws::clock(),
             settings: VecDeque::new(),
             outbox: Outbox::new(),
+            ignored: 0,
             echoes: 0,
         }
     }
@@ -253,6 +266,8 @@ fn l3_catches_what_a_spurious_timeout_changes() {
 fn l4_catches_an_end_that_is_none() {
     caught(Bug::KeepsDeadlineAfterEnd, Law::L4);
     caught(Bug::ListensAfterEnd, Law::L4);
+    caught(Bug::ForgetsToCount, Law::L4);
+    caught(Bug::CountsDown, Law::L4);
 }
 
 #[test]
@@ -264,6 +279,7 @@ fn l5_catches_chance() {
 fn l6_catches_misuse_that_leaves_a_trace() {
     caught(Bug::StopsBeforeComplaining, Law::L6);
     caught(Bug::ComplainsAloud, Law::L6);
+    caught(Bug::CountsComplaints, Law::L6);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_bridge_says_that_nobody_listens() {
     let (hurry, closed) = (|| bridge::Input::Hurry, || bridge::Input::Happening(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
     let before = machine.clone();
-    assert_eq!(machine.handle_input(START, bridge::Input::Stop), Err(Misuse::Full("outbox")));
+    assert_eq!(machine.handle_input(START, bridge::Input::Stop), Err(Misuse::Full("outputs")));
     assert_eq!(machine, before);
     assert!((LIMIT..LIMIT + Streaming::MAX_OUTPUTS).contains(&said(&mut machine)));
     assert_eq!(machine.handle_input(START, bridge::Input::Stop), Ok(()));
@@ -65,7 +65,7 @@ fn a_viewer_says_that_nobody_listens() {
     let (hurry, closed) = (|| viewer::Input::Hurry, || viewer::Input::Happening(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
     let (status, deadline) = (format!("{:?}", machine.status()), machine.poll_timeout());
-    assert_eq!(machine.handle_input(START, viewer::Input::Stop), Err(Misuse::Full("outbox")));
+    assert_eq!(machine.handle_input(START, viewer::Input::Stop), Err(Misuse::Full("outputs")));
     assert_eq!((format!("{:?}", machine.status()), machine.poll_timeout()), (status, deadline));
     assert!((LIMIT..LIMIT + Watching::MAX_OUTPUTS).contains(&said(&mut machine)));
     assert_eq!(machine.handle_input(START, viewer::Input::Stop), Ok(()));

@@ -20,10 +20,10 @@ impl Bindings {
         let id = BindingId { org, runtime_target: paired.approval.runtime_target_id.clone() };
         // The same approval again, after a restart: the binding is durable, only the pairing did not hear of it (PAIR-9).
         if self.get(&id).and_then(Binding::identity).is_some_and(|identity| *identity.seed() == paired.seed) {
-            return self.outbox.push(Output::Adopted(id));
+            return self.port.push(Output::Adopted(id));
         }
         if let Err(reason) = self.may_adopt(paired.mode, &id.org) {
-            return self.outbox.push(Output::Refused(reason));
+            return self.port.push(Output::Refused(reason));
         }
         let replaces = self.replaced_by(&id, paired.mode);
         let file = self.free_file(&id.org);
@@ -91,7 +91,7 @@ impl Bindings {
     /// Gives the adoption up. What was written of it is cleared away as nothing names it.
     pub(super) fn refuse(&mut self, reason: Reason) {
         if self.joining.take().is_some() {
-            self.outbox.push(Output::Refused(reason));
+            self.port.push(Output::Refused(reason));
         }
     }
 
@@ -104,8 +104,8 @@ impl Bindings {
         for replaced in &replaces {
             self.drain(replaced);
         }
-        self.outbox.push(Output::Started(id.clone()));
-        self.outbox.push(Output::Adopted(id));
+        self.port.push(Output::Started(id.clone()));
+        self.port.push(Output::Adopted(id));
         self.finish_draining();
     }
 }

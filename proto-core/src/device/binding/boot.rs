@@ -7,7 +7,7 @@ use alloc::{
 
 use super::{Binding, Bindings, Disk, Output, Phase};
 use crate::{
-    Aside, BindingId, Instant, Outbox, Reason, SessionId,
+    Aside, BindingId, Instant, Port, Reason, SessionId,
     crypto::Identity,
     device::files::{BindingRecord, BindingState, Config, Document, IdentityFile},
     effect::StateFile,
@@ -42,9 +42,7 @@ impl Bindings {
             disk: Disk::Idle,
             failures: 0,
             asked: Aside(0),
-            latest: now,
-            ignored: Aside(0),
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         for (session, pin) in sessions {
             if let Some(binding) = bindings.by_id.get_mut(&pin) {
@@ -53,7 +51,7 @@ impl Bindings {
         }
         bindings.finish_draining();
         let able = bindings.by_id.iter().filter(|(_, binding)| binding.identity().is_some());
-        bindings.outbox.extend(able.map(|(id, _)| Output::Started(id.clone())));
+        bindings.port.extend(able.map(|(id, _)| Output::Started(id.clone())));
         bindings.follow();
         Ok(bindings)
     }

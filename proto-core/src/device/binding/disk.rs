@@ -38,7 +38,7 @@ impl Bindings {
         let is_free = match self.disk {
             Disk::Idle => true,
             Disk::Writing { .. } => false,
-            Disk::Pausing { until } => self.latest >= until,
+            Disk::Pausing { until } => self.port.now() >= until,
         };
         if is_free {
             self.disk = Disk::Idle;
@@ -63,7 +63,7 @@ impl Bindings {
             self.store(StateFile::Config, contents, Change::Config(Box::new(wanted)));
         } else if let Some(file) = self.orphan() {
             let number = self.begin(Change::Removal(file.clone()));
-            self.outbox.push(Output::Effect(Effect::Remove(Ask(number), file)));
+            self.port.push(Output::Effect(Effect::Remove(Ask(number), file)));
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Bindings {
 
     fn store(&mut self, file: StateFile, contents: SecretBytes, change: Change) {
         let number = self.begin(change);
-        self.outbox.push(Output::Effect(Effect::Store(Ask(number), file, contents)));
+        self.port.push(Output::Effect(Effect::Store(Ask(number), file, contents)));
     }
 
     fn begin(&mut self, change: Change) -> u32 {
@@ -133,10 +133,10 @@ impl Bindings {
 
     fn failed(&mut self) {
         if self.failures == 0 {
-            self.outbox.push(Output::Trouble(Reason::StateNotWritten));
+            self.port.push(Output::Trouble(Reason::StateNotWritten));
         }
         self.failures = self.failures.saturating_add(1);
-        self.disk = Disk::Pausing { until: self.latest.after(BACKOFF.ceiling(self.failures)) };
+        self.disk = Disk::Pausing { until: self.port.now().after(BACKOFF.ceiling(self.failures)) };
     }
 
     /// Says of which bindings a newer credential is durable now than `before`.
@@ -144,7 +144,7 @@ impl Bindings {
         for old in &before.bindings {
             let is_renewed = |new: &BindingRecord| new.identity == old.identity && new.issue_token != old.issue_token;
             if self.durable.bindings.iter().any(is_renewed) {
-                self.outbox.push(Output::Saved(old.id()));
+                self.port.push(Output::Saved(old.id()));
             }
         }
     }
@@ -160,7 +160,7 @@ impl Bindings {
         let gone: Vec<_> = self.iter().filter(is_leaving).filter(is_gone).map(|(id, _)| id.clone()).collect();
         for id in gone {
             self.by_id.remove(&id);
-            self.outbox.push(Output::Gone(id));
+            self.port.push(Output::Gone(id));
         }
     }
 }

@@ -43,15 +43,12 @@ use core::{convert::Infallible, mem};
 
 use self::state::{Disk, Joining};
 use crate::{
-    Aside, BindingId, Deadline, Instant, Machine, Misuse, OrgId, Outbox, Reason, SessionId, Status,
+    Aside, BindingId, Deadline, Instant, Machine, Misuse, OrgId, Port, Reason, SessionId, Status,
     api::Workspace,
     device::{credential::Renewal, files::Config},
     effect::StateFile,
     secret::Secret,
 };
-
-/// The most sessions that are pinned to one binding at a time.
-pub const MAX_SESSIONS: usize = 4_096;
 
 /// The machine. See the [module page](self).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,9 +65,7 @@ pub struct Bindings {
     disk: Disk,
     failures: u32,
     asked: Aside<u32>,
-    latest: Instant,
-    ignored: Aside<u64>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl Bindings {
@@ -109,11 +104,6 @@ impl Bindings {
         self.durable.api_endpoint()
     }
 
-    /// How many inputs came that nobody waits for, or that name a binding that is not there.
-    pub const fn ignored(&self) -> u64 {
-        self.ignored.0
-    }
-
     fn renewed(&mut self, id: BindingId, renewal: &Renewal) {
         let binding = self.by_id.get_mut(&id).filter(|binding| !matches!(binding.phase, Phase::Leaving));
         let Some(binding) = binding.filter(|binding| renewal.generation >= binding.record.generation) else {
@@ -121,7 +111,7 @@ impl Bindings {
         };
         binding.record.renew(renewal);
         if binding.wanted().is_some_and(|record| self.durable.bindings.contains(&record)) {
-            self.outbox.push(Output::Saved(id));
+            self.port.push(Output::Saved(id));
         }
     }
 
@@ -141,7 +131,7 @@ impl Bindings {
 
     fn cut(&mut self, id: BindingId, reason: Option<Reason>) {
         if self.leave(&id) {
-            self.outbox.push(Output::Cut(id, reason));
+            self.port.push(Output::Cut(id, reason));
         } else {
             self.ignore();
         }
@@ -154,16 +144,12 @@ impl Bindings {
         !matches!(mem::replace(&mut binding.phase, Phase::Leaving), Phase::Leaving)
     }
 
-    fn session_started(&mut self, id: &BindingId, session: SessionId) -> Result<(), Misuse> {
+    fn session_started(&mut self, id: &BindingId, session: SessionId) {
         let binding = self.by_id.get_mut(id).filter(|binding| matches!(binding.phase, Phase::Active(_)));
         match binding.map(|binding| &mut binding.sessions) {
-            Some(sessions) if sessions.len() >= MAX_SESSIONS && !sessions.contains(&session) => {
-                return Err(Misuse::Full("sessions of a binding"));
-            }
             Some(sessions) => drop(sessions.insert(session)),
             None => self.ignore(),
         }
-        Ok(())
     }
 
     fn session_ended(&mut self, id: &BindingId, session: SessionId) {
@@ -181,7 +167,7 @@ impl Bindings {
         match &binding.phase {
             Phase::Active(identity) => {
                 binding.phase = Phase::Draining(identity.clone());
-                self.outbox.push(Output::Draining(id.clone()));
+                self.port.push(Output::Draining(id.clone()));
             }
             Phase::Broken(_) => self.cut(id.clone(), None),
             Phase::Draining(_) | Phase::Leaving => {}
@@ -194,12 +180,12 @@ impl Bindings {
         let done: Vec<_> = self.iter().filter(|(_, binding)| is_done(binding)).map(|(id, _)| id.clone()).collect();
         for id in done {
             self.leave(&id);
-            self.outbox.push(Output::Drained(id));
+            self.port.push(Output::Drained(id));
         }
     }
 
     const fn ignore(&mut self) {
-        self.ignored.count();
+        self.port.ignore();
     }
 }
 
@@ -209,37 +195,37 @@ impl Machine for Bindings {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
+        if matches!(input, Input::Adopt(_)) && self.joining.is_some() {
+            return Err(Misuse::Full("one adoption at a time"));
         }
-        let now = self.latest.max(now);
+        if let Input::SessionStarted { binding, session } = &input
+            && self.get(binding).is_some_and(|binding| !binding.has_room_for(*session))
+        {
+            return Err(Misuse::Full("sessions of a binding"));
+        }
+        self.port.enter(now)?;
         match input {
-            Input::Happening(happening) => {
-                self.latest = now;
-                self.happened(happening);
-            }
-            Input::Adopt(_) if self.joining.is_some() => return Err(Misuse::Full("one adoption at a time")),
+            Input::Happening(happening) => self.happened(happening),
             Input::Adopt(paired) => self.adopt(*paired),
             Input::Renewed { binding, renewal } => self.renewed(binding, &renewal),
             Input::Unpair(org) => self.unpair(&org),
             Input::Revoked { binding, reason } => self.revoked(binding, reason),
-            Input::SessionStarted { binding, session } => self.session_started(&binding, session)?,
+            Input::SessionStarted { binding, session } => self.session_started(&binding, session),
             Input::SessionEnded { binding, session } => self.session_ended(&binding, session),
         }
-        self.latest = now;
         self.follow();
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
-        if self.poll_timeout().is_some_and(|deadline| deadline.at <= self.latest) {
+        self.port.advance(now);
+        if self.poll_timeout().is_some_and(|deadline| deadline.at <= self.port.now()) {
             self.follow();
         }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -256,5 +242,9 @@ impl Machine for Bindings {
             Disk::Pausing { .. } => "the time to write again",
         };
         Status::Running { waiting_for }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

@@ -6,7 +6,10 @@ use crate::{
     Aside, BindingId, Instant, Reason, SessionId,
     api::Workspace,
     crypto::Identity,
-    device::files::{BindingRecord, BindingState, Config},
+    device::{
+        bridge::SESSIONS_MAX,
+        files::{BindingRecord, BindingState, Config},
+    },
     effect::StateFile,
 };
 
@@ -59,6 +62,11 @@ impl Binding {
     pub fn workspace(&self) -> Workspace {
         let BindingRecord { workspace_id, slug, name, .. } = &self.record;
         Workspace { id: workspace_id.clone(), slug: slug.clone(), name: name.clone() }
+    }
+
+    /// Whether this session can be pinned to it: there are at most [`SESSIONS_MAX`].
+    pub(super) fn has_room_for(&self, session: SessionId) -> bool {
+        self.sessions.len() < SESSIONS_MAX || self.sessions.contains(&session) || !matches!(self.phase, Phase::Active(_))
     }
 
     /// Whether another pairing with this org would overwrite it.

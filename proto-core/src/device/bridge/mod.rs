@@ -25,7 +25,7 @@ use stream::Stream;
 use visitors::{Host, Step, Visitor, Visitors};
 
 use crate::{
-    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, UnixTime, WallClock,
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Status, UnixTime, WallClock,
     crypto::{Cipher, Identity, seal::EpochSecret},
     device::{
         files::BindingRecord,
@@ -47,12 +47,11 @@ pub struct Bridge<N> {
     org: OrgId,
     identity: Identity,
     software: alloc::string::String,
-    latest: Instant,
     uplink: Uplink<N>,
     streams: BTreeMap<SessionId, Stream>,
     visitors: Visitors<N>,
     stats: Aside<Stats>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 /// What was dropped or ignored, by kind.
@@ -64,6 +63,12 @@ pub struct Stats {
     pub unknown_session: u64,
     /// Messages of viewers that do not open or make no sense.
     pub strange_visitors: u64,
+}
+
+impl Stats {
+    const fn ignored(&self) -> u64 {
+        self.out_of_turn.saturating_add(self.unknown_session).saturating_add(self.strange_visitors)
+    }
 }
 
 impl<N: Noise> Bridge<N> {
@@ -82,13 +87,12 @@ impl<N: Noise> Bridge<N> {
         let mut bridge = Self {
             org: record.workspace_id.clone(),
             software: settings.software.clone(),
-            latest: now,
             uplink: Uplink::new(now, clock, Role::Daemon, record, &identity, settings, jitter)?,
             identity,
             streams: BTreeMap::new(),
             visitors: Visitors::new(),
             stats: Aside(Stats::default()),
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         bridge.drain();
         Ok(bridge)
@@ -109,7 +113,7 @@ impl<N: Noise> Bridge<N> {
         self.uplink.renewable_until()
     }
 
-    /// What was dropped or ignored so far.
+    /// What was dropped or ignored here so far; [`Machine::ignored`] counts what the uplink ignored too.
     pub const fn stats(&self) -> &Stats {
         &self.stats.0
     }
@@ -166,7 +170,7 @@ impl<N: Noise> Bridge<N> {
                 self.tell_source(session, frame);
                 if let Some(stream) = self.streams.get_mut(&session).filter(|stream| stream.is_whole(next)) {
                     stream.detach();
-                    self.outbox.push(Output::SessionOver(session));
+                    self.port.push(Output::SessionOver(session));
                 }
             }
             _ => {}
@@ -175,7 +179,7 @@ impl<N: Noise> Bridge<N> {
 
     fn tell_source(&mut self, session: SessionId, frame: Frame) {
         match self.streams.get(&session).and_then(Stream::source) {
-            Some(source) => self.outbox.push(Output::ToSource(source, frame)),
+            Some(source) => self.port.push(Output::ToSource(source, frame)),
             None => self.stats.0.unknown_session += 1,
         }
     }
@@ -202,7 +206,7 @@ impl<N: Noise> Bridge<N> {
 
     /// The link is up: say which sessions are here, so that the relay says where to go on.
     fn came_up(&mut self) {
-        self.outbox.push(Output::Up);
+        self.port.push(Output::Up);
         let opens = self.streams.iter_mut().filter_map(|(session, stream)| stream.open(*session));
         for open in opens.collect::<alloc::vec::Vec<_>>() {
             self.send(open);
@@ -212,7 +216,7 @@ impl<N: Noise> Bridge<N> {
     /// The binding ends: what was streamed stays where it is, what runs goes on without us.
     fn tell_all(&mut self, reason: Reason) {
         for source in self.streams.values().filter_map(Stream::source) {
-            self.outbox.push(Output::ToSource(source, Head::Revoke { reason }.into()));
+            self.port.push(Output::ToSource(source, Head::Revoke { reason }.into()));
         }
         self.streams.clear();
     }
@@ -222,22 +226,21 @@ impl<N: Noise> Bridge<N> {
     }
 
     fn drive(&mut self, input: uplink::Input) {
-        // An uplink takes every input at any time.
-        let _ = self.uplink.handle_input(self.latest, input);
+        self.port.feed(&mut self.uplink, input);
     }
 
     fn drain(&mut self) {
         while let Some(output) = self.uplink.poll_output() {
             match output {
-                uplink::Output::Effect(effect) => self.outbox.push(Output::Effect(effect)),
-                uplink::Output::Renewed(renewal) => self.outbox.push(Output::Renewed(renewal)),
-                uplink::Output::NotRenewed(reason) => self.outbox.push(Output::NotRenewed(reason)),
-                uplink::Output::Lapsed => self.outbox.push(Output::Lapsed),
+                uplink::Output::Effect(effect) => self.port.push(Output::Effect(effect)),
+                uplink::Output::Renewed(renewal) => self.port.push(Output::Renewed(renewal)),
+                uplink::Output::NotRenewed(reason) => self.port.push(Output::NotRenewed(reason)),
+                uplink::Output::Lapsed => self.port.push(Output::Lapsed),
                 uplink::Output::Up => self.came_up(),
-                uplink::Output::Down(reason) => self.outbox.push(Output::Down(reason)),
+                uplink::Output::Down(reason) => self.port.push(Output::Down(reason)),
                 uplink::Output::Ended(reason) => {
                     self.tell_all(reason);
-                    self.outbox.push(Output::Ended(reason));
+                    self.port.push(Output::Ended(reason));
                 }
                 uplink::Output::Received(frame) => self.relay_said(frame),
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
@@ -252,12 +255,9 @@ impl<N: Noise> Machine for Bridge<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
-            _ if !matches!(self.status(), Status::Running { .. }) => {}
+            _ if !matches!(self.status(), Status::Running { .. }) => self.port.ignore(),
             Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Know { session, cipher, secret } => self.know(session, cipher, secret),
@@ -277,19 +277,19 @@ impl<N: Noise> Machine for Bridge<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
-        self.uplink.handle_timeout(self.latest);
+        self.port.advance(now);
+        self.uplink.handle_timeout(self.port.now());
         self.drain();
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
-        self.uplink.handle_clock(self.latest, wall);
+        self.port.advance(now);
+        self.uplink.handle_clock(self.port.now(), wall);
         self.drain();
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -299,5 +299,9 @@ impl<N: Noise> Machine for Bridge<N> {
     /// A bridge lives as long as its uplink.
     fn status(&self) -> Status<'_, Reason> {
         self.uplink.status()
+    }
+
+    fn ignored(&self) -> u64 {
+        self.stats.0.ignored().saturating_add(self.port.ignored())
     }
 }

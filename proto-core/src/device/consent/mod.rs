@@ -41,7 +41,7 @@ pub use place::{Advice, Change, Hint, Place, Plan, unbind};
 use state::{State, Walk};
 
 use crate::{
-    Aside, Deadline, Instant, Machine, Misuse, Outbox, Reason, Status,
+    Deadline, Instant, Machine, Misuse, Port, Reason, Status,
     device::files::{Grant, Grants, LocalYaml, Streaming, WorkspaceYaml},
 };
 
@@ -55,8 +55,7 @@ pub struct Resolver {
     /// The ledger, as far as it concerns `directory`.
     grants: BTreeMap<Directory, Grant>,
     state: State,
-    stale_answers: Aside<u64>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl Resolver {
@@ -73,14 +72,9 @@ impl Resolver {
             hint: None,
             ignore: None,
         };
-        let mut outbox = Outbox::new();
-        outbox.push(Output::Look(directory.clone()));
-        Self { directory, grants, state: State::Walking(walk), stale_answers: Aside(0), outbox }
-    }
-
-    /// How many answers came about directories that nobody asked for, or twice.
-    pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers.0
+        let mut port = Port::default();
+        port.push(Output::Look(directory.clone()));
+        Self { directory, grants, state: State::Walking(walk), port }
     }
 
     /// Takes what stands in `walk.at`, then goes one up, or ends.
@@ -100,7 +94,7 @@ impl Resolver {
         let is_decided = walk.decision.is_some() && (walk.hint.is_some() || walk.is_outside);
         match (walk.at.parent(), walk.left.checked_sub(1)) {
             (Some(above), Some(left)) if !is_decided => {
-                self.outbox.push(Output::Look(above.clone()));
+                self.port.push(Output::Look(above.clone()));
                 self.state = State::Walking(Walk { at: above, left, ..walk });
             }
             _ => self.finish(walk),
@@ -139,7 +133,7 @@ impl Resolver {
 
     fn finish(&mut self, walk: Walk) {
         self.state = State::Finished;
-        self.outbox.push(Output::Resolved(Place {
+        self.port.push(Output::Resolved(Place {
             directory: self.directory.clone(),
             decision: walk.decision.unwrap_or(Decision::LocalOnly { why: walk.otherwise }),
             hint: walk.hint,
@@ -170,21 +164,24 @@ impl Machine for Resolver {
     type Output = Output;
     type Failure = Infallible;
 
-    fn handle_input(&mut self, _now: Instant, looked: Looked) -> Result<(), Misuse> {
+    fn handle_input(&mut self, now: Instant, looked: Looked) -> Result<(), Misuse> {
+        self.port.enter(now)?;
         match &self.state {
             State::Walking(walk) if walk.at == looked.directory => {
                 let walk = walk.clone();
                 self.step(walk, looked);
             }
-            State::Walking(_) | State::Finished => self.stale_answers.count(),
+            State::Walking(_) | State::Finished => self.port.ignore(),
         }
         Ok(())
     }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        self.port.advance(now);
+    }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -196,5 +193,9 @@ impl Machine for Resolver {
             State::Walking(_) => Status::Running { waiting_for: "what stands in a directory" },
             State::Finished => Status::Finished,
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

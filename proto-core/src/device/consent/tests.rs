@@ -331,10 +331,10 @@ fn answers_that_nobody_asked_for_are_counted() {
     let mut resolver = Resolver::new(at("/a"), &here.ledger);
     assert_eq!(resolver.poll_output(), Some(Output::Look(at("/a"))));
     resolver.handle_input(Instant::ZERO, here.look(at("/"))).unwrap();
-    assert_eq!((resolver.poll_output(), resolver.stale_answers()), (None, 1));
+    assert_eq!((resolver.poll_output(), resolver.ignored()), (None, 1));
     resolver.handle_input(Instant::ZERO, here.look(at("/a"))).unwrap();
     resolver.handle_input(Instant::ZERO, here.look(at("/a"))).unwrap();
-    assert_eq!((resolver.poll_output(), resolver.stale_answers()), (Some(Output::Look(at("/"))), 2));
+    assert_eq!((resolver.poll_output(), resolver.ignored()), (Some(Output::Look(at("/"))), 2));
 }
 
 /// S88: git passes over `local.yaml`, and what others wrote stays.

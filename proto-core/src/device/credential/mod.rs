@@ -35,7 +35,7 @@ use core::{convert::Infallible, mem, time::Duration};
 
 use self::{held::Held, state::State};
 use crate::{
-    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status, UnixTime, WallClock,
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
     api::{ROTATE_PATH, Renewed, RotateRequest, refusal, unanswered},
     crypto::Identity,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
@@ -70,15 +70,13 @@ pub struct Rotation {
     held: Held,
     clock: WallClock,
     jitter: Jitter,
-    latest: Instant,
     asked: Aside<u32>,
     failures: u32,
     attempts: VecDeque<Instant>,
     renewed_at: Option<Instant>,
     trouble: Option<Reason>,
-    ignored: Aside<u64>,
     state: State,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl Rotation {
@@ -102,15 +100,13 @@ impl Rotation {
             held,
             clock,
             jitter,
-            latest: now,
             asked: Aside(0),
             failures: 0,
             attempts: VecDeque::new(),
             renewed_at: None,
             trouble: None,
-            ignored: Aside(0),
             state: State::Resting { until },
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         rotation.advance();
         Ok(rotation)
@@ -146,18 +142,13 @@ impl Rotation {
         self.trouble
     }
 
-    /// How many inputs came that nobody waits for any more.
-    pub const fn ignored(&self) -> u64 {
-        self.ignored.0
-    }
-
     /// Does what is due.
     fn advance(&mut self) {
         let State::Resting { until } = self.state else { return };
-        if self.latest >= self.held.lapses_at(self.clock) {
+        if self.port.now() >= self.held.lapses_at(self.clock) {
             self.state = State::Lapsed;
-            self.outbox.push(Output::Lapsed);
-        } else if self.latest >= until {
+            self.port.push(Output::Lapsed);
+        } else if self.port.now() >= until {
             self.ask();
         }
     }
@@ -166,17 +157,17 @@ impl Rotation {
         if self.attempts.len() >= ATTEMPTS_PER_HOUR {
             self.attempts.pop_front();
         }
-        self.attempts.push_back(self.latest);
+        self.attempts.push_back(self.port.now());
         self.asked = Aside(self.asked.0.wrapping_add(1));
         self.state = State::Asking { number: self.asked };
         let request = self.request();
-        self.outbox.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
+        self.port.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
     }
 
     fn request(&mut self) -> HttpRequest {
         let token = &self.held.token;
         let target = ProofTarget { method: "POST", url: &self.url, token };
-        let proof = prove(&self.identity, target, self.clock.unix_at(self.latest), &unique(&mut self.jitter));
+        let proof = prove(&self.identity, target, self.clock.unix_at(self.port.now()), &unique(&mut self.jitter));
         let authorization = SecretText::new(format!("DPoP {}", token.expose()));
         // A number always has a JSON form.
         let body = serde_json::to_vec(&RotateRequest { generation: self.generation() }).unwrap_or_default();
@@ -205,7 +196,7 @@ impl Rotation {
     fn answered(&mut self, answer: &HttpAnswer) {
         match self.successor(answer) {
             Ok((renewal, held)) => {
-                self.outbox.push(Output::Renewed(renewal.clone()));
+                self.port.push(Output::Renewed(renewal.clone()));
                 self.state = State::Storing { renewal, held };
             }
             Err(reason) => self.failed(reason, Duration::from_secs(answer.retry_after.unwrap_or(0).into())),
@@ -217,7 +208,7 @@ impl Rotation {
             return Err(refusal(answer));
         }
         let renewed: Renewed = serde_json::from_slice(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)?;
-        let held = Held::fresh(renewed.issue_token.clone(), self.clock.unix_at(self.latest), &mut self.jitter)?;
+        let held = Held::fresh(renewed.issue_token.clone(), self.clock.unix_at(self.port.now()), &mut self.jitter)?;
         if !self.held.is_renewed_by(&held.claims) || !renewed.relay.is_sound() {
             return Err(Reason::PlatformAnswerInvalid);
         }
@@ -230,10 +221,10 @@ impl Rotation {
         self.failures = self.failures.saturating_add(1);
         let half = BACKOFF.ceiling(self.failures) / 2;
         let wait = half.saturating_add(self.jitter.up_to(half)).max(retry_after.min(HOUR));
-        let until = self.latest.after(wait).max(self.allowed_from());
+        let until = self.port.now().after(wait).max(self.allowed_from());
         self.state = State::Resting { until };
         if self.trouble.replace(reason) != Some(reason) {
-            self.outbox.push(Output::Trouble(reason));
+            self.port.push(Output::Trouble(reason));
         }
     }
 
@@ -251,10 +242,10 @@ impl Rotation {
                 self.held = *held;
                 self.failures = 0;
                 self.attempts.clear();
-                self.renewed_at = Some(self.latest);
+                self.renewed_at = Some(self.port.now());
                 self.trouble = None;
-                self.state = State::Resting { until: self.held.renew_at(self.latest, self.clock) };
-                self.outbox.push(Output::Announce(self.held.token.clone()));
+                self.state = State::Resting { until: self.held.renew_at(self.port.now(), self.clock) };
+                self.port.push(Output::Announce(self.held.token.clone()));
             }
             other => {
                 self.state = other;
@@ -267,7 +258,7 @@ impl Rotation {
         let pause_ends = self.renewed_at.map_or(Instant::ZERO, |at| at.after(RENEW_PAUSE));
         let allowed = self.allowed_from().max(pause_ends);
         match &mut self.state {
-            State::Resting { until } => *until = (*until).min(allowed.max(self.latest)),
+            State::Resting { until } => *until = (*until).min(allowed.max(self.port.now())),
             _ => self.ignore(),
         }
     }
@@ -275,18 +266,18 @@ impl Rotation {
     fn set_clock(&mut self, clock: WallClock) {
         self.clock = clock;
         match self.state {
-            State::Lapsed if self.latest < self.held.lapses_at(clock) => {
-                self.state = State::Resting { until: self.latest.max(self.allowed_from()) };
+            State::Lapsed if self.port.now() < self.held.lapses_at(clock) => {
+                self.state = State::Resting { until: self.port.now().max(self.allowed_from()) };
             }
             State::Resting { .. } if self.failures == 0 => {
-                self.state = State::Resting { until: self.held.renew_at(self.latest, clock) };
+                self.state = State::Resting { until: self.held.renew_at(self.port.now(), clock) };
             }
             _ => {}
         }
     }
 
     const fn ignore(&mut self) {
-        self.ignored.count();
+        self.port.ignore();
     }
 }
 
@@ -305,10 +296,7 @@ impl Machine for Rotation {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
             Input::Happening(happening) => self.happened(happening),
             Input::Stored => self.stored(),
@@ -319,12 +307,12 @@ impl Machine for Rotation {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         self.advance();
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         if !self.clock.agrees_with(wall) {
             self.set_clock(wall);
             self.advance();
@@ -332,7 +320,7 @@ impl Machine for Rotation {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -349,5 +337,9 @@ impl Machine for Rotation {
             State::Lapsed => "a new pairing: the credential is past its hard expiry",
         };
         Status::Running { waiting_for }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

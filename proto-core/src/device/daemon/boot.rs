@@ -12,7 +12,7 @@ use super::{
     running::{Presence, Sessions},
 };
 use crate::{
-    Aside, Instant, Jitter, Outbox, Reason, WallClock,
+    Aside, Instant, Jitter, Port, Reason, WallClock,
     device::{
         binding::Bindings,
         files::{Document, Grants, PendingPairing, SessionFile},
@@ -86,7 +86,6 @@ impl<N: Noise> Daemon<N> {
             settings,
             uplinks,
             clock,
-            latest: now,
             jitter,
             bindings,
             bridges: TimedMap::new(),
@@ -99,9 +98,9 @@ impl<N: Noise> Daemon<N> {
             unremoved: None,
             tasks: BTreeMap::new(),
             stats: Aside(super::Stats::default()),
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
-        daemon.outbox.extend(log.into_iter().map(|reason| Output::Log(Event::Trouble(reason))));
+        daemon.port.extend(log.into_iter().map(|reason| Output::Log(Event::Trouble(reason))));
         daemon.forget_lost_pins();
         if let Some((seed, pairing)) = pairing {
             daemon.take_up(pairing, &seed);

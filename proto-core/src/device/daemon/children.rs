@@ -38,7 +38,7 @@ impl<N: Noise> Daemon<N> {
 
     /// Every child that knows the wall clock gets the new reading.
     pub(super) fn tell_clock(&mut self) {
-        let (now, wall) = (self.latest, self.clock);
+        let (now, wall) = (self.port.now(), self.clock);
         if let Some(pairing) = &mut self.pairing {
             pairing.machine.handle_clock(now, wall);
         }
@@ -50,17 +50,17 @@ impl<N: Noise> Daemon<N> {
 
     pub(super) fn drive_pairing(&mut self, input: pairing::Input) {
         if let Some(pairing) = &mut self.pairing {
-            let _ = pairing.machine.handle_input(self.latest, input);
+            self.port.feed(&mut *pairing.machine, input);
         }
     }
 
     pub(super) fn drive_bindings(&mut self, input: binding::Input) {
-        let _ = self.bindings.handle_input(self.latest, input);
+        self.port.feed(&mut self.bindings, input);
     }
 
     pub(super) fn drive_bridge(&mut self, id: &BindingId, input: bridge::Input) {
-        let now = self.latest;
-        self.bridges.touch(id, |bridge| bridge.machine.handle_input(now, input));
+        let port = &mut self.port;
+        self.bridges.touch(id, |bridge| port.feed(&mut *bridge.machine, input));
         self.spoken_to.extend(self.bridges.key(id).map(Arc::clone));
     }
 
@@ -119,15 +119,15 @@ impl<N: Noise> Daemon<N> {
         match output {
             pairing::Output::Effect(effect) => {
                 let life = self.pairing.as_ref().map_or(Life(0), |pairing| pairing.life);
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
             }
             pairing::Output::ShowCode(_) => {
                 self.log(Event::PairingShown);
-                self.outbox.extend(self.shown().map(|shown| Output::Pairing(PairEvent::Code(shown))));
+                self.port.extend(self.shown().map(|shown| Output::Pairing(PairEvent::Code(shown))));
             }
             pairing::Output::Trouble(reason) => {
                 self.log(Event::PairingTrouble(reason));
-                self.outbox.push(Output::Pairing(PairEvent::Trouble { reason }));
+                self.port.push(Output::Pairing(PairEvent::Trouble { reason }));
             }
             pairing::Output::Approved(paired) => self.approved(paired),
         }
@@ -144,7 +144,7 @@ impl<N: Noise> Daemon<N> {
     /// The pairing that a person can approve, if there is one.
     pub(super) fn shown(&self) -> Option<PendingPairing> {
         let pairing::Shown { code, url, expires_at } = self.pairing.as_ref()?.machine.shown()?;
-        Some(PendingPairing { code, url, expires_in: expires_at.since(self.latest).as_secs() })
+        Some(PendingPairing { code, url, expires_in: expires_at.since(self.port.now()).as_secs() })
     }
 
     /// A pairing that has ended makes room for the next one.
@@ -159,12 +159,12 @@ impl<N: Noise> Daemon<N> {
         if let Some(reason) = failed {
             self.log(Event::PairingFailed(reason));
         }
-        self.outbox.extend(failed.map(|reason| PairEvent::Failed { reason }).or(paired).map(Output::Pairing));
+        self.port.extend(failed.map(|reason| PairEvent::Failed { reason }).or(paired).map(Output::Pairing));
     }
 
     fn bindings_said(&mut self, output: binding::Output) {
         match output {
-            binding::Output::Effect(effect) => self.outbox.push(Output::Effect(effect.map_id(Ask::Bindings))),
+            binding::Output::Effect(effect) => self.port.push(Output::Effect(effect.map_id(Ask::Bindings))),
             binding::Output::Adopted(id) => self.adopted(&id),
             binding::Output::Refused(reason) => self.drive_pairing(pairing::Input::Rejected(reason)),
             binding::Output::Started(id) => self.start(&id),
@@ -189,9 +189,9 @@ impl<N: Noise> Daemon<N> {
         let Some(binding) = self.bindings.get(id) else { return };
         let Some(identity) = binding.identity().cloned() else { return };
         // Its own, whatever happens to other bindings (ISO-2).
-        let label = alloc::format!("{id} {}", self.latest.as_nanos());
+        let label = alloc::format!("{id} {}", self.port.now().as_nanos());
         let jitter = self.jitter.derive(label.as_bytes());
-        let bridge = Bridge::new(self.latest, self.clock, binding.record(), identity, &self.uplinks, jitter);
+        let bridge = Bridge::new(self.port.now(), self.clock, binding.record(), identity, &self.uplinks, jitter);
         self.dismiss(id);
         match bridge {
             Ok(machine) => {
@@ -222,10 +222,10 @@ impl<N: Noise> Daemon<N> {
     fn dismiss(&mut self, id: &BindingId) {
         let Some(id) = self.bridges.key(id).map(Arc::clone) else { return };
         let Some(Living { life, machine: mut old }) = self.bridges.remove(&id) else { return };
-        let _ = old.handle_input(self.latest, bridge::Input::Stop);
+        self.port.feed(&mut *old, bridge::Input::Stop);
         while let Some(output) = old.poll_output() {
             if let bridge::Output::Effect(effect) = output {
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(&id), life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(&id), life, ask))));
             }
         }
     }
@@ -251,9 +251,9 @@ impl<N: Noise> Daemon<N> {
         match output {
             bridge::Output::Effect(effect) => {
                 let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(id), life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(id), life, ask))));
             }
-            bridge::Output::ToSource(source, frame) => self.outbox.push(Output::ToSource(source, frame)),
+            bridge::Output::ToSource(source, frame) => self.port.push(Output::ToSource(source, frame)),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),
             bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed((**id).clone(), reason)),
             bridge::Output::Lapsed => self.log(Event::Lapsed((**id).clone())),
@@ -269,6 +269,6 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn log(&mut self, event: Event) {
-        self.outbox.push(Output::Log(event));
+        self.port.push(Output::Log(event));
     }
 }

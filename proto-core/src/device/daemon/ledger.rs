@@ -47,7 +47,7 @@ impl<N: Noise> Daemon<N> {
             match self.changed_ledger(id) {
                 Ok((ledger, contents)) => {
                     self.ledger.writing = Some((id, ledger));
-                    self.outbox.push(Output::Effect(Effect::Store(Ask::Ledger(id), StateFile::Grants, contents)));
+                    self.port.push(Output::Effect(Effect::Store(Ask::Ledger(id), StateFile::Grants, contents)));
                 }
                 Err(reason) => {
                     self.tasks.remove(&Errand::Request(id));
@@ -91,7 +91,7 @@ impl<N: Noise> Daemon<N> {
                 self.answer(id, Ok(Answer::Bound(Bound { directory: directory.to_string(), org })));
             }
             Some(Task::Ungranting { directory, files }) => {
-                self.outbox.push(Output::Change(errand, files));
+                self.port.push(Output::Change(errand, files));
                 self.tasks.insert(errand, Task::Uprooting { directory });
             }
             _ => {}

@@ -37,7 +37,7 @@ use running::Sessions;
 use state::{Living, Task};
 
 use crate::{
-    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Outbox, SessionId, Status, WallClock,
+    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Port, SessionId, Status, WallClock,
     device::{binding::Bindings, bridge::Bridge, control::PairEvent, pairing::Pairing, uplink},
     machine::timed::TimedMap,
     noise::Noise,
@@ -58,7 +58,6 @@ pub struct Daemon<N> {
     settings: Settings,
     uplinks: uplink::Settings,
     clock: WallClock,
-    latest: Instant,
     jitter: Jitter,
     bindings: Bindings,
     bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>>,
@@ -75,7 +74,7 @@ pub struct Daemon<N> {
     unremoved: Option<(Instant, BTreeSet<SessionId>)>,
     tasks: BTreeMap<Errand, Task>,
     stats: Aside<Stats>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 /// What was ignored, by kind.
@@ -89,8 +88,14 @@ pub struct Stats {
     pub unattached: u64,
 }
 
+impl Stats {
+    const fn ignored(&self) -> u64 {
+        self.stale_answers.saturating_add(self.stale_happenings).saturating_add(self.unattached)
+    }
+}
+
 impl<N: Noise> Daemon<N> {
-    /// What was ignored so far.
+    /// What was ignored here so far; [`Machine::ignored`] counts what children ignored too.
     pub const fn stats(&self) -> &Stats {
         &self.stats.0
     }
@@ -109,14 +114,11 @@ impl<N: Noise> Machine for Daemon<N> {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
         let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
         if is_new_task && self.tasks.len() >= TASKS_MAX {
             return Err(Misuse::Full("requests that wait for the disk"));
         }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
             Input::Happening(happening) => self.happen(happening),
             Input::Request(id, request) => self.request(id, request),
@@ -131,8 +133,8 @@ impl<N: Noise> Machine for Daemon<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
-        let now = self.latest;
+        self.port.advance(now);
+        let now = self.port.now();
         self.bindings.handle_timeout(now);
         self.pairing.iter_mut().for_each(|pairing| pairing.machine.handle_timeout(now));
         for id in self.bridges.due(now) {
@@ -145,14 +147,14 @@ impl<N: Noise> Machine for Daemon<N> {
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         self.clock = wall;
         self.tell_clock();
         self.drain();
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -161,5 +163,9 @@ impl<N: Noise> Machine for Daemon<N> {
 
     fn status(&self) -> Status<'_, Infallible> {
         Status::Running { waiting_for: "requests, sessions and the network" }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.stats.0.ignored().saturating_add(self.port.ignored())
     }
 }

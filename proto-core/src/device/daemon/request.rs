@@ -37,7 +37,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn answer(&mut self, id: RequestId, answer: Result<Answer, Reason>) {
-        self.outbox.push(Output::Answer(id, answer));
+        self.port.push(Output::Answer(id, answer));
     }
 
     fn pair(&mut self, request: PairRequest, entropy: &Entropy) -> Result<(), Reason> {
@@ -54,7 +54,7 @@ impl<N: Noise> Daemon<N> {
             name: self.settings.name.clone(),
             software: self.uplinks.software.clone(),
         };
-        self.begin_pairing(Pairing::start(self.latest, self.clock, settings, entropy));
+        self.begin_pairing(Pairing::start(self.port.now(), self.clock, settings, entropy));
         Ok(())
     }
 
@@ -131,11 +131,12 @@ impl<N: Noise> Daemon<N> {
     /// `vpd bind`: what stands in the directory is known.
     pub(super) fn plan(&mut self, id: RequestId, place: &Place, org: Option<&str>, recursive: bool) {
         let bound = self.bindings.workspaces();
-        let planned =
-            place.org(org, &bound).and_then(|org| Ok((org, place.bind(&org.id, recursive, self.clock.unix_at(self.latest))?)));
+        let planned = place
+            .org(org, &bound)
+            .and_then(|org| Ok((org, place.bind(&org.id, recursive, self.clock.unix_at(self.port.now()))?)));
         match planned {
             Ok((org, mut plan)) => {
-                self.outbox.push(Output::Change(Errand::Request(id), core::mem::take(&mut plan.files)));
+                self.port.push(Output::Change(Errand::Request(id), core::mem::take(&mut plan.files)));
                 let task = Task::Planting { plan, directory: place.directory.clone(), org: org.clone() };
                 self.tasks.insert(Errand::Request(id), task);
             }

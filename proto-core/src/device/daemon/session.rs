@@ -76,7 +76,7 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn looked(&mut self, errand: Errand, looked: Looked) {
         match self.tasks.get_mut(&errand) {
             Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) => {
-                let _ = resolver.handle_input(self.latest, looked);
+                self.port.feed(resolver, looked);
                 self.look_on(errand);
             }
             _ => self.stats.0.stale_answers += 1,
@@ -87,7 +87,7 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn look_on(&mut self, errand: Errand) {
         let Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) = self.tasks.get_mut(&errand) else { return };
         match resolver.poll_output() {
-            Some(consent::Output::Look(directory)) => self.outbox.push(Output::Look(errand, directory)),
+            Some(consent::Output::Look(directory)) => self.port.push(Output::Look(errand, directory)),
             Some(consent::Output::Resolved(place)) => match (errand, self.tasks.remove(&errand)) {
                 (Errand::Source(source), Some(Task::Resolving { start, .. })) => self.resolved(source, start, place.decision),
                 (Errand::Request(id), Some(Task::Looking { org, recursive, .. })) => {
@@ -119,14 +119,14 @@ impl<N: Noise> Daemon<N> {
             runtime_target_id: pin.runtime_target,
             cipher: Cipher::choose(self.settings.aes_in_hardware) as u8,
             secret: start.secret.secret().clone(),
-            started: self.clock.unix_at(self.latest),
+            started: self.clock.unix_at(self.port.now()),
             title: start.title,
             unknown: Unknown::new(),
         };
         match file.write() {
             Ok(contents) => {
                 let effect = Effect::Store(Ask::Pin(source), StateFile::Session(file.session), contents);
-                self.outbox.push(Output::Effect(effect));
+                self.port.push(Output::Effect(effect));
                 self.tasks.insert(Errand::Source(source), Task::Pinning { file, org });
             }
             Err(reason) => self.local_only(source, Some(reason)),
@@ -164,11 +164,11 @@ impl<N: Noise> Daemon<N> {
         let SessionFile { session, cipher, ref secret, .. } = *file;
         self.drive_bridge(&file.pin(), bridge::Input::Attach(source, session));
         let attached = Attached::Streaming { session, org, secret: secret.clone(), cipher };
-        self.outbox.push(Output::Attached(source, attached));
+        self.port.push(Output::Attached(source, attached));
     }
 
     fn local_only(&mut self, source: SourceId, reason: Option<Reason>) {
-        self.outbox.push(Output::Attached(source, Attached::LocalOnly { reason }));
+        self.port.push(Output::Attached(source, Attached::LocalOnly { reason }));
     }
 
     pub(super) fn source_said(&mut self, source: SourceId, frame: Frame) {
@@ -184,7 +184,7 @@ impl<N: Noise> Daemon<N> {
         if let Some(Task::Pinning { file, .. }) = self.tasks.remove(&Errand::Source(source)) {
             self.unpin(file.session);
         }
-        let until = self.latest.after(RETURN_WITHIN);
+        let until = self.port.now().after(RETURN_WITHIN);
         let its = self.sessions.iter().filter(|(_, running)| running.presence() == Presence::Here(source));
         let its: Vec<_> = its.map(|(session, running)| (session, running.pin())).collect();
         for (session, pin) in its {
@@ -208,7 +208,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn say_farewells(&mut self) {
-        for session in self.sessions.overdue(self.latest) {
+        for session in self.sessions.overdue(self.port.now()) {
             self.session_over(session);
         }
     }
@@ -244,13 +244,13 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn unpin(&mut self, session: SessionId) {
-        self.outbox.push(Output::Effect(Effect::Remove(Ask::Unpin(session), StateFile::Session(session))));
+        self.port.push(Output::Effect(Effect::Remove(Ask::Unpin(session), StateFile::Session(session))));
     }
 
     /// A pin is removed, or the disk would not: then it is tried again, so that no session's key outlives its binding (BIND-5).
     pub(super) fn unpinned(&mut self, session: SessionId, is_durable: bool) {
         if !is_durable {
-            let again = self.latest.after(UNPIN_PAUSE);
+            let again = self.port.now().after(UNPIN_PAUSE);
             self.unremoved.get_or_insert((again, BTreeSet::new())).1.insert(session);
         }
     }
@@ -260,7 +260,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn unpin_again(&mut self) {
-        let now = self.latest;
+        let now = self.port.now();
         let due = self.unremoved.take_if(|(at, _)| *at <= now);
         for session in due.into_iter().flat_map(|(_, sessions)| sessions) {
             self.unpin(session);

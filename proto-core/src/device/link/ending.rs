@@ -7,7 +7,7 @@ use super::{
     state::{State, Then},
 };
 use crate::{
-    Instant, Machine, Reason, Status,
+    Machine, Port, Reason, Status,
     effect::{Close, Closed, Effect, NetFault},
     noise::{
         Noise,
@@ -27,9 +27,9 @@ impl<N: Noise> Link<N> {
         if reason == Reason::Superseded {
             // Another device with this pairing is alive: two that chase each other away help neither.
             self.schedule.slow_down();
-            self.schedule.not_before(self.latest.after(TAKEOVER_PAUSE));
+            self.schedule.not_before(self.port.now().after(TAKEOVER_PAUSE));
         }
-        self.schedule.not_before(self.latest.after(Duration::from_secs(u64::from(retry_after))));
+        self.schedule.not_before(self.port.now().after(Duration::from_secs(u64::from(retry_after))));
         self.close(Then::Retry(reason));
     }
 
@@ -40,8 +40,8 @@ impl<N: Noise> Link<N> {
             Then::Retry(reason) | Then::End(reason) => Close::Because(reason),
         };
         match (self.is_up(), then.reason()) {
-            (true, reason) => self.outbox.push(Output::Down(reason.unwrap_or(Reason::RelayClosed))),
-            (false, Some(reason)) => self.outbox.push(Output::Failed(reason)),
+            (true, reason) => self.port.push(Output::Down(reason.unwrap_or(Reason::RelayClosed))),
+            (false, Some(reason)) => self.port.push(Output::Failed(reason)),
             (false, None) => {}
         }
         self.state = State::Closing(then);
@@ -57,28 +57,28 @@ impl<N: Noise> Link<N> {
             State::Closing(then) => *then,
             State::Connecting => self.failed(why_closed(closed, Reason::RelayUnreachable)),
             State::Handshaking(initiator) => {
-                let reason = why_handshake_closed(initiator, closed, self.latest);
+                let reason = why_handshake_closed(&mut self.port, initiator, closed);
                 self.failed(reason)
             }
             State::Up(_) => {
                 let reason = why_closed(closed, Reason::RelayClosed);
-                self.outbox.push(Output::Down(reason));
+                self.port.push(Output::Down(reason));
                 Then::Retry(reason)
             }
         };
         self.trouble = then.reason();
         self.state = match then {
-            Then::Retry(_) => State::Waiting { until: self.schedule.next(self.latest) },
+            Then::Retry(_) => State::Waiting { until: self.schedule.next(self.port.now()) },
             Then::Stop => State::Stopped,
             Then::End(reason) => {
-                self.outbox.push(Output::Ended(reason));
+                self.port.push(Output::Ended(reason));
                 State::Ended(reason)
             }
         };
     }
 
     fn failed(&mut self, reason: Reason) -> Then {
-        self.outbox.push(Output::Failed(reason));
+        self.port.push(Output::Failed(reason));
         Then::Retry(reason)
     }
 
@@ -102,9 +102,9 @@ const fn why_closed(closed: Closed, otherwise: Reason) -> Reason {
 }
 
 /// What a close in the middle of the handshake means: a PSK that does not fit looks like this.
-fn why_handshake_closed<N: Noise>(initiator: &mut Initiator<N>, closed: Closed, now: Instant) -> Reason {
+fn why_handshake_closed<N: Noise>(port: &mut Port<Output>, initiator: &mut Initiator<N>, closed: Closed) -> Reason {
     let said = if let Closed::ByPeer(reason) = closed { reason } else { None };
-    let _ = initiator.handle_input(now, initiator::Input::Closed(said));
+    port.feed(initiator, initiator::Input::Closed(said));
     match initiator.status() {
         Status::Failed(failure) => failure.reason(),
         _ => why_closed(closed, Reason::RelayClosed),

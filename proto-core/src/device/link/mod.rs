@@ -41,7 +41,7 @@ use state::{State, Then};
 use up::Up;
 
 use crate::{
-    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status,
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status,
     crypto::Identity,
     effect::{Connect, Effect, Happening},
     key::StaticKey,
@@ -83,11 +83,10 @@ pub struct Config {
 pub struct Link<N> {
     config: Config,
     schedule: Schedule,
-    latest: Instant,
     state: State<N>,
     trouble: Option<Reason>,
     stats: Aside<Stats>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 /// What was ignored, by kind.
@@ -99,17 +98,22 @@ pub struct Stats {
     pub stale: u64,
 }
 
+impl Stats {
+    const fn ignored(&self) -> u64 {
+        self.not_up.saturating_add(self.stale)
+    }
+}
+
 impl<N: Noise> Link<N> {
     /// A link that makes its first attempt at once.
     pub fn new(config: Config, jitter: Jitter, now: Instant) -> Self {
         Self {
             config,
             schedule: Schedule::new(jitter),
-            latest: now,
             state: State::Waiting { until: now },
             trouble: None,
             stats: Aside(Stats::default()),
-            outbox: Outbox::new(),
+            port: Port::new(now),
         }
     }
 
@@ -145,6 +149,10 @@ impl<N: Noise> Link<N> {
         self.config.relay_keys = relay_keys;
     }
 
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Stopped | State::Ended(_))
+    }
+
     fn connect(&mut self) {
         self.state = State::Connecting;
         self.effect(Effect::Connect(
@@ -169,17 +177,17 @@ impl<N: Noise> Link<N> {
             psk: self.config.psk.as_ref(),
         };
         let hello = Hello { token: self.config.token.clone(), software: self.config.software.clone() };
-        self.state = State::Handshaking(Initiator::start(self.latest, keys, entropy, &hello));
+        self.state = State::Handshaking(Initiator::start(self.port.now(), keys, entropy, &hello));
         self.drain_handshake();
     }
 
     fn received(&mut self, message: Bytes) {
         match &mut self.state {
             State::Handshaking(initiator) => {
-                let _ = initiator.handle_input(self.latest, initiator::Input::Received(message));
+                self.port.feed(initiator, initiator::Input::Received(message));
                 self.drain_handshake();
             }
-            State::Up(up) => match up.open(&message, self.latest) {
+            State::Up(up) => match up.open(&message, self.port.now()) {
                 Ok(frame) => self.frame(frame),
                 Err(reason) => self.close(Then::Retry(reason)),
             },
@@ -191,10 +199,10 @@ impl<N: Noise> Link<N> {
         match frame.head {
             Head::Ping { nonce } => self.send(&Head::Pong { nonce }.into()),
             Head::Pong { .. } | Head::Rekey => {}
-            Head::Rotated { generation } => self.outbox.push(Output::Rotated(generation)),
+            Head::Rotated { generation } => self.port.push(Output::Rotated(generation)),
             Head::Revoke { reason } => self.refused(reason, 0),
             Head::Error { reason, retry_after, .. } => self.refused(reason, retry_after),
-            _ if self.may_receive(&frame.head) => self.outbox.push(Output::Received(frame)),
+            _ if self.may_receive(&frame.head) => self.port.push(Output::Received(frame)),
             _ => self.close(Then::Retry(Reason::FrameMalformed)),
         }
     }
@@ -212,7 +220,7 @@ impl<N: Noise> Link<N> {
             self.stats.0.not_up += 1;
             return;
         };
-        match up.seal(frame, self.latest) {
+        match up.seal(frame, self.port.now()) {
             Ok(message) => self.effect(Effect::Send((), message)),
             Err(reason) => self.close(Then::Retry(reason)),
         }
@@ -220,7 +228,7 @@ impl<N: Noise> Link<N> {
 
     fn rekey_if_due(&mut self) {
         if let State::Up(up) = &self.state
-            && up.rekey_is_due(self.latest)
+            && up.rekey_is_due(self.port.now())
         {
             self.send(&Head::Rekey.into());
         }
@@ -243,9 +251,9 @@ impl<N: Noise> Link<N> {
 
     fn up(&mut self, noise: N, welcome: Welcome) {
         let tails = if self.config.role == Role::Viewer { Tails::Accepted } else { Tails::Refused };
-        self.state = State::Up(Up::new(Channel::new(noise, tails), &welcome, self.latest));
+        self.state = State::Up(Up::new(Channel::new(noise, tails), &welcome, self.port.now()));
         self.trouble = None;
-        self.outbox.push(Output::Up(welcome));
+        self.port.push(Output::Up(welcome));
         // The relay does nothing before it opened a transport message (WIRE section 4, confirmation).
         self.send(&Head::Ping { nonce: 0 }.into());
     }
@@ -260,13 +268,13 @@ impl<N: Noise> Link<N> {
     fn hurry(&mut self) {
         self.schedule.hurry();
         if let State::Waiting { until } = &mut self.state {
-            *until = self.latest;
+            *until = self.port.now();
         }
     }
 
     fn ping_if_due(&mut self) {
         if let State::Up(up) = &mut self.state
-            && up.ping_is_due(self.latest)
+            && up.ping_is_due(self.port.now())
         {
             let nonce = up.next_ping();
             self.send(&Head::Ping { nonce }.into());
@@ -274,7 +282,7 @@ impl<N: Noise> Link<N> {
     }
 
     fn effect(&mut self, effect: Effect<()>) {
-        self.outbox.push(Output::Effect(effect));
+        self.port.push(Output::Effect(effect));
     }
 }
 
@@ -284,16 +292,16 @@ impl<N: Noise> Machine for Link<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
             Input::Happening(Happening::Connected((), entropy)) if matches!(self.state, State::Connecting) => {
                 self.connected(entropy);
             }
             Input::Happening(Happening::Received((), message)) => self.received(message),
             Input::Happening(Happening::Closed((), closed)) => self.closed(closed),
+            Input::Renew(_) | Input::Hurry | Input::Stop | Input::Happening(Happening::Sent((), _)) if self.has_ended() => {
+                self.port.ignore();
+            }
             Input::Happening(Happening::Sent((), _)) => {}
             Input::Happening(_) => self.stats.0.stale += 1,
             Input::Send(frame) => {
@@ -308,16 +316,16 @@ impl<N: Noise> Machine for Link<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         match &mut self.state {
-            State::Waiting { until } if *until <= self.latest => self.connect(),
+            State::Waiting { until } if *until <= self.port.now() => self.connect(),
             State::Handshaking(initiator) => {
-                initiator.handle_timeout(self.latest);
+                initiator.handle_timeout(self.port.now());
                 self.drain_handshake();
             }
-            State::Up(up) if up.is_silent(self.latest) => self.close(Then::Retry(Reason::PingTimeout)),
+            State::Up(up) if up.is_silent(self.port.now()) => self.close(Then::Retry(Reason::PingTimeout)),
             State::Up(up) => {
-                if up.is_settled(self.latest) {
+                if up.is_settled(self.port.now()) {
                     self.schedule.settle();
                 }
                 self.rekey_if_due();
@@ -328,7 +336,7 @@ impl<N: Noise> Machine for Link<N> {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -350,5 +358,9 @@ impl<N: Noise> Machine for Link<N> {
             State::Stopped => Status::Finished,
             State::Ended(reason) => Status::Failed(reason),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.stats.0.ignored().saturating_add(self.port.ignored())
     }
 }

@@ -35,7 +35,7 @@ use core::time::Duration;
 
 use self::state::{State, Turn};
 use crate::{
-    Aside, Deadline, Entropy, Instant, Machine, Misuse, Outbox, Reason, Status, WallClock, api::PairingMode,
+    Aside, Deadline, Entropy, Instant, Machine, Misuse, Port, Reason, Status, WallClock, api::PairingMode,
     device::files::PendingPairing, id::DeviceKind,
 };
 
@@ -89,12 +89,10 @@ pub struct Settings {
 pub struct Pairing {
     settings: Settings,
     clock: WallClock,
-    latest: Instant,
     asked: Aside<u32>,
     trouble: Option<Reason>,
-    ignored: Aside<u64>,
     state: State,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl Pairing {
@@ -130,7 +128,7 @@ impl Pairing {
 
     fn new(now: Instant, clock: WallClock, settings: Settings, state: State) -> Self {
         let settings = Settings { api_endpoint: settings.api_endpoint.trim_end_matches('/').into(), ..settings };
-        Self { settings, clock, latest: now, asked: Aside(0), trouble: None, ignored: Aside(0), state, outbox: Outbox::new() }
+        Self { settings, clock, asked: Aside(0), trouble: None, state, port: Port::new(now) }
     }
 
     /// The code, while a person can approve it.
@@ -148,11 +146,6 @@ impl Pairing {
         self.trouble
     }
 
-    /// How many answers and commands came that nobody waits for any more (PAIR-2).
-    pub const fn ignored(&self) -> u64 {
-        self.ignored.0
-    }
-
     const fn has_ended(&self) -> bool {
         matches!(self.state, State::Finished | State::Failed(_))
     }
@@ -165,7 +158,7 @@ impl Machine for Pairing {
 
     /// Never a misuse: a code lives an hour at most and is asked about once a second at most, so the queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         if self.has_ended() {
             self.ignore();
             return Ok(());
@@ -181,20 +174,20 @@ impl Machine for Pairing {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         self.advance();
     }
 
     /// When a code ends is written down by the new clock; how long it is polled for stays as it is.
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         if !self.has_ended() {
             self.clock = wall;
         }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -218,5 +211,9 @@ impl Machine for Pairing {
             State::Failed(reason) => return Status::Failed(reason),
         };
         Status::Running { waiting_for }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

@@ -26,7 +26,7 @@ const MAX_LABEL_LEN: usize = 64;
 impl Pairing {
     /// Does what is due: ends at the expiry, asks when a pause is over.
     pub(super) fn advance(&mut self) {
-        let now = self.latest;
+        let now = self.port.now();
         match self.state.turn() {
             Some((_, end)) if now >= end => self.expire(),
             Some((Turn::Pausing { until }, _)) if now >= until => self.ask(),
@@ -53,7 +53,7 @@ impl Pairing {
     }
 
     pub(super) const fn ignore(&mut self) {
-        self.ignored.count();
+        self.port.ignore();
     }
 
     fn is_asking(&self, answered: Ask) -> bool {
@@ -68,7 +68,7 @@ impl Pairing {
 
     fn ask(&mut self) {
         self.asked = Aside(self.asked.0.wrapping_add(1));
-        let (number, since) = (self.asked.0, self.latest);
+        let (number, since) = (self.asked.0, self.port.now());
         let (ask, http) = match &self.state {
             State::Minting { seed, .. } => (Ask::Mint(number), self.mint_request(seed)),
             State::Polling { pending, expires_at, .. } => {
@@ -78,7 +78,7 @@ impl Pairing {
             _ => return,
         };
         self.state.take_turn(Turn::Asking { number: self.asked, since });
-        self.outbox.push(Output::Effect(Effect::Http(ask, http)));
+        self.port.push(Output::Effect(Effect::Http(ask, http)));
     }
 
     // Minting
@@ -127,7 +127,7 @@ impl Pairing {
         let fresh = Entropy::new(*next_seed.expose());
         *seed = fresh.derive("pairing seed");
         *next_seed = fresh.derive("pairing, next");
-        *turn = Turn::Pausing { until: self.latest.after(MINT_PAUSE) };
+        *turn = Turn::Pausing { until: self.port.now().after(MINT_PAUSE) };
         self.say_trouble(reason);
     }
 
@@ -145,14 +145,14 @@ impl Pairing {
             status_token: minted.status_token,
             url: minted.url,
             interval: minted.interval.unwrap_or(INTERVAL).clamp(1, INTERVAL_MAX),
-            expires_at: self.clock.unix_at(self.latest).plus(lifetime),
+            expires_at: self.clock.unix_at(self.port.now()).plus(lifetime),
             unknown: crate::device::files::Unknown::new(),
         };
         self.trouble = None;
         match pending.write() {
             Ok(contents) => {
-                self.outbox.push(Output::Effect(Effect::Store(Ask::Save, StateFile::PendingPairing, contents)));
-                let expires_at = self.latest.after(Duration::from_secs(lifetime));
+                self.port.push(Output::Effect(Effect::Store(Ask::Save, StateFile::PendingPairing, contents)));
+                let expires_at = self.port.now().after(Duration::from_secs(lifetime));
                 self.state = State::Saving { pending: Box::new(pending), expires_at };
             }
             Err(reason) => self.state = State::Failed(reason),
@@ -162,8 +162,8 @@ impl Pairing {
     fn saved(&mut self, durable: bool) {
         match mem::replace(&mut self.state, State::Finished) {
             State::Saving { pending, expires_at } if durable => {
-                self.state = State::Polling { pending, expires_at, turn: Turn::Pausing { until: self.latest } };
-                self.outbox.extend(self.shown().map(Output::ShowCode));
+                self.state = State::Polling { pending, expires_at, turn: Turn::Pausing { until: self.port.now() } };
+                self.port.extend(self.shown().map(Output::ShowCode));
                 // At once: a platform that holds polls then answers the moment somebody approves.
                 self.advance();
             }
@@ -199,7 +199,7 @@ impl Pairing {
 
     /// The next request starts an interval after this one started, at once when it took longer, not before `at_least` passed.
     fn pause(&mut self, at_least: Duration) {
-        let now = self.latest;
+        let now = self.port.now();
         if let State::Polling { turn, pending, .. } | State::Verifying { turn, pending, .. } = &mut self.state {
             let began = if let Turn::Asking { since, .. } = *turn { since } else { now };
             let until = began.after(Duration::from_secs(pending.interval)).max(now.after(at_least));
@@ -236,7 +236,7 @@ impl Pairing {
             return self.forget(Err(Reason::OrgMismatch));
         }
         self.trouble = None;
-        let turn = Turn::Pausing { until: self.latest };
+        let turn = Turn::Pausing { until: self.port.now() };
         self.state = match mem::replace(&mut self.state, State::Finished) {
             State::Polling { pending, expires_at, .. } => State::Verifying { pending, expires_at, approval, turn },
             other => other,
@@ -256,7 +256,7 @@ impl Pairing {
     fn verify(&mut self, keys: &JwkSet) {
         let State::Verifying { pending, approval, .. } = &self.state else { return };
         let expected = Expectation { issuer: None, expiry: Expiry::Renew };
-        let now = self.clock.unix_at(self.latest);
+        let now = self.clock.unix_at(self.port.now());
         match verify(&approval.issue_token, keys, now, &expected) {
             Ok(claims) if is_about(&claims, approval, pending) => {
                 let paired = Paired {
@@ -267,7 +267,7 @@ impl Pairing {
                     generation: claims.generation,
                     approval: (**approval).clone(),
                 };
-                self.outbox.push(Output::Approved(Box::new(paired)));
+                self.port.push(Output::Approved(Box::new(paired)));
                 self.state = State::Adopting;
             }
             Err(Reason::TokenNotYetValid) => self.forget(Err(Reason::TokenNotYetValid)),
@@ -311,7 +311,7 @@ impl Pairing {
 
     fn forget(&mut self, end: Result<(), Reason>) {
         self.trouble = None;
-        self.outbox.push(Output::Effect(Effect::Remove(Ask::Forget, StateFile::PendingPairing)));
+        self.port.push(Output::Effect(Effect::Remove(Ask::Forget, StateFile::PendingPairing)));
         self.state = State::Forgetting { end };
     }
 
@@ -325,7 +325,7 @@ impl Pairing {
 
     fn say_trouble(&mut self, reason: Reason) {
         if self.trouble.replace(reason) != Some(reason) {
-            self.outbox.push(Output::Trouble(reason));
+            self.port.push(Output::Trouble(reason));
         }
     }
 }

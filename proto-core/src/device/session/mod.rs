@@ -32,7 +32,7 @@ pub use state::Stats;
 use state::{Path, State, Stream};
 
 use crate::{
-    Aside, Deadline, Instant, Machine, Misuse, Outbox, Reason, SessionId, Spares, Status,
+    Aside, Deadline, Instant, Machine, Misuse, Port, Reason, SessionId, Spares, Status,
     crypto::{
         Cipher, Primitives, TAG_LEN,
         seal::{EpochSecret, Scope, Sealer},
@@ -53,13 +53,12 @@ pub struct Session {
     id: SessionId,
     cipher: Cipher,
     started: Instant,
-    latest: Instant,
     sealer: Sealer,
     state: State,
     retained: Retained,
     /// Records that were forgotten.
     spares: Spares,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
     stats: Aside<Stats>,
 }
 
@@ -70,12 +69,11 @@ impl Session {
             id: scope.session,
             cipher: scope.cipher,
             started: now,
-            latest: now,
             sealer: Sealer::new(primitives, scope, 0, secret, 0),
             state: State::Live { path: Path::Detached, stream: Stream::Open },
             retained: Retained::default(),
             spares: Spares::default(),
-            outbox: Outbox::new(),
+            port: Port::new(now),
             stats: Aside(Stats::default()),
         }
     }
@@ -99,6 +97,10 @@ impl Session {
         matches!(self.state, State::Live { stream: Stream::Open, .. })
     }
 
+    const fn has_ended(&self) -> bool {
+        !matches!(self.state, State::Live { .. })
+    }
+
     fn push(&mut self, content: Content) {
         let State::Live { path, stream: stream @ Stream::Open } = self.state else {
             self.stats.0.pushed_after_end += 1;
@@ -113,7 +115,7 @@ impl Session {
 
     /// Seals one record and keeps it. False when no record can be sealed any more, after 2^32 epochs.
     fn retain(&mut self, content: Content) -> bool {
-        let record = Record { at: self.latest.since(self.started), content };
+        let record = Record { at: self.port.now().since(self.started), content };
         let mut room = [0; _];
         let (start, content) = record.parts(&mut room);
         let len = start.len().saturating_add(content.len());
@@ -130,7 +132,7 @@ impl Session {
         if let State::Live { path, .. } = &mut self.state {
             *path = Path::Opening;
             let open = Head::Open { session: self.id, cipher: self.cipher as u8 };
-            self.outbox.push(Output::Send(open.into()));
+            self.port.push(Output::Send(open.into()));
         }
     }
 
@@ -197,13 +199,13 @@ impl Session {
         };
         while let Some((epoch, body)) = self.retained.get(cursor, IN_FLIGHT_MAX) {
             let head = Head::Data { session: self.id, epoch, sequence: cursor };
-            self.outbox.push(Output::Send(Frame { head, body: body.clone() }));
+            self.port.push(Output::Send(Frame { head, body: body.clone() }));
             cursor += 1;
         }
         if let (Stream::Ended(outcome), true, false) = (stream, self.retained.is_empty(), end_sent) {
             end_sent = true;
             let head = Head::End { session: self.id, next: cursor, outcome };
-            self.outbox.push(Output::Send(head.into()));
+            self.port.push(Output::Send(head.into()));
         }
         self.state = State::Live { path: Path::Flowing { cursor, end_sent }, stream };
     }
@@ -221,14 +223,12 @@ impl Machine for Session {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
         if matches!(input, Input::Push(_)) && self.is_open() && !self.has_room() {
             return Err(Misuse::Full("session buffer"));
         }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
+            Input::Attached | Input::Detached | Input::End(_) if self.has_ended() => self.port.ignore(),
             Input::Push(content) => self.push(content),
             Input::Attached => self.attached(),
             Input::Detached => self.detached(),
@@ -238,10 +238,12 @@ impl Machine for Session {
         Ok(())
     }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        self.port.advance(now);
+    }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -257,6 +259,10 @@ impl Machine for Session {
             State::Finished => Status::Finished,
             State::Failed(reason) => Status::Failed(reason),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.stats.0.ignored().saturating_add(self.port.ignored())
     }
 }
 

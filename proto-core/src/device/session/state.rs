@@ -41,3 +41,9 @@ pub struct Stats {
     /// Acknowledgements from before a reconnect.
     pub stale_acknowledgements: u64,
 }
+
+impl Stats {
+    pub(super) const fn ignored(&self) -> u64 {
+        self.pushed_after_end.saturating_add(self.strange_frames).saturating_add(self.stale_acknowledgements)
+    }
+}

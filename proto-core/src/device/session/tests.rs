@@ -196,9 +196,9 @@ fn what_leaves_is_sealed_and_opens_again() {
 fn who_does_not_drain_a_session_is_told_so() {
     let mut s = session();
     let taken = core::iter::repeat_with(|| s.handle_input(Instant::ZERO, Input::Attached)).take_while(Result::is_ok).count();
-    assert_eq!(taken, Outbox::<Output>::LIMIT);
+    assert_eq!(taken, crate::Outbox::<Output>::LIMIT);
     let before = s.clone();
-    assert_eq!(s.handle_input(Instant::ZERO, Input::End(Outcome::Cut)), Err(Misuse::Full("outbox")));
+    assert_eq!(s.handle_input(Instant::ZERO, Input::End(Outcome::Cut)), Err(Misuse::Full("outputs")));
     assert_eq!(s, before);
     drain(&mut s);
     assert_eq!(s.handle_input(Instant::ZERO, Input::End(Outcome::Cut)), Ok(()));

@@ -26,7 +26,7 @@ use alloc::{format, string::String};
 pub use event::{Ask, Input, Output};
 
 use crate::{
-    Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Outbox, Reason, Status, UnixTime, WallClock,
+    Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
     api::JWKS_PATH,
     crypto::Identity,
     device::{
@@ -59,14 +59,13 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Uplink<N> {
     clock: WallClock,
-    latest: Instant,
     relay_endpoint: Option<String>,
     link: Link<N>,
     rotation: Rotation,
     keys: KeySet,
     /// Grown anew with each connection; `None` before the first.
     entropy: Option<EntropyChain>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl<N: Noise> Uplink<N> {
@@ -98,13 +97,12 @@ impl<N: Noise> Uplink<N> {
         let token = record.issue_token.clone();
         let mut uplink = Self {
             clock,
-            latest: now,
             relay_endpoint: settings.relay_endpoint.clone(),
             link: Link::new(config, jitter.split(), now),
             rotation: Rotation::new(now, clock, api, identity.clone(), token, jitter.split())?,
             keys: KeySet::new(now, format!("{api}{JWKS_PATH}"), jitter.split()),
             entropy: None,
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         uplink.drain();
         Ok(uplink)
@@ -137,12 +135,12 @@ impl<N: Noise> Uplink<N> {
 
     /// The platform's keys, as far as they are known.
     pub fn keys(&self) -> Option<&JwkSet> {
-        self.keys.keys(self.latest)
+        self.keys.keys(self.port.now())
     }
 
     /// The wall clock now.
     pub const fn unix(&self) -> UnixTime {
-        self.clock.unix_at(self.latest)
+        self.clock.unix_at(self.port.now())
     }
 
     /// A fresh block of entropy, grown from the one that came with the connection; `None` before the first.
@@ -178,18 +176,16 @@ impl<N: Noise> Uplink<N> {
         }
     }
 
-    // The children take every input at any time; none of these is the misuse of a caller.
-
     fn drive_link(&mut self, input: link::Input) {
-        let _ = self.link.handle_input(self.latest, input);
+        self.port.feed(&mut self.link, input);
     }
 
     fn drive_rotation(&mut self, input: credential::Input) {
-        let _ = self.rotation.handle_input(self.latest, input);
+        self.port.feed(&mut self.rotation, input);
     }
 
     fn drive_keys(&mut self, input: keyset::Input) {
-        let _ = self.keys.handle_input(self.latest, input);
+        self.port.feed(&mut self.keys, input);
     }
 
     /// Takes what the children want, until none of them wants anything: what one says may make another speak.
@@ -221,7 +217,7 @@ impl<N: Noise> Uplink<N> {
             link::Output::Received(frame) => Output::Received(frame),
             link::Output::Rotated(_) => return,
         };
-        self.outbox.push(output);
+        self.port.push(output);
     }
 
     fn rotation_said(&mut self, output: credential::Output) {
@@ -232,7 +228,7 @@ impl<N: Noise> Uplink<N> {
             credential::Output::Trouble(reason) => Output::NotRenewed(reason),
             credential::Output::Lapsed => Output::Lapsed,
         };
-        self.outbox.push(output);
+        self.port.push(output);
     }
 
     /// A live link shows the renewed credential to the relay; one that waits may have waited for just that.
@@ -251,7 +247,7 @@ impl<N: Noise> Uplink<N> {
             | keyset::Output::Unreachable { lookup } => Output::LookedUp(lookup),
             keyset::Output::Refreshed { .. } | keyset::Output::Stale { .. } => return,
         };
-        self.outbox.push(output);
+        self.port.push(output);
     }
 
     fn is_running(&self) -> bool {
@@ -265,11 +261,9 @@ impl<N: Noise> Machine for Uplink<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         if !self.is_running() {
+            self.port.ignore();
             return Ok(());
         }
         match input {
@@ -285,27 +279,27 @@ impl<N: Noise> Machine for Uplink<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         if self.is_running() {
-            self.link.handle_timeout(self.latest);
-            self.rotation.handle_timeout(self.latest);
-            self.keys.handle_timeout(self.latest);
+            self.link.handle_timeout(self.port.now());
+            self.rotation.handle_timeout(self.port.now());
+            self.keys.handle_timeout(self.port.now());
             self.drain();
         }
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         if self.is_running() && !self.clock.agrees_with(wall) {
             self.clock = wall;
-            self.rotation.handle_clock(self.latest, wall);
+            self.rotation.handle_clock(self.port.now(), wall);
             self.hurry();
             self.drain();
         }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -318,5 +312,9 @@ impl<N: Noise> Machine for Uplink<N> {
 
     fn status(&self) -> Status<'_, Reason> {
         self.link.status()
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

@@ -28,7 +28,7 @@ pub use event::{Input, Output};
 use watched::{Me, Need, Step, Watched};
 
 use crate::{
-    Aside, Deadline, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Spares, Status, WallClock,
+    Deadline, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Spares, Status, WallClock,
     crypto::{Cipher, Identity, Primitives},
     device::{
         files::BindingRecord,
@@ -54,23 +54,21 @@ pub struct Viewer<N> {
     software: String,
     aes_in_hardware: bool,
     primitives: &'static dyn Primitives,
-    latest: Instant,
     uplink: Uplink<N>,
     sessions: TimedMap<SessionId, Watched<N>>,
     lookups: BTreeMap<LookupId, SessionId>,
     looked: u64,
-    ignored: Aside<u64>,
     /// Records that were shown, of whichever session.
     spares: Spares,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 /// All but the primitives, which all give the same bytes.
 impl<N: Hash> Hash for Viewer<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { org, identity, software, aes_in_hardware, latest, uplink, sessions, lookups, looked, outbox, .. } = self;
-        (org, identity, software, aes_in_hardware, latest, uplink).hash(state);
-        (sessions, lookups, looked, outbox).hash(state);
+        let Self { org, identity, software, aes_in_hardware, uplink, sessions, lookups, looked, port, .. } = self;
+        (org, identity, software, aes_in_hardware, uplink).hash(state);
+        (sessions, lookups, looked, port).hash(state);
     }
 }
 
@@ -93,23 +91,16 @@ impl<N: Noise> Viewer<N> {
             software: settings.software.clone(),
             aes_in_hardware: settings.aes_in_hardware,
             primitives,
-            latest: now,
             uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, settings, jitter)?,
             identity,
             sessions: TimedMap::new(),
             lookups: BTreeMap::new(),
             looked: 0,
-            ignored: Aside(0),
             spares: Spares::default(),
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         viewer.drain();
         Ok(viewer)
-    }
-
-    /// Frames that made no sense or came for nobody.
-    pub const fn ignored(&self) -> u64 {
-        self.ignored.0
     }
 
     /// Whether frames flow.
@@ -119,7 +110,7 @@ impl<N: Noise> Viewer<N> {
 
     fn watch(&mut self, session: SessionId) {
         if !self.make_known(session) {
-            return self.ignored.count();
+            return self.port.ignore();
         }
         self.sessions.touch(&session, Watched::want);
         self.approach(session);
@@ -138,13 +129,13 @@ impl<N: Noise> Viewer<N> {
 
     /// The relay says something.
     fn relay_said(&mut self, frame: &Frame) {
-        let now = self.latest;
+        let now = self.port.now();
         match frame.head {
             Head::Open { session, cipher } => self.opened(session, cipher, &frame.body),
             Head::Data { session, epoch, sequence } => self.record(session, epoch, sequence, &frame.body),
             Head::End { session, next, outcome } => self.step(session, |w, _| w.end(next, outcome)),
             Head::Peer { session, .. } => self.step(session, |w, me| w.answered(session, me, &frame.body, now)),
-            _ => self.ignored.count(),
+            _ => self.port.ignore(),
         }
     }
 
@@ -156,12 +147,12 @@ impl<N: Noise> Viewer<N> {
 
     /// There is a session: new, or again after a reconnect, or its daemon has another credential.
     fn opened(&mut self, session: SessionId, cipher: u8, voucher: &Bytes) {
-        let Some(cipher) = Cipher::from_byte(cipher) else { return self.ignored.count() };
+        let Some(cipher) = Cipher::from_byte(cipher) else { return self.port.ignore() };
         if !self.make_known(session) {
-            return self.ignored.count();
+            return self.port.ignore();
         }
         if self.sessions.touch(&session, |watched| watched.opened(cipher, voucher)) == Some(true) {
-            self.outbox.push(Output::Listed(session));
+            self.port.push(Output::Listed(session));
         }
         if let Some(resume) = self.sessions.get(&session).and_then(|watched| watched.resume(session)) {
             self.send(resume);
@@ -186,7 +177,7 @@ impl<N: Noise> Viewer<N> {
     fn looked_up(&mut self, lookup: LookupId) {
         let Some(session) = self.lookups.remove(&lookup) else { return };
         let Some(token) = self.sessions.get(&session).and_then(Watched::unverified) else { return };
-        let (verdict, now) = (self.verified(token), self.latest);
+        let (verdict, now) = (self.verified(token), self.port.now());
         let is_vouched_for = verdict.is_ok();
         self.step(session, |watched, _| watched.vouched(verdict, now));
         if is_vouched_for {
@@ -207,7 +198,7 @@ impl<N: Noise> Viewer<N> {
             return;
         }
         let Some(entropy) = self.uplink.draw() else { return };
-        let now = self.latest;
+        let now = self.port.now();
         self.step(session, |watched, me| watched.knock(session, me, entropy, now));
     }
 
@@ -221,13 +212,13 @@ impl<N: Noise> Viewer<N> {
             aes_in_hardware: self.aes_in_hardware,
             primitives: self.primitives,
         };
-        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return self.ignored.count() };
+        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return self.port.ignore() };
         match step {
             Step::Nothing => {}
             Step::Send(frame) => self.send(frame),
-            Step::Show(record) => self.outbox.push(Output::Record(session, record)),
-            Step::Over(outcome) => self.outbox.push(Output::Ended(session, outcome)),
-            Step::Failed(reason) => self.outbox.push(Output::Failed(session, reason)),
+            Step::Show(record) => self.port.push(Output::Record(session, record)),
+            Step::Over(outcome) => self.port.push(Output::Ended(session, outcome)),
+            Step::Failed(reason) => self.port.push(Output::Failed(session, reason)),
         }
     }
 
@@ -236,12 +227,11 @@ impl<N: Noise> Viewer<N> {
     }
 
     fn drive(&mut self, input: uplink::Input) {
-        // An uplink takes every input at any time.
-        let _ = self.uplink.handle_input(self.latest, input);
+        self.port.feed(&mut self.uplink, input);
     }
 
     fn ask_again(&mut self) {
-        let due = self.sessions.due(self.latest);
+        let due = self.sessions.due(self.port.now());
         for session in &due {
             self.sessions.touch(session, Watched::give_up);
         }
@@ -253,13 +243,13 @@ impl<N: Noise> Viewer<N> {
     fn drain(&mut self) {
         while let Some(output) = self.uplink.poll_output() {
             match output {
-                uplink::Output::Effect(effect) => self.outbox.push(Output::Effect(effect)),
-                uplink::Output::Renewed(renewal) => self.outbox.push(Output::Renewed(renewal)),
-                uplink::Output::Up => self.outbox.push(Output::Up),
-                uplink::Output::Down(reason) => self.outbox.push(Output::Down(reason)),
-                uplink::Output::NotRenewed(reason) => self.outbox.push(Output::NotRenewed(reason)),
-                uplink::Output::Lapsed => self.outbox.push(Output::Lapsed),
-                uplink::Output::Ended(reason) => self.outbox.push(Output::Revoked(reason)),
+                uplink::Output::Effect(effect) => self.port.push(Output::Effect(effect)),
+                uplink::Output::Renewed(renewal) => self.port.push(Output::Renewed(renewal)),
+                uplink::Output::Up => self.port.push(Output::Up),
+                uplink::Output::Down(reason) => self.port.push(Output::Down(reason)),
+                uplink::Output::NotRenewed(reason) => self.port.push(Output::NotRenewed(reason)),
+                uplink::Output::Lapsed => self.port.push(Output::Lapsed),
+                uplink::Output::Ended(reason) => self.port.push(Output::Revoked(reason)),
                 uplink::Output::Received(frame) => self.relay_said(&frame),
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
             }
@@ -273,12 +263,9 @@ impl<N: Noise> Machine for Viewer<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
-            _ if !matches!(self.status(), Status::Running { .. }) => {}
+            _ if !matches!(self.status(), Status::Running { .. }) => self.port.ignore(),
             Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Watch(session) => self.watch(session),
@@ -290,21 +277,21 @@ impl<N: Noise> Machine for Viewer<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
-        self.uplink.handle_timeout(self.latest);
+        self.port.advance(now);
+        self.uplink.handle_timeout(self.port.now());
         self.drain();
         self.ask_again();
         self.drain();
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
-        self.uplink.handle_clock(self.latest, wall);
+        self.port.advance(now);
+        self.uplink.handle_clock(self.port.now(), wall);
         self.drain();
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -313,5 +300,9 @@ impl<N: Noise> Machine for Viewer<N> {
 
     fn status(&self) -> Status<'_, Reason> {
         self.uplink.status()
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

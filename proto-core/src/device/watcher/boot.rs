@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use super::{Goal, Occasion, Pursuit, State, Watcher};
 use crate::{
-    Aside, Entropy, EntropyChain, Instant, Jitter, Outbox, Reason, WallClock,
+    Entropy, EntropyChain, Instant, Jitter, Port, Reason, WallClock,
     crypto::Primitives,
     device::{
         binding::Bindings,
@@ -75,15 +75,13 @@ impl<N: Noise> Watcher<N> {
             pursuit: Pursuit::new(settings.goal),
             settings,
             clock,
-            latest: now,
             entropy: EntropyChain::new(entropy),
             jitter,
             bindings,
             pending,
             lives: 0,
-            ignored: Aside(0),
             state: State::Finished,
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         watcher.enter();
         watcher.drain();

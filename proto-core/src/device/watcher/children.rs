@@ -21,12 +21,12 @@ impl<N: Noise> Watcher<N> {
                 self.drive_viewer(viewer::Input::Happening(happening.with_id(ask)));
             }
             Ask::Bindings(ask) => self.drive_bindings(binding::Input::Happening(happening.with_id(ask))),
-            Ask::Pairing(..) | Ask::Viewer(..) => self.ignore(),
+            Ask::Pairing(..) | Ask::Viewer(..) => self.port.ignore(),
         }
     }
 
     pub(super) fn drive_bindings(&mut self, input: binding::Input) {
-        let _ = self.bindings.handle_input(self.latest, input);
+        self.port.feed(&mut self.bindings, input);
     }
 
     /// Takes what the children want, until none of them wants anything: what one says may make another speak.
@@ -46,11 +46,11 @@ impl<N: Noise> Watcher<N> {
 
     fn bindings_said(&mut self, output: binding::Output) {
         match output {
-            binding::Output::Effect(effect) => self.outbox.push(Output::Effect(effect.map_id(Ask::Bindings))),
+            binding::Output::Effect(effect) => self.port.push(Output::Effect(effect.map_id(Ask::Bindings))),
             binding::Output::Adopted(id) => self.adopted(id),
             binding::Output::Refused(reason) => self.drive_pairing(pairing::Input::Rejected(reason)),
             binding::Output::Saved(id) => self.saved(&id),
-            binding::Output::Trouble(reason) => self.outbox.push(Output::Trouble(reason)),
+            binding::Output::Trouble(reason) => self.port.push(Output::Trouble(reason)),
             // Which binding is in use, this machine decides itself; that the last one is gone, it looks up.
             binding::Output::Started(_)
             | binding::Output::Draining(_)
@@ -62,7 +62,7 @@ impl<N: Noise> Watcher<N> {
 
     pub(super) fn effect_of_pairing(&mut self, effect: Effect<pairing::Ask>) {
         if let Some(life) = self.state.asking().map(|asking| asking.pairing.life) {
-            self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+            self.port.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
         }
     }
 

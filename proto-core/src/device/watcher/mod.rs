@@ -46,7 +46,7 @@ pub use pursuit::{SETTLED, TITLED};
 use state::State;
 
 use crate::{
-    Aside, Deadline, EntropyChain, Instant, Jitter, Machine, Misuse, Outbox, Reason, SessionId, Status, WallClock,
+    Deadline, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Status, WallClock,
     device::{
         binding::Bindings,
         daemon::Life,
@@ -63,7 +63,6 @@ pub struct Watcher<N> {
     settings: Settings,
     uplinks: uplink::Settings,
     clock: WallClock,
-    latest: Instant,
     entropy: EntropyChain,
     jitter: Jitter,
     bindings: Bindings,
@@ -72,17 +71,16 @@ pub struct Watcher<N> {
     pursuit: Pursuit,
     /// How many pairings and viewers there were.
     lives: u32,
-    ignored: Aside<u64>,
     state: State<N>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 /// All but the settings, which never change.
 impl<N: Hash> Hash for Watcher<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { clock, latest, entropy, jitter, bindings, pending, pursuit, lives, state: now, outbox, .. } = self;
-        (clock, latest, entropy, jitter, bindings, pending).hash(state);
-        (pursuit, lives, now, outbox).hash(state);
+        let Self { clock, entropy, jitter, bindings, pending, pursuit, lives, state: now, port, .. } = self;
+        (clock, entropy, jitter, bindings, pending).hash(state);
+        (pursuit, lives, now, port).hash(state);
     }
 }
 
@@ -102,21 +100,12 @@ impl<N: Noise> Watcher<N> {
         self.settings.api_endpoint.as_deref().unwrap_or_else(|| self.bindings.platform())
     }
 
-    /// How many inputs came that nobody waits for any more.
-    pub const fn ignored(&self) -> u64 {
-        self.ignored.0
-    }
-
     fn choose(&mut self, session: SessionId) {
         if self.pursuit.choose(session) {
             self.drive_viewer(viewer::Input::Watch(session));
         } else {
-            self.ignore();
+            self.port.ignore();
         }
-    }
-
-    const fn ignore(&mut self) {
-        self.ignored.count();
     }
 
     const fn next_life(&mut self) -> Life {
@@ -135,12 +124,9 @@ impl<N: Noise> Machine for Watcher<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
-            _ if self.state.has_ended() => self.ignore(),
+            _ if self.state.has_ended() => self.port.ignore(),
             Input::Happening(happening) => self.happen(happening),
             Input::Watch(session) => self.choose(session),
             Input::Hurry => self.drive_viewer(viewer::Input::Hurry),
@@ -151,8 +137,7 @@ impl<N: Noise> Machine for Watcher<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = self.latest.max(now);
-        let now = self.latest;
+        let now = self.port.advance(now);
         if self.state.has_ended() {
             return;
         }
@@ -169,8 +154,7 @@ impl<N: Noise> Machine for Watcher<N> {
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
-        let now = self.latest;
+        let now = self.port.advance(now);
         if self.state.has_ended() || self.clock.agrees_with(wall) {
             return;
         }
@@ -185,7 +169,7 @@ impl<N: Noise> Machine for Watcher<N> {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -207,6 +191,10 @@ impl<N: Noise> Machine for Watcher<N> {
             State::Failed(reason) => return Status::Failed(reason),
         };
         Status::Running { waiting_for }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }
 

@@ -31,8 +31,8 @@ impl<N: Noise> Watcher<N> {
     /// Asks a person to approve a pairing with an org, by id or slug: one that a kill interrupted goes on, if it was for the same;
     /// else a new one begins.
     pub(super) fn ask(&mut self, occasion: Occasion, org: Option<String>) -> Asking {
-        self.outbox.push(Output::Pairing(occasion));
-        let (now, clock) = (self.latest, self.clock);
+        self.port.push(Output::Pairing(occasion));
+        let (now, clock) = (self.port.now(), self.clock);
         let platform = String::from(self.platform().trim_end_matches('/'));
         let fits = |pending: &PendingPairing| {
             let is_alive = clock.unix_at(now) < pending.expires_at;
@@ -53,13 +53,13 @@ impl<N: Noise> Watcher<N> {
             Pairing::start(now, clock, settings, &self.entropy.draw())
         };
         // A pairing that goes on has its code already.
-        self.outbox.extend(machine.shown().map(Output::ShowCode));
+        self.port.extend(machine.shown().map(Output::ShowCode));
         Asking { pairing: Living::new(self.next_life(), machine), adopted: None }
     }
 
     /// The binding of this pairing is durable, and only the pending file is left to go.
     pub(super) fn finish_pairing(&mut self, pending: PendingPairing) {
-        let machine = Pairing::resume(self.latest, self.clock, pending);
+        let machine = Pairing::resume(self.port.now(), self.clock, pending);
         self.state = State::Pairing(Asking { pairing: Living::new(self.next_life(), machine), adopted: None });
         self.drive_pairing(pairing::Input::Adopted);
     }
@@ -88,15 +88,15 @@ impl<N: Noise> Watcher<N> {
 
     pub(super) fn drive_pairing(&mut self, input: pairing::Input) {
         if let Some(asking) = self.state.asking_mut() {
-            let _ = asking.pairing.machine.handle_input(self.latest, input);
+            self.port.feed(&mut *asking.pairing.machine, input);
         }
     }
 
     pub(super) fn pairing_said(&mut self, output: pairing::Output) {
         match output {
             pairing::Output::Effect(effect) => self.effect_of_pairing(effect),
-            pairing::Output::ShowCode(shown) => self.outbox.push(Output::ShowCode(shown)),
-            pairing::Output::Trouble(reason) => self.outbox.push(Output::Trouble(reason)),
+            pairing::Output::ShowCode(shown) => self.port.push(Output::ShowCode(shown)),
+            pairing::Output::Trouble(reason) => self.port.push(Output::Trouble(reason)),
             pairing::Output::Approved(paired) => self.drive_bindings(binding::Input::Adopt(paired)),
         }
     }
@@ -136,7 +136,7 @@ impl<N: Noise> Watcher<N> {
         match asking.adopted.map_or_else(|| self.which(), Ok) {
             Ok(id) => {
                 let workspace = self.bindings.get(&id).map(binding::Binding::workspace);
-                self.outbox.extend(workspace.map(Output::Paired));
+                self.port.extend(workspace.map(Output::Paired));
                 self.view(id);
             }
             Err(reason) => self.state = State::Failed(reason),

@@ -36,15 +36,15 @@ impl<N: Noise> Watcher<N> {
     fn viewer_of(&self, id: &BindingId) -> Result<Viewer<N>, Reason> {
         let binding = self.bindings.get(id).ok_or(Reason::NotPaired)?;
         let identity = binding.identity().cloned().ok_or(Reason::NotPaired)?;
-        let label = alloc::format!("{id} {}", self.latest.as_nanos());
+        let label = alloc::format!("{id} {}", self.port.now().as_nanos());
         let jitter = self.jitter.derive(label.as_bytes());
         let primitives = self.settings.primitives;
-        Viewer::new(self.latest, self.clock, binding.record(), identity, &self.uplinks, primitives, jitter)
+        Viewer::new(self.port.now(), self.clock, binding.record(), identity, &self.uplinks, primitives, jitter)
     }
 
     pub(super) fn drive_viewer(&mut self, input: viewer::Input) {
         if let Some(watching) = self.state.watching_mut() {
-            let _ = watching.viewer.machine.handle_input(self.latest, input);
+            self.port.feed(&mut *watching.viewer.machine, input);
         }
     }
 
@@ -52,18 +52,18 @@ impl<N: Noise> Watcher<N> {
         match output {
             viewer::Output::Effect(effect) => {
                 if let Some(life) = self.state.watching().map(|watching| watching.viewer.life) {
-                    self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
+                    self.port.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
                 }
             }
             viewer::Output::Renewed(renewal) => self.renewed(renewal),
-            viewer::Output::NotRenewed(reason) => self.outbox.push(Output::NotRenewed(reason)),
+            viewer::Output::NotRenewed(reason) => self.port.push(Output::NotRenewed(reason)),
             viewer::Output::Lapsed => self.pair_again(Reason::TokenExpired),
             viewer::Output::Up => self.up(),
             viewer::Output::Down(reason) => self.down(reason),
             viewer::Output::Listed(session) => self.listed(session),
             viewer::Output::Record(session, record) => {
                 if self.pursuit.record(session, &record) {
-                    self.outbox.push(Output::Record(session, record));
+                    self.port.push(Output::Record(session, record));
                 }
             }
             viewer::Output::Ended(session, outcome) => {
@@ -92,8 +92,8 @@ impl<N: Noise> Watcher<N> {
     }
 
     fn up(&mut self) {
-        self.pursuit.up(self.latest);
-        self.outbox.push(Output::Up { waits_for_session: self.pursuit.waits_for_session() });
+        self.pursuit.up(self.port.now());
+        self.port.push(Output::Up { waits_for_session: self.pursuit.waits_for_session() });
         if let State::PairingAgain(..) = self.state {
             self.drive_pairing(pairing::Input::Cancel);
         }
@@ -101,16 +101,16 @@ impl<N: Noise> Watcher<N> {
 
     fn down(&mut self, reason: Reason) {
         self.pursuit.down();
-        self.outbox.push(Output::Down(reason));
+        self.port.push(Output::Down(reason));
         if reason == Reason::NoisePskInvalid {
             self.pair_again(reason);
         }
     }
 
     fn listed(&mut self, session: SessionId) {
-        let (is_news, to_watch) = self.pursuit.listed(session, self.latest);
+        let (is_news, to_watch) = self.pursuit.listed(session, self.port.now());
         if is_news {
-            self.outbox.push(Output::Listed(session));
+            self.port.push(Output::Listed(session));
         }
         for session in to_watch {
             self.drive_viewer(viewer::Input::Watch(session));
@@ -120,7 +120,7 @@ impl<N: Noise> Watcher<N> {
     /// Nothing more comes of a session.
     fn over(&mut self, session: SessionId, output: Output, end: State<N>) {
         if let Some(is_all) = self.pursuit.concerns(session) {
-            self.outbox.push(output);
+            self.port.push(output);
             if is_all {
                 self.end(end);
             }
@@ -129,13 +129,13 @@ impl<N: Noise> Watcher<N> {
 
     /// Goes by the sessions that the relay has named, once it has named all of them.
     pub(super) fn settle_if_due(&mut self) {
-        if self.list_deadline().is_none_or(|deadline| deadline.at > self.latest) {
+        if self.list_deadline().is_none_or(|deadline| deadline.at > self.port.now()) {
             return;
         }
         match self.pursuit.settle() {
             Some(Settled::Watch(session)) => self.drive_viewer(viewer::Input::Watch(session)),
             Some(Settled::Sessions(sessions)) => {
-                self.outbox.push(Output::Sessions(sessions));
+                self.port.push(Output::Sessions(sessions));
                 self.end(State::Finished);
             }
             Some(Settled::Missing(reason)) => self.end(State::Failed(reason)),
@@ -173,10 +173,10 @@ impl<N: Noise> Watcher<N> {
     pub(super) fn dismiss(&mut self) {
         let Some(Watching { viewer: Living { life, machine }, .. }) = self.state.watching_mut() else { return };
         let life = *life;
-        let _ = machine.handle_input(self.latest, viewer::Input::Stop);
+        self.port.feed(&mut **machine, viewer::Input::Stop);
         while let Some(output) = machine.poll_output() {
             if let viewer::Output::Effect(effect) = output {
-                self.outbox.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
             }
         }
     }

@@ -34,7 +34,7 @@ use core::time::Duration;
 use self::state::State;
 use crate::{
     id::{GivenId, OrgId},
-    machine::{Deadline, Machine, Misuse, Status, aside::Aside, outbox::Outbox, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, aside::Aside, port::Port, time::Instant},
 };
 
 /// How long a code lives (S7).
@@ -70,8 +70,7 @@ pub struct PairingCode {
     asked: Option<String>,
     guesses: u32,
     checks: Aside<u64>,
-    stale_answers: Aside<u64>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl PairingCode {
@@ -93,8 +92,7 @@ impl PairingCode {
             asked: record.asked,
             guesses: record.guesses,
             checks: Aside(0),
-            stale_answers: Aside(0),
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         code.expire_if_due(now);
         code
@@ -122,12 +120,6 @@ impl PairingCode {
         }
     }
 
-    /// How many answers came for a question that nobody asks any more.
-    pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers.0
-    }
-
-    /// Time decides nothing but this, and for good, so a `now` that goes back needs no clamp.
     fn expire_if_due(&mut self, now: Instant) {
         if now < self.expires_at || self.has_ended() {
             return;
@@ -146,7 +138,7 @@ impl PairingCode {
         if !token_fits {
             return self.count_guess();
         }
-        self.outbox.push(Output::Answer(match &self.state {
+        self.port.push(Output::Answer(match &self.state {
             State::Decided(decision) => decision.verdict(),
             _ => Verdict::Pending,
         }));
@@ -155,30 +147,30 @@ impl PairingCode {
     /// A code that somebody decided is no longer worth guessing: only an undecided one is ended by wrong tokens, so that
     /// nobody can take an approval away from the device that waits for it.
     fn count_guess(&mut self) {
-        self.outbox.push(Output::Unknown);
+        self.port.push(Output::Unknown);
         self.guesses = self.guesses.saturating_add(1).min(MAX_GUESSES);
         if self.guesses >= MAX_GUESSES && !matches!(self.state, State::Decided(_)) {
             self.state = State::Failed(Failure::Guessed);
-            self.outbox.push(Output::Voided);
+            self.port.push(Output::Voided);
         }
     }
 
     fn approve(&mut self, by: GivenId, org: OrgId) {
         self.checks = Aside(self.checks.0.wrapping_add(1));
         let check = CheckId(self.checks.0);
-        self.outbox.push(Output::CheckStanding { check, by: by.clone(), org: org.clone() });
+        self.port.push(Output::CheckStanding { check, by: by.clone(), org: org.clone() });
         self.state = State::Checking { check: Aside(check), by, org };
     }
 
     fn deny(&mut self, by: GivenId) {
         self.state = State::Decided(Decision::Denied { by });
-        self.outbox.push(Output::Decided(Verdict::Denied));
+        self.port.push(Output::Decided(Verdict::Denied));
     }
 
     fn settle(&mut self, check: CheckId, standing: &Standing) {
         let (by, org) = match &self.state {
             State::Checking { check: asked, by, org } if asked.0 == check => (by.clone(), org.clone()),
-            _ => return self.stale_answers.count(),
+            _ => return self.port.ignore(),
         };
         match standing {
             Standing::Member { slug } if self.fits_what_was_asked(&org, slug) => {}
@@ -186,13 +178,13 @@ impl PairingCode {
             Standing::NoMember => return self.refuse(Refusal::NoMember),
         }
         self.state = State::Decided(Decision::Approved { by: by.clone(), org: org.clone() });
-        self.outbox.push(Output::Issue { by, org });
-        self.outbox.push(Output::Decided(Verdict::Approved));
+        self.port.push(Output::Issue { by, org });
+        self.port.push(Output::Decided(Verdict::Approved));
     }
 
     fn refuse(&mut self, refusal: Refusal) {
         self.state = State::Pending;
-        self.outbox.push(Output::Refused(refusal));
+        self.port.push(Output::Refused(refusal));
     }
 
     fn fits_what_was_asked(&self, org: &OrgId, slug: &str) -> bool {
@@ -206,11 +198,10 @@ impl Machine for PairingCode {
     type Failure = Failure;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outbox"));
-        }
+        let now = self.port.enter(now)?;
         self.expire_if_due(now);
         if self.has_ended() {
+            self.port.ignore();
             return Ok(());
         }
         match (input, &self.state) {
@@ -218,18 +209,19 @@ impl Machine for PairingCode {
             (Input::Approve { by, org }, State::Pending) => self.approve(by, org),
             (Input::Deny { by }, State::Pending | State::Checking { .. }) => self.deny(by),
             (Input::Checked { check, standing }, _) => self.settle(check, &standing),
-            (Input::Approve { .. }, State::Checking { .. }) => self.outbox.push(Output::Refused(Refusal::BeingDecided)),
-            (Input::Approve { .. } | Input::Deny { .. }, _) => self.outbox.push(Output::Refused(Refusal::AlreadyDecided)),
+            (Input::Approve { .. }, State::Checking { .. }) => self.port.push(Output::Refused(Refusal::BeingDecided)),
+            (Input::Approve { .. } | Input::Deny { .. }, _) => self.port.push(Output::Refused(Refusal::AlreadyDecided)),
         }
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        let now = self.port.advance(now);
         self.expire_if_due(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -245,5 +237,9 @@ impl Machine for PairingCode {
             State::Over(Decision::Denied { .. }) => Status::Failed(&Failure::Denied),
             State::Failed(failure) => Status::Failed(failure),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

@@ -132,7 +132,7 @@ fn a_late_answer_is_counted_and_changes_nothing() {
     code.handle_input(START, Input::Approve { by: account("ann"), org: org() }).unwrap();
     drain(&mut code);
     assert_eq!(step(&mut code, START, stale), []);
-    assert_eq!(code.stale_answers(), 2);
+    assert_eq!(code.ignored(), 2);
     assert_eq!(
         step(&mut code, START, Input::Approve { by: account("bob"), org: org() }),
         [Output::Refused(Refusal::BeingDecided)]

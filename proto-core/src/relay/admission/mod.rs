@@ -31,7 +31,7 @@ pub use self::{
     lobby::{Arrival, Lobby, Ticket},
 };
 use crate::{
-    Aside, Reason,
+    Reason,
     api::{PolicyMode, ValidateAnswer, ValidateRequest},
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     id::DeviceKind,
@@ -39,7 +39,7 @@ use crate::{
     key::StaticKey,
     machine::{
         Deadline, Machine, Misuse, Status,
-        outbox::Outbox,
+        port::Port,
         time::{Instant, WallClock},
     },
     secret::{Secret, SecretBytes, SecretText},
@@ -80,12 +80,10 @@ pub struct Applicant {
 pub struct Admission {
     gate: Arc<Gate>,
     clock: WallClock,
-    latest: Instant,
     applicant: Applicant,
     expiry: Expiry,
     state: State,
-    stale_answers: Aside<u64>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl Admission {
@@ -103,11 +101,10 @@ impl Admission {
     fn decide(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant, expiry: Expiry) -> Self {
         let parsed = Unverified::parse(&applicant.token);
         let state = State::Refused(Reason::TokenMalformed);
-        let outbox = Outbox::new();
-        let mut machine = Self { gate, clock, latest: now, applicant, expiry, state, stale_answers: Aside(0), outbox };
+        let mut machine = Self { gate, clock, applicant, expiry, state, port: Port::new(now) };
         match parsed {
             Ok(token) => {
-                machine.outbox.push(Output::LookUp { kid: token.kid() });
+                machine.port.push(Output::LookUp { kid: token.kid() });
                 machine.state = State::LookingUp(Box::new(token));
             }
             Err(reason) => machine.refuse(reason, None),
@@ -115,13 +112,8 @@ impl Admission {
         machine
     }
 
-    /// How many answers came that nobody waited for.
-    pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers.0
-    }
-
     fn take_key(&mut self, answer: KeyAnswer) {
-        let State::LookingUp(token) = &self.state else { return self.count_stale_answer() };
+        let State::LookingUp(token) = &self.state else { return self.port.ignore() };
         match self.check((**token).clone(), answer) {
             Ok(claims) => self.ask_platform(claims),
             Err(reason) => self.refuse(reason, None),
@@ -136,7 +128,7 @@ impl Admission {
             KeyAnswer::Unreachable => return Err(Reason::JwksUnreachable),
         };
         let expected = Expectation { issuer: self.gate.issuer.clone(), expiry: self.expiry };
-        let claims = token.verify_under(key, self.clock.unix_at(self.latest), &expected)?;
+        let claims = token.verify_under(key, self.clock.unix_at(self.port.now()), &expected)?;
         let role_fits =
             matches!((claims.role, self.applicant.role), (DeviceKind::Daemon, Role::Daemon) | (DeviceKind::Viewer, Role::Viewer));
         if !role_fits {
@@ -160,12 +152,12 @@ impl Admission {
             timeout: VALIDATE_TIMEOUT,
             max_answer: ANSWER_MAX,
         };
-        self.outbox.push(Output::Effect(Effect::Http((), request)));
+        self.port.push(Output::Effect(Effect::Http((), request)));
         self.state = State::Validating(Box::new(claims));
     }
 
     fn take_answer(&mut self, happening: Happening<()>) {
-        let State::Validating(claims) = &self.state else { return self.count_stale_answer() };
+        let State::Validating(claims) = &self.state else { return self.port.ignore() };
         let (verdict, retry_after) = match happening {
             Happening::Answered((), answer) => (self.judge(&answer), answer.retry_after),
             _ => (Err(Reason::ValidateUnreachable), None),
@@ -173,7 +165,7 @@ impl Admission {
         match verdict {
             Ok(psk) => {
                 let admitted = Admitted { claims: (**claims).clone(), psk };
-                self.outbox.push(Output::Admitted(Box::new(admitted)));
+                self.port.push(Output::Admitted(Box::new(admitted)));
                 self.state = State::Admitted;
             }
             Err(reason) => self.refuse(reason, retry_after),
@@ -197,12 +189,8 @@ impl Admission {
 
     fn refuse(&mut self, reason: Reason, retry_after: Option<u32>) {
         let retry_after = retry_after.filter(|_| reason.is_temporary()).unwrap_or(0);
-        self.outbox.push(Output::Refused(Refused { reason, retry_after }));
+        self.port.push(Output::Refused(Refused { reason, retry_after }));
         self.state = State::Refused(reason);
-    }
-
-    const fn count_stale_answer(&mut self) {
-        self.stale_answers.count();
     }
 }
 
@@ -221,10 +209,7 @@ impl Machine for Admission {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
             Input::Key(answer) => self.take_key(answer),
             Input::Happened(happening) => self.take_answer(happening),
@@ -232,15 +217,17 @@ impl Machine for Admission {
         Ok(())
     }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        self.port.advance(now);
+    }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        self.latest = self.latest.max(now);
+        self.port.advance(now);
         self.clock = wall;
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -254,5 +241,9 @@ impl Machine for Admission {
             State::Admitted => Status::Finished,
             State::Refused(reason) => Status::Failed(reason),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

@@ -276,7 +276,7 @@ fn stale_answers_are_ignored_and_counted() {
     drain(&mut machine);
     machine.handle_input(START, Input::Key(KeyAnswer::Unknown)).unwrap();
     machine.handle_input(START, Input::Happened(Happening::Answered((), answer()))).unwrap();
-    assert_eq!(machine.stale_answers(), 3);
+    assert_eq!(machine.ignored(), 3);
     assert!(drain(&mut machine).is_empty());
     assert_eq!(machine.status(), Status::Failed(&Reason::InternalKeyMismatch));
 }

@@ -17,6 +17,7 @@ use crate::{
     key::StaticKey,
     machine::{
         Deadline, Machine,
+        port::Port,
         time::{Instant, WallClock},
     },
     noise::{Noise, NoiseError, channel::Channel},
@@ -266,12 +267,11 @@ impl<N: Noise> Admitted<N> {
     }
 
     /// An answer for the decision about a renewed credential. False when nobody waits for it.
-    pub(super) fn decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) -> bool {
+    pub(super) fn decided(&mut self, port: &mut Port<Output>, errand: Errand, answer: admission::Input) -> bool {
         let current = self.errand();
         match &mut self.renewal {
             Renewal::Deciding(admission, _) if errand == current => {
-                // Drained every time, so never full.
-                let _ = admission.handle_input(now, answer);
+                port.feed(&mut **admission, answer);
                 true
             }
             _ => false,
@@ -357,9 +357,9 @@ impl<N: Noise> Connection<N> {
             Head::Rotate { token } => self.renew(now, token),
             Head::Error { reason, .. } => {
                 self.end(Some(reason));
-                self.outbox.push(Output::Effect(Effect::Close(Errand::Socket, Close::Normal)));
+                self.port.push(Output::Effect(Effect::Close(Errand::Socket, Close::Normal)));
             }
-            _ => self.outbox.push(Output::Frame(frame)),
+            _ => self.port.push(Output::Frame(frame)),
         }
     }
 
@@ -368,7 +368,7 @@ impl<N: Noise> Connection<N> {
     pub(super) fn send(&mut self, now: Instant, frame: &Frame, seal: Seal) {
         let longest = sealed_len(Frame::HEAD_MAX.saturating_add(frame.body.len()));
         if matches!(frame.head, Head::Peer { .. }) && longest > self.frame_max() {
-            self.outbox.push(Output::Taken(weight(frame)));
+            self.port.push(Output::Taken(weight(frame)));
             return self.ignore();
         }
         self.seal_and_transmit(now, frame, seal, weight(frame));
@@ -461,9 +461,9 @@ impl<N: Noise> Connection<N> {
         let clock = self.clock;
         while let Some(step) = self.admitted_mut().and_then(|admitted| admitted.poll_renewal(now, clock)) {
             match step {
-                Ok(Step::Ask(output)) => self.outbox.push(output),
+                Ok(Step::Ask(output)) => self.port.push(output),
                 Ok(Step::Renewed(token, generation)) => {
-                    self.outbox.push(Output::Renewed(token));
+                    self.port.push(Output::Renewed(token));
                     self.send_own(now, Head::Rotated { generation });
                 }
                 Err(reason) => self.break_off(now, reason),

@@ -11,7 +11,7 @@ use crate::{
     key::StaticKey,
     machine::{
         Machine,
-        outbox::Outbox,
+        port::Port,
         time::{Instant, WallClock},
     },
     noise::{
@@ -24,9 +24,8 @@ use crate::{
 
 impl<N: Noise> Entering<N> {
     /// Moves the handshake on; what it says is for the connection to take.
-    pub(super) fn respond(&mut self, now: Instant, input: responder::Input) {
-        // Nothing is a misuse of a responder.
-        let _ = self.responder.handle_input(now, input);
+    pub(super) fn respond(&mut self, port: &mut Port<Output>, input: responder::Input) {
+        port.feed(&mut self.responder, input);
     }
 
     /// Message 1 is authentic: decide about who made it, though it may be a replay.
@@ -51,23 +50,23 @@ impl<N: Noise> Entering<N> {
     }
 
     /// Asks for what the decision takes, and tells the responder what it came to.
-    pub(super) fn decide(&mut self, now: Instant, settings: &Settings, clock: WallClock, outbox: &mut Outbox<Output>) {
+    pub(super) fn decide(&mut self, port: &mut Port<Output>, settings: &Settings, clock: WallClock) {
         while let Progress::Deciding(deciding) = &mut self.progress {
             match deciding.admission.poll_output() {
-                Some(admission::Output::LookUp { kid }) => outbox.push(Output::LookUp(Errand::Decide(0), kid)),
+                Some(admission::Output::LookUp { kid }) => port.push(Output::LookUp(Errand::Decide(0), kid)),
                 Some(admission::Output::Effect(effect)) => {
-                    outbox.push(Output::Effect(effect.map_id(|()| Errand::Decide(0))));
+                    port.push(Output::Effect(effect.map_id(|()| Errand::Decide(0))));
                 }
                 Some(admission::Output::Admitted(admitted)) => {
                     let Deciding { preamble, static_key, software, token, .. } = deciding.as_ref().clone();
                     let (org, target) = (admitted.claims.org, admitted.claims.runtime_target);
                     let device = Device { org, target, role: preamble.role, token, software };
                     self.progress = Progress::Unconfirmed(Box::new(Confirming { device, preamble, static_key }));
-                    let verdict = Verdict::Admit { psk: admitted.psk, welcome: settings.welcome(clock, now) };
-                    self.respond(now, responder::Input::Verdict(verdict));
+                    let verdict = Verdict::Admit { psk: admitted.psk, welcome: settings.welcome(clock, port.now()) };
+                    self.respond(port, responder::Input::Verdict(verdict));
                 }
                 Some(admission::Output::Refused(refused)) => {
-                    self.respond(now, responder::Input::Verdict(Verdict::Refuse(refused)));
+                    self.respond(port, responder::Input::Verdict(Verdict::Refuse(refused)));
                 }
                 None => return,
             }

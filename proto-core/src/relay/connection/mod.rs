@@ -32,13 +32,13 @@ use self::{
     state::{Confirming, Entering, Progress, State},
 };
 use crate::{
-    Aside, Reason,
+    Reason,
     crypto::StaticKeys,
     effect::{Close, Closed, Effect, Happening, NetFault},
     machine::{
         Deadline, Machine, Misuse, Status,
         entropy::Entropy,
-        outbox::Outbox,
+        port::Port,
         time::{Instant, WallClock},
     },
     noise::{
@@ -76,12 +76,10 @@ pub struct Settings {
 pub struct Connection<N> {
     settings: Arc<Settings>,
     clock: WallClock,
-    latest: Instant,
     state: State<N>,
     /// What the messages that wait for the socket weigh for the hub; 0 for those it did not send.
     unsent: VecDeque<usize>,
-    ignored: Aside<u64>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl<N: Noise> Connection<N> {
@@ -89,7 +87,7 @@ impl<N: Noise> Connection<N> {
     pub fn new(now: Instant, settings: Arc<Settings>, clock: WallClock, entropy: &Entropy) -> Self {
         let responder = Responder::new(now, Door::Devices, settings.keys.clone(), entropy);
         let state = State::Entering(Box::new(Entering { responder, progress: Progress::Knocking }));
-        Self { settings, clock, latest: now, state, unsent: VecDeque::new(), ignored: Aside(0), outbox: Outbox::new() }
+        Self { settings, clock, state, unsent: VecDeque::new(), port: Port::new(now) }
     }
 
     /// How far it has come; the last stage once ended is told by [`Output::Ended`].
@@ -107,11 +105,6 @@ impl<N: Noise> Connection<N> {
         !held && self.unsent.len() < UNSENT_MAX
     }
 
-    /// How many inputs came that nobody waited for.
-    pub const fn ignored(&self) -> u64 {
-        self.ignored.0
-    }
-
     fn happen(&mut self, now: Instant, happening: Happening<Errand>) {
         let (errand, happening) = happening.take_id();
         match (errand, happening) {
@@ -123,19 +116,14 @@ impl<N: Noise> Connection<N> {
         }
     }
 
-    fn clamp(&mut self, now: Instant) -> Instant {
-        self.latest = self.latest.max(now);
-        self.latest
-    }
-
     fn ignore(&mut self) {
-        self.ignored.count();
+        self.port.ignore();
     }
 
     fn receive(&mut self, now: Instant, message: Bytes) {
         match &mut self.state {
             State::Entering(entering) => {
-                entering.respond(now, responder::Input::Received(message));
+                entering.respond(&mut self.port, responder::Input::Received(message));
                 self.drain_responder(now);
             }
             State::Admitted(admitted) => {
@@ -147,13 +135,16 @@ impl<N: Noise> Connection<N> {
     }
 
     fn sent(&mut self, messages: u32) {
+        if matches!(self.state, State::Ended(_)) {
+            return self.ignore();
+        }
         let taken: usize = (0..messages).map_while(|_| self.unsent.pop_front()).sum();
         if self.unsent.is_empty() {
             // An idle connection holds next to nothing, and need not begin anew with each message.
             self.unsent.shrink_to(UNSENT_KEPT);
         }
         if taken > 0 && matches!(self.state, State::Admitted(_)) {
-            self.outbox.push(Output::Taken(taken));
+            self.port.push(Output::Taken(taken));
         }
     }
 
@@ -166,7 +157,7 @@ impl<N: Noise> Connection<N> {
         };
         match &mut self.state {
             State::Entering(entering) => {
-                entering.respond(now, responder::Input::Closed(reason));
+                entering.respond(&mut self.port, responder::Input::Closed(reason));
                 self.drain_responder(now);
             }
             State::Admitted(_) => {
@@ -182,7 +173,7 @@ impl<N: Noise> Connection<N> {
             match entering.responder.poll_output() {
                 Some(responder::Output::Hello { preamble, static_key, hello }) => {
                     entering.consider(now, &self.settings, self.clock, (preamble, static_key), hello);
-                    entering.decide(now, &self.settings, self.clock, &mut self.outbox);
+                    entering.decide(&mut self.port, &self.settings, self.clock);
                 }
                 Some(responder::Output::Send(message)) => self.transmit(message, 0),
                 Some(responder::Output::Confirmed { noise, plaintext }) => self.confirm(now, noise, &plaintext),
@@ -209,7 +200,7 @@ impl<N: Noise> Connection<N> {
         let admitted = Admitted::new(now, channel, &device, preamble, static_key, self.clock);
         let first = admitted.allow(first);
         self.state = State::Admitted(Box::new(admitted));
-        self.outbox.push(Output::Confirmed(Box::new(device)));
+        self.port.push(Output::Confirmed(Box::new(device)));
         self.heard(now, first);
     }
 
@@ -217,15 +208,14 @@ impl<N: Noise> Connection<N> {
         match &mut self.state {
             State::Entering(entering) => match &mut entering.progress {
                 Progress::Deciding(deciding) if errand == Errand::Decide(0) => {
-                    // Drained every time, so never full.
-                    let _ = deciding.admission.handle_input(now, answer);
-                    entering.decide(now, &self.settings, self.clock, &mut self.outbox);
+                    self.port.feed(&mut deciding.admission, answer);
+                    entering.decide(&mut self.port, &self.settings, self.clock);
                     self.drain_responder(now);
                 }
                 _ => self.ignore(),
             },
             State::Admitted(admitted) => {
-                if admitted.decided(now, errand, answer) {
+                if admitted.decided(&mut self.port, errand, answer) {
                     self.drain_renewal(now);
                 } else {
                     self.ignore();
@@ -237,20 +227,20 @@ impl<N: Noise> Connection<N> {
 
     fn transmit(&mut self, message: Bytes, weight: usize) {
         self.unsent.push_back(weight);
-        self.outbox.push(Output::Effect(Effect::Send(Errand::Socket, message)));
+        self.port.push(Output::Effect(Effect::Send(Errand::Socket, message)));
     }
 
     /// Ends it with a reason that the close frame carries, if it has not ended already.
     fn fail(&mut self, reason: Reason) {
         if self.end(Some(reason)) {
-            self.outbox.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
+            self.port.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
         }
     }
 
     /// False when it had ended already.
     fn end(&mut self, reason: Option<Reason>) -> bool {
         let Some(stage) = self.stage() else { return false };
-        self.outbox.push(Output::Ended(Ended { reason, stage }));
+        self.port.push(Output::Ended(Ended { reason, stage }));
         self.state = State::Ended(reason);
         self.unsent = VecDeque::new();
         true
@@ -277,10 +267,7 @@ impl<N: Noise> Machine for Connection<N> {
     type Failure = Reason;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
-        let now = self.clamp(now);
+        let now = self.port.enter(now)?;
         self.fire_due(now);
         match input {
             Input::Happened(happening) => self.happen(now, happening),
@@ -296,13 +283,13 @@ impl<N: Noise> Machine for Connection<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clamp(now);
+        let now = self.port.advance(now);
         self.fire_due(now);
     }
 
     /// A decision that is under way goes on by the new clock.
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        let now = self.clamp(now);
+        let now = self.port.advance(now);
         self.clock = wall;
         match &mut self.state {
             State::Entering(entering) => entering.tell_clock(now, wall),
@@ -312,7 +299,7 @@ impl<N: Noise> Machine for Connection<N> {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -333,5 +320,9 @@ impl<N: Noise> Machine for Connection<N> {
             State::Ended(None) => Status::Finished,
             State::Ended(Some(reason)) => Status::Failed(reason),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

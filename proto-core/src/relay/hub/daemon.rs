@@ -64,12 +64,12 @@ impl Hub {
         if daemon.sessions == 1 {
             let credential = daemon.credential.clone();
             let write = Write::Credential { org: org_id.clone(), target: target.clone(), credential };
-            self.outbox.push(Output::Write(write));
+            self.port.push(Output::Write(write));
         }
         let viewers: Vec<_> = org.viewers.iter().copied().collect();
         let session = Session::new(org_id.clone(), id, target.clone(), cipher);
         self.sessions.insert(number, session);
-        self.outbox.push(Output::Write(Write::Session { number, org: org_id, session: id, target, cipher }));
+        self.port.push(Output::Write(Write::Session { number, org: org_id, session: id, target, cipher }));
         self.announce(number, viewers);
         Ok(number)
     }
@@ -90,7 +90,7 @@ impl Hub {
                 self.counters.0.records += 1;
                 self.deliver_live(number, sequence, &record);
                 self.hold_back(from, record.body.len());
-                self.outbox.push(Output::Write(Write::Record { number, sequence, record }));
+                self.port.push(Output::Write(Write::Record { number, sequence, record }));
             }
         }
         Ok(())
@@ -109,7 +109,7 @@ impl Hub {
 
     fn hold(&mut self, daemon: ConnectionId) {
         if self.held.insert(daemon) {
-            self.outbox.push(Output::Hold(daemon));
+            self.port.push(Output::Hold(daemon));
         }
     }
 
@@ -123,7 +123,7 @@ impl Hub {
             Life::Running => {
                 session.life = Life::Ending(outcome);
                 let live = session.queue_live();
-                self.outbox.push(Output::Write(Write::End { number, outcome }));
+                self.port.push(Output::Write(Write::End { number, outcome }));
                 self.deliver_end(number, live);
             }
             Life::Ending(_) => {}
@@ -154,7 +154,7 @@ impl Hub {
         }
         link.charge(&frame);
         self.counters.0.peer_frames += 1;
-        self.outbox.push(Output::SendTail(to, frame));
+        self.port.push(Output::SendTail(to, frame));
     }
 
     /// A small answer of the relay's own.
@@ -164,7 +164,7 @@ impl Hub {
         link.charge(&frame);
         // Who asks without reading the answers is not read any more.
         let is_full = link.answers() >= REPLY_WINDOW;
-        self.outbox.push(Output::Send(to, frame));
+        self.port.push(Output::Send(to, frame));
         if is_full {
             self.hold(to);
         }
@@ -192,14 +192,14 @@ impl Hub {
         if self.held.is_empty() || self.unstored > UNSTORED_MAX / 2 {
             return;
         }
-        let Self { held, links, outbox, .. } = self;
+        let Self { held, links, port, .. } = self;
         held.retain(|connection| {
             let still = links.get_mut(connection).is_some_and(|link| {
                 let unstored = link.daemon_mut().map_or(0, |daemon| daemon.unstored);
                 unstored > UNSTORED_PER_DAEMON / 2 || link.answers() > REPLY_WINDOW / 2
             });
             if !still {
-                outbox.push(Output::Release(*connection));
+                port.push(Output::Release(*connection));
             }
             still
         });

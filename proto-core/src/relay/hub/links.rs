@@ -22,7 +22,7 @@ impl Hub {
             return;
         }
         if let Some(reason) = self.refusal(&confirmed) {
-            self.outbox.push(Output::Close(connection, reason));
+            self.port.push(Output::Close(connection, reason));
             return;
         }
         let Confirmed { org, target, kind } = confirmed;
@@ -41,7 +41,7 @@ impl Hub {
         self.linked.entry(target.clone()).or_default().insert(org.clone());
         self.links.insert(connection, Link { org, target, outstanding: 0, role });
         if self.may_be_stale() {
-            self.outbox.push(Output::Recheck(connection));
+            self.port.push(Output::Recheck(connection));
         }
         self.pump(connection);
     }
@@ -76,7 +76,7 @@ impl Hub {
         }
         daemon.credential = credential.clone();
         if daemon.sessions > 0 {
-            self.outbox.push(Output::Write(Write::Credential { org: org.clone(), target: target.clone(), credential }));
+            self.port.push(Output::Write(Write::Credential { org: org.clone(), target: target.clone(), credential }));
         }
     }
 
@@ -152,13 +152,13 @@ impl Hub {
 
     /// Every connection is validated again, also those that were validated before and confirm after.
     pub(super) fn recheck(&mut self) {
-        self.outbox.extend(self.links.keys().map(|connection| Output::Recheck(*connection)));
+        self.port.extend(self.links.keys().map(|connection| Output::Recheck(*connection)));
         self.remember(Revoked::Unknown);
     }
 
     /// Whether what confirms now can have been validated before the latest [`Input::Recheck`].
     fn may_be_stale(&self) -> bool {
-        let is_recent = |at: &Instant| self.latest.since(*at) <= CONFIRMATION_MAX;
+        let is_recent = |at: &Instant| self.port.now().since(*at) <= CONFIRMATION_MAX;
         self.revoked.iter().rev().take_while(|(at, _)| is_recent(at)).any(|(_, revoked)| *revoked == Revoked::Unknown)
     }
 
@@ -167,12 +167,12 @@ impl Hub {
         if self.revoked.len() >= REVOCATIONS_REMEMBERED {
             self.revoked.pop_front();
         }
-        self.revoked.push_back((self.latest, revoked));
+        self.revoked.push_back((self.port.now(), revoked));
     }
 
     /// Drops the revocations that nobody can have overtaken any more.
     fn recall(&mut self) {
-        while self.revoked.front().is_some_and(|(at, _)| self.latest.since(*at) > REVOCATION_MEMORY) {
+        while self.revoked.front().is_some_and(|(at, _)| self.port.now().since(*at) > REVOCATION_MEMORY) {
             self.revoked.pop_front();
         }
     }

@@ -44,7 +44,7 @@ use state::{Link, LinkRole, Org, Session};
 use crate::{
     Aside, Reason,
     id::{GivenId, OrgId},
-    machine::{Deadline, Machine, Misuse, Status, outbox::Outbox, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, port::Port, time::Instant},
     wire::{Frame, Head},
 };
 
@@ -97,9 +97,8 @@ pub struct Hub {
     /// The latest revocations, oldest first.
     revoked: VecDeque<(Instant, Revoked)>,
     next_number: u64,
-    latest: Instant,
     counters: Aside<Counters>,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +136,20 @@ pub struct Counters {
     pub peer_without_receiver: u64,
     /// Dropped: `Peer` frames whose receiver has [`PEER_WINDOW`] under way already, or [`PEER_SHARE`] of this viewer.
     pub peer_without_room: u64,
+}
+
+impl Counters {
+    /// What was ignored or dropped, of whatever kind.
+    const fn ignored(&self) -> u64 {
+        let frames = self.duplicate_records.saturating_add(self.misdirected);
+        let connections = self.unknown_connection.saturating_add(self.confirmed_twice);
+        let store = self.stale_store_answers.saturating_add(self.contradicting_sessions);
+        frames
+            .saturating_add(connections)
+            .saturating_add(store)
+            .saturating_add(self.peer_without_receiver)
+            .saturating_add(self.peer_without_room)
+    }
 }
 
 /// One org as `/state` shows it.
@@ -210,7 +223,7 @@ impl Hub {
 
     /// Tells a connection why it ends, and forgets it.
     fn close(&mut self, connection: ConnectionId, reason: Reason) {
-        self.outbox.push(Output::Close(connection, reason));
+        self.port.push(Output::Close(connection, reason));
         self.forget(connection);
     }
 }
@@ -221,10 +234,7 @@ impl Machine for Hub {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
-        self.latest = self.latest.max(now);
+        self.port.enter(now)?;
         match input {
             Input::Received(from, frame) => self.received(from, frame),
             Input::Taken(connection, weight) => self.taken(connection, weight),
@@ -245,7 +255,7 @@ impl Machine for Hub {
     fn handle_timeout(&mut self, _now: Instant) {}
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -254,5 +264,9 @@ impl Machine for Hub {
 
     fn status(&self) -> Status<'_, Infallible> {
         Status::Running { waiting_for: "connections and the store" }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.counters.0.ignored()
     }
 }

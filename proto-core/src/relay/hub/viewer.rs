@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Reason,
     id::{OrgId, SessionId},
-    machine::outbox::Outbox,
+    machine::port::Port,
     wire::{Frame, Head},
 };
 
@@ -63,7 +63,7 @@ impl Hub {
         }
         link.charge_to(from, &frame);
         self.counters.0.peer_frames += 1;
-        self.outbox.push(Output::Send(daemon, frame));
+        self.port.push(Output::Send(daemon, frame));
     }
 
     /// The link of the daemon that runs a session of the viewer's org.
@@ -80,7 +80,7 @@ impl Hub {
 
     /// The record goes at once to every viewer that has all before it and room for it.
     pub(super) fn deliver_live(&mut self, number: SessionNumber, sequence: u64, record: &SealedRecord) {
-        let Self { sessions, links, outbox, counters, .. } = self;
+        let Self { sessions, links, port, counters, .. } = self;
         let Some(session) = sessions.get_mut(&number).filter(|session| !session.subscribers.is_empty()) else { return };
         let frame = session.frame(sequence, record);
         for (connection, cursor) in &mut session.subscribers {
@@ -92,7 +92,7 @@ impl Hub {
                 link.charge(&frame);
                 cursor.next = sequence.saturating_add(1);
                 counters.0.delivered_live += 1;
-                outbox.push(Output::SendTail(*connection, frame.clone()));
+                port.push(Output::SendTail(*connection, frame.clone()));
             } else {
                 cursor.pace = Pace::Queued;
                 link.enqueue(number);
@@ -136,21 +136,21 @@ impl Hub {
     }
 
     fn send_open(&mut self, connection: ConnectionId, number: SessionNumber) {
-        let Self { sessions, orgs, links, outbox, .. } = self;
+        let Self { sessions, orgs, links, port, .. } = self;
         let (Some(session), Some(link)) = (sessions.get(&number), links.get_mut(&connection)) else { return };
         let daemon = orgs.get(&session.org).and_then(|org| org.daemons.get(&session.target));
         let body = daemon.map(|daemon| Bytes::copy_from_slice(daemon.credential.expose().as_bytes())).unwrap_or_default();
         let frame = Frame { head: Head::Open { session: session.id, cipher: session.cipher }, body };
         link.charge(&frame);
-        outbox.push(Output::Send(connection, frame));
+        port.push(Output::Send(connection, frame));
     }
 
     /// A session, the link of a viewer that watches it, and how far that is.
     fn watched(&mut self, viewer: ConnectionId, number: SessionNumber) -> Option<Watched<'_>> {
-        let Self { sessions, links, outbox, counters, .. } = self;
+        let Self { sessions, links, port, counters, .. } = self;
         let session = sessions.get_mut(&number)?;
         let cursor = *session.subscribers.get(&viewer)?;
-        Some(Watched { viewer, number, session, link: links.get_mut(&viewer)?, cursor, outbox, counters: &mut counters.0 })
+        Some(Watched { viewer, number, session, link: links.get_mut(&viewer)?, cursor, port, counters: &mut counters.0 })
     }
 
     /// One turn of a session in a viewer's queue: from the store, or from memory, or its end.
@@ -197,7 +197,7 @@ struct Watched<'a> {
     session: &'a mut Session,
     link: &'a mut Link,
     cursor: Cursor,
-    outbox: &'a mut Outbox<Output>,
+    port: &'a mut Port<Output>,
     counters: &'a mut Counters,
 }
 
@@ -208,7 +208,7 @@ impl Watched<'_> {
         self.cursor.pace = Pace::Reading;
         self.link.outstanding = self.link.outstanding.saturating_add(READ_MAX);
         self.session.subscribers.insert(self.viewer, self.cursor);
-        self.outbox.push(Output::Read(read));
+        self.port.push(Output::Read(read));
     }
 
     fn serve_from_memory(mut self) {
@@ -222,7 +222,7 @@ impl Watched<'_> {
             self.session.subscribers.remove(&self.viewer);
             self.link.viewer_mut().map(|viewer| viewer.subscriptions.remove(&self.number));
             self.link.charge(&frame);
-            self.outbox.push(Output::Send(self.viewer, frame));
+            self.port.push(Output::Send(self.viewer, frame));
             return;
         }
         if caught_up { self.go_on(Pace::Live) } else { self.go_on(Pace::Queued) }
@@ -244,7 +244,7 @@ impl Watched<'_> {
         self.link.charge(&frame);
         self.cursor.next = self.cursor.next.saturating_add(1);
         self.counters.delivered_later += 1;
-        self.outbox.push(Output::SendTail(self.viewer, frame));
+        self.port.push(Output::SendTail(self.viewer, frame));
     }
 
     fn go_on(self, pace: Pace) {

@@ -32,7 +32,7 @@ use crate::{
     Aside, Reason,
     api::Revocations,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
-    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, outbox::Outbox, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, port::Port, time::Instant},
     secret::SecretText,
 };
 
@@ -55,13 +55,11 @@ pub const LATEST: Duration = Duration::from_secs(5);
 pub struct Feed {
     url: String,
     internal_key: SecretText,
-    latest: Instant,
     place: Place,
     request: Request,
     requests: Aside<u64>,
-    stale_answers: Aside<u64>,
     jitter: Jitter,
-    outbox: Outbox<Output>,
+    port: Port<Output>,
 }
 
 impl Feed {
@@ -70,13 +68,11 @@ impl Feed {
         let mut machine = Self {
             url,
             internal_key,
-            latest: now,
             place: Place::Unknown,
             request: Request::Idle { next: now, failures: 0 },
             requests: Aside(0),
-            stale_answers: Aside(0),
             jitter,
-            outbox: Outbox::new(),
+            port: Port::new(now),
         };
         machine.ask_if_due(now);
         machine
@@ -85,11 +81,6 @@ impl Feed {
     /// How far the feed was heard.
     pub const fn place(&self) -> Place {
         self.place
-    }
-
-    /// How many answers came for a request that was not under way.
-    pub const fn stale_answers(&self) -> u64 {
-        self.stale_answers.0
     }
 
     fn ask_if_due(&mut self, now: Instant) {
@@ -113,7 +104,7 @@ impl Feed {
             timeout: TIMEOUT,
             max_answer: ANSWER_MAX,
         };
-        self.outbox.push(Output::Effect(Effect::Http(id, request)));
+        self.port.push(Output::Effect(Effect::Http(id, request)));
     }
 
     fn happen(&mut self, now: Instant, happening: Happening<AskId>) {
@@ -123,7 +114,7 @@ impl Feed {
                 Ok(news) => self.hear(now, started, failures, news),
                 Err(reason) => self.lose(now, failures, reason),
             },
-            Request::Asked { .. } | Request::Idle { .. } => self.stale_answers.count(),
+            Request::Asked { .. } | Request::Idle { .. } => self.port.ignore(),
         }
     }
 
@@ -135,13 +126,13 @@ impl Feed {
         };
         let brought = !(targets.is_empty() && orgs.is_empty());
         if begins_anew || failures > 0 {
-            self.outbox.push(Output::Followed);
+            self.port.push(Output::Followed);
         }
         if brought {
-            self.outbox.push(Output::Revoked { targets, orgs });
+            self.port.push(Output::Revoked { targets, orgs });
         }
         if begins_anew {
-            self.outbox.push(Output::Recheck);
+            self.port.push(Output::Recheck);
         }
         self.place = Place::After(last);
         let next = if brought { now } else { started.after(QUIET).max(now) };
@@ -151,7 +142,7 @@ impl Feed {
 
     fn lose(&mut self, now: Instant, failures: u32, reason: Reason) {
         if failures == 0 {
-            self.outbox.push(Output::Lost(reason));
+            self.port.push(Output::Lost(reason));
         }
         let failures = failures.saturating_add(1);
         // Not at once, however the draw falls: the answer may have come at once, too.
@@ -175,11 +166,7 @@ impl Machine for Feed {
     type Failure = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        if !self.outbox.has_room() {
-            return Err(Misuse::Full("outputs"));
-        }
-        let now = now.max(self.latest);
-        self.latest = now;
+        let now = self.port.enter(now)?;
         self.ask_if_due(now);
         let Input::Happened(happening) = input;
         self.happen(now, happening);
@@ -187,12 +174,12 @@ impl Machine for Feed {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.latest = now.max(self.latest);
-        self.ask_if_due(self.latest);
+        let now = self.port.advance(now);
+        self.ask_if_due(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -207,5 +194,9 @@ impl Machine for Feed {
             Request::Idle { .. } => Status::Running { waiting_for: "the next request" },
             Request::Asked { .. } => Status::Running { waiting_for: "the platform's answer" },
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

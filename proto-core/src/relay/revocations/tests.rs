@@ -171,7 +171,7 @@ fn answers_to_earlier_requests_are_ignored() {
     desk.pass(BACKOFF.cap);
     desk.machine.handle_input(desk.now, input()).unwrap();
     desk.drain();
-    assert_eq!((desk.machine.stale_answers(), desk.machine.place(), desk.said.len()), (2, Place::Unknown, 0));
+    assert_eq!((desk.machine.ignored(), desk.machine.place(), desk.said.len()), (2, Place::Unknown, 0));
 }
 
 /// JWT-5: with the request that stalls, its wait and the way, a revocation is late by [`LATEST`] at most.

@@ -202,10 +202,6 @@ impl Subject for Entering {
             Output::Refused(refused) => format!("Refused({:?}, {} s)", refused.reason, refused.retry_after),
         }
     }
-
-    fn ignored(&self, machine: &Admission) -> Vec<(&'static str, u64)> {
-        vec![("stale_answers", machine.stale_answers())]
-    }
 }
 
 /// What is decided once the key was looked up; `None`: the platform is asked.

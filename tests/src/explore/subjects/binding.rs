@@ -260,10 +260,6 @@ impl Subject for Bound {
             Output::Trouble(reason) => format!("Trouble({reason:?})"),
         }
     }
-
-    fn ignored(&self, machine: &Bindings) -> Vec<(&'static str, u64)> {
-        vec![("ignored", machine.ignored())]
-    }
 }
 
 /// Whether an adoption was over when it came: refused, or of what is there already.

@@ -246,10 +246,6 @@ impl Subject for Entering {
             Status::Failed(_) => "failed".into(),
         }
     }
-
-    fn ignored(&self, machine: &Self::Machine) -> Vec<(&'static str, u64)> {
-        vec![("ignored", machine.ignored())]
-    }
 }
 
 impl Memory {

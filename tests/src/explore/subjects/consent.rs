@@ -188,10 +188,6 @@ impl Subject for Asked {
             }
         }
     }
-
-    fn ignored(&self, machine: &Resolver) -> Vec<(&'static str, u64)> {
-        vec![("stale_answers", machine.stale_answers())]
-    }
 }
 
 impl Memory {

@@ -225,10 +225,6 @@ impl Subject for Renewing {
             Output::Lapsed => "Lapsed".into(),
         }
     }
-
-    fn ignored(&self, machine: &Rotation) -> Vec<(&'static str, u64)> {
-        vec![("ignored", machine.ignored())]
-    }
 }
 
 impl Renewing {

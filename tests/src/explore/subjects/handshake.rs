@@ -306,10 +306,6 @@ impl Subject for Opening {
             responder::Output::Failed(reason) => format!("Failed({reason:?})"),
         }
     }
-
-    fn ignored(&self, machine: &Responder<Symbolic>) -> Vec<(&'static str, u64)> {
-        vec![("stale_verdicts", machine.stale_verdicts()), ("early_messages", machine.early_messages())]
-    }
 }
 
 /// Message 1 of the same device to a relay with another key.

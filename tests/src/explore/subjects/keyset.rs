@@ -169,10 +169,6 @@ impl Subject for Keys {
             }
         }
     }
-
-    fn ignored(&self, machine: &KeySet) -> Vec<(&'static str, u64)> {
-        vec![("stale_answers", machine.stale_answers())]
-    }
 }
 
 fn other_key_set() -> String {

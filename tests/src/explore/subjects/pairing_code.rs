@@ -158,10 +158,6 @@ impl Subject for Coded {
             other => format!("{other:?}"),
         }
     }
-
-    fn ignored(&self, machine: &PairingCode) -> Vec<(&'static str, u64)> {
-        vec![("stale_answers", machine.stale_answers())]
-    }
 }
 
 impl Memory {

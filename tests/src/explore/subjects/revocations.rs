@@ -169,10 +169,6 @@ impl Subject for Followed {
             Output::Lost(reason) => format!("Lost({reason:?})"),
         }
     }
-
-    fn ignored(&self, machine: &Feed) -> Vec<(&'static str, u64)> {
-        vec![("stale_answers", machine.stale_answers())]
-    }
 }
 
 /// What an answer has to lead to.

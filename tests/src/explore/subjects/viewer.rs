@@ -132,8 +132,4 @@ impl Subject for Watching {
             other => format!("{other:?}"),
         }
     }
-
-    fn ignored(&self, machine: &Self::Machine) -> Vec<(&'static str, u64)> {
-        vec![("ignored", machine.ignored())]
-    }
 }

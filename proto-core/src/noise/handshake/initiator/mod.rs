@@ -30,7 +30,7 @@ use self::state::State;
 use super::{GARBAGE_MAX, HANDSHAKE_TIMEOUT};
 use crate::{
     Reason,
-    machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, outbox::Outbox, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, port::Port, time::Instant},
     noise::{InitiatorKeys, Noise, NoiseError},
     wire::{Answer, Hello, Pattern},
 };
@@ -39,7 +39,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Initiator<N> {
     state: State<N>,
-    outbox: Outbox<Output<N>>,
+    port: Port<Output<N>>,
 }
 
 impl<N: Noise> Initiator<N> {
@@ -47,10 +47,10 @@ impl<N: Noise> Initiator<N> {
     /// machine that has failed.
     pub fn start(now: Instant, keys: InitiatorKeys<'_>, entropy: Entropy, hello: &Hello) -> Self {
         let pattern = keys.preamble.suite.pattern();
-        let mut machine = Self { state: State::Established, outbox: Outbox::new() };
+        let mut machine = Self { state: State::Established, port: Port::new(now) };
         match N::initiate(keys, entropy, &hello.encode()) {
             Ok((noise, message)) => {
-                machine.outbox.push(Output::Send(Bytes::from(message)));
+                machine.port.push(Output::Send(Bytes::from(message)));
                 machine.state = State::Awaiting { noise, pattern, garbage: 0, until: now.after(HANDSHAKE_TIMEOUT) };
             }
             Err(NoiseError::PskPolicy) => machine.fail(Failure::Broken(Reason::NoisePskInvalid)),
@@ -75,25 +75,28 @@ impl<N: Noise> Initiator<N> {
                 }
                 Err(_) => self.fail(unanswered(pattern, garbage, Reason::NoiseHandshakeFailed)),
             },
-            other => self.state = other,
+            other => {
+                self.state = other;
+                self.port.ignore();
+            }
         }
     }
 
     fn conclude(&mut self, noise: N, payload: &[u8]) {
         match Answer::decode(payload) {
-            Ok(Answer::Welcome(welcome)) => self.outbox.push(Output::Established { noise, welcome }),
+            Ok(Answer::Welcome(welcome)) => self.port.push(Output::Established { noise, welcome }),
             Ok(Answer::Refused(refused)) => self.fail(Failure::Refused(refused)),
             Err(_) => self.fail(Failure::Broken(Reason::FrameMalformed)),
         }
     }
 
     fn give_up(&mut self, otherwise: Reason) {
-        let State::Awaiting { pattern, garbage, .. } = self.state else { return };
+        let State::Awaiting { pattern, garbage, .. } = self.state else { return self.port.ignore() };
         self.fail(unanswered(pattern, garbage, otherwise));
     }
 
     fn fail(&mut self, failure: Failure) {
-        self.outbox.push(Output::Failed(failure.clone()));
+        self.port.push(Output::Failed(failure.clone()));
         self.state = State::Failed(failure);
     }
 }
@@ -115,6 +118,7 @@ impl<N: Noise> Machine for Initiator<N> {
 
     /// Never a misuse: in all its life an initiator says two things, so its queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
+        let now = self.port.enter(now)?;
         self.expire_if_due(now);
         match input {
             Input::Received(message) => self.receive(&message),
@@ -124,11 +128,12 @@ impl<N: Noise> Machine for Initiator<N> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        let now = self.port.advance(now);
         self.expire_if_due(now);
     }
 
     fn poll_output(&mut self) -> Option<Output<N>> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -144,5 +149,9 @@ impl<N: Noise> Machine for Initiator<N> {
             State::Established => Status::Finished,
             State::Failed(failure) => Status::Failed(failure),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }

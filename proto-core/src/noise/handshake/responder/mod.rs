@@ -28,9 +28,9 @@ pub use self::event::{Door, Input, Output, Verdict};
 use self::state::State;
 use super::HANDSHAKE_TIMEOUT;
 use crate::{
-    Aside, Reason,
+    Reason,
     crypto::StaticKeys,
-    machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, outbox::Outbox, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, port::Port, time::Instant},
     noise::{FirstMessage, Noise, NoiseError},
     secret::Secret,
     wire::{Answer, FIRST_MESSAGE_MAX, Hello, Pattern, Preamble, Refused, Welcome, parts},
@@ -40,28 +40,15 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder<N> {
     door: Door,
-    latest: Instant,
     state: State<N>,
-    stale_verdicts: Aside<u64>,
-    early_messages: Aside<u64>,
-    outbox: Outbox<Output<N>>,
+    port: Port<Output<N>>,
 }
 
 impl<N: Noise> Responder<N> {
     /// Waits for message 1 at `door` from `now` on, as the holder of `local`. `entropy` makes the answer's ephemeral key.
     pub fn new(now: Instant, door: Door, local: StaticKeys, entropy: &Entropy) -> Self {
         let state = State::Waiting { local, seed: entropy.derive("handshake"), until: now.after(HANDSHAKE_TIMEOUT) };
-        Self { door, latest: now, state, stale_verdicts: Aside(0), early_messages: Aside(0), outbox: Outbox::new() }
-    }
-
-    /// How many verdicts came that nobody waited for.
-    pub const fn stale_verdicts(&self) -> u64 {
-        self.stale_verdicts.0
-    }
-
-    /// How many messages came before message 2 was out; they are dropped.
-    pub const fn early_messages(&self) -> u64 {
-        self.early_messages.0
+        Self { door, state, port: Port::new(now) }
     }
 
     fn expire_if_due(&mut self, now: Instant) {
@@ -79,12 +66,12 @@ impl<N: Noise> Responder<N> {
                 });
                 self.read_first(now, opened);
             }
-            State::Deciding { .. } => self.early_messages.count(),
+            State::Deciding { .. } => self.port.ignore(),
             State::Unconfirmed { noise, .. } => match self.door.open(noise, message) {
                 Some(plaintext) => self.confirm(plaintext),
                 None => self.break_off(Reason::NoiseHandshakeFailed),
             },
-            State::Confirmed | State::Failed(_) => {}
+            State::Confirmed | State::Failed(_) => self.port.ignore(),
         }
     }
 
@@ -95,7 +82,7 @@ impl<N: Noise> Responder<N> {
         };
         let Ok(hello) = Hello::decode(&first.payload) else { return self.fail(Reason::FrameMalformed) };
         let FirstMessage { preamble, static_key, .. } = first;
-        self.outbox.push(Output::Hello { preamble, static_key, hello });
+        self.port.push(Output::Hello { preamble, static_key, hello });
         self.state = State::Deciding { noise, pattern: preamble.suite.pattern(), until: now.after(HANDSHAKE_TIMEOUT) };
     }
 
@@ -107,7 +94,7 @@ impl<N: Noise> Responder<N> {
             (State::Deciding { noise, .. }, Verdict::Refuse(refused)) => self.refuse(noise, refused),
             (other, _) => {
                 self.state = other;
-                self.stale_verdicts.count();
+                self.port.ignore();
             }
         }
     }
@@ -115,7 +102,7 @@ impl<N: Noise> Responder<N> {
     fn admit(&mut self, now: Instant, mut noise: N, pattern: Pattern, psk: Option<&Secret>, welcome: Welcome) {
         match noise.answer(psk, &Answer::Welcome(welcome).encode()) {
             Ok(message) => {
-                self.outbox.push(Output::Send(Bytes::from(message)));
+                self.port.push(Output::Send(Bytes::from(message)));
                 self.state = State::Unconfirmed { noise, pattern, until: now.after(HANDSHAKE_TIMEOUT) };
             }
             Err(NoiseError::PskPolicy) => self.refuse(noise, Refused { reason: Reason::NoisePskInvalid, retry_after: 0 }),
@@ -127,14 +114,14 @@ impl<N: Noise> Responder<N> {
     fn refuse(&mut self, mut noise: N, refused: Refused) {
         let reason = refused.reason;
         if let Ok(message) = noise.answer(None, &Answer::Refused(refused).encode()) {
-            self.outbox.push(Output::Send(Bytes::from(message)));
+            self.port.push(Output::Send(Bytes::from(message)));
         }
         self.fail(reason);
     }
 
     fn confirm(&mut self, plaintext: Bytes) {
         if let State::Unconfirmed { noise, .. } = mem::replace(&mut self.state, State::Confirmed) {
-            self.outbox.push(Output::Confirmed { noise, plaintext });
+            self.port.push(Output::Confirmed { noise, plaintext });
         }
     }
 
@@ -148,8 +135,12 @@ impl<N: Noise> Responder<N> {
         self.fail(reason);
     }
 
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Confirmed | State::Failed(_))
+    }
+
     fn fail(&mut self, reason: Reason) {
-        self.outbox.push(Output::Failed(reason));
+        self.port.push(Output::Failed(reason));
         self.state = State::Failed(reason);
     }
 }
@@ -161,23 +152,24 @@ impl<N: Noise> Machine for Responder<N> {
 
     /// Never a misuse: in all its life a responder says three things at most, so its queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
-        let now = now.max(self.latest);
-        self.latest = now;
+        let now = self.port.enter(now)?;
         self.expire_if_due(now);
         match input {
             Input::Received(message) => self.receive(now, &message),
             Input::Verdict(verdict) => self.decide(now, verdict),
+            Input::Closed(_) if self.has_ended() => self.port.ignore(),
             Input::Closed(hint) => self.break_off(hint.unwrap_or(Reason::HandshakeTimedOut)),
         }
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        let now = self.port.advance(now);
         self.expire_if_due(now);
     }
 
     fn poll_output(&mut self) -> Option<Output<N>> {
-        self.outbox.pop()
+        self.port.pop()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
@@ -197,6 +189,10 @@ impl<N: Noise> Machine for Responder<N> {
             State::Confirmed => Status::Finished,
             State::Failed(reason) => Status::Failed(reason),
         }
+    }
+
+    fn ignored(&self) -> u64 {
+        self.port.ignored()
     }
 }
 

@@ -164,7 +164,7 @@ on_both! {
     fn a_psk_cannot_be_chosen_before_the_static_key_is_known<N>() {
         let mut relay = responder::<N>(Door::Devices);
         verdict(&mut relay, admit(Some(psk(1))));
-        assert_eq!(relay.stale_verdicts(), 1);
+        assert_eq!(relay.ignored(), 1);
         assert!(drain(&mut relay).is_empty());
         assert_eq!(relay.status(), Status::Running { waiting_for: "message 1" });
         let suite = Suite::IkPsk2AesGcm;
@@ -265,7 +265,7 @@ on_both! {
         for _ in 0..3 {
             receive(&mut relay, &b"early"[..]);
         }
-        assert_eq!(relay.early_messages(), 3);
+        assert_eq!(relay.ignored(), 3);
         assert!(drain(&mut relay).is_empty());
         verdict(&mut relay, admit(None));
         assert!(matches!(&drain(&mut relay)[..], [Output::Send(_)]));

@@ -79,7 +79,7 @@ fn who_does_not_drain_a_connection_is_told_so() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Viewer);
     let send = || Input::SendTail(data(0));
     let taken = core::iter::repeat_with(|| bench.connection.handle_input(bench.now, send())).take_while(Result::is_ok).count();
-    assert_eq!(taken, Outbox::<Output>::LIMIT);
+    assert_eq!(taken, crate::Outbox::<Output>::LIMIT);
     let before = bench.connection.clone();
     let refused = bench.connection.handle_input(bench.now, Input::Close(Reason::Superseded));
     assert_eq!(refused, Err(Misuse::Full("outputs")));

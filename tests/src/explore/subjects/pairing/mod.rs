@@ -347,8 +347,4 @@ impl Subject for Waiting {
             Output::Approved(_) => "Approved".into(),
         }
     }
-
-    fn ignored(&self, machine: &Pairing) -> Vec<(&'static str, u64)> {
-        vec![("ignored", machine.ignored())]
-    }
 }

@@ -23,10 +23,10 @@ on_both! {
     /// NOI-3: each verdict that nobody waits for is counted, and none is before it came.
     fn stale_verdicts_are_counted<N>() {
         let mut relay = responder::<N>(Door::Devices);
-        assert_eq!(relay.stale_verdicts(), 0);
+        assert_eq!(relay.ignored(), 0);
         for n in 1..=3 {
             verdict(&mut relay, refuse(Reason::MachineRevoked));
-            assert_eq!(relay.stale_verdicts(), n);
+            assert_eq!(relay.ignored(), n);
         }
     }
 }
