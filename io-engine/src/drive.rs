@@ -136,7 +136,8 @@ pub async fn drive<M: Machine>(machine: &mut M, turns: &mut Turns, timer: &mut i
         if turn == TURNS {
             let_others_run().await;
         }
-        let next = before(timer.sleep_until(machine.poll_timeout()), host.facts(machine, &mut facts)).await;
+        let next =
+            before(timer.sleep_until(machine.poll_timeout().map(Deadline::in_words)), host.facts(machine, &mut facts)).await;
         if facts.len() < KEPT {
             facts.shrink_to(KEPT);
         }

@@ -21,6 +21,7 @@ impl Machine for Diary {
     type Input = u32;
     type Output = String;
     type Failure = Never;
+    type Timer = &'static str;
 
     fn handle_input(&mut self, now: Instant, input: u32) -> Result<(), Misuse> {
         if input > 100 {

@@ -25,7 +25,7 @@ pub(crate) fn drive<M: Machine, I: Clone + PartialEq>(
     turns.begin(machine, desk);
     desk.flush(adapter);
     while matches!(machine.status(), Status::Running { .. }) {
-        let next = desk.facts(adapter, machine.poll_timeout(), &mut facts);
+        let next = desk.facts(adapter, machine.poll_timeout().map(Deadline::in_words), &mut facts);
         turns.turn(machine, wall_clock(adapter.now()), facts.drain(..), desk);
         desk.flush(adapter);
         if next == Next::Stop {

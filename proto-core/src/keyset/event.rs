@@ -5,7 +5,7 @@ use crate::{
     effect::{Effect, Happening},
     jose::Thumbprint,
     key::IdentityKey,
-    machine::time::Instant,
+    machine::{Wake, time::Instant},
 };
 
 /// Names one fetch.
@@ -64,4 +64,19 @@ pub enum Output {
         /// `jwks_unreachable` or `platform_answer_invalid`.
         reason: Reason,
     },
+}
+
+/// What a key set does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The next fetch.
+    Fetch,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Fetch => "key set: fetch",
+        }
+    }
 }

@@ -21,7 +21,7 @@ mod tests;
 use alloc::{string::String, vec::Vec};
 use core::{convert::Infallible, mem, time::Duration};
 
-pub use self::event::{FetchId, Input, LookupId, Output};
+pub use self::event::{FetchId, Input, LookupId, Output, Timer};
 use self::state::{Fetch, Held, Waiting};
 use crate::{
     Aside, Reason,
@@ -201,6 +201,7 @@ impl Machine for KeySet {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let now = self.port.enter(now)?;
@@ -221,9 +222,9 @@ impl Machine for KeySet {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match self.fetch {
-            Fetch::Idle { next, .. } => Some(Deadline::new(next, "key set: fetch")),
+            Fetch::Idle { next, .. } => Some(Deadline::new(next, Timer::Fetch)),
             Fetch::Asked { .. } => None,
         }
     }

@@ -122,6 +122,8 @@ pub trait Machine {
     type Output;
     /// Why the machine ended without reaching its goal.
     type Failure: core::error::Error + Clone + PartialEq;
+    /// What a deadline can be for; [`Infallible`](core::convert::Infallible) where there never is one.
+    type Timer: Wake;
 
     /// Takes one fact. A `now` before the latest one seen is clamped to that.
     ///
@@ -143,7 +145,7 @@ pub trait Machine {
     fn poll_output(&mut self) -> Option<Self::Output>;
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, and why. `None` once ended (L4).
-    fn poll_timeout(&self) -> Option<Deadline>;
+    fn poll_timeout(&self) -> Option<Deadline<Self::Timer>>;
 
     /// Where the machine stands.
     fn status(&self) -> Status<'_, Self::Failure>;
@@ -153,19 +155,54 @@ pub trait Machine {
     fn ignored(&self) -> u64;
 }
 
-/// The next moment at which a machine acts by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Deadline {
-    /// When.
-    pub at: Instant,
-    /// What for, in a few words: for logs and for the reader of a trace.
-    pub why: &'static str,
+/// What a deadline is for: one enum for each machine, in which a parent's wraps those of its children.
+pub trait Wake: Copy + core::fmt::Debug + Ord + core::hash::Hash {
+    /// The same in a few words: for logs and for the reader of a trace.
+    fn why(self) -> &'static str;
 }
 
-impl Deadline {
-    /// A deadline at `at` for the reason `why`.
-    pub const fn new(at: Instant, why: &'static str) -> Self {
-        Self { at, why }
+/// For drivers, which need no more than words.
+impl Wake for &'static str {
+    fn why(self) -> &'static str {
+        self
+    }
+}
+
+/// For machines without a deadline.
+impl Wake for core::convert::Infallible {
+    fn why(self) -> &'static str {
+        match self {}
+    }
+}
+
+/// The next moment at which a machine acts by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Deadline<T = &'static str> {
+    /// When.
+    pub at: Instant,
+    /// What for.
+    pub timer: T,
+}
+
+impl<T: Wake> Deadline<T> {
+    /// A deadline at `at` for `timer`.
+    pub const fn new(at: Instant, timer: T) -> Self {
+        Self { at, timer }
+    }
+
+    /// What for, in a few words.
+    pub fn why(self) -> &'static str {
+        self.timer.why()
+    }
+
+    /// The same for a driver, which asks no more than when, and in words what for.
+    pub fn in_words(self) -> Deadline {
+        Deadline { at: self.at, timer: self.why() }
+    }
+
+    /// The same as a parent's.
+    pub fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Deadline<U> {
+        Deadline { at: self.at, timer: wrap(self.timer) }
     }
 
     /// The earlier of two deadlines, where there is one.

@@ -124,6 +124,7 @@ mod tests {
         type Input = u8;
         type Output = ();
         type Failure = Infallible;
+        type Timer = Infallible;
 
         fn handle_input(&mut self, now: Instant, input: u8) -> Result<(), Misuse> {
             if input > 1 {
@@ -142,7 +143,7 @@ mod tests {
             self.0.pop()
         }
 
-        fn poll_timeout(&self) -> Option<Deadline> {
+        fn poll_timeout(&self) -> Option<Deadline<Infallible>> {
             None
         }
 

@@ -13,23 +13,26 @@ use core::{
     hash::{Hash, Hasher},
 };
 
-use crate::{Deadline, Instant};
+use crate::{Deadline, Instant, machine::Wake};
 
 /// What acts by itself at some time.
 pub(crate) trait Timed {
+    /// What for.
+    type Timer: Wake;
+
     /// When, and why; `None` while it does not. Depends on nothing outside.
-    fn deadline(&self) -> Option<Deadline>;
+    fn deadline(&self) -> Option<Deadline<Self::Timer>>;
 }
 
 /// The map. See the [module page](self). Keys are cloned into the order, so they should be cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TimedMap<K, C> {
+pub(crate) struct TimedMap<K, C, T> {
     children: BTreeMap<K, C>,
     /// Every child's deadline, the earliest first.
-    order: BTreeSet<(Deadline, K)>,
+    order: BTreeSet<(Deadline<T>, K)>,
 }
 
-impl<K, C> TimedMap<K, C> {
+impl<K, C, T> TimedMap<K, C, T> {
     pub(crate) const fn new() -> Self {
         Self { children: BTreeMap::new(), order: BTreeSet::new() }
     }
@@ -43,9 +46,9 @@ impl<K, C> TimedMap<K, C> {
     }
 }
 
-impl<K: Ord + Clone, C: Timed> TimedMap<K, C> {
+impl<K: Ord + Clone, C: Timed<Timer = T>, T: Wake> TimedMap<K, C, T> {
     /// The earliest of all deadlines.
-    pub(crate) fn next_deadline(&self) -> Option<Deadline> {
+    pub(crate) fn next_deadline(&self) -> Option<Deadline<T>> {
         self.order.first().map(|(deadline, _)| *deadline)
     }
 
@@ -105,7 +108,7 @@ impl<K: Ord + Clone, C: Timed> TimedMap<K, C> {
         due
     }
 
-    fn file(&mut self, key: &K, was: Option<Deadline>, is: Option<Deadline>) {
+    fn file(&mut self, key: &K, was: Option<Deadline<T>>, is: Option<Deadline<T>>) {
         if let Some(was) = was {
             self.order.remove(&(was, key.clone()));
         }
@@ -116,7 +119,7 @@ impl<K: Ord + Clone, C: Timed> TimedMap<K, C> {
 }
 
 /// The order follows from the children.
-impl<K: Hash, C: Hash> Hash for TimedMap<K, C> {
+impl<K: Hash, C: Hash, T> Hash for TimedMap<K, C, T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.children.hash(state);
     }
@@ -132,12 +135,14 @@ mod tests {
     struct Child(Option<u64>);
 
     impl Timed for Child {
+        type Timer = &'static str;
+
         fn deadline(&self) -> Option<Deadline> {
             self.0.map(|at| Deadline::new(Instant::from_nanos(at), "a test"))
         }
     }
 
-    fn next(map: &TimedMap<u64, Child>) -> Option<u64> {
+    fn next(map: &TimedMap<u64, Child, &'static str>) -> Option<u64> {
         map.next_deadline().map(|deadline| deadline.at.as_nanos())
     }
 
@@ -172,6 +177,8 @@ mod tests {
     fn of_two_deadlines_at_one_moment_the_reason_that_comes_first_is_given() {
         struct Why(&'static str);
         impl Timed for Why {
+            type Timer = &'static str;
+
             fn deadline(&self) -> Option<Deadline> {
                 Some(Deadline::new(Instant::from_nanos(1), self.0))
             }
@@ -179,6 +186,6 @@ mod tests {
         let mut map = TimedMap::new();
         map.insert(&1, Why("wait"));
         map.insert(&2, Why("renew"));
-        assert_eq!(map.next_deadline().map(|deadline| deadline.why), Some("renew"));
+        assert_eq!(map.next_deadline().map(Deadline::why), Some("renew"));
     }
 }

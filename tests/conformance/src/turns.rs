@@ -48,6 +48,7 @@ impl Machine for Diary {
     type Input = u32;
     type Output = Entry;
     type Failure = Infallible;
+    type Timer = &'static str;
 
     fn handle_input(&mut self, now: Instant, input: u32) -> Result<(), Misuse> {
         if input > 100 {

@@ -317,7 +317,7 @@ impl<S: Subject> System for Alone<S> {
 
     fn show(&self, at: &Situation<S>) -> String {
         let seconds = at.now.since(START).as_secs_f64();
-        let deadline = at.machine.poll_timeout().map(|deadline| (deadline.at.since(at.now), deadline.why));
+        let deadline = at.machine.poll_timeout().map(|deadline| (deadline.at.since(at.now), deadline.why()));
         format!("{} at {seconds} s, deadline {deadline:?}", self.0.state(&at.machine))
     }
 }

@@ -68,7 +68,7 @@ impl<M: Machine + Clone + PartialEq> Driven<M> {
         self.machine.handle_timeout(self.now);
         let outputs = self.drain();
         if let Some(deadline) = self.machine.poll_timeout() {
-            assert!(deadline.at > self.now || self.now == Instant::MAX, "L2: still due: {}", deadline.why);
+            assert!(deadline.at > self.now || self.now == Instant::MAX, "L2: still due: {}", deadline.why());
         }
         let quiet = self.machine.clone();
         self.machine.handle_timeout(self.now);

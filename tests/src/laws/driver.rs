@@ -8,18 +8,18 @@ use std::{
 
 use proto_core::{Deadline, Instant, Machine, Misuse, Status, WallClock};
 
-use super::{InputOf, Law, OutputOf, REMEMBERED, START, Step, Subject, Trace, Violation, clock};
+use super::{InputOf, Law, OutputOf, REMEMBERED, START, Step, Subject, TimerOf, Trace, Violation, clock};
 
 /// The most deadlines that one step visits.
 const MAX_WAKES: usize = 256;
 
 /// What a driver sees of one step.
 #[derive(Debug, PartialEq)]
-pub struct Observation<O> {
+pub struct Observation<O, T> {
     /// What came out, drained, and when.
     pub outputs: Vec<(Instant, O)>,
     /// The deadline afterwards.
-    pub deadline: Option<Deadline>,
+    pub deadline: Option<Deadline<T>>,
     /// The status afterwards, as text.
     pub status: String,
     /// How many inputs were ignored so far.
@@ -29,7 +29,10 @@ pub struct Observation<O> {
 }
 
 /// What a driver sees of a whole trace: of the start, then of each step that was not left out.
-type Log<S> = Vec<Option<Observation<OutputOf<S>>>>;
+type Log<S> = Vec<Option<SeenOf<S>>>;
+
+/// What a driver sees of one step of a subject's machine.
+type SeenOf<S> = Observation<OutputOf<S>, TimerOf<S>>;
 
 /// How a trace is run.
 #[derive(Clone, Default)]
@@ -147,7 +150,7 @@ impl<'a, S: Subject> Run<'a, S> {
         Self { subject, law, manner, machine, said, outputs, now: START, told, latest: None, ended: None, step: 0 }
     }
 
-    fn perform(&mut self, step: &Step<S::Fact>) -> Result<Observation<OutputOf<S>>, Violation> {
+    fn perform(&mut self, step: &Step<S::Fact>) -> Result<SeenOf<S>, Violation> {
         self.tell_again()?;
         let deadline = self.machine.poll_timeout().map(|deadline| deadline.at).filter(|at| *at != Instant::MAX);
         match step {
@@ -183,19 +186,19 @@ impl<'a, S: Subject> Run<'a, S> {
         let at = self.told.at().after(Duration::from_secs(self.step as u64 % 4));
         let later = WallClock::new(at, self.told.unix_at(at));
         let wall = if self.told.agrees_with(later) { later } else { self.told };
-        let before = (self.machine.poll_timeout(), self.status());
+        let before = self.seen();
         self.machine.handle_clock(self.now, wall);
         if let Some(output) = self.machine.poll_output() {
             return self.broken(self.law, format!("a clock that was not set brought {output:?}"));
         }
-        let after = (self.machine.poll_timeout(), self.status());
+        let after = self.seen();
         if before != after {
             return self.broken(self.law, format!("a clock that was not set made {after:?} of {before:?}"));
         }
         Ok(())
     }
 
-    fn hear(&mut self, fact: &S::Fact, now: Instant) -> Result<Observation<OutputOf<S>>, Violation> {
+    fn hear(&mut self, fact: &S::Fact, now: Instant) -> Result<SeenOf<S>, Violation> {
         let is_left_out = self.manner.without.contains(&self.step);
         let input = (!is_left_out).then(|| (now, self.subject.input(fact, &self.said)));
         self.observe(input, |_| Ok(()))
@@ -206,7 +209,7 @@ impl<'a, S: Subject> Run<'a, S> {
         &mut self,
         input: Option<(Instant, InputOf<S>)>,
         work: impl FnOnce(&mut Self) -> Result<(), Violation>,
-    ) -> Result<Observation<OutputOf<S>>, Violation> {
+    ) -> Result<SeenOf<S>, Violation> {
         let misuse = match input {
             Some((now, input)) => self.hand_in(now, input)?,
             None => None,
@@ -342,7 +345,7 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     /// What a call that changes nothing leaves as it is.
-    fn seen(&self) -> (Option<Deadline>, String, u64) {
+    fn seen(&self) -> (Option<Deadline<TimerOf<S>>>, String, u64) {
         (self.machine.poll_timeout(), self.status(), self.machine.ignored())
     }
 

@@ -82,6 +82,9 @@ pub type InputOf<S> = <<S as Subject>::Machine as Machine>::Input;
 /// The outputs of a subject's machine.
 pub type OutputOf<S> = <<S as Subject>::Machine as Machine>::Output;
 
+/// The timers of a subject's machine.
+pub type TimerOf<S> = <<S as Subject>::Machine as Machine>::Timer;
+
 /// When every trace begins: late enough for the clock to go back.
 pub const START: Instant = Instant::from_nanos(3_600_000_000_000);
 

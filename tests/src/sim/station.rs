@@ -147,7 +147,8 @@ impl<N: Noise> Station<N> {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let connections = self.relay.connections.values().filter_map(Machine::poll_timeout);
-        connections.chain(self.keys.poll_timeout()).chain(self.feed.poll_timeout()).map(|deadline| deadline.at).min()
+        let rest = [self.keys.poll_timeout().map(|deadline| deadline.at), self.feed.poll_timeout().map(|deadline| deadline.at)];
+        connections.map(|deadline| deadline.at).chain(rest.into_iter().flatten()).min()
     }
 }
 

@@ -69,7 +69,8 @@ impl World {
         let daemon = self.laptop.daemon.iter().filter_map(Machine::poll_timeout);
         let watchers = self.watchers.iter().filter_map(|tablet| tablet.watcher.poll_timeout());
         let relays = self.relays.values().flat_map(|relay| relay.connections.values()).filter_map(Machine::poll_timeout);
-        daemon.chain(watchers).chain(relays).map(|deadline| deadline.at).min()
+        let daemon = daemon.map(|deadline| deadline.at);
+        daemon.chain(watchers.map(|deadline| deadline.at)).chain(relays.map(|deadline| deadline.at)).min()
     }
 
     pub(super) fn fire(&mut self) {

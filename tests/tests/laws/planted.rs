@@ -108,6 +108,7 @@ impl Machine for EggTimer {
     type Input = Heard;
     type Output = Said;
     type Failure = core::convert::Infallible;
+    type Timer = &'static str;
 
     fn handle_input(&mut self, now: Instant, input: Heard) -> Result<(), Misuse> {
         if !self.outbox.has_room() && !self.has(Bug::QueueGrows) {

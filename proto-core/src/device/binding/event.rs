@@ -6,6 +6,7 @@ use crate::{
     BindingId, OrgId, Reason, SessionId,
     device::{credential::Renewal, pairing::Paired},
     effect::{Effect, Happening},
+    machine::Wake,
 };
 
 /// The n-th store or removal. There is never more than one under way.
@@ -74,4 +75,19 @@ pub enum Output {
     Gone(BindingId),
     /// Something could not be written; it is tried again. Said once until a write succeeds.
     Trouble(Reason),
+}
+
+/// What the bindings do by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// What could not be written is written again.
+    WriteAgain,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::WriteAgain => "write again what could not be written",
+        }
+    }
 }

@@ -30,7 +30,7 @@ mod which;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Ask, Input, Output};
+pub use event::{Ask, Input, Output, Timer};
 pub use state::{Binding, Phase};
 pub use which::which_org;
 
@@ -193,6 +193,7 @@ impl Machine for Bindings {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         if matches!(input, Input::Adopt(_)) && self.joining.is_some() {
@@ -228,9 +229,9 @@ impl Machine for Bindings {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match self.disk {
-            Disk::Pausing { until } => Some(Deadline::new(until, "write again what could not be written")),
+            Disk::Pausing { until } => Some(Deadline::new(until, Timer::WriteAgain)),
             Disk::Idle | Disk::Writing { .. } => None,
         }
     }

@@ -253,6 +253,7 @@ impl<N: Noise> Machine for Bridge<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = uplink::Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -292,7 +293,7 @@ impl<N: Noise> Machine for Bridge<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<uplink::Timer>> {
         self.uplink.poll_timeout()
     }
 

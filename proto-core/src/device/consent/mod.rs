@@ -163,6 +163,7 @@ impl Machine for Resolver {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Infallible;
 
     fn handle_input(&mut self, now: Instant, looked: Looked) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -184,7 +185,7 @@ impl Machine for Resolver {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Infallible>> {
         None
     }
 

@@ -6,6 +6,7 @@ use crate::{
     Reason,
     api::Renewed,
     effect::{Effect, Happening},
+    machine::Wake,
     secret::SecretText,
 };
 
@@ -46,4 +47,22 @@ pub struct Renewal {
     pub generation: u64,
     /// The credential and what the platform says about the relay.
     pub answer: Renewed,
+}
+
+/// What a rotation does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The next attempt to renew the credential.
+    Renewal,
+    /// The hard expiry of the credential.
+    Lapse,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Renewal => "renew the credential",
+            Self::Lapse => "the credential lapses",
+        }
+    }
 }

@@ -28,7 +28,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Ask, Input, Output, Renewal};
+pub use event::{Ask, Input, Output, Renewal, Timer};
 
 use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec};
 use core::{convert::Infallible, mem, time::Duration};
@@ -294,6 +294,7 @@ impl Machine for Rotation {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -323,10 +324,10 @@ impl Machine for Rotation {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         let State::Resting { until } = self.state else { return None };
-        let renewal = Deadline::new(until, "renew the credential");
-        Some(renewal.min(Deadline::new(self.held.lapses_at(self.clock), "the credential lapses")))
+        let renewal = Deadline::new(until, Timer::Renewal);
+        Some(renewal.min(Deadline::new(self.held.lapses_at(self.clock), Timer::Lapse)))
     }
 
     fn status(&self) -> Status<'_, Infallible> {

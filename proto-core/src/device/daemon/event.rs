@@ -13,6 +13,7 @@ use crate::{
         pairing, uplink,
     },
     effect::{Effect, Happening},
+    machine::Wake,
     wire::Frame,
 };
 
@@ -161,4 +162,31 @@ pub enum Event {
     SessionEnded(SessionId, BindingId),
     /// A state file could not be written or read.
     Trouble(Reason),
+}
+
+/// What the daemon does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The bindings.
+    Bindings(binding::Timer),
+    /// The bridge of a binding.
+    Bridge(uplink::Timer),
+    /// The pairing.
+    Pairing(pairing::Timer),
+    /// A session whose process stays away is over.
+    Farewell,
+    /// The key of a session that is over is removed again.
+    Unpin,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Bindings(timer) => timer.why(),
+            Self::Bridge(timer) => timer.why(),
+            Self::Pairing(timer) => timer.why(),
+            Self::Farewell => "a session that stays away is over",
+            Self::Unpin => "remove a session's key again",
+        }
+    }
 }

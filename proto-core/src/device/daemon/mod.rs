@@ -31,7 +31,7 @@ use alloc::{
 use core::{convert::Infallible, time::Duration};
 
 pub use boot::{Found, Settings};
-pub use event::{Answer, Ask, Errand, Event, Input, Life, Output, Request, RequestId};
+pub use event::{Answer, Ask, Errand, Event, Input, Life, Output, Request, RequestId, Timer};
 use ledger::Ledger;
 use running::Sessions;
 use state::{Living, Task};
@@ -60,7 +60,7 @@ pub struct Daemon<N> {
     clock: WallClock,
     jitter: Jitter,
     bindings: Bindings,
-    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>>,
+    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>, uplink::Timer>,
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
     spoken_to: BTreeSet<Arc<BindingId>>,
     pairing: Option<Living<Pairing>>,
@@ -101,10 +101,12 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// The children that have deadlines of their own.
-    fn deadlines(&self) -> impl Iterator<Item = Deadline> {
+    fn deadlines(&self) -> impl Iterator<Item = Deadline<Timer>> {
         let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
-        let others = pairing.chain(self.bindings.poll_timeout()).chain(self.next_farewell()).chain(self.next_unpinning());
-        others.chain(self.bridges.next_deadline())
+        let pairing = pairing.map(|deadline| deadline.map(Timer::Pairing));
+        let bindings = self.bindings.poll_timeout().map(|deadline| deadline.map(Timer::Bindings));
+        let others = pairing.chain(bindings).chain(self.next_farewell()).chain(self.next_unpinning());
+        others.chain(self.bridges.next_deadline().map(|deadline| deadline.map(Timer::Bridge)))
     }
 }
 
@@ -112,6 +114,7 @@ impl<N: Noise> Machine for Daemon<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
@@ -157,7 +160,7 @@ impl<N: Noise> Machine for Daemon<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         self.deadlines().min()
     }
 

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
-    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN, UNPIN_PAUSE,
+    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN, Timer, UNPIN_PAUSE,
     running::{Presence, Running},
     state::{Start, Task},
 };
@@ -203,8 +203,8 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// When the next session that is away counts as over.
-    pub(super) fn next_farewell(&self) -> Option<Deadline> {
-        self.sessions.next_farewell().map(|at| Deadline::new(at, "a session that stays away is over"))
+    pub(super) fn next_farewell(&self) -> Option<Deadline<Timer>> {
+        self.sessions.next_farewell().map(|at| Deadline::new(at, Timer::Farewell))
     }
 
     pub(super) fn say_farewells(&mut self) {
@@ -255,8 +255,8 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    pub(super) fn next_unpinning(&self) -> Option<Deadline> {
-        self.unremoved.as_ref().map(|(at, _)| Deadline::new(*at, "remove a session's key again"))
+    pub(super) fn next_unpinning(&self) -> Option<Deadline<Timer>> {
+        self.unremoved.as_ref().map(|(at, _)| Deadline::new(*at, Timer::Unpin))
     }
 
     pub(super) fn unpin_again(&mut self) {

@@ -56,7 +56,9 @@ pub(super) struct Living<M> {
 }
 
 impl<M: Machine> Timed for Living<M> {
-    fn deadline(&self) -> Option<Deadline> {
+    type Timer = M::Timer;
+
+    fn deadline(&self) -> Option<Deadline<M::Timer>> {
         self.machine.poll_timeout()
     }
 }

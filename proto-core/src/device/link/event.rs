@@ -3,6 +3,8 @@
 use crate::{
     Reason,
     effect::{Effect, Happening},
+    machine::Wake,
+    noise::handshake::initiator,
     secret::SecretText,
     wire::{Frame, Welcome},
 };
@@ -39,4 +41,34 @@ pub enum Output {
     Received(Frame),
     /// The relay accepted the renewed credential of this generation.
     Rotated(u64),
+}
+
+/// What a link does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The handshake takes too long.
+    Handshake(initiator::Timer),
+    /// The next attempt to connect.
+    NextAttempt,
+    /// A ping, because nothing was sent for a while.
+    Ping,
+    /// New keys for what is sent.
+    Rekey,
+    /// The end, because nothing was heard for too long.
+    Silence,
+    /// Earlier attempts are forgotten.
+    Stable,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Handshake(timer) => timer.why(),
+            Self::NextAttempt => "next attempt",
+            Self::Ping => "ping",
+            Self::Rekey => "rekey",
+            Self::Silence => "silence of the relay",
+            Self::Stable => "the link counts as stable",
+        }
+    }
 }

@@ -33,7 +33,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-pub use event::{Input, Output};
+pub use event::{Input, Output, Timer};
 use schedule::Schedule;
 pub use schedule::{QUICK_ATTEMPTS, SLOW_MAX, SLOW_MIN, STABLE_AFTER};
 pub use shown::LinkState;
@@ -290,6 +290,7 @@ impl<N: Noise> Machine for Link<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -339,10 +340,10 @@ impl<N: Noise> Machine for Link<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match &self.state {
-            State::Waiting { until } => Some(Deadline::new(*until, "next attempt")),
-            State::Handshaking(initiator) => initiator.poll_timeout(),
+            State::Waiting { until } => Some(Deadline::new(*until, Timer::NextAttempt)),
+            State::Handshaking(initiator) => initiator.poll_timeout().map(|deadline| deadline.map(Timer::Handshake)),
             State::Up(up) => Some(up.deadline(self.schedule.attempt() > 0)),
             State::Connecting | State::Closing(_) | State::Stopped | State::Ended(_) => None,
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::STABLE_AFTER;
+use super::{STABLE_AFTER, event::Timer};
 use crate::{
     Aside, Deadline, Instant, Reason,
     noise::{Noise, channel::Channel},
@@ -81,11 +81,11 @@ impl<N: Noise> Up<N> {
     }
 
     /// The next moment at which something is due. `unsettled`: attempts are still to be forgotten.
-    pub(super) fn deadline(&self, unsettled: bool) -> Deadline {
-        let silence = Deadline::new(self.heard_at.after(SILENCE_MAX), "silence of the relay");
-        let ping = Deadline::new(self.sent_at.after(PING_AFTER), "ping");
-        let rekey = Deadline::new(self.keyed_at.after(REKEY_AFTER), "rekey");
+    pub(super) fn deadline(&self, unsettled: bool) -> Deadline<Timer> {
+        let silence = Deadline::new(self.heard_at.after(SILENCE_MAX), Timer::Silence);
+        let ping = Deadline::new(self.sent_at.after(PING_AFTER), Timer::Ping);
+        let rekey = Deadline::new(self.keyed_at.after(REKEY_AFTER), Timer::Rekey);
         let next = silence.min(ping).min(rekey);
-        if unsettled { next.min(Deadline::new(self.stable_at, "the link counts as stable")) } else { next }
+        if unsettled { next.min(Deadline::new(self.stable_at, Timer::Stable)) } else { next }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     api::{Approval, PairingMode},
     effect::{Effect, Happening},
     id::DeviceKind,
-    machine::time::Instant,
+    machine::{Wake, time::Instant},
     secret::Secret,
 };
 
@@ -79,4 +79,22 @@ pub struct Paired {
     pub generation: u64,
     /// Everything else.
     pub approval: Approval,
+}
+
+/// What a pairing does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The next request to the platform.
+    AskAgain,
+    /// The end of the code.
+    Expiry,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::AskAgain => "ask the platform again",
+            Self::Expiry => "the code expires",
+        }
+    }
 }

@@ -27,7 +27,7 @@ mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use event::{Ask, Input, Output, Paired, Shown};
+pub use event::{Ask, Input, Output, Paired, Shown, Timer};
 pub use mode::decide_mode;
 
 use alloc::{boxed::Box, string::String};
@@ -155,6 +155,7 @@ impl Machine for Pairing {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Timer;
 
     /// Never a misuse: a code lives an hour at most and is asked about once a second at most, so the queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
@@ -190,11 +191,11 @@ impl Machine for Pairing {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         let (turn, end) = self.state.turn()?;
-        let at_end = Deadline::new(end, "the code expires");
+        let at_end = Deadline::new(end, Timer::Expiry);
         match turn {
-            Turn::Pausing { until } => Some(Deadline::new(until, "ask the platform again").min(at_end)),
+            Turn::Pausing { until } => Some(Deadline::new(until, Timer::AskAgain).min(at_end)),
             Turn::Asking { .. } => (end < Instant::MAX).then_some(at_end),
         }
     }

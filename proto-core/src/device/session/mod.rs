@@ -24,6 +24,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use core::convert::Infallible;
+
 use bytes::Bytes;
 
 pub use event::{Input, Output};
@@ -221,6 +223,7 @@ impl Machine for Session {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         if matches!(input, Input::Push(_)) && self.is_open() && !self.has_room() {
@@ -246,7 +249,7 @@ impl Machine for Session {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Infallible>> {
         None
     }
 

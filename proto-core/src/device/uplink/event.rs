@@ -7,10 +7,12 @@ use crate::{
     device::{
         credential::{self, Renewal},
         files::RelayRecord,
+        link,
     },
     effect::{Effect, Happening},
     jose::Thumbprint,
-    keyset::{FetchId, LookupId},
+    keyset::{self, FetchId, LookupId},
+    machine::Wake,
     wire::Frame,
 };
 
@@ -63,4 +65,25 @@ pub enum Output {
     Received(Frame),
     /// A lookup has ended: the key is in [`Uplink::keys`](super::Uplink::keys), or cannot be had.
     LookedUp(LookupId),
+}
+
+/// What a part of an uplink does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The key set.
+    Keys(keyset::Timer),
+    /// The link.
+    Link(link::Timer),
+    /// The rotation.
+    Rotation(credential::Timer),
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Keys(timer) => timer.why(),
+            Self::Link(timer) => timer.why(),
+            Self::Rotation(timer) => timer.why(),
+        }
+    }
 }

@@ -23,7 +23,7 @@ mod tests;
 
 use alloc::{format, string::String};
 
-pub use event::{Ask, Input, Output};
+pub use event::{Ask, Input, Output, Timer};
 
 use crate::{
     Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
@@ -259,6 +259,7 @@ impl<N: Noise> Machine for Uplink<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -302,12 +303,14 @@ impl<N: Noise> Machine for Uplink<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         if !self.is_running() {
             return None;
         }
-        let others = Deadline::earliest(self.rotation.poll_timeout(), self.keys.poll_timeout());
-        Deadline::earliest(self.link.poll_timeout(), others)
+        let link = self.link.poll_timeout().map(|deadline| deadline.map(Timer::Link));
+        let rotation = self.rotation.poll_timeout().map(|deadline| deadline.map(Timer::Rotation));
+        let keys = self.keys.poll_timeout().map(|deadline| deadline.map(Timer::Keys));
+        link.into_iter().chain(rotation).chain(keys).min()
     }
 
     fn status(&self) -> Status<'_, Reason> {

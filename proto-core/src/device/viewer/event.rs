@@ -4,8 +4,13 @@ use alloc::boxed::Box;
 
 use crate::{
     Reason, SessionId,
-    device::{credential::Renewal, files::RelayRecord, uplink::Ask},
+    device::{
+        credential::Renewal,
+        files::RelayRecord,
+        uplink::{self, Ask},
+    },
     effect::{Effect, Happening},
+    machine::Wake,
     wire::{Outcome, Record},
 };
 
@@ -49,4 +54,25 @@ pub enum Output {
     Failed(SessionId, Reason),
     /// The relay ended this device's access, under its pinned key: delete the binding.
     Revoked(Reason),
+}
+
+/// What a viewer does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The platform's keys are asked for again, to verify the credential of a session's daemon.
+    AskForKeys,
+    /// The daemon of a session takes too long to answer.
+    DaemonAnswer,
+    /// The uplink.
+    Uplink(uplink::Timer),
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::AskForKeys => "ask for the platform's keys again",
+            Self::DaemonAnswer => "the daemon's answer",
+            Self::Uplink(timer) => timer.why(),
+        }
+    }
 }

@@ -24,7 +24,7 @@ use core::{
 use alloc::{collections::BTreeMap, string::String};
 use bytes::Bytes;
 
-pub use event::{Input, Output};
+pub use event::{Input, Output, Timer};
 use watched::{Me, Need, Step, Watched};
 
 use crate::{
@@ -55,7 +55,7 @@ pub struct Viewer<N> {
     aes_in_hardware: bool,
     primitives: &'static dyn Primitives,
     uplink: Uplink<N>,
-    sessions: TimedMap<SessionId, Watched<N>>,
+    sessions: TimedMap<SessionId, Watched<N>, Timer>,
     lookups: BTreeMap<LookupId, SessionId>,
     looked: u64,
     /// Records that were shown, of whichever session.
@@ -261,6 +261,7 @@ impl<N: Noise> Machine for Viewer<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -294,8 +295,9 @@ impl<N: Noise> Machine for Viewer<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
-        Deadline::earliest(Some(self.uplink.poll_timeout()?), self.sessions.next_deadline())
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
+        let uplink = self.uplink.poll_timeout()?.map(Timer::Uplink);
+        Some(self.sessions.next_deadline().map_or(uplink, |session| session.min(uplink)))
     }
 
     fn status(&self) -> Status<'_, Reason> {

@@ -12,6 +12,7 @@ use core::{str, time::Duration};
 
 use bytes::Bytes;
 
+use super::Timer;
 use crate::{
     Deadline, Entropy, Instant, Reason, SessionId, Spares,
     crypto::{
@@ -261,10 +262,12 @@ impl<N: Noise> Watched<N> {
 }
 
 impl<N> Timed for Watched<N> {
-    fn deadline(&self) -> Option<Deadline> {
+    type Timer = Timer;
+
+    fn deadline(&self) -> Option<Deadline<Timer>> {
         match &self.phase {
-            Phase::Wanted { again } => again.map(|at| Deadline::new(at, "ask for the platform's keys again")),
-            Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, "the daemon's answer")),
+            Phase::Wanted { again } => again.map(|at| Deadline::new(at, Timer::AskForKeys)),
+            Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, Timer::DaemonAnswer)),
             _ => None,
         }
     }

@@ -9,9 +9,10 @@ use crate::{
         binding,
         daemon::Life,
         pairing::{self, Shown},
-        uplink,
+        uplink, viewer,
     },
     effect::{Effect, Happening},
+    machine::Wake,
     wire::{Outcome, Record, Title},
 };
 
@@ -93,4 +94,28 @@ pub enum Occasion {
     First,
     /// The pairing with this organization is of no use any more, for this reason. It stays until another one takes its place.
     Again(Workspace, Reason),
+}
+
+/// What a watcher's deadlines are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The bindings.
+    Bindings(binding::Timer),
+    /// The pairing.
+    Pairing(pairing::Timer),
+    /// The viewer.
+    Viewer(viewer::Timer),
+    /// The relay has named all of its sessions.
+    Listed,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Bindings(timer) => timer.why(),
+            Self::Pairing(timer) => timer.why(),
+            Self::Viewer(timer) => timer.why(),
+            Self::Listed => "the relay has named its sessions",
+        }
+    }
 }

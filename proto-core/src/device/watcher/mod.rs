@@ -40,7 +40,7 @@ mod viewing;
 use core::hash::{Hash, Hasher};
 
 pub use boot::{Found, Settings};
-pub use event::{Ask, Goal, Input, Occasion, Output};
+pub use event::{Ask, Goal, Input, Occasion, Output, Timer};
 use pursuit::Pursuit;
 pub use pursuit::{SETTLED, TITLED};
 use state::State;
@@ -113,7 +113,7 @@ impl<N: Noise> Watcher<N> {
         Life(self.lives)
     }
 
-    fn list_deadline(&self) -> Option<Deadline> {
+    fn list_deadline(&self) -> Option<Deadline<Timer>> {
         self.state.watching().and_then(|_| self.pursuit.deadline())
     }
 }
@@ -122,6 +122,7 @@ impl<N: Noise> Machine for Watcher<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -172,13 +173,15 @@ impl<N: Noise> Machine for Watcher<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         if self.state.has_ended() {
             return None;
         }
+        let bindings = self.bindings.poll_timeout().map(|deadline| deadline.map(Timer::Bindings));
         let pairing = self.state.asking().and_then(|asking| asking.pairing.machine.poll_timeout());
-        let viewer = self.viewer().and_then(Machine::poll_timeout);
-        [self.bindings.poll_timeout(), pairing, viewer, self.list_deadline()].into_iter().flatten().min()
+        let pairing = pairing.map(|deadline| deadline.map(Timer::Pairing));
+        let viewer = self.viewer().and_then(Machine::poll_timeout).map(|deadline| deadline.map(Timer::Viewer));
+        [bindings, pairing, viewer, self.list_deadline()].into_iter().flatten().min()
     }
 
     fn status(&self) -> Status<'_, Reason> {

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::{mem, time::Duration};
 
-use super::Goal;
+use super::{Goal, Timer};
 use crate::{
     Deadline, Instant, Reason, SessionId,
     device::viewer::SESSIONS_MAX,
@@ -151,12 +151,12 @@ impl Pursuit {
     }
 
     /// When to go by the sessions that were named, where that is still open.
-    pub(super) fn deadline(&self) -> Option<Deadline> {
+    pub(super) fn deadline(&self) -> Option<Deadline<Timer>> {
         let Stage::Looking { goal, news: Some(news) } = self.stage else { return None };
         let is_waiting = goal == Goal::TheOnly && self.sessions.is_empty();
         let wants_titles = self.is_list() && self.sessions.values().any(|known| known.title.is_none());
         let patience = if wants_titles { TITLED } else { SETTLED };
-        (!is_waiting).then(|| Deadline::new(news.after(patience), "the relay has named its sessions"))
+        (!is_waiting).then(|| Deadline::new(news.after(patience), Timer::Listed))
     }
 
     /// What to do when that moment has come.

@@ -2,7 +2,10 @@
 
 use alloc::string::String;
 
-use crate::id::{GivenId, OrgId};
+use crate::{
+    id::{GivenId, OrgId},
+    machine::Wake,
+};
 
 /// Names one [`Output::CheckStanding`], so that a late answer is not taken for a newer question's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,4 +123,19 @@ pub enum Failure {
     /// Its status token was guessed at too often.
     #[error("the code's status token was guessed at too often")]
     Guessed,
+}
+
+/// What a code waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Its end.
+    Expiry,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Expiry => "the code expires",
+        }
+    }
 }

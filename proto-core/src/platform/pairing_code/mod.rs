@@ -25,7 +25,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use event::{CheckId, Failure, Input, Output, Refusal, Standing, Verdict};
+pub use event::{CheckId, Failure, Input, Output, Refusal, Standing, Timer, Verdict};
 pub use state::Decision;
 
 use alloc::string::String;
@@ -196,6 +196,7 @@ impl Machine for PairingCode {
     type Input = Input;
     type Output = Output;
     type Failure = Failure;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let now = self.port.enter(now)?;
@@ -224,8 +225,8 @@ impl Machine for PairingCode {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
-        (!self.has_ended()).then(|| Deadline::new(self.expires_at, "the code expires"))
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
+        (!self.has_ended()).then(|| Deadline::new(self.expires_at, Timer::Expiry))
     }
 
     fn status(&self) -> Status<'_, Failure> {

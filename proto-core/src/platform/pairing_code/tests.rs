@@ -94,7 +94,7 @@ fn outcomes_last_until_expiry_and_no_longer() {
     assert_eq!(polled(&mut denied, START), [Output::Answer(Verdict::Denied)]);
 
     let end = approved.expires_at();
-    assert_eq!(approved.poll_timeout(), Some(Deadline::new(end, "the code expires")));
+    assert_eq!(approved.poll_timeout(), Some(Deadline::new(end, Timer::Expiry)));
     for code in [&mut approved, &mut denied] {
         code.handle_timeout(Instant::from_nanos(end.as_nanos() - 1));
         assert!(matches!(code.status(), Status::Running { .. }));

@@ -22,7 +22,7 @@ mod state;
 mod tests;
 
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec};
-use core::time::Duration;
+use core::{convert::Infallible, time::Duration};
 
 use self::state::State;
 pub use self::{
@@ -207,6 +207,7 @@ impl Machine for Admission {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -230,7 +231,7 @@ impl Machine for Admission {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Infallible>> {
         None
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Connection, State,
-    event::{Device, Errand, Output},
+    event::{Device, Errand, Output, Timer},
 };
 use crate::{
     Aside, Reason,
@@ -148,12 +148,12 @@ impl<N: Noise> Admitted<N> {
         matches!(self.hearing, Hearing::Held)
     }
 
-    pub(super) fn deadline(&self) -> Deadline {
-        let ping = Deadline::new(self.sent_at.after(PING_AFTER), "peer: ping");
-        let silence = self.silent_at().map(|at| Deadline::new(at, "peer: silence"));
+    pub(super) fn deadline(&self) -> Deadline<Timer> {
+        let ping = Deadline::new(self.sent_at.after(PING_AFTER), Timer::Ping);
+        let silence = self.silent_at().map(|at| Deadline::new(at, Timer::Silence));
         let retry = match self.renewal {
-            Renewal::Waiting(_, at) => Some(Deadline::new(at, "peer: renewal")),
-            Renewal::None => Some(Deadline::new(self.expires_at, "peer: expiry")),
+            Renewal::Waiting(_, at) => Some(Deadline::new(at, Timer::Renewal)),
+            Renewal::None => Some(Deadline::new(self.expires_at, Timer::Expiry)),
             Renewal::Deciding(..) => None,
         };
         let rest = Deadline::earliest(silence, retry);

@@ -7,6 +7,8 @@ use crate::{
     effect::{Effect, Happening},
     id::{GivenId, OrgId},
     jose::Thumbprint,
+    machine::Wake,
+    noise::handshake::responder,
     relay::{
         admission::KeyAnswer,
         hub::{Confirmed, Kind},
@@ -117,6 +119,33 @@ impl Stage {
             Self::Deciding => "deciding",
             Self::Unconfirmed => "unconfirmed",
             Self::Admitted => "admitted",
+        }
+    }
+}
+
+/// What a connection does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The handshake takes too long.
+    Handshake(responder::Timer),
+    /// A ping, because nothing was sent for a while.
+    Ping,
+    /// The platform is asked again about a renewed credential.
+    Renewal,
+    /// The credential of the live link has expired; the platform is asked about it.
+    Expiry,
+    /// The end, because nothing was heard for too long.
+    Silence,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Handshake(timer) => timer.why(),
+            Self::Ping => "peer: ping",
+            Self::Renewal => "peer: renewal",
+            Self::Expiry => "peer: expiry",
+            Self::Silence => "peer: silence",
         }
     }
 }

@@ -26,7 +26,7 @@ use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc};
 
 use bytes::Bytes;
 
-pub use self::event::{Device, Ended, Errand, Input, Output, Stage};
+pub use self::event::{Device, Ended, Errand, Input, Output, Stage, Timer};
 use self::{
     admitted::Admitted,
     state::{Confirming, Entering, Progress, State},
@@ -265,6 +265,7 @@ impl<N: Noise> Machine for Connection<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let now = self.port.enter(now)?;
@@ -302,9 +303,9 @@ impl<N: Noise> Machine for Connection<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match &self.state {
-            State::Entering(entering) => entering.responder.poll_timeout(),
+            State::Entering(entering) => entering.responder.poll_timeout().map(|deadline| deadline.map(Timer::Handshake)),
             State::Admitted(admitted) => Some(admitted.deadline()),
             State::Ended(_) => None,
         }

@@ -232,6 +232,7 @@ impl Machine for Hub {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Infallible;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -258,7 +259,7 @@ impl Machine for Hub {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Infallible>> {
         None
     }
 

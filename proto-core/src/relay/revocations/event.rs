@@ -6,6 +6,7 @@ use crate::{
     Reason,
     effect::{Effect, Happening},
     id::{GivenId, OrgId},
+    machine::Wake,
 };
 
 /// Names one request.
@@ -40,4 +41,19 @@ pub enum Output {
         /// `validate_unreachable`, `internal_key_mismatch` or `platform_answer_invalid`.
         Reason,
     ),
+}
+
+/// What a feed's deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The next request.
+    Ask,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Ask => "revocations: ask",
+        }
+    }
 }

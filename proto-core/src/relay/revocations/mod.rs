@@ -25,7 +25,7 @@ use core::{convert::Infallible, time::Duration};
 
 use self::state::Request;
 pub use self::{
-    event::{AskId, Input, Output},
+    event::{AskId, Input, Output, Timer},
     state::Place,
 };
 use crate::{
@@ -164,6 +164,7 @@ impl Machine for Feed {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let now = self.port.enter(now)?;
@@ -182,9 +183,9 @@ impl Machine for Feed {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match self.request {
-            Request::Idle { next, .. } => Some(Deadline::new(next, "revocations: ask")),
+            Request::Idle { next, .. } => Some(Deadline::new(next, Timer::Ask)),
             Request::Asked { .. } => None,
         }
     }

@@ -274,7 +274,7 @@ impl<S: Subject<Ask>> Laptop<S> {
 impl<S: Subject<Ask>> Device for Laptop<S> {
     fn turn(&mut self, wait: Duration) -> bool {
         let end = Deadline::new(self.subject.now().after(wait), "the end of the turn");
-        let happening = self.subject.next(Deadline::earliest(self.daemon.poll_timeout(), Some(end)));
+        let happening = self.subject.next(Deadline::earliest(self.daemon.poll_timeout().map(Deadline::in_words), Some(end)));
         let now = self.subject.now();
         let is_due = self.daemon.poll_timeout().is_some_and(|deadline| deadline.at <= now);
         if is_due {

@@ -152,7 +152,7 @@ impl<S: Subject<Ask>> Viewer<S> {
 impl<S: Subject<Ask>> Device for Viewer<S> {
     fn turn(&mut self, wait: Duration) -> bool {
         let end = Deadline::new(self.subject.now().after(wait), "the end of the turn");
-        let happening = self.subject.next(Deadline::earliest(self.machine.poll_timeout(), Some(end)));
+        let happening = self.subject.next(Deadline::earliest(self.machine.poll_timeout().map(Deadline::in_words), Some(end)));
         let now = self.subject.now();
         let is_due = self.machine.poll_timeout().is_some_and(|deadline| deadline.at <= now);
         if is_due {

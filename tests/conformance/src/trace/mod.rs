@@ -165,7 +165,7 @@ impl<W: World> Run<W> {
     }
 
     fn next(&mut self) -> Option<Happening<()>> {
-        let deadline = self.link.poll_timeout();
+        let deadline = self.link.poll_timeout().map(Deadline::in_words);
         if self.is_silent || self.link.status() == (Status::Running { waiting_for: "the next attempt" }) {
             self.skipped += deadline?.at.since(self.now());
         }

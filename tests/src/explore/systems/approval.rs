@@ -217,9 +217,9 @@ fn adopts(state: &State) -> bool {
 }
 
 fn due(state: &State) -> Option<Instant> {
-    let code = state.code.as_ref().and_then(Machine::poll_timeout);
-    let pairing = state.pairing.poll_timeout();
-    pairing.into_iter().chain(code).map(|deadline| deadline.at).filter(|at| *at != Instant::MAX).min()
+    let code = state.code.as_ref().and_then(Machine::poll_timeout).map(|deadline| deadline.at);
+    let pairing = state.pairing.poll_timeout().map(|deadline| deadline.at);
+    pairing.into_iter().chain(code).filter(|at| *at != Instant::MAX).min()
 }
 
 fn tell(state: &mut State, happening: Happening<Ask>) {

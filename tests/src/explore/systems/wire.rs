@@ -304,8 +304,8 @@ impl System for Connecting {
 }
 
 fn due(state: &State) -> Option<Instant> {
-    let relay = state.socket.as_ref().and_then(|socket| socket.peer.poll_timeout());
-    state.link.poll_timeout().into_iter().chain(relay).map(|deadline| deadline.at).min()
+    let relay = state.socket.as_ref().and_then(|socket| socket.peer.poll_timeout()).map(|deadline| deadline.at);
+    state.link.poll_timeout().map(|deadline| deadline.at).into_iter().chain(relay).min()
 }
 
 /// Carries what both ends want to the other one; the key set and the platform answer at once.

@@ -84,10 +84,10 @@ fn a_link_becomes_stable_by_itself() {
         bench.link.handle_timeout(bench.now);
         assert_eq!(bench.drain(), [], "nothing is due");
     }
-    assert_eq!(bench.link.poll_timeout(), Some(Deadline::new(up_at.after(STABLE_AFTER), "the link counts as stable")));
+    assert_eq!(bench.link.poll_timeout(), Some(Deadline::new(up_at.after(STABLE_AFTER), Timer::Stable)));
     assert!(bench.fire().is_empty());
     assert_eq!(bench.link.schedule.attempt(), 0);
-    assert_eq!(bench.link.poll_timeout(), Some(Deadline::new(up_at.after(20 * SECOND + PING_AFTER), "ping")));
+    assert_eq!(bench.link.poll_timeout(), Some(Deadline::new(up_at.after(20 * SECOND + PING_AFTER), Timer::Ping)));
 }
 
 /// L6: happenings of a WebSocket that is not there, or is open already, are counted and change nothing.

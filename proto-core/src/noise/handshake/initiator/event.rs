@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     Reason,
+    machine::Wake,
     wire::{Refused, Welcome},
 };
 
@@ -49,6 +50,21 @@ impl Failure {
         match self {
             Self::Refused(refused) => refused.reason,
             Self::Broken(reason) => *reason,
+        }
+    }
+}
+
+/// What an initiator waits for no longer than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Message 2.
+    Answer,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Answer => "handshake: message 2",
         }
     }
 }

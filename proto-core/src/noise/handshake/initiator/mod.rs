@@ -25,7 +25,7 @@ use core::mem;
 
 use bytes::Bytes;
 
-pub use self::event::{Failure, Input, Output};
+pub use self::event::{Failure, Input, Output, Timer};
 use self::state::State;
 use super::{GARBAGE_MAX, HANDSHAKE_TIMEOUT};
 use crate::{
@@ -115,6 +115,7 @@ impl<N: Noise> Machine for Initiator<N> {
     type Input = Input;
     type Output = Output<N>;
     type Failure = Failure;
+    type Timer = Timer;
 
     /// Never a misuse: in all its life an initiator says two things, so its queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
@@ -136,9 +137,9 @@ impl<N: Noise> Machine for Initiator<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match &self.state {
-            State::Awaiting { until, .. } => Some(Deadline::new(*until, "handshake: message 2")),
+            State::Awaiting { until, .. } => Some(Deadline::new(*until, Timer::Answer)),
             State::Established | State::Failed(_) => None,
         }
     }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     Reason,
     key::StaticKey,
+    machine::Wake,
     secret::Secret,
     wire::{Hello, Preamble, Refused, Role, Welcome},
 };
@@ -73,4 +74,25 @@ pub enum Output<N> {
     },
     /// There will be no session: after what was sent, close the connection with this reason.
     Failed(Reason),
+}
+
+/// What a responder waits for no longer than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The first transport message.
+    Confirmation,
+    /// Message 1.
+    FirstMessage,
+    /// [`Input::Verdict`].
+    Verdict,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Confirmation => "handshake: confirmation",
+            Self::FirstMessage => "handshake: message 1",
+            Self::Verdict => "handshake: verdict",
+        }
+    }
 }

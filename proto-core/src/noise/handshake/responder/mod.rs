@@ -24,7 +24,7 @@ use core::mem;
 
 use bytes::Bytes;
 
-pub use self::event::{Door, Input, Output, Verdict};
+pub use self::event::{Door, Input, Output, Timer, Verdict};
 use self::state::State;
 use super::HANDSHAKE_TIMEOUT;
 use crate::{
@@ -149,6 +149,7 @@ impl<N: Noise> Machine for Responder<N> {
     type Input = Input;
     type Output = Output<N>;
     type Failure = Reason;
+    type Timer = Timer;
 
     /// Never a misuse: in all its life a responder says three things at most, so its queue is never full.
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
@@ -172,11 +173,11 @@ impl<N: Noise> Machine for Responder<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match &self.state {
-            State::Waiting { until, .. } => Some(Deadline::new(*until, "handshake: message 1")),
-            State::Deciding { until, .. } => Some(Deadline::new(*until, "handshake: verdict")),
-            State::Unconfirmed { until, .. } => Some(Deadline::new(*until, "handshake: confirmation")),
+            State::Waiting { until, .. } => Some(Deadline::new(*until, Timer::FirstMessage)),
+            State::Deciding { until, .. } => Some(Deadline::new(*until, Timer::Verdict)),
+            State::Unconfirmed { until, .. } => Some(Deadline::new(*until, Timer::Confirmation)),
             State::Confirmed | State::Failed(_) => None,
         }
     }

@@ -150,7 +150,9 @@ fn play_out<N: Noise>(device: &mut Initiator<N>, relay: &mut Responder<N>) -> [R
         if let (Some(device), Some(relay)) = (at_device, at_relay) {
             return [device, relay];
         }
-        if let Some(deadline) = Deadline::earliest(device.poll_timeout(), relay.poll_timeout()) {
+        if let Some(deadline) =
+            Deadline::earliest(device.poll_timeout().map(Deadline::in_words), relay.poll_timeout().map(Deadline::in_words))
+        {
             now = deadline.at;
             device.handle_timeout(now);
             relay.handle_timeout(now);
