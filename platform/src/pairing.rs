@@ -289,7 +289,7 @@ async fn asked_for(
 
 /// Whether a device that asked for `asked`, an id or a slug, meant this workspace.
 pub(crate) fn is_named(organization: &organization::Organization, asked: &str) -> bool {
-    organization.id.wire().as_str() == asked || organization.slug == asked
+    organization.id.wire().is_named(&organization.slug, asked)
 }
 
 /// The code that an account typed; one that does not exist counts as a guess, of which there are only so many (PAIR-12).

@@ -78,6 +78,13 @@ text_id! {
     OrgId
 }
 
+impl OrgId {
+    /// Whether `asked` names this organization, whose short name is `slug`: people may say either.
+    pub fn is_named(&self, slug: &str, asked: &str) -> bool {
+        asked == self.as_str() || asked == slug
+    }
+}
+
 text_id! {
     /// Any other identifier that the platform gives out: install, runtime target, machine, token. Same alphabet as [`OrgId`].
     GivenId

@@ -3,6 +3,7 @@
 
 mod code_text;
 mod credential;
+mod json;
 mod pairing;
 mod problem;
 mod relay;
@@ -10,6 +11,7 @@ mod text;
 
 pub use code_text::{CODE_ALPHABET, CODE_LEN, CodeText, InvalidCode};
 pub use credential::{RelayEndpoint, Renewed, RotateRequest, key_set};
+pub(crate) use json::json;
 pub use pairing::{Approval, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
 pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};

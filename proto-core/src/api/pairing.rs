@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RelayEndpoint;
 use crate::{
+    Reason,
     id::{DeviceKind, GivenId, OrgId},
     key::{IdentityKey, Signature, StaticKey},
     secret::{Secret, SecretText},
@@ -111,6 +112,30 @@ pub struct Workspace {
     pub slug: String,
     /// Display name.
     pub name: String,
+}
+
+impl Workspace {
+    /// Whether `asked` names this organization: its id or its slug.
+    pub fn is_named(&self, asked: &str) -> bool {
+        self.id.is_named(&self.slug, asked)
+    }
+
+    /// The one of `paired` that `asked` names, or the only one there is. An id is unique and comes first; a slug is unique where
+    /// platforms have not been mixed.
+    ///
+    /// # Errors
+    /// [`Reason::NotPaired`] without any organization, [`Reason::OrgUnknown`] when none has that name, [`Reason::OrgAmbiguous`]
+    /// when several have, or when none was asked for and there are several.
+    pub fn pick<'a>(asked: Option<&str>, paired: &'a [Self]) -> Result<&'a Self, Reason> {
+        let mut named = paired.iter().filter(|org| asked.is_none_or(|asked| org.is_named(asked)));
+        let by_id = paired.iter().find(|org| asked == Some(org.id.as_str()));
+        match (by_id, named.next(), named.next()) {
+            _ if paired.is_empty() => Err(Reason::NotPaired),
+            (Some(org), ..) | (None, Some(org), None) => Ok(org),
+            (None, Some(_), Some(_)) => Err(Reason::OrgAmbiguous),
+            (None, None, _) => Err(Reason::OrgUnknown),
+        }
+    }
 }
 
 /// An organization's policy on handshakes (S189 to S191).

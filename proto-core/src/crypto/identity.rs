@@ -1,6 +1,6 @@
 //! The key pair of a binding: who a device is towards one org, and to nobody else.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
     hash::{Hash, Hasher},
@@ -71,8 +71,12 @@ impl fmt::Debug for StaticKeys {
 /// ```
 ///
 /// The public halves are worked out once, here. Two identities are equal when their seeds are.
+///
+/// Clones share it: its secrets are in memory once, and wiped with the last clone.
 #[derive(Clone)]
-pub struct Identity {
+pub struct Identity(Arc<Pairs>);
+
+struct Pairs {
     seed: Secret,
     signing: SigningKey,
     static_keys: StaticKeys,
@@ -83,32 +87,32 @@ impl Identity {
     pub fn from_seed(seed: Secret) -> Self {
         let signing = SigningKey::from_bytes(hkdf(b"", &seed, b"viewport/1 identity").expose());
         let static_keys = StaticKeys::from_private(hkdf(b"", &seed, b"viewport/1 noise static"));
-        Self { seed, signing, static_keys }
+        Self(Arc::new(Pairs { seed, signing, static_keys }))
     }
 
     /// What must be kept to have this identity again.
-    pub const fn seed(&self) -> &Secret {
-        &self.seed
+    pub fn seed(&self) -> &Secret {
+        &self.0.seed
     }
 
     /// The Ed25519 public key.
     pub fn identity_key(&self) -> IdentityKey {
-        IdentityKey(*AsRef::<VerifyingKey>::as_ref(&self.signing).as_bytes())
+        IdentityKey(*AsRef::<VerifyingKey>::as_ref(&self.0.signing).as_bytes())
     }
 
     /// The X25519 key pair, for Noise.
-    pub const fn static_keys(&self) -> &StaticKeys {
-        &self.static_keys
+    pub fn static_keys(&self) -> &StaticKeys {
+        &self.0.static_keys
     }
 
     /// The X25519 public key.
-    pub const fn static_key(&self) -> StaticKey {
-        self.static_keys.public
+    pub fn static_key(&self) -> StaticKey {
+        self.0.static_keys.public
     }
 
     /// Signs with the identity key (RFC 8032 section 5.1.6, deterministic).
     pub fn sign(&self, message: &[u8]) -> Signature {
-        Signature(self.signing.sign(message).to_bytes())
+        Signature(self.0.signing.sign(message).to_bytes())
     }
 
     /// Vouches for the static key; goes with it when a code is minted (WIRE section 2.1).
@@ -119,7 +123,7 @@ impl Identity {
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        self.seed == other.seed
+        self.0.seed == other.0.seed
     }
 }
 
@@ -127,7 +131,7 @@ impl Eq for Identity {}
 
 impl Hash for Identity {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.seed.hash(state);
+        self.0.seed.hash(state);
     }
 }
 
@@ -218,6 +222,12 @@ mod tests {
         assert!(pair(1) == pair(1) && pair(1) != pair(2));
         assert_eq!(fingerprint(&pair(1)), fingerprint(&pair(1)));
         assert_ne!(fingerprint(&pair(1)), fingerprint(&pair(2)));
+    }
+
+    #[test]
+    fn clones_share_the_secrets() {
+        let one = identity(1);
+        assert!(core::ptr::eq(one.seed(), one.clone().seed()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod pure;
 pub mod seal;
 
 pub use identity::{Identity, StaticKeys, verify, verify_static_key};
+#[cfg(any(test, feature = "symbolic"))]
 pub(crate) use primitives::put_together;
 pub use primitives::{AeadKey, Cipher, Forged, NONCE_LEN, Nonce, Primitives, TAG_LEN, Tag, copy_and_seal};
 pub use pure::PureRust;

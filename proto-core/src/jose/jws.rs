@@ -144,8 +144,8 @@ mod tests {
     /// RFC 8032 section 7.1: the keys and the signatures, byte for byte, and that they are believed.
     #[test]
     fn the_examples_of_rfc_8032_come_out() {
-        let examples: serde_json::Value = serde_json::from_str(include_str!("../../../tests/vectors/rfc.json")).unwrap();
-        let examples = examples["eddsa"].as_array().unwrap();
+        let examples: serde_json::Value = serde_json::from_str(include_str!("rfc8032.json")).unwrap();
+        let examples = examples.as_array().unwrap();
         for example in examples {
             let bytes = |name: &str| data_encoding::HEXLOWER.decode(example[name].as_str().unwrap().as_bytes()).unwrap();
             let key = SigningKey::from_seed(&Secret::new(bytes("private").try_into().unwrap()));

@@ -8,20 +8,24 @@
 //! seal(), open() ◄──────── transport ───────────► seal(), open()
 //! ```
 //!
-//! [`Snow`] is the real one. [`Symbolic`] can be cloned, compared and hashed, does no key exchange at all, and succeeds and
-//! fails exactly where the real one does: it is for exploration and simulation. Both make messages of the same length.
+//! [`Snow`] is the real one. `Symbolic`, behind the feature `symbolic`, can be cloned, compared and hashed, does no key exchange
+//! at all, and succeeds and fails exactly where the real one does: it is for exploration and simulation, and in no product. Both
+//! make messages of the same length.
 
 pub mod channel;
 pub mod handshake;
 mod resolver;
 mod snow;
+#[cfg(any(test, feature = "symbolic"))]
 mod symbolic;
 mod transport;
 
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use self::{snow::Snow, symbolic::Symbolic};
+pub use self::snow::Snow;
+#[cfg(any(test, feature = "symbolic"))]
+pub use self::symbolic::Symbolic;
 use crate::{
     crypto::{StaticKeys, TAG_LEN, Tag},
     key::StaticKey,

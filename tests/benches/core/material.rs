@@ -5,14 +5,14 @@ use std::{fmt::Debug, sync::Arc};
 use io_engine::AwsLc;
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, SessionId, UnixTime, WallClock,
-    api::PolicyMode,
+    api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::{
         Identity, Primitives, PureRust,
         seal::{EpochSecret, Scope},
     },
     device::{
         daemon::{Daemon, Found, Settings},
-        files::{BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, SessionFile, Unknown, VERSION},
+        files::{BindingRecord, Config, Document, IdentityFile, SessionFile, Unknown, VERSION},
         link::{self, Link},
         uplink,
     },
@@ -108,28 +108,18 @@ pub(crate) fn token(org: &str, target: &str) -> SecretText {
 /// A durable binding with this organization, of the device with seed 1.
 pub(crate) fn record(org: &str) -> BindingRecord {
     let id: OrgId = parsed(org);
-    BindingRecord {
-        identity: StateFile::Identity(id.clone(), 0).path(),
-        workspace_id: id,
-        slug: org.to_lowercase(),
-        name: org.into(),
+    let identity_file = StateFile::Identity(id.clone(), 0).path();
+    let approval = Approval {
+        workspace: Workspace { id, slug: org.to_lowercase(), name: org.into() },
         install_id: parsed("install"),
         runtime_target_id: parsed("target"),
         machine_id: parsed("machine"),
         issue_token: token(org, "target"),
-        generation: 1,
-        relay: RelayRecord {
-            url: "wss://relay.example/ws".into(),
-            static_keys: vec![identity(2).static_key()],
-            retired_keys: Vec::new(),
-            unknown: Unknown::new(),
-        },
+        relay: RelayEndpoint { url: "wss://relay.example/ws".into(), static_keys: vec![identity(2).static_key()] },
         policy_mode: PolicyMode::Standard,
         psk: None,
-        api: None,
-        state: BindingState::Active,
-        unknown: Unknown::new(),
-    }
+    };
+    BindingRecord::new(approval, 1, identity_file)
 }
 
 pub(crate) fn uplink_settings() -> uplink::Settings {

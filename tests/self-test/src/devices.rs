@@ -4,11 +4,11 @@ use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use proto_core::{
     Entropy, Instant, Jitter, Machine, OrgId, WallClock,
-    api::PolicyMode,
+    api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
     device::{
         daemon::{Ask, Daemon, Found, Input, Output, Settings},
-        files::{Api, BindingRecord, BindingState, Config, Document, IdentityFile, RelayRecord, Unknown},
+        files::{Api, BindingRecord, Config, Document, IdentityFile, Unknown},
         link::LinkState,
     },
     effect::{Effect, Happening, StateFile},
@@ -88,26 +88,16 @@ fn written(document: &impl Document) -> Result<SecretBytes, Wrong> {
 }
 
 fn record(org: OrgId, identity: &Identity, file: &StateFile) -> Result<BindingRecord, Wrong> {
-    Ok(BindingRecord {
+    let approval = Approval {
         issue_token: platform::credential(&org, identity.static_key(), identity.identity_key())?,
-        workspace_id: org,
-        slug: "acme".into(),
-        name: "Acme Engineering".into(),
+        workspace: Workspace { id: org, slug: "acme".into(), name: "Acme Engineering".into() },
         install_id: platform::id("install")?,
         runtime_target_id: platform::id("target")?,
         machine_id: platform::id("machine")?,
-        generation: 1,
-        identity: file.path(),
-        relay: RelayRecord {
-            url: platform::RELAY.into(),
-            static_keys: [relay::keys().public()].into(),
-            retired_keys: Vec::new(),
-            unknown: Unknown::new(),
-        },
+        relay: RelayEndpoint { url: platform::RELAY.into(), static_keys: [relay::keys().public()].into() },
         policy_mode: PolicyMode::Standard,
         psk: None,
-        api: Some(Api { endpoint: Some(platform::API.into()), unknown: Unknown::new() }),
-        state: BindingState::Active,
-        unknown: Unknown::new(),
-    })
+    };
+    let api = Api { endpoint: Some(platform::API.into()), unknown: Unknown::new() };
+    Ok(BindingRecord { api: Some(api), ..BindingRecord::new(approval, 1, file.path()) })
 }

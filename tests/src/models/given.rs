@@ -6,7 +6,7 @@ use proto_core::{
     UnixTime, WallClock,
     api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
-    device::files::{BindingRecord, BindingState, RelayRecord, Unknown},
+    device::files::BindingRecord,
     effect::{Effect, Happening, HttpAnswer, StateFile},
     id::DeviceKind,
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
@@ -109,23 +109,8 @@ pub fn approval(device: &Identity, org: &str, target: &str) -> Approval {
 /// The binding of a device that is paired with an organization.
 pub fn record(device: &Identity, org: &str, target: &str) -> BindingRecord {
     let approval = approval(device, org, target);
-    BindingRecord {
-        identity: StateFile::Identity(approval.workspace.id.clone(), 0).path(),
-        relay: RelayRecord::pin(&approval.relay),
-        workspace_id: approval.workspace.id,
-        slug: approval.workspace.slug,
-        name: approval.workspace.name,
-        install_id: approval.install_id,
-        runtime_target_id: approval.runtime_target_id,
-        machine_id: approval.machine_id,
-        issue_token: approval.issue_token,
-        generation: 1,
-        policy_mode: approval.policy_mode,
-        psk: approval.psk,
-        api: None,
-        state: BindingState::Active,
-        unknown: Unknown::new(),
-    }
+    let identity = StateFile::Identity(approval.workspace.id.clone(), 0).path();
+    BindingRecord::new(approval, 1, identity)
 }
 
 /// An HTTP answer.

@@ -29,6 +29,15 @@ fn the_examples_of_the_rfcs_come_out() {
     counted("RFC 8032, 8037, 7638, 7748", run);
 }
 
+/// The core's own tests run the same examples, from files inside their crate.
+#[test]
+fn the_core_has_the_same_examples() {
+    let document: Value = serde_json::from_str(include_str!("../../vectors/rfc.json")).unwrap();
+    let core = |text| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(document["hkdf_sha256"], core(include_str!("../../../proto-core/src/crypto/rfc5869.json")));
+    assert_eq!(document["eddsa"], core(include_str!("../../../proto-core/src/jose/rfc8032.json")));
+}
+
 /// RFC 8032: what was signed is believed, and nothing else is.
 fn eddsa(vector: &Value) {
     let key = SigningKey::from_seed(&secret(text(vector, "private"))).public_key();

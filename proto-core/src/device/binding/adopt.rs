@@ -8,7 +8,7 @@ use crate::{
     api::PairingMode,
     crypto::Identity,
     device::{
-        files::{Api, BindingRecord, BindingState, MAX_BINDINGS, RelayRecord, Unknown},
+        files::{Api, BindingRecord, MAX_BINDINGS, Unknown},
         pairing::Paired,
     },
     effect::StateFile,
@@ -69,23 +69,7 @@ impl Bindings {
         let Paired { api_endpoint, generation, approval, .. } = paired;
         let is_default = api_endpoint == self.settings.api_endpoint().trim_end_matches('/');
         let api = Api { endpoint: Some(api_endpoint), unknown: Unknown::new() };
-        BindingRecord {
-            workspace_id: approval.workspace.id,
-            slug: approval.workspace.slug,
-            name: approval.workspace.name,
-            install_id: approval.install_id,
-            runtime_target_id: approval.runtime_target_id,
-            machine_id: approval.machine_id,
-            issue_token: approval.issue_token,
-            generation,
-            identity,
-            relay: RelayRecord::pin(&approval.relay),
-            policy_mode: approval.policy_mode,
-            psk: approval.psk,
-            api: (!is_default).then_some(api),
-            state: BindingState::Active,
-            unknown: Unknown::new(),
-        }
+        BindingRecord { api: (!is_default).then_some(api), ..BindingRecord::new(approval, generation, identity) }
     }
 
     /// Gives the adoption up. What was written of it is cleared away as nothing names it.

@@ -25,14 +25,12 @@ mod boot;
 mod disk;
 mod event;
 mod state;
-mod which;
 
 #[cfg(test)]
 mod tests;
 
 pub use event::{Ask, Input, Output, Timer};
 pub use state::{Binding, Phase};
-pub use which::which_org;
 
 use alloc::{
     boxed::Box,

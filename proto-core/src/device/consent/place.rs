@@ -99,11 +99,9 @@ impl Place {
     /// [`Reason::NotPaired`] without any binding, [`Reason::OrgUnknown`] when no binding fits, [`Reason::OrgAmbiguous`] when
     /// several do.
     pub fn org<'a>(&self, asked: Option<&str>, paired: &'a [Workspace]) -> Result<&'a Workspace, Reason> {
-        match (asked, paired) {
-            (_, []) => Err(Reason::NotPaired),
-            (Some(asked), _) => named(asked, paired),
-            (None, [only]) => Ok(only),
-            (None, _) => self.suggested(paired).ok_or(Reason::OrgAmbiguous),
+        match Workspace::pick(asked, paired) {
+            Err(Reason::OrgAmbiguous) if asked.is_none() => self.suggested(paired).ok_or(Reason::OrgAmbiguous),
+            picked => picked,
         }
     }
 
@@ -157,19 +155,6 @@ impl Place {
 pub fn unbind(directory: &Directory, ledger: &mut Grants) -> Result<Vec<Change>, Reason> {
     ledger.directories.remove(directory.as_str()).ok_or(Reason::NotBound)?;
     Ok(vec![Change::Remove(directory.join(LOCAL_FILE))])
-}
-
-/// An id is unique; a slug is where platforms have not been mixed.
-fn named<'a>(asked: &str, paired: &'a [Workspace]) -> Result<&'a Workspace, Reason> {
-    if let Some(org) = paired.iter().find(|org| org.id.as_str() == asked) {
-        return Ok(org);
-    }
-    let mut fitting = paired.iter().filter(|org| org.slug == asked);
-    match (fitting.next(), fitting.next()) {
-        (Some(org), None) => Ok(org),
-        (None, _) => Err(Reason::OrgUnknown),
-        (Some(_), Some(_)) => Err(Reason::OrgAmbiguous),
-    }
 }
 
 /// What [`IGNORE_FILE`] has to say so that git passes over `local.yaml`; `None` when it says so already. Lines of others stay.

@@ -36,12 +36,12 @@ use core::{convert::Infallible, mem, time::Duration};
 use self::{held::Held, state::State};
 use crate::{
     Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
-    api::{ROTATE_PATH, Renewed, RotateRequest, refusal, unanswered},
+    api::{ROTATE_PATH, Renewed, RotateRequest, json, refusal, unanswered},
     crypto::Identity,
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     jose::{ProofTarget, prove},
     machine::backoff::Backoff,
-    secret::{SecretBytes, SecretText},
+    secret::SecretText,
 };
 
 /// How long the platform may take to answer.
@@ -159,26 +159,29 @@ impl Rotation {
         }
         self.attempts.push_back(self.port.now());
         self.asked = Aside(self.asked.0.wrapping_add(1));
-        self.state = State::Asking { number: self.asked };
-        let request = self.request();
-        self.port.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
+        match self.request() {
+            Ok(request) => {
+                self.state = State::Asking { number: self.asked };
+                self.port.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
+            }
+            Err(reason) => self.failed(reason, Duration::ZERO),
+        }
     }
 
-    fn request(&mut self) -> HttpRequest {
+    fn request(&mut self) -> Result<HttpRequest, Reason> {
         let token = &self.held.token;
         let target = ProofTarget { method: "POST", url: &self.url, token };
         let proof = prove(&self.identity, target, self.clock.unix_at(self.port.now()), &unique(&mut self.jitter));
         let authorization = SecretText::new(format!("DPoP {}", token.expose()));
-        // A number always has a JSON form.
-        let body = serde_json::to_vec(&RotateRequest { generation: self.generation() }).unwrap_or_default();
-        HttpRequest {
+        let body = json(&RotateRequest { generation: self.generation() })?;
+        Ok(HttpRequest {
             method: Method::Post,
             url: self.url.clone(),
             headers: vec![("Authorization", authorization), ("DPoP", proof)],
-            body: Some(SecretBytes::new(body)),
+            body: Some(body),
             timeout: REQUEST_TIMEOUT,
             max_answer: MAX_ANSWER,
-        }
+        })
     }
 
     fn happened(&mut self, happening: Happening<Ask>) {

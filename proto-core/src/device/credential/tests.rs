@@ -9,7 +9,7 @@ use crate::{
     id::DeviceKind,
     jose::{self, Claims, SigningKey, Thumbprint, verify_proof},
     key::StaticKey,
-    secret::Secret,
+    secret::{Secret, SecretBytes},
     testing::{self, LIFETIME, RENEWABLE},
 };
 

@@ -10,8 +10,7 @@ use crate::{
     Entropy, Reason,
     api::Workspace,
     device::{
-        binding::{self, which_org},
-        bridge,
+        binding, bridge,
         consent::{self, Directory, Place, Resolver},
         control::{PairRequest, Unbound, UnpairRequest, Unpaired},
         pairing::{self, Pairing},
@@ -86,7 +85,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn unpair(&mut self, id: RequestId, request: &UnpairRequest) {
-        match which_org(request.org.as_deref(), &self.paired()) {
+        match Workspace::pick(request.org.as_deref(), &self.paired()).cloned() {
             Ok(org) => {
                 self.drive_bindings(binding::Input::Unpair(org.id.clone()));
                 self.tasks.insert(Errand::Request(id), Task::Unpairing { org });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Document, Unknown, VERSION, first_version};
 use crate::{
     Reason,
-    api::{PolicyMode, RelayEndpoint},
+    api::{Approval, PolicyMode, RelayEndpoint},
     device::credential::Renewal,
     effect::StateFile,
     id::{BindingId, GivenId, OrgId},
@@ -170,6 +170,28 @@ impl RelayRecord {
 }
 
 impl BindingRecord {
+    /// What an approval yielded: `generation` is the credential's, `identity` the path of the identity file. Its platform is the
+    /// default one, and it takes new sessions.
+    pub fn new(approval: Approval, generation: u64, identity: String) -> Self {
+        Self {
+            workspace_id: approval.workspace.id,
+            slug: approval.workspace.slug,
+            name: approval.workspace.name,
+            install_id: approval.install_id,
+            runtime_target_id: approval.runtime_target_id,
+            machine_id: approval.machine_id,
+            issue_token: approval.issue_token,
+            generation,
+            identity,
+            relay: RelayRecord::pin(&approval.relay),
+            policy_mode: approval.policy_mode,
+            psk: approval.psk,
+            api: None,
+            state: BindingState::Active,
+            unknown: Unknown::new(),
+        }
+    }
+
     /// What names this binding, also in the pin of a session.
     pub fn id(&self) -> BindingId {
         BindingId { org: self.workspace_id.clone(), runtime_target: self.runtime_target_id.clone() }

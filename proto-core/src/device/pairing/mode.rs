@@ -20,12 +20,7 @@ pub fn decide_mode<'a>(
         return Ok(asked);
     }
     match org {
-        Some(org) if !bound.any(|workspace| names(org, workspace)) => Ok(PairingMode::Add),
+        Some(org) if !bound.any(|workspace| workspace.is_named(org)) => Ok(PairingMode::Add),
         _ => Err(Reason::AlreadyPaired),
     }
-}
-
-/// Whether `org`, an id or a slug, means this workspace.
-pub(super) fn names(org: &str, workspace: &Workspace) -> bool {
-    org == workspace.id.as_str() || org == workspace.slug
 }

@@ -7,17 +7,16 @@ use super::{
     Ask, HOLD, INTERVAL, INTERVAL_MAX, LIFETIME_MAX, MAX_ANSWER, MINT_PAUSE, Output, Paired, Pairing, REQUEST_TIMEOUT,
     RETRY_AFTER_MAX, SLOW_DOWN,
     answer::{self, Polled},
-    mode::names,
     state::{State, Turn},
 };
 use crate::{
     Aside, Entropy, Reason,
-    api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, unanswered},
+    api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, json, unanswered},
     crypto::Identity,
     device::files::{Document, PendingPairing, VERSION},
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method, NetFault, StateFile},
     jose::{Claims, Confirmation, Expectation, Expiry, JwkSet, Thumbprint, verify},
-    secret::{Secret, SecretBytes, SecretText},
+    secret::{Secret, SecretText},
 };
 
 /// The longest name and software description, in characters.
@@ -70,7 +69,10 @@ impl Pairing {
         self.asked = Aside(self.asked.0.wrapping_add(1));
         let (number, since) = (self.asked.0, self.port.now());
         let (ask, http) = match &self.state {
-            State::Minting { seed, .. } => (Ask::Mint(number), self.mint_request(seed)),
+            State::Minting { seed, .. } => match self.mint_request(seed) {
+                Ok(request) => (Ask::Mint(number), request),
+                Err(reason) => return self.state = State::Failed(reason),
+            },
             State::Polling { pending, expires_at, .. } => {
                 (Ask::Poll(number), self.poll_request(pending, expires_at.since(since).as_secs()))
             }
@@ -83,7 +85,7 @@ impl Pairing {
 
     // Minting
 
-    fn mint_request(&self, seed: &Secret) -> HttpRequest {
+    fn mint_request(&self, seed: &Secret) -> Result<HttpRequest, Reason> {
         let identity = Identity::from_seed(seed.clone());
         let request = MintRequest {
             kind: self.settings.kind,
@@ -95,9 +97,7 @@ impl Pairing {
             static_key: identity.static_key(),
             static_key_signature: identity.static_key_signature(),
         };
-        // Text, enums and keys always have a JSON form.
-        let body = SecretBytes::new(serde_json::to_vec(&request).unwrap_or_default());
-        HttpRequest { method: Method::Post, body: Some(body), ..self.request(PAIRING_CODES_PATH) }
+        Ok(HttpRequest { method: Method::Post, body: Some(json(&request)?), ..self.request(PAIRING_CODES_PATH) })
     }
 
     fn mint_answered(&mut self, answer: &HttpAnswer) {
@@ -232,7 +232,7 @@ impl Pairing {
 
     fn approved(&mut self, approval: Box<Approval>) {
         let asked = self.settings.org.as_deref();
-        if asked.is_some_and(|org| !names(org, &approval.workspace)) {
+        if asked.is_some_and(|org| !approval.workspace.is_named(org)) {
             return self.forget(Err(Reason::OrgMismatch));
         }
         self.trouble = None;

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::Settings;
 use crate::{
     Entropy, UnixTime,
-    api::PolicyMode,
+    api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
-    device::files::{Api, BindingRecord, BindingState, RelayRecord, Unknown},
+    device::files::{Api, BindingRecord, RelayRecord, Unknown},
     effect::HttpAnswer,
     jose::{self, Claims, JwkSet, SigningKey},
     machine::time::Instant,
@@ -62,23 +62,18 @@ pub(crate) fn relay_record(url: &str) -> RelayRecord {
 }
 
 pub(crate) fn record() -> BindingRecord {
-    BindingRecord {
-        workspace_id: "ORG".parse().unwrap(),
-        slug: "org".into(),
-        name: "Org".into(),
+    let approval = Approval {
+        workspace: Workspace { id: "ORG".parse().unwrap(), slug: "org".into(), name: "Org".into() },
         install_id: "i1".parse().unwrap(),
         runtime_target_id: "r1".parse().unwrap(),
         machine_id: "m1".parse().unwrap(),
         issue_token: token(1, UNIX),
-        generation: 1,
-        identity: "relay-identities/ORG.json".into(),
-        relay: relay_record(RELAY_URL),
+        relay: RelayEndpoint { url: RELAY_URL.into(), static_keys: vec![relay().static_key()] },
         policy_mode: PolicyMode::Standard,
         psk: None,
-        api: Some(Api { endpoint: Some("https://api.example/".into()), unknown: Unknown::new() }),
-        state: BindingState::Active,
-        unknown: Unknown::new(),
-    }
+    };
+    let api = Api { endpoint: Some("https://api.example/".into()), unknown: Unknown::new() };
+    BindingRecord { api: Some(api), ..BindingRecord::new(approval, 1, "relay-identities/ORG.json".into()) }
 }
 
 /// The relay lets in who made message 1: its end of the link, and message 2.

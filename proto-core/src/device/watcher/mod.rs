@@ -18,7 +18,7 @@
 //! It owns [`Bindings`], and one after the other [`Pairing`](crate::device::pairing::Pairing)s and [`Viewer`]s; it drains them
 //! inside its own `handle_*`, and its deadline is the least of theirs and of the list's. What it decides:
 //!
-//! * which pairing is meant, by id or slug ([`which_org`](crate::device::binding::which_org)); without one it pairs, and goes on
+//! * which pairing is meant, by id or slug ([`Workspace::pick`](crate::api::Workspace::pick)); without one it pairs, and goes on
 //!   with a pairing that a kill interrupted when that was for the same organization and platform;
 //! * that a credential is durable before it is used, and that a device whose access has ended keeps neither record nor key;
 //! * that another pairing is needed: the org's policy asks for a pre-shared key that this pairing does not have, or its credential

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     BindingId, Machine, Reason, Status,
-    api::PairingMode,
+    api::{PairingMode, Workspace},
     device::{
-        binding::{self, Phase, which_org},
+        binding::{self, Phase},
         files::PendingPairing,
         pairing::{self, Pairing},
     },
@@ -24,7 +24,7 @@ impl<N: Noise> Watcher<N> {
     pub(super) fn which(&self) -> Result<BindingId, Reason> {
         let active = self.bindings.iter().filter(|(_, binding)| matches!(binding.phase(), Phase::Active(_)));
         let paired: Vec<_> = active.map(|(_, binding)| binding.workspace()).collect();
-        let org = which_org(self.settings.org.as_deref(), &paired)?;
+        let org = Workspace::pick(self.settings.org.as_deref(), &paired)?;
         self.bindings.active(&org.id).map(|(id, _)| id.clone()).ok_or(Reason::OrgUnknown)
     }
 

@@ -188,7 +188,7 @@ impl PairingCode {
     }
 
     fn fits_what_was_asked(&self, org: &OrgId, slug: &str) -> bool {
-        self.asked.as_deref().is_none_or(|asked| asked == org.as_str() || asked == slug)
+        self.asked.as_deref().is_none_or(|asked| org.is_named(slug, asked))
     }
 }
 

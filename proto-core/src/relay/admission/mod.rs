@@ -32,7 +32,7 @@ pub use self::{
 };
 use crate::{
     Reason,
-    api::{PolicyMode, ValidateAnswer, ValidateRequest},
+    api::{PolicyMode, ValidateAnswer, ValidateRequest, json},
     effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
     id::DeviceKind,
     jose::{Claims, Expectation, Expiry, Unverified},
@@ -42,7 +42,7 @@ use crate::{
         port::Port,
         time::{Instant, WallClock},
     },
-    secret::{Secret, SecretBytes, SecretText},
+    secret::{Secret, SecretText},
     wire::{Pattern, Refused, Role},
 };
 
@@ -142,13 +142,13 @@ impl Admission {
 
     fn ask_platform(&mut self, claims: Claims) {
         let body = ValidateRequest { token: self.applicant.token.clone(), static_key: self.applicant.static_key };
+        let Ok(body) = json(&body) else { return self.refuse(Reason::ValidateUnreachable, None) };
         let authorization = format!("Bearer {}", self.gate.internal_key.expose());
         let request = HttpRequest {
             method: Method::Post,
             url: self.gate.validate_url.clone(),
             headers: vec![("Authorization", SecretText::new(authorization))],
-            // Text and a key: there is nothing that JSON could not say.
-            body: Some(SecretBytes::new(serde_json::to_vec(&body).unwrap_or_default())),
+            body: Some(body),
             timeout: VALIDATE_TIMEOUT,
             max_answer: ANSWER_MAX,
         };

@@ -6,6 +6,7 @@ use crate::{
     crypto::Identity,
     effect::NetFault,
     jose::{Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
+    secret::SecretBytes,
 };
 
 const NOW: UnixTime = UnixTime(1_700_000_000);
