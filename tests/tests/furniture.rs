@@ -13,8 +13,8 @@ const LACKING: &[(&str, Layer, &str)] = &[
     ("bridge", Layer::Model, "the models of session and routes say what it passes on"),
     ("connection", Layer::Model, "the models of admission and channel say what it lets through"),
     ("daemon", Layer::Model, "the simulation's oracles are its model"),
-    ("handshake-initiator", Layer::Model, "properties over every bit of both messages stand in tests/models/handshake.rs"),
-    ("handshake-responder", Layer::Model, "properties over every bit of both messages stand in tests/models/handshake.rs"),
+    ("handshake-initiator", Layer::Model, "properties over every bit of both messages stand in tests/tests/models/handshake.rs"),
+    ("handshake-responder", Layer::Model, "properties over every bit of both messages stand in tests/tests/models/handshake.rs"),
     ("uplink", Layer::Model, "the models of link, credential and key set are its parts"),
     ("viewer", Layer::Model, "the model of routes says what it may ask for, the simulation's oracles what it shows"),
 ];

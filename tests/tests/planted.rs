@@ -1,12 +1,9 @@
 //! Holds the planted bugs in `tests/planted/` to the tree and to `docs/INVARIANTS.md`: each patch still applies and says what it
 //! breaks, and every invariant has one that its check catches. `tests/planted/run` plants them.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+
+use tests::sources::workspace;
 
 /// The fewest bugs that have to be there.
 const AT_LEAST: usize = 40;
@@ -25,10 +22,6 @@ const TECHNIQUES: &[&str] = &[
     "whole program",
     "compiler",
 ];
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn patches() -> Vec<PathBuf> {
     let entries = fs::read_dir(workspace().join("tests/planted")).expect("the folder");

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use tests::sources::workspace;
 
 /// Requirements are numbered S1 to this, without a gap.
 const REQUIREMENTS: u32 = 222;
@@ -35,12 +36,8 @@ struct Requirements {
     decisions: BTreeMap<String, Vec<String>>,
 }
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 fn read() -> Requirements {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.toml");
+    let path = workspace().join("tests/requirements.toml");
     toml::from_str(&fs::read_to_string(path).expect("a readable file")).expect("the documented form")
 }
 

@@ -2,26 +2,21 @@
 //!
 //! `VIEWPORT_RENEW=1 cargo test -p tests --test tables` writes them anew; the difference then is what changed in the machine.
 
-use std::{
-    fmt::Write,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write, fs};
 
-use tests::explore::catalogue::{self, Charted};
+use tests::{
+    explore::catalogue::{self, Charted},
+    sources::workspace,
+};
 
 /// States that are visited for a table at most: enough for every named state and every input in it.
 const STATES: usize = 6_000;
 
 const RENEW: &str = "VIEWPORT_RENEW=1 cargo test -p tests --test tables";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
-}
-
 /// The page has this text, or gets it.
 fn keep(path: &str, text: &str) -> Result<(), String> {
-    let file = root().join(path);
+    let file = workspace().join(path);
     if std::env::var_os("VIEWPORT_RENEW").is_some() {
         fs::create_dir_all(file.parent().expect("a folder"))
             .and_then(|()| fs::write(&file, text))

@@ -32,8 +32,8 @@ impl Attempts {
     /// How many attempts are quick.
     pub const QUICK: u32 = 5;
 
-    /// The longest time from the end of the last attempt to the next one; a quick one starts anywhere up to half a minute (the
-    /// cap of LINK-1), a slow one after ten seconds at least.
+    /// The shortest and the longest time from the end of the last attempt to the next one. Quick ones are held to half a minute
+    /// only, slow ones to both ends.
     pub const fn wait(&self) -> (u64, u64) {
         match self.failed {
             0 => (0, 0),

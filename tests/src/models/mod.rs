@@ -1,7 +1,7 @@
 //! What each machine is for, said a second time, as simply as it can be said: reference models.
 //!
 //! A model is written from the specification and never from the code that it judges. It knows no effects, no queues and no
-//! persistence, only what must be true: a list, a set, a few numbers, seconds as integers. The properties in `tests/models/`
+//! persistence, only what must be true: a list, a set, a few numbers, seconds as integers. The properties in `tests/tests/models/`
 //! run machine and model side by side through random facts and passing time and compare them after every step.
 
 use core::time::Duration;

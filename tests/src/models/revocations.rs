@@ -47,10 +47,10 @@ impl Ledger {
         self.cut = self.revoked.clone();
     }
 
-    /// After an answer nobody is in who was out when it was given.
+    /// After an answer no device is in whose access had ended before it.
     ///
     /// # Panics
-    /// When somebody is.
+    /// When one is.
     pub fn answered(&self) {
         let missed: Vec<_> = self.revoked.difference(&self.cut).collect();
         assert!(missed.is_empty(), "JWT-5: {missed:?} were revoked, and the relay has not noticed");

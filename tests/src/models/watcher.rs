@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 /// Without a further name for so many milliseconds the relay has named all that it has.
 const QUIET: u64 = 500;
 
-/// A list waits so many milliseconds for what runs in the sessions, which nobody says here.
+/// A list waits so many milliseconds for what runs in the sessions, which no daemon says here.
 const UNTOLD: u64 = 3_000;
 
 /// What a person asked for.

@@ -23,7 +23,8 @@ use super::{
 };
 use crate::world::Tampering;
 
-/// A link that only has to be dialled is up again after the slow interval, a dial and a handshake (LINK-4).
+/// A link that only has to be dialled is up again within this: much longer than the longest slow wait, a dial and a handshake take
+/// (LINK-4).
 pub(super) const LINK_BOUND: Duration = Duration::from_secs(5 * 60 + 45);
 /// One that needs a renewal first waits for the hour's attempts (ROT-3).
 pub(super) const RENEWAL_BOUND: Duration = Duration::from_mins(66);

@@ -246,7 +246,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     // Viewers
 
-    /// Whoever watches approves the pairing that the viewer asks for, if the code lives then.
+    /// A member approves the pairing that a viewer asks for, if the code lives then.
     pub(super) fn approve_seat(&mut self, seat: usize, code: &str) {
         let org = self.orgs[self.seats[seat].org].clone();
         let member = self.platform.orgs[&org].members.first().cloned();

@@ -53,7 +53,7 @@ pub(super) enum Event {
     ComeBack(usize, u64),
     /// A viewer's machine tells it something.
     Seat(usize, u32, watcher::Input),
-    /// Somebody approves the code that a viewer shows.
+    /// A member approves the code that a viewer shows.
     ApproveSeat(usize, String),
     /// A request arrives at the platform, perhaps twice.
     Request(u64, bool),

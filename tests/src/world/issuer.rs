@@ -118,8 +118,9 @@ mod tests {
                 }
             }
             issuer.carry_out(Change::Add { active_from: UnixTime(1_000 + u64::from(keys)) }, &Secret::new([keys; 32]));
-            let newest = issuer.ring().keys().iter().rev().nth(1).map(|key| key.signing.kid()).expect("two keys");
-            issuer.carry_out(if keys == 0 { Change::Withdraw(newest) } else { Change::Forget(newest) }, &Secret::new([0; 32]));
+            let previous = issuer.ring().keys().iter().rev().nth(1).map(|key| key.signing.kid()).expect("two keys");
+            issuer
+                .carry_out(if keys == 0 { Change::Withdraw(previous) } else { Change::Forget(previous) }, &Secret::new([0; 32]));
         }
         assert_eq!(
             issuer.believe(&tokens[0], UnixTime(1_000), &Expectation { issuer: None, expiry: Expiry::Connect }),

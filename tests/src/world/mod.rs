@@ -20,6 +20,7 @@ mod laptop;
 mod people;
 mod platform;
 mod relay;
+mod revocations;
 mod tablet;
 mod time;
 
@@ -27,7 +28,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 pub use laptop::{Laptop, Run};
-pub use platform::{API, Code, Ended, Org, Platform, Target};
+pub use platform::{API, Code, Org, Platform, Target};
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, UnixTime, WallClock,
     api::{PolicyMode, RelayEndpoint, Workspace},
@@ -42,6 +43,7 @@ use proto_core::{
 };
 pub(crate) use relay::Want;
 pub use relay::{Relay, Stored, Tampering};
+pub use revocations::Ended;
 pub(crate) use tablet::adopted;
 pub use tablet::{Disk, Tablet};
 

@@ -150,7 +150,7 @@ impl World {
         }
     }
 
-    /// Somebody pairs a viewer with an organization and starts it; gives its number among [`World::watchers`].
+    /// Pairs a viewer with an organization and starts it; gives its number among [`World::watchers`].
     pub fn watcher(&mut self, slug: &str) -> usize {
         let seed = Secret::new(self.bytes());
         let identity = Identity::from_seed(seed.clone());
@@ -161,7 +161,7 @@ impl World {
         self.start_watcher(adopted(seed, approval), None, Goal::Chosen)
     }
 
-    /// Somebody starts a viewer on this disk, for an organization by id or slug, with a goal; gives its number among
+    /// Starts a viewer on this disk, for an organization by id or slug, with a goal; gives its number among
     /// [`World::watchers`].
     pub fn start_watcher(&mut self, disk: Disk, org: Option<&str>, goal: Goal) -> usize {
         let (entropy, clock) = (self.entropy(), self.wall);
@@ -171,7 +171,7 @@ impl World {
         self.watchers.len() - 1
     }
 
-    /// Somebody approves the code that a viewer shows for an organization.
+    /// Approves the code that a viewer shows for an organization.
     pub fn approve_watcher(&mut self, watcher: usize, slug: &str) {
         let code = self.watchers[watcher].code.take().expect("a code is shown");
         let (org, now) = (self.org(slug), self.unix());

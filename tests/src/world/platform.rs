@@ -10,8 +10,7 @@ use proto_core::{
     GivenId, Instant, Jitter, Machine, OrgId, Reason, UnixTime,
     api::{
         Approval, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, REVOCATIONS_PATH,
-        ROTATE_PATH, RelayEndpoint, Renewed, Revocations, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest,
-        Workspace,
+        ROTATE_PATH, RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
     },
     effect::{HttpAnswer, HttpRequest},
     id::DeviceKind,
@@ -28,7 +27,7 @@ use proto_core::{
 };
 use serde::Serialize;
 
-use super::issuer::Issuer;
+use super::{issuer::Issuer, revocations::Ended};
 
 /// Where it is.
 pub const API: &str = "https://api.example";
@@ -68,15 +67,6 @@ pub struct Code {
     pub machine: PairingCode,
     status_token: String,
     approval: Option<Approval>,
-}
-
-/// Whose access ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// A runtime target's.
-    Target(GivenId),
-    /// That of everybody in an org.
-    Org(OrgId),
 }
 
 /// The control plane.
@@ -286,24 +276,6 @@ impl Platform {
         }
     }
 
-    /// Whether a relay that asks this is told something at once; otherwise its answer is held back.
-    pub fn has_news(&self, request: &HttpRequest) -> bool {
-        after(request).is_none_or(|after| after != self.ended.len())
-    }
-
-    /// What happened after the event that the relay heard last. Without one, how far it is.
-    fn revocations(&self, request: &HttpRequest) -> HttpAnswer {
-        let latest = self.ended.len();
-        let mut news = Revocations { last: latest as u64, ..Revocations::default() };
-        for ended in self.ended.get(after(request).unwrap_or(latest)..).unwrap_or_default() {
-            match ended {
-                Ended::Target(target) => news.runtime_targets.push(target.clone()),
-                Ended::Org(org) => news.organizations.push(org.clone()),
-            }
-        }
-        json(200, &news)
-    }
-
     fn draw(&mut self, prefix: &str) -> GivenId {
         format!("{prefix}-{:016x}{:016x}", self.drawn.next(), self.drawn.next()).parse().unwrap()
     }
@@ -408,15 +380,11 @@ fn moment(now: UnixTime) -> Instant {
     Instant::ZERO.after(Duration::from_secs(now.0))
 }
 
-fn after(request: &HttpRequest) -> Option<usize> {
-    request.url.split_once("?after=").map(|(_, after)| after.parse().expect("a number"))
-}
-
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     request.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.expose())
 }
 
-fn json(status: u16, body: &impl Serialize) -> HttpAnswer {
+pub(super) fn json(status: u16, body: &impl Serialize) -> HttpAnswer {
     raw(status, serde_json::to_vec(body).unwrap())
 }
 

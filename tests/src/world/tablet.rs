@@ -31,8 +31,6 @@ pub struct Tablet<N = Symbolic> {
     pub watcher: Watcher<N>,
     /// The state files that are durable.
     pub disk: Disk,
-    /// Whether its disk takes writes.
-    pub disk_works: bool,
     /// Why it asked for pairings.
     pub occasions: Vec<Occasion>,
     /// The code that it showed last.
@@ -83,7 +81,6 @@ impl<N: Noise> Tablet<N> {
         Self {
             watcher,
             disk,
-            disk_works: true,
             occasions: Vec::new(),
             code: None,
             paired: Vec::new(),
@@ -136,9 +133,6 @@ impl<N: Noise> Tablet<N> {
 
     /// A store, or without contents a removal, and what came of it.
     pub(crate) fn write(&mut self, ask: Ask, file: StateFile, contents: Option<SecretBytes>) -> Input {
-        if !self.disk_works {
-            return Input::Happening(Happening::NotStored(ask));
-        }
         match contents {
             Some(contents) => drop(self.disk.insert(file, contents)),
             None => drop(self.disk.remove(&file)),

@@ -88,12 +88,12 @@ proptest! {
         for (step, deed) in steps {
             now += step * step * LEAD / 50;
             let before = stored.keys.clone();
-            let mut changes: Vec<Change> = match deed {
+            let changes: Vec<Change> = match deed {
                 Deed::Nothing => Vec::new(),
                 Deed::Rotate => ring(&stored.keys).rotate(UnixTime(now)).into_iter().collect(),
                 Deed::Leak => ring(&stored.keys).withdraw(UnixTime(now)),
             };
-            for change in changes.drain(..) {
+            for change in changes {
                 stored.carry_out(change, now);
             }
             for change in ring(&stored.keys).due(UnixTime(now), renewable_for) {
@@ -126,7 +126,7 @@ proptest! {
                 let had_none = !before.iter().any(|known| known.leaked.is_none()) || matches!(deed, Deed::Leak);
                 prop_assert!(had_none || key.from >= now + LEAD, "{:?} at {}", key, now);
             }
-            // Nobody signs for much longer than 90 days, where somebody looks now and then.
+            // No key signs for much longer than 90 days, where the ring is looked at now and then.
             let signer = keys.iter().find(|key| key.number == signs_now).unwrap();
             prop_assert!(now < signer.from + SERVICE + LONGEST_PAUSE + LEAD);
         }

@@ -1,4 +1,4 @@
-//! [`Watcher`] beside [`Reader`]: when a list of sessions is whole, and which of them is meant.
+//! [`Watcher`] beside [`Reader`]: when a list of sessions is whole, and whether one is meant.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -64,7 +64,7 @@ struct Side {
     sent: Option<(Ask, Bytes)>,
     channel: Option<Channel<Symbolic>>,
     list: Option<BTreeSet<u8>>,
-    /// A session that a reader takes for shown was watched.
+    /// The program has ended.
     is_over: bool,
 }
 

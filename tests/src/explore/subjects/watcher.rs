@@ -80,7 +80,7 @@ pub struct Memory {
     inputs: u8,
     /// The relay ended the access, under its key.
     is_over: bool,
-    /// Somebody was approved.
+    /// The pairing was approved.
     is_approved: bool,
     is_up: bool,
 }
