@@ -6,7 +6,7 @@ use io_engine::{Perform, Turns, look};
 use proto_core::{
     Instant, Misuse, Reason, UnixTime, WallClock,
     device::{
-        consent::{Decision, Directory, Output, Resolver},
+        consent::{Decision, Directory, Output, Place, Resolver},
         files::{Document as _, Grants},
     },
     effect::StateFile,
@@ -54,16 +54,22 @@ fn trouble(path: &str, ledger: &Grants) -> Option<Reason> {
 
 /// What becomes of a session that starts in `directory`, by what stands on the disk now.
 fn decision(directory: Directory, ledger: &Grants) -> Decision {
+    resolved(directory, ledger).map_or(Decision::LocalOnly { why: None }, |place| place.decision)
+}
+
+/// What the rule makes of `directory`; always something, since it asks for no more than the disk can answer.
+fn resolved(directory: Directory, ledger: &Grants) -> Option<Place> {
     // Nothing in it depends on the time.
     let wall = WallClock::new(Instant::ZERO, UnixTime(0));
     let (mut resolver, mut turns) = (Resolver::new(directory, ledger), Turns::new(wall));
     let (mut disk, mut looked) = (Disk::default(), Vec::new());
+    turns.begin(&mut resolver, &mut disk);
     loop {
-        turns.turn(&mut resolver, wall, looked.drain(..), &mut disk);
         looked.extend(disk.asked.drain(..).map(look));
         if looked.is_empty() {
-            return disk.decision.unwrap_or(Decision::LocalOnly { why: None });
+            return disk.resolved;
         }
+        turns.turn(&mut resolver, wall, looked.drain(..), &mut disk);
     }
 }
 
@@ -71,18 +77,52 @@ fn decision(directory: Directory, ledger: &Grants) -> Decision {
 #[derive(Default)]
 struct Disk {
     asked: Vec<Directory>,
-    decision: Option<Decision>,
+    resolved: Option<Place>,
 }
 
 impl Perform<Resolver> for Disk {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Look(directory) => self.asked.push(directory),
-            Output::Resolved(place) => self.decision = Some(place.decision),
+            Output::Resolved(place) => self.resolved = Some(place),
         }
     }
 
     fn refused(&mut self, misuse: Misuse) {
         tracing::error!(%misuse, "an answer about a directory was not taken");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use io_engine::change;
+    use proto_core::device::consent::LOCAL_FILE;
+
+    use super::*;
+
+    /// What a bound directory and its ledger are, as `vpd bind` leaves them.
+    fn bound(place: &Path) -> (Directory, Grants) {
+        let directory = Directory::parse(place.canonicalize().unwrap().to_str().unwrap()).unwrap();
+        let mut ledger = Grants::default();
+        let place = resolved(directory.clone(), &ledger).unwrap();
+        let plan = place.bind(&"A".parse().unwrap(), false, UnixTime(1_000)).unwrap();
+        change(&plan.files).unwrap();
+        plan.enter(&mut ledger).unwrap();
+        (directory, ledger)
+    }
+
+    /// S148: a bound directory has no trouble, and one whose file or folder is gone says which.
+    #[test]
+    fn a_bound_directory_streams_until_its_file_is_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let (directory, ledger) = bound(place.path());
+        assert_eq!(trouble(directory.as_str(), &ledger), None);
+        assert_eq!(trouble(directory.as_str(), &Grants::default()), Some(Reason::GrantMissing));
+        fs::remove_file(directory.join(LOCAL_FILE)).unwrap();
+        assert_eq!(trouble(directory.as_str(), &ledger), Some(Reason::LocalFileMissing));
+        drop(place);
+        assert_eq!(trouble(directory.as_str(), &ledger), Some(Reason::DirectoryMissing));
     }
 }
