@@ -10,7 +10,7 @@ use crate::{
     organizations, random,
     store::{
         AccountId,
-        account::{self, NewAccount},
+        account::{self, Account, NewAccount},
         known_browser,
         organization::Organization,
         session,
@@ -211,20 +211,21 @@ pub(crate) async fn sign_out(app: &App, session_hash: &[u8; 32]) -> Result<(), E
 /// Changes a password and ends the account's other sessions.
 pub(crate) async fn change_password(
     app: &App,
-    (email, account): (&str, &AccountId),
+    account: &Account,
     (old, new): (SecretText, SecretText),
     session_hash: &[u8; 32],
 ) -> Result<(), Error> {
-    app.limits.password_changes.act(&account.to_string(), app.clock.now())?;
-    let found = account::with_password(&mut *app.store.read().await?, email).await?;
+    let key = account.id.to_string();
+    app.limits.password_changes.act(&key, app.clock.now())?;
+    let found = account::with_password(&mut *app.store.read().await?, &account.email).await?;
     if !app.passwords.verify(old, found.map(|(_, hash)| hash)).await? {
         return Err(Error::invalid("The current password is not right."));
     }
-    let hash = app.passwords.hash(new, &[email]).await?;
+    let hash = app.passwords.hash(new, &[&account.email, &account.name]).await?;
     let mut tx = app.store.write().await?;
-    account::set_password(&mut tx, account, &hash).await?;
-    session::delete_others(&mut tx, account, session_hash).await?;
+    account::set_password(&mut tx, &account.id, &hash).await?;
+    session::delete_others(&mut tx, &account.id, session_hash).await?;
     tx.commit().await?;
-    app.limits.password_changes.forgive(&account.to_string());
+    app.limits.password_changes.forgive(&key);
     Ok(())
 }

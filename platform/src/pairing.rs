@@ -133,17 +133,26 @@ pub(crate) async fn cancel(app: &App, code: CodeText, token: &SecretText) -> Res
     if is_gone { Ok(()) } else { Err(Error::Conflict("The code was decided before.")) }
 }
 
-/// Forgets codes whose time is over, and the credentials in their answers.
-pub(crate) async fn sweep(app: &App) -> Result<(), Error> {
+/// Where what was swept still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Swept {
+    /// Nowhere.
+    Gone,
+    /// In the log, which was in use and could not be emptied.
+    InLog,
+}
+
+/// Forgets codes whose time is over, and the credentials in their answers: out of the database, and out of its log.
+pub(crate) async fn sweep(app: &App, before: Swept) -> Result<Swept, Error> {
     let now = app.clock.now();
-    if !pairing::is_stale(&mut *app.store.read().await?, now).await? {
-        return Ok(());
+    if pairing::is_stale(&mut *app.store.read().await?, now).await? {
+        let mut tx = app.store.write().await?;
+        pairing::sweep(&mut tx, now).await?;
+        tx.commit().await?;
+    } else if before == Swept::Gone {
+        return Ok(Swept::Gone);
     }
-    let mut tx = app.store.write().await?;
-    pairing::sweep(&mut tx, now).await?;
-    tx.commit().await?;
-    // What was deleted still stands in the log until then.
-    Ok(app.store.checkpoint().await?)
+    Ok(if app.store.checkpoint().await? { Swept::Gone } else { Swept::InLog })
 }
 
 /// How often codes are swept, in seconds.
@@ -151,9 +160,11 @@ const SWEEP_EVERY: u64 = 60;
 
 /// Sweeps for as long as it is polled.
 pub(crate) async fn keep_swept(app: &App) {
+    let mut swept = Swept::Gone;
     loop {
-        if let Err(error) = sweep(app).await {
-            error.log();
+        match sweep(app, swept).await {
+            Ok(now) => swept = now,
+            Err(error) => error.log(),
         }
         app.clock.sleep(SWEEP_EVERY).await;
     }
@@ -198,11 +209,11 @@ pub(crate) enum Outcome {
 
 /// Carries out what `account` pressed. Whatever happens between, the code is decided as a whole or not at all.
 pub(crate) async fn decide(app: &App, account: &AccountId, code: CodeText, choice: Choice) -> Result<Outcome, Error> {
-    let stored = guessed(app, account, code).await?;
+    guessed(app, account, code).await?;
     let ring = keys::ring(app).await?;
     let mut tx = app.store.write().await?;
-    // It may have gone since.
-    let stored = pairing::find(&mut tx, code).await?.unwrap_or(stored);
+    // It may have been decided, or given up, since.
+    let Some(stored) = pairing::find(&mut tx, code).await? else { return Ok(Outcome::TooLate) };
     let mut machine = PairingCode::restore(moment(app.clock.now()), stored.record());
     let by = account.wire().clone();
     let input = match choice {

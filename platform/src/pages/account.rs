@@ -21,9 +21,8 @@ pub(super) async fn show(signed_in: SignedIn, visitor: Visitor) -> Response {
 }
 
 pub(super) async fn submit(State(app): State<Shared>, signed_in: SignedIn, visitor: Visitor, fields: Fields) -> Page {
-    let who = (signed_in.account.email.as_str(), &signed_in.account.id);
     let passwords = (fields.secret("old_password"), fields.secret("password"));
-    match accounts::change_password(&app, who, passwords, &signed_in.session_hash).await {
+    match accounts::change_password(&app, &signed_in.account, passwords, &signed_in.session_hash).await {
         Ok(()) => {
             let done = html! { p.notice.good role="status" { "Your password was changed. Other sessions were signed out." } };
             Ok(form(&visitor, &signed_in, &done).into_response())

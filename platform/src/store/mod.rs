@@ -35,7 +35,7 @@ use sqlx::{
     Sqlite, SqliteConnection, SqlitePool,
     migrate::MigrateError,
     pool::PoolConnection,
-    query,
+    query, query_scalar,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 
@@ -106,9 +106,11 @@ impl Store {
     }
 
     /// Moves what was written from the log into the database file and empties the log, so that what was overwritten is gone.
-    pub(crate) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
-        query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *self.writer.acquire().await?).await?;
-        Ok(())
+    /// False when a reader or another process kept it from being emptied.
+    pub(crate) async fn checkpoint(&self) -> Result<bool, sqlx::Error> {
+        let mut writer = self.writer.acquire().await?;
+        let busy: bool = query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;
+        Ok(!busy)
     }
 
     /// Waits for connections in use and closes the file.
