@@ -28,7 +28,7 @@ fn write(f: &mut fmt::Formatter<'_>, text: &str, kept: &str) -> fmt::Result {
 }
 
 /// Controls, and the format characters of Unicode that hide, break or reverse text (UAX #9, UTS #55).
-fn steers(c: char) -> bool {
+pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,4 +1,4 @@
-//! `vpd explain CODE`: a reason of the catalogue in full.
+//! `vpd explain CODE`: a reason of the catalogue in full, or all that end with one exit code.
 
 use std::{
     collections::BTreeSet,

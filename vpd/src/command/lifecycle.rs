@@ -5,6 +5,7 @@ use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
     process::Stdio,
     time::Duration,
 };
@@ -40,7 +41,7 @@ pub(crate) async fn start(home: &Home) -> anyhow::Result<()> {
 pub(crate) async fn stop(home: &Home) -> anyhow::Result<()> {
     let done = match end(home).await? {
         Ended::Stopped => "Daemon stopped.",
-        Ended::Killed => "Daemon killed: it did not answer. Commands under `vpd run` go on.",
+        Ended::Killed => "Daemon killed: it did not end otherwise. Commands under `vpd run` go on.",
         Ended::WasNotRunning => "Daemon not running.",
     };
     Ok(writeln!(anstream::stdout(), "{} {done}", "✓".green())?)
@@ -83,13 +84,13 @@ async fn launch(home: &Home) -> Result<Report, Failure> {
     };
     tokio::select! {
         report = answers => Ok(report),
-        failure = failure_of(&mut child) => Err(failure),
+        failure = failure_of(home, &mut child) => Err(failure),
         () = time::sleep(PATIENCE) => Err(Failure::about(Reason::DaemonNotRunning, "it was started and does not answer; see: vpd logs --since 2m")),
     }
 }
 
 fn spawn(home: &Home) -> io::Result<Child> {
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(home.logs().join("daemon.log"))?;
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(stderr_log(home))?;
     Command::new(env::current_exe()?)
         .args(["daemon", "--detached"])
         .env("VIEWPORT_HOME", home.path())
@@ -100,8 +101,13 @@ fn spawn(home: &Home) -> io::Result<Child> {
         .spawn()
 }
 
+/// What a daemon says outside of its log.
+fn stderr_log(home: &Home) -> PathBuf {
+    home.logs().join("daemon.log")
+}
+
 /// Why the daemon ended before it answered: the problem that it leaves on its standard output.
-async fn failure_of(child: &mut Child) -> Failure {
+async fn failure_of(home: &Home, child: &mut Child) -> Failure {
     let mut said = Vec::new();
     if let Some(stdout) = &mut child.stdout {
         // Whatever came until then is all there is.
@@ -111,7 +117,8 @@ async fn failure_of(child: &mut Child) -> Failure {
     serde_json::from_slice::<Problem>(&said).map_or_else(
         |_| {
             let ended = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            Failure::about(Reason::DaemonNotRunning, format_args!("it ended at once ({ended}); see: vpd logs --since 2m"))
+            let said = stderr_log(home);
+            Failure::about(Reason::DaemonNotRunning, format_args!("it ended at once ({ended}); see: {}", said.display()))
         },
         Failure::from_problem,
     )
@@ -120,7 +127,7 @@ async fn failure_of(child: &mut Child) -> Failure {
 /// How a daemon came to its end.
 enum Ended {
     Stopped,
-    /// It did not answer, nor end when it was told to.
+    /// It did not end when it was asked and told to.
     Killed,
     WasNotRunning,
 }

@@ -15,7 +15,8 @@ the error that a person sees, the exit code of `vpd` and `vpd explain CODE`. Cod
 This page is made from the catalogue: `vpd reasons-page > docs/REASONS.md`.
 
 The close code of a reason is 4000 and its number. Other exit codes of `vpd`: 0 done, 1 something unforeseen, 2 wrong usage;
-`vpd run` ends with the exit status of its command, `vpd watch` with 130 when it is interrupted.
+`vpd run` ends with the exit status of its command, `vpd watch` with 130 when it is
+interrupted, or with 4 while it waits for an approval.
 ";
 
 /// Writes the page to the standard output.

@@ -1,5 +1,5 @@
 //! The files of a log: `vpd-2026-11-21.log` for a day (UTC), then `vpd-2026-11-21.1.log` and so on where one day fills several.
-//! Each holds at most [`FILE_MAX`] bytes, and the latest [`KEPT`] are kept. All are 0600.
+//! Each is full at [`FILE_MAX`] bytes, with the line that fills it, and the latest [`KEPT`] are kept. All are 0600.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -47,7 +47,7 @@ impl Mark {
 }
 
 /// The session that this very process runs in, where there is one.
-pub(crate) fn surrounding_session() -> Option<SessionId> {
+pub(super) fn surrounding_session() -> Option<SessionId> {
     env::var(SESSION).ok()?.parse().ok()
 }
 

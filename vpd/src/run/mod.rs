@@ -56,7 +56,7 @@ use attachment::Attachment;
 use carry::Carrier;
 use consent::Consent;
 use ending::End;
-use mark::Mark;
+use mark::{Mark, surrounding_session};
 use record::Growing;
 use recorder::Recorder;
 use signals::Signals;
@@ -64,7 +64,7 @@ use streamer::{Ending, Streamer};
 
 pub(crate) use keeper::keep;
 pub(crate) use left_over::carry;
-pub(crate) use mark::surrounding_session;
+pub(crate) use terminal::is_ours_now;
 
 /// Runs the command; where the directory is bound, streams what it shows. Where not, this process becomes the command.
 pub(crate) fn run(home: Result<Home, Failure>, args: &RunArgs) -> anyhow::Result<ExitCode> {

@@ -69,7 +69,7 @@ pub(super) fn settings() -> Option<Termios> {
 }
 
 /// Whether we may use the terminal of the standard input: our job is the one in its foreground, or it knows no jobs of ours.
-pub(super) fn is_ours_now() -> bool {
+pub(crate) fn is_ours_now() -> bool {
     termios::tcgetpgrp(io::stdin()).map_or(true, |foreground| foreground == getpgrp())
 }
 

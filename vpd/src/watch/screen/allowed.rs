@@ -123,7 +123,9 @@ impl Drawing {
     }
 
     fn colours(&mut self, params: &Params) {
-        let ends_plain = params.iter().last().is_none_or(|last| *last == [0]);
+        // The last number of an indexed or direct colour (ISO 8613-6) is no reset.
+        let has_colour = params.iter().any(|group| matches!(group, [38 | 48 | 58]));
+        let ends_plain = !has_colour && params.iter().last().is_none_or(|last| *last == [0]);
         self.set(Changed::Colours, !ends_plain);
         self.sequence(params, "", 'm');
     }

@@ -21,12 +21,11 @@ use signal_hook::{
     low_level::emulate_default_handler,
 };
 
-use crate::run::ignored;
+use crate::{plain, run::ignored};
 use allowed::Allowed;
 use keys::Swallowed;
 
-/// The standard output, and lines about the session on the standard error. Copies are the same screen.
-#[derive(Clone)]
+/// The standard output, and lines about the session on the standard error.
 pub(super) struct Screen {
     /// Whether lines about the session are wanted.
     notes: bool,
@@ -179,7 +178,7 @@ pub(super) fn headline(title: &Title) -> String {
 
 /// Somebody else's text for this terminal: without line breaks and control characters, and not too long.
 fn one_line(text: &str) -> String {
-    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let printable: String = text.chars().map(|c| if plain::steers(c) { ' ' } else { c }).collect();
     let words: Vec<_> = printable.split_whitespace().collect();
     let line = words.join(" ");
     match line.char_indices().nth(HEADLINE_PART) {
@@ -198,6 +197,7 @@ mod tests {
         let title =
             |command: &str| Title { command: command.into(), directory: "~/api".into(), started: 0, columns: 80, rows: 24 };
         assert_eq!(headline(&title("sh -c '\n\u{1b}[2Jls\u{9b}1m'\n")), "sh -c ' [2Jls 1m' · ~/api · 80×24");
+        assert_eq!(headline(&title("a\u{202e}b")), "a b · ~/api · 80×24");
         let long = headline(&title(&"ä".repeat(100)));
         assert_eq!(long, format!("{}… · ~/api · 80×24", "ä".repeat(60)));
     }
