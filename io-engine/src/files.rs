@@ -271,6 +271,17 @@ fn make_private(folder: &Path) -> io::Result<Folder> {
     }
 }
 
+/// Gives a file these contents, durably and with mode 0600: it has them whole, or is as it was. A folder that is missing is made
+/// with mode 0700.
+///
+/// # Errors
+/// It cannot be written; the file is as it was.
+pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    write_durably(folder, path, contents)
+}
+
 fn write_durably(folder: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut unfinished =
         tempfile::Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
@@ -291,7 +302,10 @@ fn name_owner(mut file: &File) -> io::Result<()> {
 }
 
 fn folder_of(path: &Path) -> io::Result<&Path> {
-    path.parent().ok_or_else(|| ErrorKind::InvalidInput.into())
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Ok(Path::new(".")),
+        folder => folder.ok_or_else(|| ErrorKind::InvalidInput.into()),
+    }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -49,7 +49,7 @@ pub use directories::{change, look};
 pub use drive::{Host, Next, Perform, Timer, Turns, drive};
 pub use driven::{ByteStream, Driven};
 pub use entropy::{fresh_entropy, fresh_jitter};
-pub use files::{FileError, FileJob, Home, HomeLock};
+pub use files::{FileError, FileJob, Home, HomeLock, write_private};
 pub use http::HttpCall;
 pub use links::Links;
 pub use primitives::{AwsLc, aes_in_hardware};

@@ -6,19 +6,16 @@ use std::{fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
 use axum::{
     extract::{Query, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use jiff::Timestamp;
-use proto_core::api::Problem;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
+use viewport_server::http::{authorization, plain_problem};
 
-use crate::{
-    answer::problem,
-    shared::{Door, SOFTWARE},
-};
+use crate::shared::{Door, SOFTWARE};
 
 /// `GET /health`: 200 while the process answers.
 pub(crate) async fn health() -> &'static str {
@@ -45,24 +42,14 @@ pub(crate) async fn ready(State(door): State<Door>) -> Response {
 /// Lets through who knows `RELAY_ADMIN_TOKEN` (S172, S220).
 pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     let Some(expected) = &door.shared.config.admin_token else {
-        return refused(StatusCode::NOT_FOUND, "switched off: RELAY_ADMIN_TOKEN is not set");
+        return plain_problem(StatusCode::NOT_FOUND, "switched off: RELAY_ADMIN_TOKEN is not set").into_response();
     };
-    let given = bearer(request.headers()).unwrap_or_default();
+    let given = authorization(request.headers(), "bearer").unwrap_or_default();
     if given.as_bytes().ct_eq(expected.expose().as_bytes()).into() {
         next.run(request).await
     } else {
-        refused(StatusCode::UNAUTHORIZED, "Authorization: Bearer RELAY_ADMIN_TOKEN is needed")
+        plain_problem(StatusCode::UNAUTHORIZED, "Authorization: Bearer RELAY_ADMIN_TOKEN is needed").into_response()
     }
-}
-
-/// The token, whose scheme is written in any case (RFC 9110 section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
-}
-
-fn refused(status: StatusCode, title: &str) -> Response {
-    problem(&Problem { status: status.as_u16(), title: title.to_owned(), reason: None, detail: None })
 }
 
 /// What of the log is wanted.
@@ -77,7 +64,7 @@ pub(crate) struct Wanted {
 /// `GET /logs?since=&summary=1`: what the relay remembers, a line each, oldest first (S171).
 pub(crate) async fn logs(State(door): State<Door>, Query(wanted): Query<Wanted>) -> Response {
     let Some(since) = since(wanted.since.as_deref().unwrap_or_default()) else {
-        return refused(StatusCode::BAD_REQUEST, "since: unix seconds, an RFC 3339 stamp, or 10m, 2h");
+        return plain_problem(StatusCode::BAD_REQUEST, "since: unix seconds, an RFC 3339 stamp, or 10m, 2h").into_response();
     };
     let journal = &door.shared.journal;
     let summary = matches!(wanted.summary.as_deref(), Some("1" | "true"));
@@ -98,7 +85,7 @@ fn since(text: &str) -> Option<Timestamp> {
 /// `GET /state`: every org with what it has here.
 pub(crate) async fn state(State(door): State<Door>) -> Response {
     let Some(report) = door.shared.hub.report().await else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "the relay stops");
+        return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay stops").into_response();
     };
     let mut text = format!(
         "{SOFTWARE}\nconnections {}\nunstored_bytes {}\n\n{:<30} {:>8} {:>8} {:>9} {:>8}\n",
@@ -128,7 +115,7 @@ pub(crate) async fn state(State(door): State<Door>) -> Response {
 /// `GET /metrics`: in the text format of Prometheus.
 pub(crate) async fn metrics(State(door): State<Door>) -> Response {
     let Some(report) = door.shared.hub.report().await else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "the relay stops");
+        return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay stops").into_response();
     };
     let text = metrics::text(&door.shared, &report);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
@@ -137,21 +124,6 @@ pub(crate) async fn metrics(State(door): State<Door>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// F34.
-    #[test]
-    fn a_bearer_is_one_in_any_case() {
-        let given = |value: &'static str| {
-            let headers = [(header::AUTHORIZATION, value.parse().unwrap())].into_iter().collect::<HeaderMap>();
-            bearer(&headers).map(str::to_owned)
-        };
-        for value in ["Bearer t0ken", "bearer t0ken", "BEARER   t0ken"] {
-            assert_eq!(given(value).as_deref(), Some("t0ken"), "{value}");
-        }
-        for value in ["Basic t0ken", "Bearert0ken", "Bearer", ""] {
-            assert_eq!(given(value), None, "{value}");
-        }
-    }
 
     #[test]
     fn since_is_a_moment_or_an_age() {

@@ -4,17 +4,14 @@ use axum::{
     extract::Request,
     http::{HeaderMap, StatusCode, Version, header, uri::Authority},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use proto_core::api::Problem;
-
-use crate::answer::problem;
+use viewport_server::http::plain_problem;
 
 /// Answers 400 to what is no request of RFC 9112: without `Host`, with more than one, or with one that is none.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
     if let Err(title) = check(request.version(), request.headers()) {
-        let status = StatusCode::BAD_REQUEST.as_u16();
-        return problem(&Problem { status, title: title.to_owned(), reason: None, detail: None });
+        return plain_problem(StatusCode::BAD_REQUEST, title).into_response();
     }
     next.run(request).await
 }

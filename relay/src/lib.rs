@@ -28,7 +28,6 @@
 //! ```
 
 mod admin;
-mod answer;
 pub mod config;
 mod connection;
 mod files;

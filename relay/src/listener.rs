@@ -30,11 +30,10 @@ use tokio::{
     task::AbortHandle,
     time,
 };
+use viewport_server::http::problem;
 
 use crate::{
-    address, admin,
-    answer::problem,
-    connection, host,
+    address, admin, connection, host,
     journal::Entry,
     shared::{Door, Place, Shared, Slot},
 };
@@ -178,7 +177,7 @@ fn admit(shared: &Shared, address: IpAddr, place: Arc<Place>) -> Result<Slot, Re
 fn refuse(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Response {
     let Refusal { status, reason, retry_after } = *refusal;
     record_refusal(shared, "upgrade", address, reason);
-    let mut answer = problem(&Problem::because(status.as_u16(), reason));
+    let mut answer = problem(&Problem::because(status.as_u16(), reason)).into_response();
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
     answer
 }

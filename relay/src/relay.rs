@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use io_engine::fresh_entropy;
+use io_engine::{fresh_entropy, write_private};
 use io_tokio::Roots;
 use proto_core::{
     Entropy, Jitter,
@@ -17,6 +17,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time,
 };
+use viewport_server::raise_file_limit;
 
 use crate::{
     Tap,
@@ -83,9 +84,7 @@ impl Relay {
     /// # Errors
     /// As [`Relay::bind`].
     pub async fn bind_with(config: Config, options: Options) -> Result<Self, RelayError> {
-        if let Err(error) = files::raise_limit() {
-            tracing::warn!(%error, "the limit of open files stays as it is");
-        }
+        raise_file_limit();
         let address = config.listen;
         let listening = |error| RelayError::Listen { address, error };
         let keys = static_keys(&config.static_key_file)?;
@@ -204,7 +203,7 @@ pub fn static_keys(path: &Path) -> Result<StaticKeys, RelayError> {
 fn make_key(path: &Path, entropy: &Entropy) -> std::io::Result<Secret> {
     let private = entropy.derive("relay static key");
     let text = serde_json::to_string(&private).map_err(std::io::Error::other)?;
-    files::create_private(path, format!("{}\n", text.trim_matches('"')).as_bytes())?;
+    write_private(path, format!("{}\n", text.trim_matches('"')).as_bytes())?;
     Ok(private)
 }
 
@@ -232,7 +231,7 @@ mod tests {
     fn a_static_key_that_is_none_or_open_to_others_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("static.key");
-        files::create_private(&path, b"AAAA").unwrap();
+        write_private(&path, b"AAAA").unwrap();
         assert!(static_keys(&path).unwrap_err().to_string().contains("expected 32 bytes"));
         std::fs::remove_file(&path).unwrap();
         static_keys(&path).unwrap();

@@ -4,6 +4,7 @@
 //! Nothing in here decides anything about a protocol.
 
 pub mod address;
+pub mod http;
 mod process;
 pub mod settings;
 

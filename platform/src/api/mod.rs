@@ -63,9 +63,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
 
 /// What follows `scheme` in the `Authorization` header.
 fn authorization(headers: &HeaderMap, scheme: &str) -> Option<SecretText> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (given, credentials) = value.split_once(' ')?;
-    given.eq_ignore_ascii_case(scheme).then(|| SecretText::new(credentials.trim()))
+    viewport_server::http::authorization(headers, scheme).map(SecretText::new)
 }
 
 /// The seconds of `Prefer: wait=N` (RFC 7240), 0 where nothing is said.

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use proto_core::api::Problem;
+use viewport_server::http::problem;
 
 use crate::error::Error;
 
@@ -46,8 +47,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.0.log();
         let status = self.0.status();
-        let body = serde_json::to_string(&self.problem()).unwrap_or_default();
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = problem(&self.problem()).into_response();
         let headers = response.headers_mut();
         match self.0 {
             Error::Limited(seconds) => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds))),

@@ -25,6 +25,9 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What such a body is, as `Content-Type` says it (RFC 9457 section 3).
+    pub const MEDIA_TYPE: &'static str = "application/problem+json";
+
     /// The problem of `reason`, answered with `status`.
     pub fn because(status: u16, reason: Reason) -> Self {
         Self { status, title: reason.summary().into(), reason: Some(reason), detail: None }

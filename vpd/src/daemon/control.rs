@@ -54,7 +54,7 @@ impl IntoResponse for Refusal {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Problem::because(status.as_u16(), self.0);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+        (status, [(header::CONTENT_TYPE, Problem::MEDIA_TYPE)], Json(problem)).into_response()
     }
 }
 
