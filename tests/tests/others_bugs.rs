@@ -230,7 +230,7 @@ fn a_daemon() -> Bench<Daemon<Symbolic>> {
         grants: Some(grants.write().unwrap()),
         ..Found::default()
     };
-    let settings = Settings { name: "laptop".into(), version: "0".into(), pid: 1, api_endpoint: None, aes_in_hardware: false };
+    let settings = Settings { host: "laptop".into(), version: "0".into(), pid: 1, api_endpoint: None, aes_in_hardware: false };
     Bench::new(Daemon::boot(START, given::clock(), &found, settings, Jitter::new(1)).unwrap())
 }
 

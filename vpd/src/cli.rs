@@ -4,7 +4,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::styling, error::ErrorKind};
-use proto_core::SessionId;
+use proto_core::{SessionId, api::is_name, device::pairing::MAX_LABEL_LEN};
 
 use crate::command::explain::{self, Subject};
 
@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Say what a reason code means and what to do about it
     #[command(
-        after_help = "Examples:\n  vpd explain noise_psk_invalid\n  vpd explain 4001        a WebSocket close code\n  vpd explain             lists all of them"
+        after_help = "Examples:\n  vpd explain noise_psk_invalid\n  vpd explain 4001        a WebSocket close code\n  vpd explain 9           an exit code\n  vpd explain             lists all of them"
     )]
     Explain(ExplainArgs),
     /// Run the daemon in the foreground
@@ -116,6 +116,7 @@ Examples:
   vpd pair                 the first organization
   vpd pair --add           one more; the others stay
   vpd pair --org acme      that one, and no other
+  vpd pair --name build-box   under that name
   vpd pair --replace       picked the wrong one? replaces the existing pairing
   vpd pair --cancel        gives up on a pairing that waits in another terminal";
 
@@ -132,12 +133,19 @@ pub(crate) struct PairArgs {
     /// Only this organization, by id or slug; one that is not paired yet is added
     #[arg(long, value_name = "ID_OR_SLUG")]
     pub org: Option<String>,
+    /// How this machine calls itself there; its host name at the first organization, a name that says nothing at others
+    #[arg(long, value_name = "NAME", value_parser = machine_name)]
+    pub name: Option<String>,
     /// Cancel a pairing that waits for its approval
-    #[arg(long, conflicts_with_all = ["add", "replace", "org"])]
+    #[arg(long, conflicts_with_all = ["add", "replace", "org", "name"])]
     pub cancel: bool,
     /// One JSON object per line: code, trouble, paired or failed
     #[arg(long, conflicts_with = "cancel")]
     pub json: bool,
+}
+
+fn machine_name(name: &str) -> Result<String, String> {
+    if is_name(name, MAX_LABEL_LEN) { Ok(name.to_owned()) } else { Err(format!("1 to {MAX_LABEL_LEN} visible characters")) }
 }
 
 const UNPAIR_HELP: &str = "\
@@ -199,7 +207,7 @@ Examples:
 /// `vpd run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
-    /// Say nothing: neither to whom it streams nor why it does not
+    /// Say neither to whom it streams nor why it does not; what is lost on the way is told all the same
     #[arg(short, long)]
     pub quiet: bool,
     /// The command and its arguments
@@ -278,7 +286,7 @@ pub(crate) struct LogsArgs {
 /// `vpd explain`.
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
-    /// A reason code, or the close code of a WebSocket; without it, all of them
+    /// A reason code, an exit code, the close code of a WebSocket, or the words of a log line; without it, all of them
     #[arg(value_name = "CODE", value_parser = explain::parse_subject)]
     pub code: Option<Subject>,
     /// As JSON

@@ -94,7 +94,7 @@ fn pairing_shows_the_page_waits_and_ends_with_the_name() {
     let _runtime = serve(&home, Router::new().route("/v1/pair", pair));
     let end = home.vpd(&["pair", "--add", "--org", "acme"]);
     assert_eq!(end.code, 0, "{}", end.stderr);
-    assert_eq!(*asked.lock().unwrap(), Some(PairRequest { mode: PairingMode::Add, org: Some("acme".into()) }));
+    assert_eq!(*asked.lock().unwrap(), Some(PairRequest { mode: PairingMode::Add, org: Some("acme".into()), name: None }));
     for part in [
         "https://app.getviewport.com/pair?code=BCDF2345\n",
         "BCDF2345",

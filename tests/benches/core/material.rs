@@ -203,7 +203,7 @@ pub(crate) fn boot(bindings: usize, sessions: usize) -> Daemon<Snow<Fast>> {
         sessions: (0..sessions).map(session_file).collect(),
         ..Found::default()
     };
-    let settings = Settings { name: "laptop".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: true };
+    let settings = Settings { host: "laptop".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: true };
     Daemon::boot(START, clock(), &found, settings, Jitter::new(1)).expect("a good disk")
 }
 

@@ -38,7 +38,9 @@ impl<N: Noise + 'static> Sim<N> {
                     host,
                     &format!("vpd pair ({mode:?}) with {}; in the browser: {decision:?}", self.slug(&self.orgs[org])),
                 );
-                self.ask(host, Request::Pair(PairRequest { mode, org: None }, entropy));
+                // A platform that knows a machine again knows it by the name that the person gives it.
+                let name = self.platform.keeps_targets.then(|| self.hosts[host].laptop.name.clone());
+                self.ask(host, Request::Pair(PairRequest { mode, org: None, name }, entropy));
             }
             Deed::Cancel(host) => self.ask(host, Request::CancelPairing),
             Deed::Unpair(host, org) => {

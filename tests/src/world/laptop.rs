@@ -98,7 +98,7 @@ impl<N: Noise> Laptop<N> {
     /// Starts the daemon on what the disk holds, or says why it does not start.
     pub(crate) fn boot(&mut self, now: Instant, clock: WallClock) -> Result<(), Reason> {
         let settings = Settings {
-            name: self.name.clone(),
+            host: self.name.clone(),
             version: self.version.clone(),
             pid: 1,
             api_endpoint: Some(API.into()),

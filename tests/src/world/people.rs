@@ -41,7 +41,9 @@ impl World {
     /// `vpd pair`.
     pub fn pair(&mut self, mode: PairingMode, org: Option<&str>) -> Result<Answer, Reason> {
         let entropy = self.entropy();
-        self.answer(Request::Pair(PairRequest { mode, org: org.map(Into::into) }, entropy))
+        // A platform that knows a machine again knows it by the name that the person gives it.
+        let name = self.platform.keeps_targets.then(|| self.laptop.name.clone());
+        self.answer(Request::Pair(PairRequest { mode, org: org.map(Into::into), name }, entropy))
     }
 
     /// `vpd pair`, approved for `slug`, up to the end.

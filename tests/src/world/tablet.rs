@@ -63,7 +63,7 @@ impl<N: Noise> Tablet<N> {
         jitter: Jitter,
     ) -> Self {
         let settings = Settings {
-            name: "tablet".into(),
+            host: "tablet".into(),
             software: "vpd 0.1.0".into(),
             api_endpoint: Some(API.into()),
             aes_in_hardware: false,

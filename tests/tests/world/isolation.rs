@@ -83,6 +83,19 @@ fn two_orgs_share_nothing() {
     assert!(!requests.into_iter().any(|sent| names(&sent.bytes, &acme) && names(&sent.bytes, &oss)));
 }
 
+/// S75, D18: the second organization does not learn the name of the machine that the first one knows.
+#[test]
+fn two_orgs_know_the_machine_by_two_names() {
+    let world = bound(&["acme", "oss"]);
+    let name = |slug: &str| {
+        let org = world.org(slug);
+        let mut own = world.platform.targets.values().filter(|target| target.record.holder.org == org);
+        own.next().map(|target| target.name.clone()).unwrap()
+    };
+    assert_eq!(name("acme"), world.laptop.name);
+    assert!(name("oss").starts_with("machine-"), "{}", name("oss"));
+}
+
 /// The canaries of the test above would be found: each org's own values are found in what its own relay was sent.
 #[test]
 fn the_search_finds_what_is_there() {

@@ -95,7 +95,7 @@ fn a_late_answer_to_a_cancelled_pairing_counts_for_nothing() {
     for steps in 0..14 {
         let mut world = World::with(&["acme"]);
         let entropy = world.entropy();
-        let request = proto_core::device::control::PairRequest { mode: PairingMode::New, org: None };
+        let request = proto_core::device::control::PairRequest { mode: PairingMode::New, org: None, name: None };
         world.ask(Request::Pair(request, entropy));
         for _ in 0..steps {
             world.step();
@@ -140,7 +140,7 @@ fn a_kill_at_any_step_leaves_it_paired_or_cleanly_not() {
 /// Pairs, approving as soon as a code is shown, and kills the daemon after so many steps. False when it was through before that.
 fn kill_after(world: &mut World, steps: usize) -> bool {
     let entropy = world.entropy();
-    world.ask(Request::Pair(proto_core::device::control::PairRequest { mode: PairingMode::New, org: None }, entropy));
+    world.ask(Request::Pair(proto_core::device::control::PairRequest { mode: PairingMode::New, org: None, name: None }, entropy));
     let mut left = steps;
     let mut is_approved = false;
     while left > 0 {

@@ -29,7 +29,7 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     }
     lifecycle::ensure_running(home).await?;
     note_other_platform(&client).await?;
-    let request = PairRequest { mode: mode(args), org: args.org.clone() };
+    let request = PairRequest { mode: mode(args), org: args.org.clone(), name: args.name.clone() };
     let events = match client.pair(&request).await {
         Ok(events) => events,
         Err(failure) => return Err(with_bindings(failure, &client).await.into()),

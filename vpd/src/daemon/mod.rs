@@ -34,7 +34,7 @@ use self::{process::Process, socket::ControlSocket};
 use crate::{
     failure::Failure,
     home::{Home, reachable},
-    log, settings,
+    log, machine, settings,
 };
 
 /// How long an owner of the home that does not answer any more may take to leave.
@@ -134,7 +134,7 @@ fn own(files: &io_engine::Home, socket: &Path) -> Result<HomeLock, Failure> {
 fn of_this_process() -> Result<Settings, Failure> {
     let api_endpoint = settings::api_url_of_environment().map(|url| settings::normalised(&url)).transpose()?;
     Ok(Settings {
-        name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: machine::host(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: system::id(),
         api_endpoint,

@@ -33,7 +33,7 @@ impl Device {
     /// The viewer as its last run left it, with this goal.
     pub(super) fn boot(&self, home: &Home, clock: WallClock, org: Option<&str>, goal: Goal) -> Result<Viewer, Failure> {
         let settings = Settings {
-            name: machine::name(),
+            host: machine::host(),
             software: machine::SOFTWARE.to_owned(),
             api_endpoint: Some(settings::Settings::load(home)?.api_endpoint),
             aes_in_hardware: aes_in_hardware(),

@@ -19,6 +19,9 @@ pub struct PairRequest {
     pub mode: PairingMode,
     /// Id or slug that was asked for.
     pub org: Option<String>,
+    /// How this machine calls itself to the organization, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// What a pairing tells whoever waits for it.

@@ -28,8 +28,8 @@ use crate::{
 /// What is the same for the whole life of a daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// The machine's name.
-    pub name: String,
+    /// The machine's host name.
+    pub host: String,
     /// The daemon's version, such as `0.1.0`.
     pub version: String,
     /// Its process id.

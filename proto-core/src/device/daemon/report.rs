@@ -24,7 +24,7 @@ impl<N: Noise> Daemon<N> {
         bindings.sort_by(|a, b| a.org.name.cmp(&b.org.name));
         let sessions = self.sessions.iter().filter(|(_, running)| matches!(running.presence(), Presence::Here(_)));
         Report {
-            name: self.settings.name.clone(),
+            name: self.bindings.settings().machine.as_ref().unwrap_or(&self.settings.host).clone(),
             version: self.settings.version.clone(),
             pid: self.settings.pid,
             api_endpoint: self.pairing_endpoint().into(),

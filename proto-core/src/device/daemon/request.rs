@@ -13,7 +13,7 @@ use crate::{
         binding, bridge,
         consent::{self, Directory, Place, Resolver},
         control::{PairRequest, Unbound, UnpairRequest, Unpaired},
-        pairing::{self, Pairing},
+        pairing::{self, Pairing, is_known_elsewhere, machine_name},
     },
     id::DeviceKind,
     noise::Noise,
@@ -45,12 +45,14 @@ impl<N: Noise> Daemon<N> {
         }
         let bound = self.bindings.workspaces();
         let mode = pairing::decide_mode(request.mode, request.org.as_deref(), &bound)?;
+        let host = (!is_known_elsewhere(request.org.as_deref(), &bound)).then_some(&*self.settings.host);
+        let name = machine_name(request.name.as_deref(), self.bindings.settings().machine.as_deref(), host, entropy);
         let settings = pairing::Settings {
             api_endpoint: self.pairing_endpoint().into(),
             kind: DeviceKind::Daemon,
             mode,
             org: request.org,
-            name: self.settings.name.clone(),
+            name,
             software: self.uplinks.software.clone(),
         };
         self.begin_pairing(Pairing::start(self.port.now(), self.clock, settings, entropy));

@@ -21,6 +21,7 @@
 mod answer;
 mod event;
 mod mode;
+mod name;
 mod state;
 mod step;
 
@@ -29,6 +30,7 @@ pub(crate) mod tests;
 
 pub use event::{Ask, Input, Output, Paired, Shown, Timer};
 pub use mode::decide_mode;
+pub use name::{MAX_LABEL_LEN, is_known_elsewhere, machine_name};
 
 use alloc::{boxed::Box, string::String};
 use core::time::Duration;

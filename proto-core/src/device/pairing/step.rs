@@ -7,6 +7,7 @@ use super::{
     Ask, HOLD, INTERVAL, INTERVAL_MAX, LIFETIME_MAX, MAX_ANSWER, MINT_PAUSE, Output, Paired, Pairing, REQUEST_TIMEOUT,
     RETRY_AFTER_MAX, SLOW_DOWN,
     answer::{self, Polled},
+    name::MAX_LABEL_LEN,
     state::{State, Turn},
 };
 use crate::{
@@ -18,9 +19,6 @@ use crate::{
     jose::{Claims, Confirmation, Expectation, Expiry, JwkSet, Thumbprint, verify},
     secret::{Secret, SecretText},
 };
-
-/// The longest name and software description, in characters.
-const MAX_LABEL_LEN: usize = 64;
 
 impl Pairing {
     /// Does what is due: ends at the expiry, asks when a pause is over.
@@ -288,6 +286,8 @@ impl Pairing {
     pub(super) fn adopted(&mut self) {
         match &self.state {
             State::Polling { .. } | State::Verifying { .. } | State::Adopting => self.forget(Ok(())),
+            // The code expired while the binding was being written: it is durable all the same.
+            State::Forgetting { end: Err(Reason::CodeExpired) } => self.state = State::Forgetting { end: Ok(()) },
             _ => self.ignore(),
         }
     }

@@ -19,8 +19,8 @@ use crate::{
 /// What is the same for the whole life of a watcher.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The device's name.
-    pub name: String,
+    /// The device's host name.
+    pub host: String,
     /// Software and version.
     pub software: String,
     /// The platform to pair with, where the environment names one over `config.json`.
@@ -89,7 +89,7 @@ impl<N: Noise> Watcher<N> {
     }
 
     /// What to begin with.
-    fn enter(&mut self) {
+    pub(super) fn enter(&mut self) {
         if let Some(pending) = self.pending.take_if(|pending| self.bindings.has_seed(&pending.seed)) {
             return self.finish_pairing(pending);
         }

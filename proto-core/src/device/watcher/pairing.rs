@@ -13,7 +13,7 @@ use crate::{
     device::{
         binding::{self, Phase},
         files::PendingPairing,
-        pairing::{self, Pairing},
+        pairing::{self, Pairing, is_known_elsewhere, machine_name},
     },
     id::DeviceKind,
     noise::Noise,
@@ -41,16 +41,18 @@ impl<N: Noise> Watcher<N> {
         let machine = if let Some(pending) = self.pending.take().filter(fits) {
             Pairing::resume(now, clock, pending)
         } else {
-            let is_first = self.bindings.workspaces().is_empty();
+            let paired = self.bindings.workspaces();
+            let host = (!is_known_elsewhere(org.as_deref(), &paired)).then_some(&*self.settings.host);
+            let entropy = self.entropy.draw();
             let settings = pairing::Settings {
                 api_endpoint: platform,
                 kind: DeviceKind::Viewer,
-                mode: if is_first { PairingMode::New } else { PairingMode::Add },
+                mode: if paired.is_empty() { PairingMode::New } else { PairingMode::Add },
                 org,
-                name: self.settings.name.clone(),
+                name: machine_name(None, self.bindings.settings().machine.as_deref(), host, &entropy),
                 software: self.settings.software.clone(),
             };
-            Pairing::start(now, clock, settings, &self.entropy.draw())
+            Pairing::start(now, clock, settings, &entropy)
         };
         // A pairing that goes on has its code already.
         self.port.extend(machine.shown().map(Output::ShowCode));
@@ -123,8 +125,12 @@ impl<N: Noise> Watcher<N> {
         };
         self.state = match (mem::replace(&mut self.state, State::Finished), end) {
             (State::Stopping(_), Ok(())) => State::Finished,
-            // The link came up after all; or the old pairing has to do.
-            (State::PairingAgain(watching, _), Err(_)) if watching.viewer.machine.is_up() => State::Watching(watching),
+            // The link came up after all and the pairing was called off, or it failed and the old one has to do.
+            (State::PairingAgain(watching, _), Err(reason))
+                if reason == Reason::PairingCancelled || watching.viewer.machine.is_up() =>
+            {
+                State::Watching(watching)
+            }
             (_, Err(reason)) => State::Failed(reason),
             (State::Pairing(asking) | State::PairingAgain(_, asking), Ok(())) => return self.paired(asking),
             (other, Ok(())) => other,
@@ -139,7 +145,8 @@ impl<N: Noise> Watcher<N> {
                 self.port.extend(workspace.map(Output::Paired));
                 self.view(id);
             }
-            Err(reason) => self.state = State::Failed(reason),
+            // What was adopted is gone again: begin as at a start, with what is left.
+            Err(_) => self.enter(),
         }
         true
     }

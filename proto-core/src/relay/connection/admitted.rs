@@ -93,8 +93,8 @@ enum Renewal {
 /// A credential that has to be validated, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Doubt {
-    /// The device renewed it, and is told when it counts.
-    Renewed(SecretText),
+    /// The device renewed it, and is told when it counts. The platform is asked again after `retry` when it gives no answer.
+    Renewed { token: SecretText, retry: Duration },
     /// The one that counts may have been revoked.
     Revoked,
     /// The one that counts has expired.
@@ -105,7 +105,8 @@ impl Doubt {
     const fn retry(&self) -> Duration {
         match self {
             Self::Revoked => RECHECK_RETRY,
-            Self::Renewed(_) | Self::Expired => RENEWAL_RETRY,
+            Self::Renewed { retry, .. } => *retry,
+            Self::Expired => RENEWAL_RETRY,
         }
     }
 }
@@ -216,7 +217,9 @@ impl<N: Noise> Admitted<N> {
     /// Access may have ended: what is being validated is asked about once more, because the answer may be from before.
     fn recheck(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock) {
         let doubt = match core::mem::replace(&mut self.renewal, Renewal::None) {
-            Renewal::Deciding(_, Doubt::Renewed(token)) | Renewal::Waiting(Doubt::Renewed(token), _) => Doubt::Renewed(token),
+            Renewal::Deciding(_, Doubt::Renewed { token, .. }) | Renewal::Waiting(Doubt::Renewed { token, .. }, _) => {
+                Doubt::Renewed { token, retry: RECHECK_RETRY }
+            }
             Renewal::None | Renewal::Deciding(..) | Renewal::Waiting(..) => Doubt::Revoked,
         };
         self.validate(now, gate, clock, doubt);
@@ -226,10 +229,10 @@ impl<N: Noise> Admitted<N> {
     fn validate(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock, doubt: Doubt) {
         let Preamble { role, suite } = self.preamble;
         let (pattern, static_key, gate) = (suite.pattern(), self.static_key, Arc::clone(gate));
-        let token = if let Doubt::Renewed(token) = &doubt { token.clone() } else { self.token.clone() };
+        let token = if let Doubt::Renewed { token, .. } = &doubt { token.clone() } else { self.token.clone() };
         let applicant = Applicant { role, pattern, static_key, token };
         let admission = match doubt {
-            Doubt::Renewed(_) => Admission::begin(now, gate, clock, applicant),
+            Doubt::Renewed { .. } => Admission::begin(now, gate, clock, applicant),
             Doubt::Revoked | Doubt::Expired => Admission::again(now, gate, clock, applicant),
         };
         self.renewal = Renewal::Deciding(Box::new(admission), doubt);
@@ -247,7 +250,7 @@ impl<N: Noise> Admitted<N> {
     fn accept(&mut self, now: Instant, clock: WallClock, doubt: Doubt, generation: u64) -> Option<Step> {
         self.renewal = Renewal::None;
         match doubt {
-            Doubt::Renewed(token) => {
+            Doubt::Renewed { token, .. } => {
                 self.expires_at = expiry_of(&token, clock);
                 self.token = token.clone();
                 Some(Step::Renewed(token, generation))
@@ -444,7 +447,7 @@ impl<N: Noise> Connection<N> {
     /// `Rotate`.
     fn renew(&mut self, now: Instant, token: SecretText) {
         if let State::Admitted(admitted) = &mut self.state {
-            admitted.validate(now, &self.settings.gate, self.clock, Doubt::Renewed(token));
+            admitted.validate(now, &self.settings.gate, self.clock, Doubt::Renewed { token, retry: RENEWAL_RETRY });
         }
         self.drain_renewal(now);
     }

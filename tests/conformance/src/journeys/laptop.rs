@@ -65,7 +65,7 @@ impl<S: Subject<Ask>> Laptop<S> {
         let now = subject.now();
         let unix = wall_clock(now).unix_at(now).0 - behind.as_secs();
         let settings = Settings {
-            name: "laptop".into(),
+            host: "laptop".into(),
             version: "0".into(),
             pid: std::process::id(),
             api_endpoint: Some(site.url().to_owned()),
@@ -103,7 +103,7 @@ impl<S: Subject<Ask>> Laptop<S> {
 
     /// `vpd pair`, up to the code.
     pub(super) fn ask_for_code(&mut self, mode: PairingMode) -> PendingPairing {
-        let request = Request::Pair(PairRequest { mode, org: None }, fresh_entropy());
+        let request = Request::Pair(PairRequest { mode, org: None, name: None }, fresh_entropy());
         assert_eq!(self.request(request), Ok(Answer::Done));
         self.wait_for("a code is shown", |laptop| laptop.code().is_some());
         self.code().expect("it is shown")

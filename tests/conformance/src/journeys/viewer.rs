@@ -69,7 +69,7 @@ impl<S: Subject<Ask>> Viewer<S> {
         let subject = S::start(Some(home), Roots::default());
         let now = subject.now();
         let settings = Settings {
-            name: "viewer".into(),
+            host: "viewer".into(),
             software: "viewer 0".into(),
             api_endpoint: Some(site.url().to_owned()),
             aes_in_hardware: io_engine::aes_in_hardware(),

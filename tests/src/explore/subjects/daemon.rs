@@ -110,7 +110,7 @@ impl Subject for Whole {
             sessions: Vec::new(),
         };
         let settings = Settings {
-            name: "laptop".into(),
+            host: "laptop".into(),
             version: "0".into(),
             pid: 1,
             api_endpoint: Some(ISSUER.into()),

@@ -95,7 +95,7 @@ enum Kind {
 
 fn start(found: &Found, goal: Goal) -> Watcher<Symbolic> {
     let settings = Settings {
-        name: "tablet".into(),
+        host: "tablet".into(),
         software: "vpd".into(),
         api_endpoint: Some(ISSUER.into()),
         aes_in_hardware: true,

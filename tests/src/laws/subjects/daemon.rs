@@ -65,7 +65,7 @@ impl Subject for Whole {
             sessions: Vec::new(),
         };
         let settings = Settings {
-            name: "laptop".into(),
+            host: "laptop".into(),
             version: "0".into(),
             pid: 1,
             api_endpoint: Some(ISSUER.into()),
@@ -130,7 +130,7 @@ impl Subject for Whole {
                 }
             }
             Fact::Pair(mode) => {
-                let request = PairRequest { mode: *mode, org: None };
+                let request = PairRequest { mode: *mode, org: None, name: None };
                 Input::Request(id, Request::Pair(request, Entropy::new([7; 32])))
             }
             Fact::Cancel => Input::Request(id, Request::CancelPairing),

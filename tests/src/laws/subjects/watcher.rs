@@ -67,7 +67,7 @@ impl Subject for Whole {
             pending: None,
         };
         let settings = Settings {
-            name: "tablet".into(),
+            host: "tablet".into(),
             software: "vpd".into(),
             api_endpoint: Some(ISSUER.into()),
             aes_in_hardware: true,

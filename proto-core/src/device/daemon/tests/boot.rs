@@ -80,7 +80,7 @@ fn the_environment_says_where_to_pair() {
         let found = Found { config: config.map(SecretBytes::new), ..Found::default() };
         let settings = Settings { api_endpoint: env.map(Into::into), ..settings() };
         let mut daemon = Daemon::<Symbolic>::boot(START, WallClock::new(START, UNIX), &found, settings, Jitter::new(1)).unwrap();
-        let request = Request::Pair(PairRequest { mode: PairingMode::New, org: None }, Entropy::new([7; 32]));
+        let request = Request::Pair(PairRequest { mode: PairingMode::New, org: None, name: None }, Entropy::new([7; 32]));
         daemon.handle_input(START, Input::Request(RequestId(1), request)).unwrap();
         let asked = core::iter::from_fn(|| daemon.poll_output())
             .find_map(|output| if let Output::Effect(Effect::Http(_, request)) = output { Some(request.url) } else { None });

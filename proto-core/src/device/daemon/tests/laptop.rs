@@ -249,7 +249,7 @@ impl Laptop {
 }
 
 pub(super) fn settings() -> Settings {
-    Settings { name: "laptop".into(), version: "0.1.0".into(), pid: 7, api_endpoint: Some(API.into()), aes_in_hardware: false }
+    Settings { host: "laptop".into(), version: "0.1.0".into(), pid: 7, api_endpoint: Some(API.into()), aes_in_hardware: false }
 }
 
 pub(super) fn try_boot(found: &Found) -> Result<Daemon<Symbolic>, Reason> {

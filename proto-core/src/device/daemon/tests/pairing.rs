@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn pair(mode: PairingMode) -> Request {
-    Request::Pair(PairRequest { mode, org: None }, Entropy::new([7; 32]))
+    Request::Pair(PairRequest { mode, org: None, name: None }, Entropy::new([7; 32]))
 }
 
 /// A code is shown; the file of the pairing.

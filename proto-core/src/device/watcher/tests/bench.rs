@@ -233,7 +233,7 @@ pub(super) const fn of_rotation(ask: &Ask) -> bool {
 
 pub(super) fn settings() -> Settings {
     Settings {
-        name: "tablet".into(),
+        host: "tablet".into(),
         software: "vpd 0.1.0".into(),
         api_endpoint: Some(API.into()),
         aes_in_hardware: false,
