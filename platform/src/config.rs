@@ -115,7 +115,7 @@ impl Given {
             RELAY_URL => self.relay_url = Some(settings::url(RELAY_URL, value, ["ws", "wss"], "a ws or wss URL")?),
             RELAY_STATIC_KEYS => self.relay_keys = Some(static_keys(value)?),
             INTERNAL_KEY => {
-                self.internal_key = Some(settings::secret(INTERNAL_KEY, value, "at least 16 characters that nobody can guess")?);
+                self.internal_key = Some(settings::secret(INTERNAL_KEY, value, "at least 16 random characters")?);
             }
             MINTS_PER_ADDRESS => {
                 self.mints_per_address = Some(settings::value(MINTS_PER_ADDRESS, value, "a number; 0 is no limit")?);

@@ -79,7 +79,7 @@ mod tests {
                 let one: &[&'static str] = if written.is_empty() { &[] } else { &[line] };
                 assert_eq!(seen(way[0], one, &["10.0.0.0/8"]), model(&way), "{way:?}");
                 assert_eq!(seen(way[0], &written, &["10.0.0.0/8"]), model(&way), "{way:?} in lines of their own");
-                assert_eq!(seen(way[0], one, &[]), way[0], "nobody is trusted");
+                assert_eq!(seen(way[0], one, &[]), way[0], "no proxy is trusted");
             }
         }
     }

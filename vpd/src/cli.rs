@@ -332,7 +332,7 @@ impl ServeArgs {
         let pairs = [(self.listen, &self.public_url, "--public-url"), (self.relay_listen, &self.relay_url, "--relay-url")];
         for (listen, url, option) in pairs {
             if listen.ip().is_unspecified() && url.is_none() {
-                let message = format!("nobody can connect to {listen}: say with {option} how it is reached");
+                let message = format!("clients cannot connect to {listen}: say with {option} how it is reached");
                 return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
             }
         }

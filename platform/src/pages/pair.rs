@@ -227,7 +227,7 @@ fn approved(visitor: &Visitor, stored: &StoredCode, joined: Option<&Joined>) -> 
                 }
                 None => {
                     h1 { "This code was already used" }
-                    p.lead { "Somebody approved it with another account. There is nothing left to do here." }
+                    p.lead { "It was approved by another account. There is nothing left to do here." }
                 }
             }
         },

@@ -62,7 +62,7 @@ catalogue! {
         "The credential was damaged or made by something else.", "vpd unpair && vpd pair";
     TokenNotYetValid, "token_not_yet_valid", Credential, "JWT validation failed: token not valid yet",
         "The clocks of the platform and the relay disagree.", "check the clocks (timedatectl), then: vpd restart";
-    TokenWrongAudience, "token_wrong_audience", Credential, "JWT validation failed: the token is meant for somebody else",
+    TokenWrongAudience, "token_wrong_audience", Credential, "JWT validation failed: the token was issued for another recipient",
         "Its issuer, audience or role is not the expected one.", "vpd unpair && vpd pair";
     TokenKeyMismatch, "token_key_mismatch", Credential, "JWT validation failed: the token names another key",
         "The token was copied from another machine, or the identity file was replaced.", "vpd unpair && vpd pair";
@@ -114,7 +114,7 @@ catalogue! {
     PlatformUnreachable, "platform_unreachable", Network, "pairing API unreachable",
         "VIEWPORT_API_URL or daemon.api.endpoint is wrong, or the platform is down.",
         "curl \"$VIEWPORT_API_URL/api/health\"   (it should answer 200)";
-    PlatformAnswerInvalid, "platform_answer_invalid", Network, "the platform's answer makes no sense",
+    PlatformAnswerInvalid, "platform_answer_invalid", Network, "the platform's answer is invalid",
         "The URL leads to something else: a proxy's sign-in page, another product, an older version.",
         "curl \"$VIEWPORT_API_URL/api/health\"   (it should answer 200)";
 
@@ -122,7 +122,7 @@ catalogue! {
     CodeExpired, "code_expired", Pairing, "the pairing code expired (404 on its poll)",
         "Codes live for 15 minutes.", "vpd pair";
     PairingDenied, "pairing_denied", Pairing, "the pairing was denied in the browser",
-        "Somebody pressed Deny.", "vpd pair";
+        "Deny was pressed on the approval page.", "vpd pair";
     PairingCancelled, "pairing_cancelled", Pairing, "the pairing was cancelled",
         "Ctrl-C, or a newer vpd pair.", "vpd pair";
     PairingInProgress, "pairing_in_progress", Request, "another pairing is waiting for its approval",
@@ -157,7 +157,7 @@ catalogue! {
     LocalFileInvalid, "local_file_invalid", Local, "local.yaml cannot be read",
         "It is no valid YAML, lacks a field, or another user owns it.", "vpd bind <path>";
     StreamingDisabled, "streaming_disabled", Local, "local.yaml says streaming: disabled",
-        "Somebody switched it off here.", "vpd bind <path>";
+        "It was switched off in this directory.", "vpd bind <path>";
     SessionCut, "session_cut", Local, "remote streaming of this session was cut",
         "Its binding was revoked or removed. The session itself goes on.", "vpd status";
     ConfigInvalid, "config_invalid", Local, "config.json cannot be read",
@@ -171,7 +171,7 @@ catalogue! {
     DaemonNotRunning, "daemon_not_running", Local, "the daemon is not running",
         "It was not started, or it stopped.", "vpd start";
     StateNotWritten, "state_not_written", Local, "a state file could not be written",
-        "The disk is full, read-only, or the directory belongs to somebody else.", "df -h ~/.viewport; ls -ld ~/.viewport";
+        "The disk is full, read-only, or the directory belongs to another user.", "df -h ~/.viewport; ls -ld ~/.viewport";
 
     // Later additions, of any family
     RecordsLost, "records_lost", Network, "the relay no longer has the beginning of this session",
@@ -179,9 +179,9 @@ catalogue! {
     SessionTooLong, "session_too_long", Limit, "the session has used up all its keys",
         "It streamed more than 2^32 GiB.", "start a new session";
     StateInvalid, "state_invalid", Local, "a state file cannot be read",
-        "It was damaged, or edited to something that makes no sense.", "move it away, then: vpd restart";
+        "It was damaged, or edited to something invalid.", "move it away, then: vpd restart";
     RecordForged, "record_forged", Handshake, "a record of this session does not open",
-        "Something between its daemon and this viewer changed, left out or reordered records.", "vpd watch   (once more; then tell whoever runs the relay)";
+        "Something between its daemon and this viewer changed, left out or reordered records.", "vpd watch   (once more; then tell the relay's operator)";
     NestedRepository, "nested_repository", Local, "the binding above does not reach into this repository",
         "It was made without --recursive, and this directory is in a repository of its own.", "vpd bind <path>   (or the outer one again, with --recursive)";
     LocalFileMissing, "local_file_missing", Local, "this directory was bound, and its .viewport/local.yaml is gone",

@@ -43,7 +43,7 @@ pub(super) fn secret(name: &'static str, text: &str) -> Result<SecretText, Confi
     let expected = if name == INTERNAL_KEY {
         "the platform's RELAY_INTERNAL_KEY: at least 16 characters, no spaces"
     } else {
-        "at least 16 characters that nobody can guess, no spaces"
+        "at least 16 random characters, no spaces"
     };
     if text.contains(' ') { Err(ConfigError::Invalid { name, expected }) } else { settings::secret(name, text, expected) }
 }

@@ -105,7 +105,7 @@ impl Stage {
             match serde_json::from_str(&line).with_context(|| line.clone())? {
                 PairEvent::Code(pairing) => break pairing.url,
                 PairEvent::Trouble { .. } => {}
-                PairEvent::Paired { .. } | PairEvent::Failed { .. } => bail!("nobody approved this yet: {line}"),
+                PairEvent::Paired { .. } | PairEvent::Failed { .. } => bail!("not approved yet: {line}"),
             }
         };
         self.approve(&url).await?;
