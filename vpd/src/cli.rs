@@ -4,9 +4,12 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::styling, error::ErrorKind};
-use proto_core::{SessionId, api::is_name, device::pairing::MAX_LABEL_LEN};
+use proto_core::{OrgId, SessionId, api::is_name, device::pairing::MAX_LABEL_LEN};
 
-use crate::command::explain::{self, Subject};
+use crate::{
+    command::explain::{self, Subject},
+    settings,
+};
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())
@@ -131,7 +134,7 @@ pub(crate) struct PairArgs {
     #[arg(long)]
     pub replace: bool,
     /// Only this organization, by id or slug; one that is not paired yet is added
-    #[arg(long, value_name = "ID_OR_SLUG")]
+    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
     pub org: Option<String>,
     /// How this machine calls itself there; its host name at the first organization, a name that says nothing at others
     #[arg(long, value_name = "NAME", value_parser = machine_name)]
@@ -142,6 +145,12 @@ pub(crate) struct PairArgs {
     /// One JSON object per line: code, trouble, paired or failed
     #[arg(long, conflicts_with = "cancel")]
     pub json: bool,
+}
+
+/// An id or a slug, which is one as well (D4).
+fn organization(text: &str) -> Result<String, String> {
+    let wrong = |_| "an id or slug is 1 to 128 of A-Z a-z 0-9 . _ : -".to_owned();
+    text.parse::<OrgId>().map(|_| text.to_owned()).map_err(wrong)
 }
 
 fn machine_name(name: &str) -> Result<String, String> {
@@ -159,7 +168,7 @@ Examples:
 #[derive(Args, Debug)]
 pub(crate) struct UnpairArgs {
     /// Which organization, by id or slug; may be left out while there is one only
-    #[arg(long, value_name = "ID_OR_SLUG")]
+    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
     pub org: Option<String>,
 }
 
@@ -178,7 +187,7 @@ pub(crate) struct BindArgs {
     #[arg(default_value = ".")]
     pub path: PathBuf,
     /// To which organization, by id or slug; may be left out while there is one only
-    #[arg(long, value_name = "ID_OR_SLUG")]
+    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
     pub org: Option<String>,
     /// Repositories nested below it too
     #[arg(long)]
@@ -243,7 +252,7 @@ pub(crate) struct WatchArgs {
     /// Which session
     pub session: Option<SessionId>,
     /// Of which organization, by id or slug; may be left out while this viewer is paired with one only
-    #[arg(long, value_name = "ID_OR_SLUG")]
+    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
     pub org: Option<String>,
     /// List the sessions instead
     #[arg(long, conflicts_with = "session")]
@@ -316,14 +325,24 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// How browsers and machines reach the platform [default: the address it listens on]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = web_url)]
     pub public_url: Option<String>,
     /// How machines reach the relay [default: the address it listens on]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = relay_url)]
     pub relay_url: Option<String>,
     /// Print one JSON object with all addresses once it serves
     #[arg(long)]
     pub json: bool,
+}
+
+fn web_url(url: &str) -> Result<String, String> {
+    settings::normalised(url).map_err(|_| "an http:// or https:// URL, such as https://viewport.example".to_owned())
+}
+
+fn relay_url(url: &str) -> Result<String, String> {
+    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"));
+    let is_one = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    if is_one { Ok(url.to_owned()) } else { Err("a ws:// or wss:// URL, such as wss://relay.viewport.example/ws".to_owned()) }
 }
 
 impl ServeArgs {

@@ -53,10 +53,7 @@ impl Servers {
     async fn open(args: &ServeArgs, data: &Path) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
         let local_url = format!("http://{}", listener.local_addr()?);
-        let public_url = match &args.public_url {
-            Some(url) => settings::normalised(url)?,
-            None => local_url.clone(),
-        };
+        let public_url = args.public_url.clone().unwrap_or_else(|| local_url.clone());
         // Both ends of it live in this process, so nobody needs to know or keep it.
         let internal_key = SecretText::new(BASE64URL_NOPAD.encode(io_engine::fresh_entropy().derive("internal key").expose()));
         let mut config = viewport_relay::Config::new(&local_url, internal_key.clone(), data.join("relay"))?;

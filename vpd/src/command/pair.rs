@@ -32,7 +32,7 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     let request = PairRequest { mode: mode(args), org: args.org.clone(), name: args.name.clone() };
     let events = match client.pair(&request).await {
         Ok(events) => events,
-        Err(failure) => return Err(with_bindings(failure, &client).await.into()),
+        Err(failure) => return Err(explained(failure, &client).await.into()),
     };
     let show = if args.json { show_json } else { show_text };
     let org = wait(&client, events, show).await?;
@@ -66,7 +66,7 @@ async fn wait(client: &Client, mut events: PairEvents, show: fn(&PairEvent) -> a
         match event {
             PairEvent::Code(_) | PairEvent::Trouble { .. } => {}
             PairEvent::Paired { org, .. } => return Ok(org),
-            PairEvent::Failed { reason } => return Err(with_bindings(reason.into(), client).await.into()),
+            PairEvent::Failed { reason } => return Err(explained(reason.into(), client).await.into()),
         }
     }
 }
@@ -108,14 +108,14 @@ fn finish(org: &Workspace) -> io::Result<()> {
     writeln!(out, "  {} {}", "next:".bold(), format_args!("vpd bind <path> --org {}", org.slug).cyan())
 }
 
-/// What is paired already helps to choose between `--add` and `--replace` (D1).
-async fn with_bindings(failure: Failure, client: &Client) -> Failure {
-    if !matches!(failure.reason, Reason::AlreadyPaired | Reason::OrgAlreadyBound) {
-        return failure;
-    }
-    match client.status().await {
-        Ok(report) => failure.with_notes(status::binding_rows(&report.bindings)),
-        Err(_) => failure,
+/// What is paired already helps to choose between `--add` and `--replace` (D1), and where the platform was looked for, to see
+/// what is wrong there.
+async fn explained(failure: Failure, client: &Client) -> Failure {
+    let Ok(report) = client.status().await else { return failure };
+    match failure.reason {
+        Reason::AlreadyPaired | Reason::OrgAlreadyBound => failure.with_notes(status::binding_rows(&report.bindings)),
+        Reason::PlatformUnreachable | Reason::PlatformAnswerInvalid => Failure::about(failure.reason, report.api_endpoint),
+        _ => failure,
     }
 }
 

@@ -85,7 +85,7 @@ async fn perform(
     secret: String,
 ) -> anyhow::Result<Evidence> {
     let act = if args.command.is_empty() { Act::ours(&secret) } else { Act::theirs(args.command.clone()) };
-    let mut session = Session::start(stage.program(), &act, repository)?;
+    let mut session = Session::start(stage.program(), &act, repository).await?;
     if args.fault == Some(Fault::RelayRestart) {
         session.play_half(&act).await;
         stage.crash_servers().await?;

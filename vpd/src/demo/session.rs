@@ -2,9 +2,12 @@
 
 use std::{ffi::OsString, path::Path};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use pty_process::Size;
-use tokio::{io::AsyncReadExt as _, process::Child};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::Child,
+};
 
 use super::program::Program;
 
@@ -16,6 +19,12 @@ const HALF_WAY: &str = "half way";
 
 /// The file that lets the default command go on from there.
 pub(super) const GO_ON: &str = "go-on";
+
+/// The end of input, as it is typed (termios `VEOF`): a command that reads finds nothing to read, and a shell leaves.
+const END_OF_INPUT: &[u8] = b"\x04";
+
+/// The exit codes of `vpd run` for a command that cannot be run or is not found, as shells have them.
+const NOT_RUN: [i32; 2] = [126, 127];
 
 /// A short shell session that edits files and prints colours. `$1` is the canary; it waits for the file `go-on` half way.
 const SCRIPT: &str = r#"
@@ -61,9 +70,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Starts it in the bound directory.
-    pub(super) fn start(program: &Program, act: &Act, directory: &Path) -> anyhow::Result<Self> {
-        let (terminal, pts) = pty_process::open()?;
+    /// Starts it in the bound directory. Its input is at its end: there is no keyboard at this terminal.
+    pub(super) async fn start(program: &Program, act: &Act, directory: &Path) -> anyhow::Result<Self> {
+        let (mut terminal, pts) = pty_process::open()?;
         terminal.resize(Size::new(ROWS, COLUMNS))?;
         let command = pty_process::Command::new(program.executable())
             .args(["run", "--quiet", "--"])
@@ -71,7 +80,9 @@ impl Session {
             .envs(program.environment())
             .current_dir(directory)
             .kill_on_drop(true);
-        Ok(Self { child: command.spawn(pts)?, terminal, shown: Vec::new() })
+        let child = command.spawn(pts)?;
+        terminal.write_all(END_OF_INPUT).await?;
+        Ok(Self { child, terminal, shown: Vec::new() })
     }
 
     /// Plays up to the middle of the act, or its end.
@@ -89,7 +100,8 @@ impl Session {
     pub(super) async fn finish(mut self) -> anyhow::Result<Vec<u8>> {
         while self.read().await > 0 {}
         let status = self.child.wait().await?;
-        ensure!(status.code().is_some(), "vpd run: {status}");
+        let Some(code) = status.code() else { bail!("vpd run: {status}") };
+        ensure!(!NOT_RUN.contains(&code), "the command was not run\n{}", String::from_utf8_lossy(&self.shown).trim_end());
         Ok(self.shown)
     }
 
