@@ -23,7 +23,7 @@ use viewport_relay::Relay;
 use crate::{
     cli::ServeArgs,
     home::{self, Home},
-    log, settings,
+    log,
 };
 
 /// Serves until it is interrupted.

@@ -33,7 +33,7 @@ pub enum Reach {
 pub fn daemon(bindings: u8, reach: Reach) -> Result<Daemon<Noise>, Wrong> {
     let clock = WallClock::new(Instant::ZERO, platform::TODAY);
     let settings =
-        Settings { name: "sensor 7".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: false };
+        Settings { host: "sensor 7".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: false };
     let found = found(bindings)?;
     let booted = Daemon::boot(Instant::ZERO, clock, &found, settings, Jitter::new(7));
     let mut daemon = booted.map_err(|_| Wrong::new("state files that a daemon starts from"))?;

@@ -76,7 +76,7 @@ impl Side {
             Wish::TheOnly => Goal::TheOnly,
         };
         let settings = Settings {
-            name: "tablet".into(),
+            host: "tablet".into(),
             software: "vpd".into(),
             api_endpoint: Some(ISSUER.into()),
             aes_in_hardware: true,

@@ -4,7 +4,6 @@ use alloc::{format, string::String};
 
 use data_encoding::BASE32_NOPAD;
 
-use super::mode::names;
 use crate::{
     Entropy,
     api::{Workspace, is_name},
@@ -27,7 +26,7 @@ pub fn machine_name(asked: Option<&str>, configured: Option<&str>, host: Option<
 /// Whether another organization than `org` (an id or a slug, or whichever is picked at the approval) is among those that are
 /// `bound`.
 pub fn is_known_elsewhere<'a>(org: Option<&str>, bound: impl IntoIterator<Item = &'a Workspace>) -> bool {
-    bound.into_iter().any(|workspace| !org.is_some_and(|org| names(org, workspace)))
+    bound.into_iter().any(|workspace| !org.is_some_and(|org| workspace.is_named(org)))
 }
 
 fn neutral(entropy: &Entropy) -> String {

@@ -66,12 +66,11 @@ impl<N: Noise> Responder<N> {
                 });
                 self.read_first(now, opened);
             }
-            State::Deciding { .. } => self.port.ignore(),
             State::Unconfirmed { noise, .. } => match self.door.open(noise, message) {
                 Some(plaintext) => self.confirm(plaintext),
                 None => self.break_off(Reason::NoiseHandshakeFailed),
             },
-            State::Confirmed | State::Failed(_) => self.port.ignore(),
+            State::Deciding { .. } | State::Confirmed | State::Failed(_) => self.port.ignore(),
         }
     }
 
