@@ -95,7 +95,7 @@ pub enum Advice {
     /// Nothing.
     Nothing,
     /// Bind the directory so many levels up to this org?
-    Ask(usize, &'static str),
+    AskToBind(usize, &'static str),
     /// The repository suggests an org that this device is not paired with.
     Suggest(usize, &'static str),
 }
@@ -119,7 +119,7 @@ pub fn advise(levels: &[Level], paired: &[&str], declined: &[(usize, &str)]) -> 
         Some((up, org)) => match decide(levels) {
             Err(Why::Disabled) => Advice::Nothing,
             Ok((bound_to, bound_at)) if bound_to == org || bound_at <= up => Advice::Nothing,
-            _ if paired.contains(&org) => Advice::Ask(up, org),
+            _ if paired.contains(&org) => Advice::AskToBind(up, org),
             _ => Advice::Suggest(up, org),
         },
     }

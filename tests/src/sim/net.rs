@@ -12,7 +12,7 @@ use proto_core::{
     effect::{Closed, Happening, NetFault},
     keyset::FetchId,
     noise::Noise,
-    relay::{connection, hub::ConnectionId, revocations::AskId},
+    relay::{connection, hub::ConnectionId, revocations},
 };
 
 use super::{Party, Sim, dice::Dice, fault::Fault, plan::Place, step::Event};

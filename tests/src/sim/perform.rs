@@ -250,7 +250,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             for want in self.stations[station].feed_said() {
                 match want {
-                    FeedWant::Ask(id, request) => self.asks(End::Feed(station, id), request),
+                    FeedWant::Http(id, request) => self.asks(End::Feed(station, id), request),
                     FeedWant::Tell(input) => wants.extend(self.stations[station].relay.tell_hub(self.now, input)),
                 }
             }

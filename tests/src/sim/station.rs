@@ -15,7 +15,7 @@ use proto_core::{
         admission::KeyAnswer,
         connection,
         hub::{self, ConnectionId},
-        revocations::{self, AskId, Feed},
+        revocations::{self, Feed},
     },
     secret::{Secret, SecretText},
 };
@@ -61,7 +61,7 @@ pub(super) enum KeyWant {
 
 /// What the feed of revocations wants.
 pub(super) enum FeedWant {
-    Ask(AskId, HttpRequest),
+    Http(revocations::EffectId, HttpRequest),
     Tell(hub::Input),
 }
 
@@ -137,7 +137,7 @@ impl<N: Noise> Station<N> {
     pub(super) fn feed_said(&mut self) -> Vec<FeedWant> {
         let outputs = std::iter::from_fn(|| self.feed.poll_output());
         let wants = outputs.filter_map(|output| match output {
-            revocations::Output::Effect(Effect::Http(id, request)) => Some(FeedWant::Ask(id, request)),
+            revocations::Output::Effect(Effect::Http(id, request)) => Some(FeedWant::Http(id, request)),
             revocations::Output::Revoked { targets, orgs } => Some(FeedWant::Tell(hub::Input::Revoked { targets, orgs })),
             revocations::Output::Recheck => Some(FeedWant::Tell(hub::Input::Recheck)),
             revocations::Output::Effect(_) | revocations::Output::Followed | revocations::Output::Lost(_) => None,

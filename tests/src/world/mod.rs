@@ -13,7 +13,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a world that does not hold up is a failed test")]
 
 mod faults;
-mod happening;
+mod events;
 mod interference;
 mod issuer;
 mod laptop;

@@ -146,7 +146,7 @@ proptest! {
         let workspaces: Vec<Workspace> = paired.iter().map(|org| workspace(org)).collect();
         let expected = match advise(&levels, &paired, &remembered) {
             Advice::Nothing => consent::Advice::Nothing,
-            Advice::Ask(up, org) => consent::Advice::AskToBind { directory: directory(levels.len(), up), org: workspace(org) },
+            Advice::AskToBind(up, org) => consent::Advice::AskToBind { directory: directory(levels.len(), up), org: workspace(org) },
             Advice::Suggest(up, org) => {
                 consent::Advice::SuggestPairing { directory: directory(levels.len(), up), org: org.into() }
             }

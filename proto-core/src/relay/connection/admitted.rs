@@ -113,8 +113,8 @@ impl Doubt {
 
 /// What a decision about a renewed credential leads to.
 enum Step {
-    /// Somebody is to be asked.
-    Ask(Output),
+    /// The key set or the platform is to be asked.
+    Say(Output),
     /// The credential counts from now on; its generation.
     Renewed(SecretText, u64),
 }
@@ -287,8 +287,8 @@ impl<N: Noise> Admitted<N> {
         let errand = self.errand();
         let Renewal::Deciding(admission, doubt) = &mut self.renewal else { return None };
         let step = match admission.poll_output()? {
-            admission::Output::LookUp { kid } => Step::Ask(Output::LookUp(errand, kid)),
-            admission::Output::Effect(effect) => Step::Ask(Output::Effect(effect.map_id(|()| errand))),
+            admission::Output::LookUp { kid } => Step::Say(Output::LookUp(errand, kid)),
+            admission::Output::Effect(effect) => Step::Say(Output::Effect(effect.map_id(|()| errand))),
             admission::Output::Admitted(accepted) => {
                 let (doubt, claims) = (doubt.clone(), accepted.claims);
                 if claims.org != self.org || claims.runtime_target != self.target {
@@ -464,7 +464,7 @@ impl<N: Noise> Connection<N> {
         let clock = self.clock;
         while let Some(step) = self.admitted_mut().and_then(|admitted| admitted.poll_renewal(now, clock)) {
             match step {
-                Ok(Step::Ask(output)) => self.port.push(output),
+                Ok(Step::Say(output)) => self.port.push(output),
                 Ok(Step::Renewed(token, generation)) => {
                     self.port.push(Output::Renewed(token));
                     self.send_own(now, Head::Rotated { generation });

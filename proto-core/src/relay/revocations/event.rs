@@ -47,13 +47,13 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// The next request.
-    Ask,
+    Poll,
 }
 
 impl Wake for Timer {
     fn why(self) -> &'static str {
         match self {
-            Self::Ask => "revocations: ask",
+            Self::Poll => "revocations: ask",
         }
     }
 }

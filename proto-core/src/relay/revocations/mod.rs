@@ -185,7 +185,7 @@ impl Machine for Feed {
 
     fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match self.request {
-            Request::Idle { next, .. } => Some(Deadline::new(next, Timer::Ask)),
+            Request::Idle { next, .. } => Some(Deadline::new(next, Timer::Poll)),
             Request::Asked { .. } => None,
         }
     }
