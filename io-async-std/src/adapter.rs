@@ -11,7 +11,7 @@ use std::{
 use async_std::channel::{Sender, unbounded};
 use futures_util::stream::{FuturesUnordered, SelectAll, Stream, StreamExt};
 use io_engine::{FileJob, Home, Links, Roots};
-use proto_core::effect::{Close, Connect, Effect, Happening, HttpRequest};
+use proto_core::effect::{Close, Connect, Effect, HttpRequest, IoEvent};
 
 use crate::{
     client, files,
@@ -27,20 +27,20 @@ pub struct Adapter<I> {
     /// The orders for each WebSocket that this side has not heard the end of. Without them it is let go of.
     links: Links<I, Sender<Order>>,
     files: Sender<(I, FileJob)>,
-    requests: FuturesUnordered<Pin<Box<dyn Future<Output = Happening<I>> + Send>>>,
+    requests: FuturesUnordered<Pin<Box<dyn Future<Output = IoEvent<I>> + Send>>>,
     /// The WebSockets and the files: what a shutdown waits for.
     lasting: SelectAll<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>,
 }
 
 /// What was told, and of which generation of WebSockets; 0 for everything else.
-type Told<I> = (u64, Happening<I>);
+type Told<I> = (u64, IoEvent<I>);
 
 impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     /// An adapter whose files live in `home` (none can be stored without one) and whose TLS clients trust `roots`.
     pub fn new(home: Option<Home>, roots: Roots) -> Self {
         let (files, jobs) = unbounded();
         let mut lasting = SelectAll::<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>::new();
-        lasting.push(Box::pin(files::work(home, jobs).map(|happening| (0, happening))));
+        lasting.push(Box::pin(files::work(home, jobs).map(|event| (0, event))));
         Self { roots, links: Links::default(), files, requests: FuturesUnordered::new(), lasting }
     }
 
@@ -57,7 +57,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     }
 
     /// What happens next. Waits for ever when nothing is under way. Safe to cancel.
-    pub async fn next(&mut self) -> Happening<I> {
+    pub async fn next(&mut self) -> IoEvent<I> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
@@ -72,13 +72,13 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
         while lasting.next().await.is_some() {}
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happening<I>> {
-        if let Poll::Ready(Some(happening)) = self.requests.poll_next_unpin(cx) {
-            return Poll::Ready(happening);
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<IoEvent<I>> {
+        if let Poll::Ready(Some(event)) = self.requests.poll_next_unpin(cx) {
+            return Poll::Ready(event);
         }
-        while let Poll::Ready(Some((generation, happening))) = self.lasting.poll_next_unpin(cx) {
-            if let Some(happening) = self.links.told(generation, happening) {
-                return Poll::Ready(happening);
+        while let Poll::Ready(Some((generation, event))) = self.lasting.poll_next_unpin(cx) {
+            if let Some(event) = self.links.told(generation, event) {
+                return Poll::Ready(event);
             }
         }
         Poll::Pending
@@ -88,8 +88,8 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
         let roots = self.roots.clone();
         self.requests.push(Box::pin(async move {
             match client::request(&request, &roots).await {
-                Ok(answer) => Happening::Answered(id, answer),
-                Err(fault) => Happening::Unanswered(id, fault),
+                Ok(answer) => IoEvent::Answered(id, answer),
+                Err(fault) => IoEvent::Unanswered(id, fault),
             }
         }));
     }
@@ -99,7 +99,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
         links.open(id.clone(), |generation| {
             let (orders, taken) = unbounded();
             let told = link::serve(connect, roots.clone(), taken);
-            lasting.push(Box::pin(told.map(move |happening| (generation, happening.with_id(id.clone())))));
+            lasting.push(Box::pin(told.map(move |event| (generation, event.with_id(id.clone())))));
             orders
         });
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_std::{channel::Receiver, task::spawn_blocking};
 use futures_util::stream::{self, Stream};
 use io_engine::{FileJob, Home};
-use proto_core::effect::Happening;
+use proto_core::effect::IoEvent;
 
 /// Carries out the jobs in order until there will be no more of them. Without a home none of them succeeds.
-pub(crate) fn work<I>(home: Option<Home>, jobs: Receiver<(I, FileJob)>) -> impl Stream<Item = Happening<I>> {
+pub(crate) fn work<I>(home: Option<Home>, jobs: Receiver<(I, FileJob)>) -> impl Stream<Item = IoEvent<I>> {
     stream::unfold((Arc::new(home), jobs), async |(home, jobs)| {
         let (id, job) = jobs.recv().await.ok()?;
         let shared = Arc::clone(&home);
         let durable = spawn_blocking(move || job.carry_out((*shared).as_ref())).await;
-        Some((if durable { Happening::Stored(id) } else { Happening::NotStored(id) }, (home, jobs)))
+        Some((if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }, (home, jobs)))
     })
 }

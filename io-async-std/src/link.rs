@@ -9,7 +9,7 @@ use futures_util::{
     stream::{self, Stream, StreamExt},
 };
 use io_engine::Roots;
-use proto_core::effect::{Close, Closed, Connect, Happening};
+use proto_core::effect::{Close, Closed, Connect, IoEvent};
 
 use crate::{ClientSocket, client};
 
@@ -20,7 +20,7 @@ pub(crate) enum Order {
 }
 
 /// Opens the WebSocket and serves it until it is closed. Without an owner (no more orders can come) it is dropped at once.
-pub(crate) fn serve(connect: Connect, roots: Roots, orders: Receiver<Order>) -> impl Stream<Item = Happening<()>> {
+pub(crate) fn serve(connect: Connect, roots: Roots, orders: Receiver<Order>) -> impl Stream<Item = IoEvent<()>> {
     stream::unfold(Stage::Opening(connect, roots, orders), Stage::next)
 }
 
@@ -31,16 +31,16 @@ enum Stage {
 }
 
 impl Stage {
-    async fn next(self) -> Option<(Happening<()>, Self)> {
+    async fn next(self) -> Option<(IoEvent<()>, Self)> {
         match self {
             Self::Opening(connect, roots, mut orders) => Some(match open(&connect, &roots, &mut orders).await {
                 Ok((socket, connected)) => (connected, Self::Open(socket, orders)),
-                Err(closed) => (Happening::Closed((), closed), Self::Ended),
+                Err(closed) => (IoEvent::Closed((), closed), Self::Ended),
             }),
             Self::Open(mut socket, mut orders) => {
-                let happening = exchange(&mut socket, &mut orders).await?;
-                let ended = matches!(happening, Happening::Closed(..));
-                Some((happening, if ended { Self::Ended } else { Self::Open(socket, orders) }))
+                let event = exchange(&mut socket, &mut orders).await?;
+                let ended = matches!(event, IoEvent::Closed(..));
+                Some((event, if ended { Self::Ended } else { Self::Open(socket, orders) }))
             }
             Self::Ended => None,
         }
@@ -51,9 +51,9 @@ async fn open(
     connect: &Connect,
     roots: &Roots,
     orders: &mut Receiver<Order>,
-) -> Result<(ClientSocket<TcpStream>, Happening<()>), Closed> {
+) -> Result<(ClientSocket<TcpStream>, IoEvent<()>), Closed> {
     match select(pin!(client::connect(connect, roots)), pin!(given_up(orders))).await {
-        Either::Left((Ok((socket, entropy)), _)) => Ok((socket, Happening::Connected((), entropy))),
+        Either::Left((Ok((socket, entropy)), _)) => Ok((socket, IoEvent::Connected((), entropy))),
         Either::Left((Err(fault), _)) => Err(Closed::Fault(fault)),
         Either::Right(_) => Err(Closed::ByUs),
     }
@@ -65,7 +65,7 @@ async fn given_up(orders: &mut Receiver<Order>) {
 }
 
 /// Takes all orders before the socket gets its turn: what they send goes out in one write.
-async fn exchange(socket: &mut ClientSocket<TcpStream>, orders: &mut Receiver<Order>) -> Option<Happening<()>> {
+async fn exchange(socket: &mut ClientSocket<TcpStream>, orders: &mut Receiver<Order>) -> Option<IoEvent<()>> {
     poll_fn(|cx| {
         loop {
             match orders.poll_next_unpin(cx) {

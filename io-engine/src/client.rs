@@ -2,7 +2,7 @@
 
 use proto_core::{
     Entropy,
-    effect::{Closed, Connect, Happening, HttpAnswer, HttpRequest, NetFault},
+    effect::{Closed, Connect, HttpAnswer, HttpRequest, IoEvent, NetFault},
 };
 
 use crate::{ByteStream, Connection, Driven, HttpCall, Roots, Runtime, Socket, WebSocketClient, dial::dial, runtime::within};
@@ -53,8 +53,8 @@ pub async fn connect_over<R: Runtime, S: ByteStream>(
 
 async fn opened<R: Runtime, S: ByteStream>(mut socket: ClientSocket<R, S>) -> Result<(ClientSocket<R, S>, Entropy), NetFault> {
     match socket.next().await {
-        Happening::Connected((), entropy) => Ok((socket, entropy)),
-        Happening::Closed((), Closed::Fault(fault)) => Err(fault),
+        IoEvent::Connected((), entropy) => Ok((socket, entropy)),
+        IoEvent::Closed((), Closed::Fault(fault)) => Err(fault),
         _ => Err(NetFault::Broken),
     }
 }

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use proto_core::effect::{Happening, NetFault};
+use proto_core::effect::{IoEvent, NetFault};
 
 use crate::{MessageSocket, Transducer};
 
@@ -160,13 +160,13 @@ impl<S: ByteStream, T: Transducer> Driven<S, T> {
 }
 
 impl<S: ByteStream, T: MessageSocket> Driven<S, T> {
-    /// [`Driven::poll_next`] for a WebSocket: lets go of the stream with [`Happening::Closed`], and does not wait longer for it
+    /// [`Driven::poll_next`] for a WebSocket: lets go of the stream with [`IoEvent::Closed`], and does not wait longer for it
     /// than `lingered` does, a timer of [`LINGER`](crate::LINGER) that is asked from the moment the end begins.
     pub fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
         mut lingered: impl FnMut(&mut Context<'_>) -> Poll<()>,
-    ) -> Poll<Happening<()>> {
+    ) -> Poll<IoEvent<()>> {
         loop {
             // Before anything is read: a peer that talks on does not put the end off.
             let is_closing = self.transducer.is_closing();
@@ -174,11 +174,11 @@ impl<S: ByteStream, T: MessageSocket> Driven<S, T> {
                 self.transducer.fail(NetFault::TimedOut);
             }
             match self.poll_next(cx) {
-                Poll::Ready(happening) => {
-                    if matches!(happening, Happening::Closed(..)) {
+                Poll::Ready(io_event) => {
+                    if matches!(io_event, IoEvent::Closed(..)) {
                         self.hang_up();
                     }
-                    return Poll::Ready(happening);
+                    return Poll::Ready(io_event);
                 }
                 Poll::Pending if !is_closing && self.transducer.is_closing() => {} // The end has just begun, and its timer with it.
                 Poll::Pending => return Poll::Pending,

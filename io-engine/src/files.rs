@@ -16,7 +16,7 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 /// The longest state file that is read.
-const FILE_MAX: u64 = 16 * 1024 * 1024;
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Folders below the home that hold state files.
 const FOLDERS: [&str; 3] = ["relay-identities", "state", "state/sessions"];
@@ -159,11 +159,11 @@ impl Home {
         if mode & 0o177 != 0 {
             return Err(FileError::TooOpen { path, mode });
         }
-        if metadata.len() > FILE_MAX {
+        if metadata.len() > MAX_FILE {
             return Err(unreadable(ErrorKind::FileTooLarge.into()));
         }
         let mut contents = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-        open.take(FILE_MAX).read_to_end(&mut contents).map_err(unreadable)?;
+        open.take(MAX_FILE).read_to_end(&mut contents).map_err(unreadable)?;
         Ok(Some(SecretBytes::new(std::mem::take(&mut *contents))))
     }
 

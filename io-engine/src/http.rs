@@ -22,13 +22,13 @@ use zeroize::Zeroizing;
 use crate::{Target, Transducer};
 
 /// The most that an answer's status line and headers may take, and the most that all interim answers before it may.
-const HEAD_MAX: usize = 64 * 1024;
+const MAX_HEAD: usize = 64 * 1024;
 
 /// Room for the request line and the headers that are added to the caller's.
 const REQUEST_HEAD_EXTRA: usize = 1024;
 
 /// The most that a line between chunks, or a trailer, may take.
-const LINE_MAX: usize = 8 * 1024;
+const MAX_LINE: usize = 8 * 1024;
 
 /// How much of a body is decoded at a time.
 const PIECE: usize = 4096;
@@ -84,17 +84,17 @@ impl HttpCall {
     fn read_head(&mut self, mut call: Call<state::RecvResponse>) -> Result<Stage, NetFault> {
         let response = loop {
             // No more than may be there, so that the fault is the same however the stream was cut.
-            let head = &self.received[..self.received.len().min(HEAD_MAX)];
+            let head = &self.received[..self.received.len().min(MAX_HEAD)];
             let (used, response) = call.try_response(head, false).map_err(|_| NetFault::NotUnderstood)?;
             self.received.drain(..used);
             match response {
                 Some(response) => break response,
-                None if used == 0 && self.received.len() > HEAD_MAX => return Err(NetFault::TooLarge),
+                None if used == 0 && self.received.len() > MAX_HEAD => return Err(NetFault::TooLarge),
                 None if used == 0 => return Ok(Stage::Head(call)),
                 // An interim answer (1xx): the real one follows.
                 None => {
                     self.interim += used;
-                    if self.interim > HEAD_MAX {
+                    if self.interim > MAX_HEAD {
                         return Err(NetFault::TooLarge);
                     }
                 }
@@ -129,7 +129,7 @@ impl HttpCall {
         loop {
             // No more than a line may take, and room for one byte too many: what is too large is found where it is, not
             // only after what follows in the same read.
-            let (line, room) = (self.received.len().min(at + LINE_MAX), PIECE.min(self.max_answer - body.len() + 1));
+            let (line, room) = (self.received.len().min(at + MAX_LINE), PIECE.min(self.max_answer - body.len() + 1));
             let (used, made) = call.read(&self.received[at..line], &mut piece[..room]).map_err(|_| NetFault::NotUnderstood)?;
             at += used;
             self.fitting((body.len() + made) as u64)?;
@@ -143,7 +143,7 @@ impl HttpCall {
             return Ok(finish(answer, body));
         }
         // What is left is the beginning of a line.
-        if self.received.len() > LINE_MAX { Err(NetFault::TooLarge) } else { Ok(Stage::Body(call, answer, body)) }
+        if self.received.len() > MAX_LINE { Err(NetFault::TooLarge) } else { Ok(Stage::Body(call, answer, body)) }
     }
 
     fn fitting(&self, length: u64) -> Result<usize, NetFault> {

@@ -6,7 +6,7 @@
 //! and tasks, and nothing that would have to be tested twice.
 //!
 //! ```text
-//!  socket ──read──►  receive ─►┌────────────┐─► poll_event   Happening, HttpAnswer
+//!  socket ──read──►  receive ─►┌────────────┐─► poll_event   IoEvent, HttpAnswer
 //!                              │ Connection │
 //!  socket ◄─write── transmit ◄─└────────────┘◄─ send, close
 //! ```

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use proto_core::effect::Happening;
+use proto_core::effect::IoEvent;
 
 /// The WebSockets that an adapter has not told the end of, each as an `L`.
 ///
@@ -33,18 +33,17 @@ impl<I: Eq + Hash, L> Links<I, L> {
         self.live.get(id).map(|(_, link)| link)
     }
 
-    /// The happening that the link of `generation` told, unless its name is another one's by now. With its end it is forgotten.
-    pub fn told(&mut self, generation: u64, happening: Happening<I>) -> Option<Happening<I>> {
-        let (Happening::Connected(id, _) | Happening::Received(id, _) | Happening::Sent(id, _) | Happening::Closed(id, _)) =
-            &happening
+    /// The event that the link of `generation` told, unless its name is another one's by now. With its end it is forgotten.
+    pub fn told(&mut self, generation: u64, event: IoEvent<I>) -> Option<IoEvent<I>> {
+        let (IoEvent::Connected(id, _) | IoEvent::Received(id, _) | IoEvent::Sent(id, _) | IoEvent::Closed(id, _)) = &event
         else {
-            return Some(happening);
+            return Some(event);
         };
         self.live.get(id).filter(|(current, _)| *current == generation)?;
-        if let Happening::Closed(id, _) = &happening {
+        if let IoEvent::Closed(id, _) = &event {
             self.live.remove(id);
         }
-        Some(happening)
+        Some(event)
     }
 
     /// All of them.
@@ -64,19 +63,19 @@ mod tests {
         let mut links = Links::default();
         assert_eq!(links.open("relay", |generation| generation), None);
         assert_eq!(links.open("relay", |generation| generation), Some(1));
-        assert_eq!(links.told(1, Happening::Sent("relay", 1)), None);
-        assert_eq!(links.told(1, Happening::Closed("relay", Closed::ByUs)), None);
+        assert_eq!(links.told(1, IoEvent::Sent("relay", 1)), None);
+        assert_eq!(links.told(1, IoEvent::Closed("relay", Closed::ByUs)), None);
         assert_eq!(links.get(&"relay"), Some(&2));
-        assert_eq!(links.told(2, Happening::Sent("relay", 1)), Some(Happening::Sent("relay", 1)));
+        assert_eq!(links.told(2, IoEvent::Sent("relay", 1)), Some(IoEvent::Sent("relay", 1)));
     }
 
     #[test]
     fn a_link_is_forgotten_with_its_end() {
         let mut links = Links::default();
         links.open("relay", |_| ());
-        assert!(links.told(1, Happening::Closed("relay", Closed::ByUs)).is_some());
+        assert!(links.told(1, IoEvent::Closed("relay", Closed::ByUs)).is_some());
         assert_eq!(links.get(&"relay"), None);
-        assert_eq!(links.told(1, Happening::Closed("relay", Closed::ByUs)), None);
-        assert_eq!(links.told(0, Happening::Stored("relay")), Some(Happening::Stored("relay")));
+        assert_eq!(links.told(1, IoEvent::Closed("relay", Closed::ByUs)), None);
+        assert_eq!(links.told(0, IoEvent::Stored("relay")), Some(IoEvent::Stored("relay")));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use proto_core::effect::{Close, Happening};
+use proto_core::effect::{Close, IoEvent};
 
 use crate::{ByteStream, Driven, LINGER, MessageSocket, Runtime, Transducer, WebSocket};
 
@@ -45,30 +45,30 @@ impl<R: Runtime, S: ByteStream, T: MessageSocket> Socket<R, S, T> {
         Self { driven: Driven::new(stream, socket), linger: None }
     }
 
-    /// Queues one binary message; [`Socket::next`] writes it, and tells with [`Happening::Sent`] when the stream took it.
+    /// Queues one binary message; [`Socket::next`] writes it, and tells with [`IoEvent::Sent`] when the stream took it.
     pub fn send(&mut self, message: Bytes) {
         self.driven.transducer().send(message);
     }
 
-    /// Queues a close frame after what was sent before. [`Happening::Closed`] follows within [`LINGER`].
+    /// Queues a close frame after what was sent before. [`IoEvent::Closed`] follows within [`LINGER`].
     pub fn close(&mut self, close: Close) {
         self.driven.transducer().close(close);
     }
 
-    /// What happens next: first [`Happening::Connected`] on a server's end, last [`Happening::Closed`]; waits for ever after
+    /// What happens next: first [`IoEvent::Connected`] on a server's end, last [`IoEvent::Closed`]; waits for ever after
     /// that. Safe to cancel: nothing is lost.
-    pub async fn next(&mut self) -> Happening<()> {
+    pub async fn next(&mut self) -> IoEvent<()> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// [`Socket::next`] for hand-written futures.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happening<()>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<IoEvent<()>> {
         let Self { driven, linger } = self;
         driven.poll_message(cx, |cx| Pin::new(linger.get_or_insert_with(|| R::sleep(LINGER))).poll(cx))
     }
 
     /// [`Socket::next`], or for a caller without room for what would come: writes for as long as it is waited for.
-    pub async fn next_with(&mut self, room: bool) -> Happening<()> {
+    pub async fn next_with(&mut self, room: bool) -> IoEvent<()> {
         poll_fn(|cx| {
             if room {
                 return self.poll_next(cx);

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use bytes::Bytes;
-use proto_core::effect::{Close, Happening, NetFault};
+use proto_core::effect::{Close, IoEvent, NetFault};
 
 /// Bytes from the network in, events out; and the other way round.
 pub trait Transducer {
@@ -29,15 +29,15 @@ pub trait Transducer {
     fn poll_event(&mut self) -> Option<Self::Event>;
 }
 
-/// A WebSocket as a transducer: [`Happening::Connected`] comes once and first, [`Happening::Closed`] once and last.
-pub trait MessageSocket: Transducer<Event = Happening<()>> {
-    /// Queues one binary message. [`Happening::Sent`] counts it once it was transmitted. After the end: dropped.
+/// A WebSocket as a transducer: [`IoEvent::Connected`] comes once and first, [`IoEvent::Closed`] once and last.
+pub trait MessageSocket: Transducer<Event = IoEvent<()>> {
+    /// Queues one binary message. [`IoEvent::Sent`] counts it once it was transmitted. After the end: dropped.
     fn send(&mut self, message: Bytes);
 
     /// Queues a close frame after what was sent before.
     fn close(&mut self, close: Close);
 
     /// Whether the end has begun: an adapter now waits at most [`LINGER`](crate::LINGER) for
-    /// [`Happening::Closed`] before it calls [`Transducer::fail`].
+    /// [`IoEvent::Closed`] before it calls [`Transducer::fail`].
     fn is_closing(&self) -> bool;
 }

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, hash::Hash};
 
 use io_engine::{FileJob, Home, Links, Roots};
-use proto_core::effect::{Close, Connect, Effect, Happening};
+use proto_core::effect::{Close, Connect, Effect, IoEvent};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinSet},
@@ -14,7 +14,7 @@ use crate::{
     link::{self, Link, Order},
 };
 
-/// How many happenings wait for the machine. When it does not keep up, reading from sockets stops.
+/// How many events wait for the machine. When it does not keep up, reading from sockets stops.
 const WAITING: usize = 32;
 
 /// Performs a machine's effects, each named by an `I`, and tells what came of them.
@@ -27,7 +27,7 @@ pub struct Adapter<I> {
     tasks: Tasks<I>,
     /// The orders for each WebSocket that this side has not heard the end of. Without them its task lets go of it.
     links: Links<I, mpsc::UnboundedSender<Order>>,
-    happenings: mpsc::Receiver<Told<I>>,
+    events: mpsc::Receiver<Told<I>>,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ struct Tasks<I> {
 }
 
 /// What was told, and of which generation of WebSockets; 0 for everything else.
-type Told<I> = (u64, Happening<I>);
+type Told<I> = (u64, IoEvent<I>);
 
 /// The way from the tasks back to the machine.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct Reports<I> {
     sender: mpsc::Sender<Told<I>>,
 }
 
-/// Room for one happening.
+/// Room for one event.
 pub(crate) struct Room<'a, I>(u64, mpsc::Permit<'a, Told<I>>);
 
 impl<I> Reports<I> {
@@ -59,14 +59,14 @@ impl<I> Reports<I> {
     }
 
     /// Tells what happened, once there is room. `None` when nobody listens any more.
-    pub(crate) async fn tell(&self, happening: Happening<I>) -> Option<()> {
-        self.room().await.map(|room| room.tell(happening))
+    pub(crate) async fn tell(&self, event: IoEvent<I>) -> Option<()> {
+        self.room().await.map(|room| room.tell(event))
     }
 }
 
 impl<I> Room<'_, I> {
-    pub(crate) fn tell(self, happening: Happening<I>) {
-        self.1.send((self.0, happening));
+    pub(crate) fn tell(self, event: IoEvent<I>) {
+        self.1.send((self.0, event));
     }
 }
 
@@ -76,13 +76,13 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn new(home: Option<Home>, roots: Roots) -> Self {
-        let (sender, happenings) = mpsc::channel(WAITING);
+        let (sender, events) = mpsc::channel(WAITING);
         let (files, jobs) = mpsc::unbounded_channel();
         let reports = Reports { generation: 0, sender };
         let mut lasting = JoinSet::new();
         lasting.spawn(files::work(home, jobs, reports.clone()));
         let tasks = Tasks { requests: JoinSet::new(), lasting, files, reports };
-        Self { roots, tasks, links: Links::default(), happenings }
+        Self { roots, tasks, links: Links::default(), events }
     }
 
     /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].
@@ -91,11 +91,11 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
             Effect::Http(id, request) => {
                 let (roots, reports) = (self.roots.clone(), self.tasks.reports.clone());
                 self.tasks.requests.spawn(async move {
-                    let happening = match client::request(&request, &roots).await {
-                        Ok(answer) => Happening::Answered(id, answer),
-                        Err(fault) => Happening::Unanswered(id, fault),
+                    let event = match client::request(&request, &roots).await {
+                        Ok(answer) => IoEvent::Answered(id, answer),
+                        Err(fault) => IoEvent::Unanswered(id, fault),
                     };
-                    let _ = reports.tell(happening).await;
+                    let _ = reports.tell(event).await;
                 });
             }
             Effect::Connect(id, connect) => self.open(id, connect),
@@ -107,12 +107,12 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     }
 
     /// What happens next. Waits for ever when nothing is under way. Safe to cancel.
-    pub async fn next(&mut self) -> Happening<I> {
+    pub async fn next(&mut self) -> IoEvent<I> {
         loop {
             tokio::select! {
-                Some((generation, happening)) = self.happenings.recv() => {
-                    if let Some(happening) = self.links.told(generation, happening) {
-                        return happening;
+                Some((generation, event)) = self.events.recv() => {
+                    if let Some(event) = self.links.told(generation, event) {
+                        return event;
                     }
                 }
                 Some(ended) = self.tasks.requests.join_next() => surface(ended),
@@ -127,7 +127,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
             // The task may have ended with its report still on its way.
             let _ = orders.send(Order::Close(Close::Normal));
         }
-        self.happenings.close();
+        self.events.close();
         let Tasks { mut lasting, files, .. } = self.tasks;
         drop(files);
         while let Some(ended) = lasting.join_next().await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use io_engine::{FileJob, Home};
-use proto_core::effect::Happening;
+use proto_core::effect::IoEvent;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::adapter::Reports;
@@ -15,6 +15,6 @@ pub(crate) async fn work<I>(home: Option<Home>, mut jobs: mpsc::UnboundedReceive
         let home = Arc::clone(&home);
         let durable = spawn_blocking(move || job.carry_out((*home).as_ref())).await.unwrap_or(false);
         // Nobody listens any more after a shutdown, which waits for the rest of the jobs.
-        let _ = reports.tell(if durable { Happening::Stored(id) } else { Happening::NotStored(id) }).await;
+        let _ = reports.tell(if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }).await;
     }
 }

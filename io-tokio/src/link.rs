@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use io_engine::Roots;
-use proto_core::effect::{Close, Closed, Connect, Happening};
+use proto_core::effect::{Close, Closed, Connect, IoEvent};
 use tokio::{net::TcpStream, sync::mpsc};
 
 use crate::{ClientSocket, adapter::Reports, client};
@@ -33,11 +33,11 @@ pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) 
     match outcome {
         Ok((socket, entropy)) => {
             // Without anybody who listens the orders have ended too.
-            let _ = reports.tell(Happening::Connected(id.clone(), entropy)).await;
+            let _ = reports.tell(IoEvent::Connected(id.clone(), entropy)).await;
             exchange(&id, socket, link.orders, &reports).await;
         }
         Err(closed) => {
-            let _ = reports.tell(Happening::Closed(id, closed)).await;
+            let _ = reports.tell(IoEvent::Closed(id, closed)).await;
         }
     }
 }
@@ -47,7 +47,7 @@ async fn given_up(orders: &mut mpsc::UnboundedReceiver<Order>) {
     while let Some(Order::Send(_)) = orders.recv().await {}
 }
 
-/// Moves orders in and happenings out. While a happening finds no room, nothing more is read, and writing goes on.
+/// Moves orders in and events out. While an event finds no room, nothing more is read, and writing goes on.
 async fn exchange<I: Clone>(
     id: &I,
     mut socket: ClientSocket<TcpStream>,
@@ -64,12 +64,12 @@ async fn exchange<I: Clone>(
                 }
                 carry_out(&mut socket, &mut batch);
             }
-            happening = socket.next_with(untold.is_none()) => untold = Some(happening),
+            event = socket.next_with(untold.is_none()) => untold = Some(event),
             room = reports.room(), if untold.is_some() => {
-                let Some(happening) = untold.take() else { continue };
-                let last = matches!(happening, Happening::Closed(..));
+                let Some(event) = untold.take() else { continue };
+                let last = matches!(event, IoEvent::Closed(..));
                 if let Some(room) = room {
-                    room.tell(happening.with_id(id.clone()));
+                    room.tell(event.with_id(id.clone()));
                 }
                 if last {
                     return;

@@ -1,4 +1,4 @@
-//! The adapter: effects in, happenings out.
+//! The adapter: effects in, events out.
 
 mod servers;
 
@@ -9,7 +9,7 @@ use io_engine::Home;
 use io_tokio::{Adapter, Roots};
 use proto_core::{
     Reason,
-    effect::{Close, Closed, Effect, Happening, NetFault, StateFile},
+    effect::{Close, Closed, Effect, IoEvent, NetFault, StateFile},
     secret::SecretBytes,
 };
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
@@ -25,7 +25,7 @@ fn adapter() -> Adapter<Id> {
 async fn connected(adapter: &mut Adapter<Id>, id: Id) -> (Accepted, mpsc::UnboundedReceiver<Accepted>) {
     let (address, mut sockets) = serve().await;
     adapter.perform(Effect::Connect(id, websocket(format!("ws://{address}/ws"))));
-    assert!(matches!(adapter.next().await, Happening::Connected(name, _) if name == id));
+    assert!(matches!(adapter.next().await, IoEvent::Connected(name, _) if name == id));
     (sockets.recv().await.unwrap(), sockets)
 }
 
@@ -39,8 +39,8 @@ async fn each_request_is_answered_under_its_name_exactly_once() {
     let mut outcomes = Vec::new();
     for _ in 0..3 {
         outcomes.push(match adapter.next().await {
-            Happening::Answered(id, answer) => (id, Ok(answer.status)),
-            Happening::Unanswered(id, fault) => (id, Err(fault)),
+            IoEvent::Answered(id, answer) => (id, Ok(answer.status)),
+            IoEvent::Unanswered(id, fault) => (id, Err(fault)),
             other => panic!("{other:?}"),
         });
     }
@@ -60,15 +60,15 @@ async fn a_websocket_carries_messages_and_its_end() {
     let (mut back, mut sent) = (Vec::new(), 0);
     while back.len() < 1000 || sent < 1000 {
         match adapter.next().await {
-            Happening::Received("relay", message) => back.push(message),
-            Happening::Sent("relay", count) => sent += count,
+            IoEvent::Received("relay", message) => back.push(message),
+            IoEvent::Sent("relay", count) => sent += count,
             other => panic!("{other:?}"),
         }
     }
     assert_eq!((back, sent), (messages, 1000));
     adapter.perform(Effect::Close("relay", Close::Because(Reason::PingTimeout)));
-    assert_eq!(adapter.next().await, Happening::Closed("relay", Closed::ByUs));
-    assert_eq!(server.await.unwrap(), Happening::Closed((), Closed::ByPeer(Some(Reason::PingTimeout))));
+    assert_eq!(adapter.next().await, IoEvent::Closed("relay", Closed::ByUs));
+    assert_eq!(server.await.unwrap(), IoEvent::Closed((), Closed::ByPeer(Some(Reason::PingTimeout))));
     adapter.perform(Effect::Send("relay", "too late".into()));
 }
 
@@ -76,11 +76,11 @@ async fn a_websocket_carries_messages_and_its_end() {
 async fn a_connection_that_does_not_come_about_is_closed() {
     let mut adapter = adapter();
     adapter.perform(Effect::Connect("relay", websocket("ws://127.0.0.1:1/ws".to_owned())));
-    assert_eq!(adapter.next().await, Happening::Closed("relay", Closed::Fault(NetFault::Refused)));
+    assert_eq!(adapter.next().await, IoEvent::Closed("relay", Closed::Fault(NetFault::Refused)));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     adapter.perform(Effect::Connect("relay", websocket(format!("ws://{}/ws", silent.local_addr().unwrap()))));
     adapter.perform(Effect::Close("relay", Close::Normal));
-    assert_eq!(adapter.next().await, Happening::Closed("relay", Closed::ByUs));
+    assert_eq!(adapter.next().await, IoEvent::Closed("relay", Closed::ByUs));
 }
 
 /// Nothing of an older connection appears under a name that was given away again.
@@ -92,11 +92,11 @@ async fn a_name_belongs_to_its_latest_connection() {
     let old = tokio::spawn(to_the_end(old));
     let (address, mut newer) = serve().await;
     adapter.perform(Effect::Connect("relay", websocket(format!("ws://{address}/ws"))));
-    assert!(matches!(adapter.next().await, Happening::Connected("relay", _)));
+    assert!(matches!(adapter.next().await, IoEvent::Connected("relay", _)));
     let mut new = newer.recv().await.unwrap();
     new.send("from the new one".into());
     tokio::spawn(to_the_end(new));
-    assert_eq!(adapter.next().await, Happening::Received("relay", "from the new one".into()));
+    assert_eq!(adapter.next().await, IoEvent::Received("relay", "from the new one".into()));
     old.await.unwrap();
     assert!(sockets.try_recv().is_err());
 }
@@ -111,15 +111,15 @@ async fn a_machine_that_does_not_keep_up_stops_the_reading() {
         server.send(at.to_be_bytes().repeat(16_384).into());
     }
     let mut sent = 0;
-    while let Ok(happening) = timeout(Duration::from_mins(1), server.next()).await {
-        if let Happening::Sent((), count) = happening {
+    while let Ok(event) = timeout(Duration::from_mins(1), server.next()).await {
+        if let IoEvent::Sent((), count) = event {
             sent += count;
         }
     }
     assert!(sent < MESSAGES, "38 MB went to a machine that does not listen");
     tokio::spawn(to_the_end(server));
     for at in 0..MESSAGES {
-        let Happening::Received("relay", message) = adapter.next().await else { panic!("no message {at}") };
+        let IoEvent::Received("relay", message) = adapter.next().await else { panic!("no message {at}") };
         assert!(message[..] == at.to_be_bytes().repeat(16_384), "message {at}");
     }
 }
@@ -134,19 +134,19 @@ async fn files_are_stored_in_order() {
     adapter.perform(Effect::Remove("second", StateFile::Config));
     adapter.perform(Effect::Store("third", StateFile::Config, SecretBytes::new(*b"three")));
     for id in ["first", "second", "third"] {
-        assert_eq!(adapter.next().await, Happening::Stored(id));
+        assert_eq!(adapter.next().await, IoEvent::Stored(id));
     }
     assert_eq!(home.read(&StateFile::Config).unwrap(), Some(SecretBytes::new(*b"three")));
     std::fs::create_dir(home.path_of(&StateFile::Grants)).unwrap();
     adapter.perform(Effect::Store("fourth", StateFile::Grants, SecretBytes::default()));
-    assert_eq!(adapter.next().await, Happening::NotStored("fourth"));
+    assert_eq!(adapter.next().await, IoEvent::NotStored("fourth"));
 }
 
 #[tokio::test]
 async fn without_a_home_nothing_is_stored() {
     let mut adapter = adapter();
     adapter.perform(Effect::Store("id", StateFile::Config, SecretBytes::default()));
-    assert_eq!(adapter.next().await, Happening::NotStored("id"));
+    assert_eq!(adapter.next().await, IoEvent::NotStored("id"));
 }
 
 /// Dropping the adapter leaves no socket behind: the other side sees the connection end.
@@ -155,7 +155,7 @@ async fn dropping_the_adapter_closes_its_sockets() {
     let mut adapter = adapter();
     let (server, _sockets) = connected(&mut adapter, "relay").await;
     drop(adapter);
-    assert_eq!(echo(server).await, Happening::Closed((), Closed::Fault(NetFault::Broken)));
+    assert_eq!(echo(server).await, IoEvent::Closed((), Closed::Fault(NetFault::Broken)));
 }
 
 #[tokio::test]
@@ -172,5 +172,5 @@ async fn a_shutdown_stores_the_rest_and_closes_normally() {
     adapter.perform(Effect::Http("never answered", http(format!("http://{}/", silent.local_addr().unwrap()), None)));
     adapter.shutdown().await;
     assert_eq!(home.read(&StateFile::Config).unwrap(), Some(SecretBytes::new([19])));
-    assert_eq!(server.await.unwrap(), Happening::Closed((), Closed::ByPeer(None)));
+    assert_eq!(server.await.unwrap(), IoEvent::Closed((), Closed::ByPeer(None)));
 }

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use io_tokio::{ClientSocket, Roots, Socket, accept, connect, connect_over};
 use proto_core::{
     Reason,
-    effect::{Close, Closed, Connect, Happening, NetFault},
+    effect::{Close, Closed, Connect, IoEvent, NetFault},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
@@ -27,8 +27,8 @@ where
     let (mut back, mut sent) = (Vec::new(), 0);
     while back.len() < messages.len() || sent < messages.len() {
         match client.next().await {
-            Happening::Received((), message) => back.push(message),
-            Happening::Sent((), count) => sent += usize::try_from(count).unwrap(),
+            IoEvent::Received((), message) => back.push(message),
+            IoEvent::Sent((), count) => sent += usize::try_from(count).unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -45,8 +45,8 @@ async fn many_small_and_some_large_messages_come_back_in_order() {
     let large: Vec<Bytes> = [0, 65_536, LIMIT, 1].map(|len| vec![7; len].into()).to_vec();
     assert_eq!(exchange(&mut client, &large).await, (large.clone(), large.len()));
     client.close(Close::Because(Reason::RelayClosed));
-    assert_eq!(client.next().await, Happening::Closed((), Closed::ByUs));
-    assert_eq!(server.await.unwrap(), Happening::Closed((), Closed::ByPeer(Some(Reason::RelayClosed))));
+    assert_eq!(client.next().await, IoEvent::Closed((), Closed::ByUs));
+    assert_eq!(server.await.unwrap(), IoEvent::Closed((), Closed::ByPeer(Some(Reason::RelayClosed))));
 }
 
 #[tokio::test]
@@ -54,16 +54,16 @@ async fn the_servers_reason_reaches_the_client() {
     let (address, mut sockets) = serve().await;
     let (mut client, _) = connect(&websocket(format!("ws://{address}/ws")), &Roots::default()).await.unwrap();
     let mut server = sockets.recv().await.unwrap();
-    assert!(matches!(server.next().await, Happening::Connected((), _)));
+    assert!(matches!(server.next().await, IoEvent::Connected((), _)));
     server.send("before".into());
     server.close(Close::Because(Reason::RateLimited));
     let server = tokio::spawn(async move {
-        assert_eq!(server.next().await, Happening::Sent((), 1));
+        assert_eq!(server.next().await, IoEvent::Sent((), 1));
         server.next().await
     });
-    assert_eq!(client.next().await, Happening::Received((), "before".into()));
-    assert_eq!(client.next().await, Happening::Closed((), Closed::ByPeer(Some(Reason::RateLimited))));
-    assert_eq!(server.await.unwrap(), Happening::Closed((), Closed::ByUs));
+    assert_eq!(client.next().await, IoEvent::Received((), "before".into()));
+    assert_eq!(client.next().await, IoEvent::Closed((), Closed::ByPeer(Some(Reason::RateLimited))));
+    assert_eq!(server.await.unwrap(), IoEvent::Closed((), Closed::ByUs));
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn in_memory(capacity: usize) -> (ClientSocket<DuplexStream>, Socket<Duple
     };
     let (client, far) = tokio::join!(connect_over(near, &wanted), answer);
     let mut server = accept(far, Bytes::new(), LIMIT);
-    assert!(matches!(server.next().await, Happening::Connected((), _)));
+    assert!(matches!(server.next().await, IoEvent::Connected((), _)));
     (client.unwrap().0, server)
 }
 
@@ -122,14 +122,14 @@ async fn a_slow_reader_stops_the_sender() {
         server.send(vec![at; 10_000].into());
     }
     let mut sent = 0;
-    while let Ok(happening) = timeout(Duration::from_mins(1), server.next()).await {
-        let Happening::Sent((), count) = happening else { panic!("{happening:?}") };
+    while let Ok(event) = timeout(Duration::from_mins(1), server.next()).await {
+        let IoEvent::Sent((), count) = event else { panic!("{event:?}") };
         sent += count;
     }
     assert!(sent < 10, "{sent} messages of 10 kB went into a pipe of 64 KiB that nobody reads from");
     tokio::spawn(to_the_end(server));
     for at in 0..100_u8 {
-        assert_eq!(client.next().await, Happening::Received((), vec![at; 10_000].into()));
+        assert_eq!(client.next().await, IoEvent::Received((), vec![at; 10_000].into()));
     }
 }
 
@@ -143,7 +143,7 @@ async fn waiting_can_be_cancelled() {
         let _ = timeout(Duration::from_millis(1), client.next()).await;
         received = timeout(Duration::from_millis(1), server.next()).await.ok();
     }
-    assert_eq!(received, Some(Happening::Received((), vec![1; 1000].into())));
+    assert_eq!(received, Some(IoEvent::Received((), vec![1; 1000].into())));
 }
 
 /// A peer that does not answer the close frame is not waited for longer than `LINGER`.
@@ -153,7 +153,7 @@ async fn closing_takes_no_longer_than_it_may() {
     let start = Instant::now();
     server.send(vec![0; 10_000].into());
     server.close(Close::Because(Reason::PingTimeout));
-    assert_eq!(server.next().await, Happening::Closed((), Closed::ByUs));
+    assert_eq!(server.next().await, IoEvent::Closed((), Closed::ByUs));
     assert_eq!(start.elapsed(), io_engine::LINGER);
     assert!(timeout(Duration::from_secs(9), server.next()).await.is_err(), "nothing follows the end");
     drop(client);
@@ -163,11 +163,11 @@ async fn closing_takes_no_longer_than_it_may() {
 async fn a_peer_that_vanishes_is_a_broken_connection() {
     let (client, mut server) = in_memory(4096).await;
     drop(client);
-    assert_eq!(server.next().await, Happening::Closed((), Closed::Fault(NetFault::Broken)));
+    assert_eq!(server.next().await, IoEvent::Closed((), Closed::Fault(NetFault::Broken)));
     let (mut client, server) = in_memory(4096).await;
     drop(server);
     client.send("into the void".into());
-    assert_eq!(client.next().await, Happening::Closed((), Closed::Fault(NetFault::Broken)));
+    assert_eq!(client.next().await, IoEvent::Closed((), Closed::Fault(NetFault::Broken)));
 }
 
 /// The stream is let go of with the last event, even while the socket lives on.
@@ -176,8 +176,8 @@ async fn the_end_hangs_up() {
     let (mut client, mut server) = in_memory(4096).await;
     client.close(Close::Normal);
     let (at_client, at_server) = tokio::join!(client.next(), server.next());
-    assert_eq!(at_client, Happening::Closed((), Closed::ByUs));
-    assert_eq!(at_server, Happening::Closed((), Closed::ByPeer(None)));
+    assert_eq!(at_client, IoEvent::Closed((), Closed::ByUs));
+    assert_eq!(at_server, IoEvent::Closed((), Closed::ByPeer(None)));
 }
 
 /// ADM-1: before a peer is known only little is taken from it.
@@ -188,11 +188,11 @@ async fn a_message_beyond_the_limit_ends_the_connection() {
     client.send(vec![1; 100].into());
     client.send(vec![2; 101].into());
     let client = tokio::spawn(async move {
-        assert_eq!(client.next().await, Happening::Sent((), 2));
-        assert_eq!(client.next().await, Happening::Closed((), Closed::ByPeer(Some(Reason::FrameTooLarge))));
+        assert_eq!(client.next().await, IoEvent::Sent((), 2));
+        assert_eq!(client.next().await, IoEvent::Closed((), Closed::ByPeer(Some(Reason::FrameTooLarge))));
     });
-    assert_eq!(server.next().await, Happening::Received((), vec![1; 100].into()));
-    assert_eq!(server.next().await, Happening::Closed((), Closed::Fault(NetFault::TooLarge)));
+    assert_eq!(server.next().await, IoEvent::Received((), vec![1; 100].into()));
+    assert_eq!(server.next().await, IoEvent::Closed((), Closed::Fault(NetFault::TooLarge)));
     client.await.unwrap();
 }
 

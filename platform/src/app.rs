@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proto_core::platform::{
-    pairing_code::{POLLS_MAX, POLLS_WINDOW},
+    pairing_code::{MAX_POLLS, POLLS_WINDOW},
     rate::Growth,
 };
 use subtle::ConstantTimeEq;
@@ -60,7 +60,7 @@ impl App {
         let store = Store::open(&config.database).await?;
         let limits = Limits {
             mints: Limiter::new(config.mints_per_address, 15 * MINUTE),
-            polls: Limiter::new(POLLS_MAX, POLLS_WINDOW),
+            polls: Limiter::new(MAX_POLLS, POLLS_WINDOW),
             poll_guesses: Limiter::new(100, MINUTE),
             code_guesses: Limiter::new(20, 15 * MINUTE),
             sign_ins: Guesses::new(Growth { free: 10, first: 2, most: 15 * MINUTE, forgotten_after: 60 * MINUTE }),

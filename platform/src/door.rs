@@ -41,9 +41,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a request may take, from the end of its head to its answer: its body, and what it asks for.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest head of a request.
-const HEAD_MAX: usize = 32 * 1024;
+const MAX_HEAD: usize = 32 * 1024;
 /// How many connections are held at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
+const MAX_CONFIRMED: usize = 4096;
 /// And how many of one address; more are closed.
 pub(crate) const SHARE: usize = 256;
 /// After an accept that failed, say for want of file descriptors.
@@ -60,7 +60,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     raise_file_limit();
     let router = router.layer(from_fn(in_time));
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(MAX_CONFIRMED));
     let shares = Shares::default();
     let (closing, _) = watch::channel(false);
     let (alive, mut all_ended) = mpsc::channel::<()>(1);
@@ -102,7 +102,7 @@ async fn speak(stream: TcpStream, peer: SocketAddr, router: Router, mut closing:
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     // What it gives borrows the channel, so it is dropped before anything else is awaited.
     let closing = async { drop(closing.wait_for(|closing| *closing).await) };

@@ -1,7 +1,7 @@
 //! What a machine asks an adapter to do, and what the adapter tells it: a small closed vocabulary.
 //!
-//! `I` is whatever the machine wants to get back with the answer; an adapter only carries it. A parent machine wraps its
-//! children's `I` into its own with [`Effect::map_id`], so nobody keeps a table of who asked what.
+//! `I` is whatever the machine wants to get back with the answer, its `EffectId`; an adapter only carries it. A parent machine
+//! wraps its children's into its own with [`Effect::map_id`], so there is no table of who asked what.
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
@@ -18,16 +18,16 @@ use crate::{
 /// Something for the adapter to do. Each names its request or link by `I`; answers carry the same `I`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect<I> {
-    /// Send an HTTP request. Answered by [`Happening::Answered`] or [`Happening::Unanswered`], exactly once.
+    /// Send an HTTP request. Answered by [`IoEvent::Answered`] or [`IoEvent::Unanswered`], exactly once.
     Http(I, HttpRequest),
-    /// Open a WebSocket. Answered by [`Happening::Connected`] or [`Happening::Closed`].
+    /// Open a WebSocket. Answered by [`IoEvent::Connected`] or [`IoEvent::Closed`].
     Connect(I, Connect),
-    /// Send one binary message, after those before it. Answered by [`Happening::Sent`] once the socket took it.
+    /// Send one binary message, after those before it. Answered by [`IoEvent::Sent`] once the socket took it.
     Send(I, Bytes),
-    /// Send a close frame after what was sent before, then close. Answered by [`Happening::Closed`].
+    /// Send a close frame after what was sent before, then close. Answered by [`IoEvent::Closed`].
     Close(I, Close),
     /// Make the file's contents durable: temporary file, fsync, rename, fsync of the directory, mode 0600.
-    /// Answered by [`Happening::Stored`] or [`Happening::NotStored`]. Stores and removals are carried out in order.
+    /// Answered by [`IoEvent::Stored`] or [`IoEvent::NotStored`]. Stores and removals are carried out in order.
     Store(I, StateFile, SecretBytes),
     /// Remove the file durably; one that is not there is removed already. Answered like [`Effect::Store`].
     Remove(I, StateFile),
@@ -49,7 +49,7 @@ impl<I> Effect<I> {
 
 /// What came of an effect, or what a connection brought.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub enum Happening<I> {
+pub enum IoEvent<I> {
     /// The whole answer to an HTTP request, whatever its status.
     Answered(I, HttpAnswer),
     /// There was no answer to an HTTP request.
@@ -68,34 +68,34 @@ pub enum Happening<I> {
     NotStored(I),
 }
 
-impl<I> Happening<I> {
+impl<I> IoEvent<I> {
     /// Splits off whose it is.
-    pub fn take_id(self) -> (I, Happening<()>) {
+    pub fn take_id(self) -> (I, IoEvent<()>) {
         match self {
-            Self::Answered(id, answer) => (id, Happening::Answered((), answer)),
-            Self::Unanswered(id, fault) => (id, Happening::Unanswered((), fault)),
-            Self::Connected(id, entropy) => (id, Happening::Connected((), entropy)),
-            Self::Received(id, message) => (id, Happening::Received((), message)),
-            Self::Sent(id, messages) => (id, Happening::Sent((), messages)),
-            Self::Closed(id, closed) => (id, Happening::Closed((), closed)),
-            Self::Stored(id) => (id, Happening::Stored(())),
-            Self::NotStored(id) => (id, Happening::NotStored(())),
+            Self::Answered(id, answer) => (id, IoEvent::Answered((), answer)),
+            Self::Unanswered(id, fault) => (id, IoEvent::Unanswered((), fault)),
+            Self::Connected(id, entropy) => (id, IoEvent::Connected((), entropy)),
+            Self::Received(id, message) => (id, IoEvent::Received((), message)),
+            Self::Sent(id, messages) => (id, IoEvent::Sent((), messages)),
+            Self::Closed(id, closed) => (id, IoEvent::Closed((), closed)),
+            Self::Stored(id) => (id, IoEvent::Stored(())),
+            Self::NotStored(id) => (id, IoEvent::NotStored(())),
         }
     }
 }
 
-impl Happening<()> {
+impl IoEvent<()> {
     /// Puts another name on it.
-    pub fn with_id<J>(self, id: J) -> Happening<J> {
+    pub fn with_id<J>(self, id: J) -> IoEvent<J> {
         match self {
-            Self::Answered((), answer) => Happening::Answered(id, answer),
-            Self::Unanswered((), fault) => Happening::Unanswered(id, fault),
-            Self::Connected((), entropy) => Happening::Connected(id, entropy),
-            Self::Received((), message) => Happening::Received(id, message),
-            Self::Sent((), messages) => Happening::Sent(id, messages),
-            Self::Closed((), closed) => Happening::Closed(id, closed),
-            Self::Stored(()) => Happening::Stored(id),
-            Self::NotStored(()) => Happening::NotStored(id),
+            Self::Answered((), answer) => IoEvent::Answered(id, answer),
+            Self::Unanswered((), fault) => IoEvent::Unanswered(id, fault),
+            Self::Connected((), entropy) => IoEvent::Connected(id, entropy),
+            Self::Received((), message) => IoEvent::Received(id, message),
+            Self::Sent((), messages) => IoEvent::Sent(id, messages),
+            Self::Closed((), closed) => IoEvent::Closed(id, closed),
+            Self::Stored(()) => IoEvent::Stored(id),
+            Self::NotStored(()) => IoEvent::NotStored(id),
         }
     }
 }

@@ -5,7 +5,7 @@ mod parse;
 use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
-use proto_core::{api, secret::SecretText, wire::FRAME_MAX_DEFAULT};
+use proto_core::{api, secret::SecretText, wire::MAX_FRAME_DEFAULT};
 pub use viewport_server::ConfigError;
 
 /// The port it listens on when nothing else is said.
@@ -15,9 +15,9 @@ pub const RATE_LIMIT_DEFAULT: u32 = 60;
 /// `RELAY_MAX_CONNECTIONS` when nothing else is said.
 pub const MAX_CONNECTIONS_DEFAULT: usize = 16_384;
 /// The smallest `RELAY_FRAME_MAX_BYTES`: a record of the largest size in its frame (WIRE section 10).
-pub const FRAME_MAX_LEAST: u32 = 65_536;
+pub const MAX_FRAME_LEAST: u32 = 65_536;
 /// The largest `RELAY_FRAME_MAX_BYTES`: what one connection may make the relay hold.
-pub const FRAME_MAX_MOST: u32 = 64 * 1024 * 1024;
+pub const MAX_FRAME_MOST: u32 = 64 * 1024 * 1024;
 
 /// Settings of a relay. [`Config::new`] has what cannot be guessed, the fields the rest.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Config {
             internal_key,
             admin_token: None,
             // 1 MiB.
-            frame_max: u32::try_from(FRAME_MAX_DEFAULT).unwrap_or(FRAME_MAX_LEAST),
+            frame_max: u32::try_from(MAX_FRAME_DEFAULT).unwrap_or(MAX_FRAME_LEAST),
             rate_limit_per_ip: RATE_LIMIT_DEFAULT,
             trusted_ips: Vec::new(),
             trusted_proxies: Vec::new(),

@@ -13,13 +13,13 @@ use io_engine::AwsLc;
 use io_tokio::{Clock, Host, Next, Perform, Socket, Turns, accept, drive};
 use proto_core::{
     Entropy, Misuse, Reason,
-    effect::{Closed, Effect, Happening},
+    effect::{Closed, Effect, IoEvent},
     noise::Snow,
     relay::{
-        connection::{Connection, Device, Ended, Errand, Input, Output, Stage},
+        connection::{Connection, Device, EffectId, Ended, Input, Output, Stage},
         hub::{self, ConnectionId},
     },
-    wire::{FIRST_MESSAGE_MAX, Role},
+    wire::{MAX_FIRST_MESSAGE, Role},
 };
 use tokio::{net::TcpStream, sync::watch};
 
@@ -39,8 +39,8 @@ type Asked = Pin<Box<dyn Future<Output = Input> + Send>>;
 
 /// Serves an upgraded connection to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read_already: Bytes, address: IpAddr, slot: Slot) {
-    let mut socket = accept(stream, read_already, FIRST_MESSAGE_MAX);
-    let Happening::Connected((), entropy) = socket.next().await else { return };
+    let mut socket = accept(stream, read_already, MAX_FIRST_MESSAGE);
+    let IoEvent::Connected((), entropy) = socket.next().await else { return };
     Box::pin(run(Line::new(shared, socket, address, slot), entropy)).await;
 }
 
@@ -71,7 +71,7 @@ struct Line {
 impl Host<Connection<Snow<AwsLc>>> for Line {
     async fn facts(&mut self, machine: &Connection<Snow<AwsLc>>, facts: &mut Vec<Input>) -> Next {
         tokio::select! {
-            () = happenings(&mut self.socket, machine.is_reading(), facts) => self.happened(facts),
+            () = events(&mut self.socket, machine.is_reading(), facts) => self.happened(facts),
             mut letters = self.mailbox.fetch() => facts.append(&mut letters),
             input = answer(&mut self.asked) => {
                 self.asked = None;
@@ -106,9 +106,9 @@ impl Perform<Connection<Snow<AwsLc>>> for Line {
                 self.shared.journal.record(Entry { address: Some(self.address), ..Entry::new("credential renewed") });
                 self.for_hub.push(hub::Input::Renewed(self.id, token));
             }
-            Output::LookUp(errand, kid) => {
+            Output::LookUp(effect_id, kid) => {
                 let keys = self.shared.keys.clone();
-                self.asked = Some(Box::pin(async move { Input::Key(errand, keys.look(kid).await) }));
+                self.asked = Some(Box::pin(async move { Input::Key(effect_id, keys.look(kid).await) }));
             }
             Output::Confirmed(device) => self.enter(&device),
             Output::Ended(ended) => self.leave(ended),
@@ -141,31 +141,31 @@ impl Line {
     fn happened(&mut self, facts: &[Input]) {
         if let Some(tap) = &self.shared.tap {
             for fact in facts {
-                if let Input::Happened(Happening::Received(_, message)) = fact {
+                if let Input::Io(IoEvent::Received(_, message)) = fact {
                     tap.record(Tapped::Message(message));
                 }
             }
         }
-        self.is_closed = matches!(facts.last(), Some(Input::Happened(Happening::Closed(..))));
+        self.is_closed = matches!(facts.last(), Some(Input::Io(IoEvent::Closed(..))));
     }
 
     /// The machine has ended; what was said last is still on its way.
     async fn let_go(mut self) {
         while !self.is_closed {
-            self.is_closed = matches!(self.socket.next_with(true).await, Happening::Closed(..));
+            self.is_closed = matches!(self.socket.next_with(true).await, IoEvent::Closed(..));
         }
     }
 
-    fn carry_out(&mut self, effect: Effect<Errand>) {
+    fn carry_out(&mut self, effect: Effect<EffectId>) {
         match effect {
             Effect::Send(_, message) => self.socket.send(message),
             Effect::Close(_, close) => self.socket.close(close),
-            Effect::Http(errand, request) => {
+            Effect::Http(effect_id, request) => {
                 let roots = self.shared.roots.clone();
                 self.asked = Some(Box::pin(async move {
-                    Input::Happened(match io_tokio::request(&request, &roots).await {
-                        Ok(answer) => Happening::Answered(errand, answer),
-                        Err(fault) => Happening::Unanswered(errand, fault),
+                    Input::Io(match io_tokio::request(&request, &roots).await {
+                        Ok(answer) => IoEvent::Answered(effect_id, answer),
+                        Err(fault) => IoEvent::Unanswered(effect_id, fault),
                     })
                 }));
             }
@@ -212,21 +212,21 @@ fn last_word(machine: &Connection<Snow<AwsLc>>) -> Input {
     if machine.stage() == Some(Stage::Admitted) {
         Input::Close(Reason::RelayClosed)
     } else {
-        Input::Happened(Happening::Closed(Errand::Socket, Closed::ByUs))
+        Input::Io(IoEvent::Closed(EffectId::Socket, Closed::ByUs))
     }
 }
 
 /// What happens next on the socket, and what else is there already. Without `reading` only writing goes on.
-async fn happenings(socket: &mut Socket<TcpStream>, reading: bool, facts: &mut Vec<Input>) {
+async fn events(socket: &mut Socket<TcpStream>, reading: bool, facts: &mut Vec<Input>) {
     if !reading {
         let _never = socket.next_with(false).await;
     }
     poll_fn(|cx| {
         while facts.len() < BATCH {
             match socket.poll_next(cx) {
-                Poll::Ready(happening) => {
-                    let is_last = matches!(happening, Happening::Closed(..));
-                    facts.push(Input::Happened(happening.with_id(Errand::Socket)));
+                Poll::Ready(event) => {
+                    let is_last = matches!(event, IoEvent::Closed(..));
+                    facts.push(Input::Io(event.with_id(EffectId::Socket)));
                     if is_last {
                         break;
                     }

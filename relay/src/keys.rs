@@ -8,9 +8,9 @@ use std::sync::{
 use io_tokio::{Clock, Host, Next, Perform, Roots, Turns, drive};
 use proto_core::{
     Jitter, Misuse, Reason,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     jose::Thumbprint,
-    keyset::{FetchId, Input, KeySet, LookupId, Output},
+    keyset::{EffectId, Input, KeySet, LookupId, Output},
     relay::admission::KeyAnswer,
 };
 use tokio::{
@@ -60,7 +60,7 @@ impl Keys {
 
 struct Desk {
     asked: mpsc::Receiver<(Thumbprint, oneshot::Sender<KeyAnswer>)>,
-    fetches: JoinSet<Happening<FetchId>>,
+    fetches: JoinSet<IoEvent<EffectId>>,
     roots: Roots,
     journal: Arc<Journal>,
     held: Arc<AtomicBool>,
@@ -76,7 +76,7 @@ impl Host<KeySet> for Desk {
                 self.waiting.push((LookupId(self.next), answer));
                 Input::Look { lookup: LookupId(self.next), kid }
             }
-            Some(Ok(happening)) = self.fetches.join_next() => Input::Happened(happening),
+            Some(Ok(event)) = self.fetches.join_next() => Input::Io(event),
             // Nobody asks any more: the relay is gone.
             else => return Next::Stop,
         });
@@ -95,8 +95,8 @@ impl Perform<KeySet> for Desk {
                 let roots = self.roots.clone();
                 self.fetches.spawn(async move {
                     match io_tokio::request(&request, &roots).await {
-                        Ok(answer) => Happening::Answered(id, answer),
-                        Err(fault) => Happening::Unanswered(id, fault),
+                        Ok(answer) => IoEvent::Answered(id, answer),
+                        Err(fault) => IoEvent::Unanswered(id, fault),
                     }
                 });
             }

@@ -43,7 +43,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// And until it has the answer.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest head of a request.
-const HEAD_MAX: usize = 16 * 1024;
+const MAX_HEAD: usize = 16 * 1024;
 /// After an accept that failed, say for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -101,7 +101,7 @@ async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router, place: 
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_MAX)
+        .max_buf_size(MAX_HEAD)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use io_tokio::{Clock, Host, Next, Perform, Roots, Turns, drive};
 use proto_core::{
     Jitter, Misuse,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     relay::{
         hub,
-        revocations::{AskId, Feed, Input, Output},
+        revocations::{EffectId, Feed, Input, Output},
     },
     secret::SecretText,
 };
@@ -45,7 +45,7 @@ struct Desk {
     roots: Roots,
     hub: HubHandle,
     journal: Arc<Journal>,
-    requests: JoinSet<Happening<AskId>>,
+    requests: JoinSet<IoEvent<EffectId>>,
     /// What the hub is told after this turn.
     for_hub: Vec<hub::Input>,
 }
@@ -53,7 +53,7 @@ struct Desk {
 impl Host<Feed> for Desk {
     async fn facts(&mut self, _feed: &Feed, facts: &mut Vec<Input>) -> Next {
         match self.requests.join_next().await {
-            Some(Ok(happening)) => facts.push(Input::Happened(happening)),
+            Some(Ok(event)) => facts.push(Input::Io(event)),
             // Nothing is asked, or the relay ends.
             Some(Err(_)) | None => std::future::pending().await,
         }
@@ -74,8 +74,8 @@ impl Perform<Feed> for Desk {
                 let roots = self.roots.clone();
                 self.requests.spawn(async move {
                     match io_tokio::request(&request, &roots).await {
-                        Ok(answer) => Happening::Answered(id, answer),
-                        Err(fault) => Happening::Unanswered(id, fault),
+                        Ok(answer) => IoEvent::Answered(id, answer),
+                        Err(fault) => IoEvent::Unanswered(id, fault),
                     }
                 });
             }

@@ -34,16 +34,16 @@ impl ConfigError {
     /// A name that is none of the `known` ones.
     pub fn unknown(name: &str, known: impl IntoIterator<Item = &'static str>) -> Self {
         let by_distance = known.into_iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
-        let nearest = by_distance.min().filter(|(distance, _)| *distance <= TYPO_MAX).map(|(_, known)| known);
+        let nearest = by_distance.min().filter(|(distance, _)| *distance <= MAX_TYPO).map(|(_, known)| known);
         Self::Unknown { name: name.to_owned(), nearest }
     }
 }
 
 /// How many letters are mistyped at most.
-const TYPO_MAX: usize = 6;
+const MAX_TYPO: usize = 6;
 
 /// The fewest characters of a secret that keeps others out.
-pub const SECRET_MIN: usize = 16;
+pub const MIN_SECRET: usize = 16;
 
 /// A value that is written as its type is.
 ///
@@ -72,7 +72,7 @@ pub fn url(name: &'static str, text: &str, schemes: [&str; 2], expected: &'stati
 /// # Errors
 /// [`ConfigError::Invalid`].
 pub fn secret(name: &'static str, text: &str, expected: &'static str) -> Result<SecretText, ConfigError> {
-    let fits = text.len() >= SECRET_MIN && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    let fits = text.len() >= MIN_SECRET && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if fits { Ok(SecretText::new(text)) } else { Err(ConfigError::Invalid { name, expected }) }
 }
 

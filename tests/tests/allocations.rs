@@ -35,17 +35,17 @@ use proto_core::{
         link::{self, Link},
         session::{self, Session},
     },
-    effect::{Effect, Happening, HttpAnswer},
+    effect::{Effect, HttpAnswer, IoEvent},
     noise::{
         InitiatorKeys, Noise, Snow,
         channel::{Channel, Tails},
     },
     relay::{
         admission::KeyAnswer,
-        connection::{self, Connection, Errand},
+        connection::{self, Connection, EffectId},
     },
     secret::SecretBytes,
-    wire::{Content, Frame, Head, Preamble, RECORD_CONTENT_MAX, Record, Role, Suite},
+    wire::{Content, Frame, Head, MAX_RECORD_CONTENT, Preamble, Record, Role, Suite},
 };
 
 use material::{SESSION, START, boot, clock, epoch_secret, gate, identity, platform_key, scope, token};
@@ -59,7 +59,7 @@ const WARM_UP: u64 = 64;
 const FRAMES: u64 = 1_000;
 
 /// Lengths of content: a keystroke's echo, a screen, the most that a record holds.
-const LENGTHS: [usize; 3] = [3, 4_096, RECORD_CONTENT_MAX];
+const LENGTHS: [usize; 3] = [3, 4_096, MAX_RECORD_CONTENT];
 
 /// From this length on buffers are used again.
 const LONG: usize = 4_096;
@@ -112,8 +112,8 @@ impl Way {
             sent_by_link(&mut self.link)
         });
         let body = counted(&mut counts.relay_opens, || {
-            let received = Happening::Received(Errand::Socket, message);
-            self.relay.handle_input(START, connection::Input::Happened(received)).unwrap();
+            let received = IoEvent::Received(EffectId::Socket, message);
+            self.relay.handle_input(START, connection::Input::Io(received)).unwrap();
             let Some(connection::Output::Frame(frame)) = self.relay.poll_output() else { panic!("no frame") };
             frame.body
         });
@@ -124,12 +124,12 @@ impl Way {
             let Some(connection::Output::Effect(Effect::Send(_, message))) = self.relay.poll_output() else {
                 panic!("no message")
             };
-            self.relay.handle_input(START, connection::Input::Happened(Happening::Sent(Errand::Socket, 1))).unwrap();
+            self.relay.handle_input(START, connection::Input::Io(IoEvent::Sent(EffectId::Socket, 1))).unwrap();
             while self.relay.poll_output().is_some() {}
             message
         });
         let frame = counted(&mut counts.link_opens, || {
-            self.link.handle_input(START, link::Input::Happening(Happening::Received((), message))).unwrap();
+            self.link.handle_input(START, link::Input::Io(IoEvent::Received((), message))).unwrap();
             let Some(link::Output::Received(frame)) = self.link.poll_output() else { panic!("no frame") };
             frame
         });
@@ -159,17 +159,17 @@ fn admitted(cipher: Cipher) -> (Link<Real>, Connection<Real>) {
     let settings = connection::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
     let mut relay = Connection::<Real>::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]));
     link.handle_timeout(START);
-    link.handle_input(START, link::Input::Happening(Happening::Connected((), Entropy::new([3; 32])))).unwrap();
+    link.handle_input(START, link::Input::Io(IoEvent::Connected((), Entropy::new([3; 32])))).unwrap();
     while !(link.is_up() && relay.stage() == Some(connection::Stage::Admitted)) {
         for message in messages_of_link(&mut link) {
-            relay.handle_input(START, connection::Input::Happened(Happening::Received(Errand::Socket, message))).unwrap();
+            relay.handle_input(START, connection::Input::Io(IoEvent::Received(EffectId::Socket, message))).unwrap();
         }
         while let Some(output) = relay.poll_output() {
             answer(&mut link, &mut relay, output);
         }
     }
     while link.poll_output().is_some() {}
-    relay.handle_input(START, connection::Input::Happened(Happening::Sent(Errand::Socket, 8))).unwrap();
+    relay.handle_input(START, connection::Input::Io(IoEvent::Sent(EffectId::Socket, 8))).unwrap();
     while relay.poll_output().is_some() {}
     (link, relay)
 }
@@ -184,13 +184,15 @@ fn messages_of_link(link: &mut Link<Real>) -> Vec<Bytes> {
 /// What the platform, the key set and the device say to what the relay wants.
 fn answer(link: &mut Link<Real>, relay: &mut Connection<Real>, output: connection::Output) {
     let input = match output {
-        connection::Output::LookUp(errand, _) => connection::Input::Key(errand, KeyAnswer::Found(platform_key().public_key())),
-        connection::Output::Effect(Effect::Http(errand, _)) => {
+        connection::Output::LookUp(effect_id, _) => {
+            connection::Input::Key(effect_id, KeyAnswer::Found(platform_key().public_key()))
+        }
+        connection::Output::Effect(Effect::Http(effect_id, _)) => {
             let body = SecretBytes::new(r#"{"active":true,"policy_mode":"standard"}"#);
-            connection::Input::Happened(Happening::Answered(errand, HttpAnswer { status: 200, retry_after: None, body }))
+            connection::Input::Io(IoEvent::Answered(effect_id, HttpAnswer { status: 200, retry_after: None, body }))
         }
         connection::Output::Effect(Effect::Send(_, message)) => {
-            return link.handle_input(START, link::Input::Happening(Happening::Received((), message))).unwrap();
+            return link.handle_input(START, link::Input::Io(IoEvent::Received((), message))).unwrap();
         }
         connection::Output::Confirmed(_) => return,
         other => panic!("{other:?}"),

@@ -34,7 +34,7 @@ use proto_core::{
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
         session::{self, Session},
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     jose::JwkSet,
     key::StaticKey,
     machine::backoff::Backoff,
@@ -245,19 +245,19 @@ fn nothing_is_looked_up_for_a_frame() {
     let local = "org_id: A\nstreaming: enabled\nbound_at: \"then\"\n";
     for _ in 0..8 {
         let asked = bench.said.iter().rev().find_map(|(_, output)| match output {
-            daemon::Output::Look(errand, directory) => Some((*errand, directory.clone())),
+            daemon::Output::Look(task_id, directory) => Some((*task_id, directory.clone())),
             _ => None,
         });
-        let Some((errand, directory)) = asked else { break };
+        let Some((task_id, directory)) = asked else { break };
         let local = if directory == Directory::parse("/a").unwrap() { File::Contents(local.into()) } else { File::Absent };
         let looked = Looked { directory, is_repository: false, local, workspace: File::Absent, ignore: File::Absent };
-        bench.tell(daemon::Input::Looked(errand, looked));
+        bench.tell(daemon::Input::Looked(task_id, looked));
         let pin = bench.said.iter().rev().find_map(|(_, output)| match output {
-            daemon::Output::Effect(Effect::Store(ask @ daemon::Ask::Pin(_), ..)) => Some(ask.clone()),
+            daemon::Output::Effect(Effect::Store(effect_id @ daemon::EffectId::Pin(_), ..)) => Some(effect_id.clone()),
             _ => None,
         });
         if let Some(pin) = pin {
-            bench.tell(daemon::Input::Happening(Happening::Stored(pin)));
+            bench.tell(daemon::Input::Io(IoEvent::Stored(pin)));
             break;
         }
     }

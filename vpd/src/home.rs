@@ -91,12 +91,12 @@ pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
 }
 
 /// The longest path that the address of a Unix socket holds, in bytes (Linux: 108 with the zero at its end).
-const SOCKET_PATH_MAX: usize = 107;
+const MAX_SOCKET_PATH: usize = 107;
 
 /// Binds or connects the socket at `path`, however long that is: a path that an address cannot hold is reached through its folder,
 /// which is held open meanwhile.
 pub(crate) fn reachable<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-    if path.as_os_str().len() <= SOCKET_PATH_MAX {
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
         return act(path);
     }
     let (folder, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;

@@ -13,7 +13,7 @@ use io_engine::{
 };
 use proto_core::{
     Deadline, Instant,
-    effect::{Close, Closed, Connect, Effect, Happening, HttpRequest, NetFault},
+    effect::{Close, Closed, Connect, Effect, HttpRequest, IoEvent, NetFault},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -24,7 +24,7 @@ pub(crate) struct SuperLoop<I> {
     clock: SystemClock,
     requests: Vec<(I, Wire<HttpCall>)>,
     links: Vec<(I, Wire<WebSocketClient>)>,
-    happenings: VecDeque<Happening<I>>,
+    io_events: VecDeque<IoEvent<I>>,
 }
 
 /// A transducer over a socket, and until when something has to have happened.
@@ -40,7 +40,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     /// One whose files live in `home` and whose TLS clients trust `roots`.
     pub(crate) fn new(home: Option<Home>, roots: Roots) -> Self {
         let clock = SystemClock::start();
-        Self { home, roots, clock, requests: Vec::new(), links: Vec::new(), happenings: VecDeque::new() }
+        Self { home, roots, clock, requests: Vec::new(), links: Vec::new(), io_events: VecDeque::new() }
     }
 
     /// The time since the start.
@@ -53,14 +53,14 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
         match effect {
             Effect::Http(id, request) => match self.request(&request) {
                 Ok(wire) => self.requests.push((id, wire)),
-                Err(fault) => self.happenings.push_back(Happening::Unanswered(id, fault)),
+                Err(fault) => self.io_events.push_back(IoEvent::Unanswered(id, fault)),
             },
             Effect::Connect(id, connect) => {
                 self.links.retain(|(name, _)| *name != id);
-                self.happenings.retain(|happening| link_of(happening) != Some(&id));
+                self.io_events.retain(|io_event| link_of(io_event) != Some(&id));
                 match self.connect(&connect) {
                     Ok(wire) => self.links.push((id, wire)),
-                    Err(fault) => self.happenings.push_back(Happening::Closed(id, Closed::Fault(fault))),
+                    Err(fault) => self.io_events.push_back(IoEvent::Closed(id, Closed::Fault(fault))),
                 }
             }
             Effect::Send(id, message) => self.with_link(&id, |link| link.send(message)),
@@ -71,14 +71,14 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     }
 
     /// What happens next; `None` once the deadline is reached and nothing has happened.
-    pub(crate) fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {
+    pub(crate) fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<I>> {
         loop {
             // What was read is taken before anything more is: a machine that does not keep up makes the other side wait.
-            if let Some(happening) = self.happenings.pop_front() {
-                return Some(happening);
+            if let Some(io_event) = self.io_events.pop_front() {
+                return Some(io_event);
             }
             let progress = self.turn();
-            if !self.happenings.is_empty() {
+            if !self.io_events.is_empty() {
                 continue;
             }
             if deadline.is_some_and(|deadline| deadline.at <= self.now()) {
@@ -102,25 +102,25 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     /// Gives every socket one turn. Whether anything moved.
     fn turn(&mut self) -> bool {
         let now = self.now();
-        let Self { requests, links, happenings, .. } = self;
+        let Self { requests, links, io_events, .. } = self;
         let mut progress = false;
         requests.retain_mut(|(id, wire)| {
             progress |= wire.turn(now);
             let Some(outcome) = wire.connection.poll_event() else { return true };
-            happenings.push_back(match outcome {
-                Ok(answer) => Happening::Answered(id.clone(), answer),
-                Err(fault) => Happening::Unanswered(id.clone(), fault),
+            io_events.push_back(match outcome {
+                Ok(answer) => IoEvent::Answered(id.clone(), answer),
+                Err(fault) => IoEvent::Unanswered(id.clone(), fault),
             });
             false
         });
         links.retain_mut(|(id, wire)| {
             progress |= wire.turn(now);
             while let Some(event) = wire.connection.poll_event() {
-                let last = matches!(event, Happening::Closed(..));
-                if matches!(event, Happening::Connected(..)) {
+                let last = matches!(event, IoEvent::Closed(..));
+                if matches!(event, IoEvent::Connected(..)) {
                     wire.limit = None;
                 }
-                happenings.push_back(event.with_id(id.clone()));
+                io_events.push_back(event.with_id(id.clone()));
                 if last {
                     return false;
                 }
@@ -171,7 +171,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
 
     fn file(&mut self, id: I, job: &FileJob) {
         let durable = job.carry_out(self.home.as_ref());
-        self.happenings.push_back(if durable { Happening::Stored(id) } else { Happening::NotStored(id) });
+        self.io_events.push_back(if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) });
     }
 }
 
@@ -232,10 +232,10 @@ impl<T: Transducer> Wire<T> {
 }
 
 /// The WebSocket that it is about.
-fn link_of<I>(happening: &Happening<I>) -> Option<&I> {
-    match happening {
-        Happening::Connected(id, _) | Happening::Received(id, _) | Happening::Sent(id, _) | Happening::Closed(id, _) => Some(id),
-        Happening::Answered(..) | Happening::Unanswered(..) | Happening::Stored(_) | Happening::NotStored(_) => None,
+fn link_of<I>(io_event: &IoEvent<I>) -> Option<&I> {
+    match io_event {
+        IoEvent::Connected(id, _) | IoEvent::Received(id, _) | IoEvent::Sent(id, _) | IoEvent::Closed(id, _) => Some(id),
+        IoEvent::Answered(..) | IoEvent::Unanswered(..) | IoEvent::Stored(_) | IoEvent::NotStored(_) => None,
     }
 }
 

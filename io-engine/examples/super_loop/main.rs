@@ -8,7 +8,7 @@ use io_engine::{Next, Perform, Roots, Turns, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Misuse,
     effect::Effect,
-    keyset::{FetchId, Input, KeySet, Output},
+    keyset::{EffectId, Input, KeySet, Output},
 };
 
 use adapter::SuperLoop;
@@ -26,19 +26,19 @@ fn main() {
 
 /// Until there is a key set, or an attempt that failed.
 struct Fetch {
-    wanted: Vec<Effect<FetchId>>,
+    wanted: Vec<Effect<EffectId>>,
     next: Next,
 }
 
-impl Desk<KeySet, FetchId> for Fetch {
-    fn facts(&mut self, adapter: &mut SuperLoop<FetchId>, deadline: Option<Deadline>, facts: &mut Vec<Input>) -> Next {
+impl Desk<KeySet, EffectId> for Fetch {
+    fn facts(&mut self, adapter: &mut SuperLoop<EffectId>, deadline: Option<Deadline>, facts: &mut Vec<Input>) -> Next {
         if self.next == Next::GoOn {
-            facts.extend(adapter.next(deadline).map(Input::Happened));
+            facts.extend(adapter.next(deadline).map(Input::Io));
         }
         self.next
     }
 
-    fn flush(&mut self, adapter: &mut SuperLoop<FetchId>) {
+    fn flush(&mut self, adapter: &mut SuperLoop<EffectId>) {
         self.wanted.drain(..).for_each(|effect| adapter.perform(effect));
     }
 }

@@ -125,7 +125,7 @@ fn answers_larger_than_allowed_are_refused_as_they_come() {
         assert_eq!(answer_to(&get(11), bytes.as_bytes()), Ok(answer(200, &body)), "{bytes}");
     }
     assert_eq!(answer_to(&get(9), b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n"), Err(NetFault::TooLarge));
-    let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(HEAD_MAX));
+    let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(MAX_HEAD));
     let (_, mut call) = HttpCall::new(&get(9)).unwrap();
     call.receive(endless.as_bytes());
     assert_eq!(call.poll_event(), Some(Err(NetFault::TooLarge)));
@@ -170,7 +170,7 @@ fn what_would_break_out_of_the_request_is_refused() {
 fn lines_between_chunks_are_bounded() {
     for start in ["", "1\r\nx\r\n", "0\r\nX: "] {
         let mut endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{start}").into_bytes();
-        endless.extend([b'1'; 2 * LINE_MAX]);
+        endless.extend([b'1'; 2 * MAX_LINE]);
         assert_eq!(answer_to(&get(100_000), &endless), Err(NetFault::TooLarge), "{start}");
     }
 }
@@ -181,11 +181,11 @@ fn which_fault_it_is_does_not_depend_on_the_cuts() {
     let too_much_then_nonsense = format!("{chunked}5\r\nabcde\r\nno size\r\n");
     assert_eq!(answer_to(&get(4), too_much_then_nonsense.as_bytes()), Err(NetFault::TooLarge));
     assert_eq!(answer_to(&get(5), too_much_then_nonsense.as_bytes()), Err(NetFault::NotUnderstood));
-    let long_line = format!("{chunked}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(LINE_MAX));
+    let long_line = format!("{chunked}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(MAX_LINE));
     assert_eq!(answer_to(&get(4), long_line.as_bytes()), Err(NetFault::TooLarge));
 
-    let long_head_then_nonsense = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\0\r\n\r\n", "x".repeat(HEAD_MAX));
-    for size in [HEAD_MAX / 16, long_head_then_nonsense.len()] {
+    let long_head_then_nonsense = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\0\r\n\r\n", "x".repeat(MAX_HEAD));
+    for size in [MAX_HEAD / 16, long_head_then_nonsense.len()] {
         let (_, mut call) = HttpCall::new(&get(4)).unwrap();
         long_head_then_nonsense.as_bytes().chunks(size).for_each(|piece| call.receive(piece));
         assert_eq!(call.poll_event(), Some(Err(NetFault::TooLarge)), "in pieces of {size}");

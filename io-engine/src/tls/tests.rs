@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    effect::{Connect, Happening, HttpAnswer, HttpRequest, Method, NetFault},
+    effect::{Connect, HttpAnswer, HttpRequest, IoEvent, Method, NetFault},
     secret::SecretBytes,
 };
 
@@ -156,7 +156,7 @@ fn a_websocket_runs_inside_of_tls() {
     let mut server = Connection::secure(Echo::default(), Tls::server(&identity.key).unwrap());
     settle(&mut client, &mut server, usize::MAX);
     assert!(server.protocol().bytes.starts_with(b"GET /ws HTTP/1.1\r\n"));
-    assert!(matches!(client.poll_event(), Some(Happening::Closed((), _))), "an echo is no answer to an upgrade");
+    assert!(matches!(client.poll_event(), Some(IoEvent::Closed((), _))), "an echo is no answer to an upgrade");
     client.send("nothing".into());
     assert!(!client.is_closing());
 }

@@ -10,7 +10,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use proto_core::{
-    effect::{Close, Closed, Connect, Happening, NetFault},
+    effect::{Close, Closed, Connect, IoEvent, NetFault},
     wire::SUBPROTOCOL,
 };
 use tungstenite::{
@@ -23,8 +23,8 @@ use super::WebSocket;
 use crate::{MessageSocket, Target, Transducer};
 
 /// The most that the answer to the upgrade may take, and the most headers in it.
-const HEAD_MAX: usize = 16 * 1024;
-const HEADERS_MAX: usize = 64;
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 
 /// A client's WebSocket, from the request for the upgrade on.
 #[derive(Debug)]
@@ -76,9 +76,9 @@ impl Asking {
     /// The WebSocket, once the answer is complete and agrees. What came after the answer is the first of it.
     fn answer(&mut self, bytes: &[u8]) -> Result<Option<WebSocket>, NetFault> {
         self.received.extend_from_slice(bytes);
-        let parsed = try_parse_response::<HEADERS_MAX>(&self.received).map_err(|_| NetFault::NotUnderstood)?;
+        let parsed = try_parse_response::<MAX_HEADERS>(&self.received).map_err(|_| NetFault::NotUnderstood)?;
         let Some((head_len, response)) = parsed else {
-            return if self.received.len() > HEAD_MAX { Err(NetFault::TooLarge) } else { Ok(None) };
+            return if self.received.len() > MAX_HEAD { Err(NetFault::TooLarge) } else { Ok(None) };
         };
         if !self.agrees(&response) {
             tracing::debug!(status = response.status().as_u16(), "the upgrade to a WebSocket was refused");
@@ -102,7 +102,7 @@ impl Asking {
 }
 
 impl Transducer for WebSocketClient {
-    type Event = Happening<()>;
+    type Event = IoEvent<()>;
 
     fn receive(&mut self, bytes: &[u8]) {
         match &mut self.stage {
@@ -150,17 +150,17 @@ impl Transducer for WebSocketClient {
         }
     }
 
-    fn poll_event(&mut self) -> Option<Happening<()>> {
+    fn poll_event(&mut self) -> Option<IoEvent<()>> {
         match &mut self.stage {
             Stage::Asking(_) => None,
             Stage::Open(socket) => socket.poll_event(),
-            Stage::Failed(closed) => closed.take().map(|closed| Happening::Closed((), closed)),
+            Stage::Failed(closed) => closed.take().map(|closed| IoEvent::Closed((), closed)),
         }
     }
 }
 
 impl MessageSocket for WebSocketClient {
-    /// Before [`Happening::Connected`] there is nobody to send to: dropped.
+    /// Before [`IoEvent::Connected`] there is nobody to send to: dropped.
     fn send(&mut self, message: Bytes) {
         if let Stage::Open(socket) = &mut self.stage {
             socket.send(message);

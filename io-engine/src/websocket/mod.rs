@@ -23,7 +23,7 @@ mod tests;
 use std::{io::IoSlice, time::Duration};
 
 use bytes::Bytes;
-use proto_core::effect::{Close, Closed, Happening, NetFault};
+use proto_core::effect::{Close, Closed, IoEvent, NetFault};
 use tungstenite::protocol::Role;
 
 pub use client::WebSocketClient;
@@ -85,10 +85,10 @@ impl WebSocket {
     }
 
     /// Takes the next frame apart while the state wants any; `None` when it does not, or there is none.
-    fn next_event(&mut self) -> Option<Happening<()>> {
+    fn next_event(&mut self) -> Option<IoEvent<()>> {
         loop {
             match self.inbound.next() {
-                Ok(Some(Incoming::Message(message))) if self.delivers() => return Some(Happening::Received((), message)),
+                Ok(Some(Incoming::Message(message))) if self.delivers() => return Some(IoEvent::Received((), message)),
                 Ok(Some(Incoming::Message(_) | Incoming::Pong)) => {}
                 Ok(Some(Incoming::Ping(payload))) => self.outbound.pong(&payload),
                 Ok(Some(Incoming::Close(frame))) => {
@@ -138,7 +138,7 @@ impl WebSocket {
 }
 
 impl Transducer for WebSocket {
-    type Event = Happening<()>;
+    type Event = IoEvent<()>;
 
     fn receive(&mut self, bytes: &[u8]) {
         match self.state {
@@ -171,15 +171,15 @@ impl Transducer for WebSocket {
         self.outbound.transmitted(count);
     }
 
-    fn poll_event(&mut self) -> Option<Happening<()>> {
+    fn poll_event(&mut self) -> Option<IoEvent<()>> {
         if let Some(messages) = self.outbound.take_sent() {
-            return Some(Happening::Sent((), messages));
+            return Some(IoEvent::Sent((), messages));
         }
         loop {
             match self.state {
                 State::Opening => {
                     self.state = State::Open;
-                    return Some(Happening::Connected((), fresh_entropy()));
+                    return Some(IoEvent::Connected((), fresh_entropy()));
                 }
                 State::Open | State::Closing(_, Until::PeerClose | Until::Drained) => {
                     let before = self.state;
@@ -198,7 +198,7 @@ impl Transducer for WebSocket {
                     self.state = State::Ended;
                     self.inbound.clear();
                     self.outbound.clear();
-                    return Some(Happening::Closed((), outcome));
+                    return Some(IoEvent::Closed((), outcome));
                 }
             }
         }

@@ -42,20 +42,20 @@ fn taken_from(from: &mut impl Transducer) -> Vec<u8> {
     }
 }
 
-fn events(of: &mut impl Transducer<Event = Happening<()>>) -> Vec<Happening<()>> {
+fn events(of: &mut impl Transducer<Event = IoEvent<()>>) -> Vec<IoEvent<()>> {
     std::iter::from_fn(|| of.poll_event()).collect()
 }
 
-fn received(of: &mut impl Transducer<Event = Happening<()>>) -> Vec<Bytes> {
+fn received(of: &mut impl Transducer<Event = IoEvent<()>>) -> Vec<Bytes> {
     events(of)
         .into_iter()
-        .filter_map(|event| if let Happening::Received((), message) = event { Some(message) } else { None })
+        .filter_map(|event| if let IoEvent::Received((), message) = event { Some(message) } else { None })
         .collect()
 }
 
 fn open(role: Role) -> WebSocket {
     let mut socket = WebSocket::new(role, MAX);
-    assert!(matches!(socket.poll_event(), Some(Happening::Connected((), _))));
+    assert!(matches!(socket.poll_event(), Some(IoEvent::Connected((), _))));
     socket
 }
 
@@ -78,7 +78,7 @@ proptest! {
             for message in &messages { from.send(message.clone()); }
             carry(from, to, size);
             prop_assert_eq!(received(to), messages.clone());
-            prop_assert_eq!(events(from), vec![Happening::Sent((), all_sent)]);
+            prop_assert_eq!(events(from), vec![IoEvent::Sent((), all_sent)]);
         }
     }
 
@@ -100,8 +100,8 @@ proptest! {
         }
         socket.receive_end();
         all.extend(events(&mut socket));
-        prop_assert!(matches!(all.last(), Some(Happening::Closed((), _))));
-        prop_assert_eq!(all.iter().filter(|event| matches!(event, Happening::Closed(..))).count(), 1);
+        prop_assert!(matches!(all.last(), Some(IoEvent::Closed((), _))));
+        prop_assert_eq!(all.iter().filter(|event| matches!(event, IoEvent::Closed(..))).count(), 1);
     }
 }
 
@@ -188,10 +188,10 @@ fn a_close_frame_carries_its_reason() {
         server.send("too late".into());
         assert!(server.is_closing());
         carry(&mut server, &mut client, 3);
-        assert_eq!(events(&mut client), [Happening::Received((), "last words".into())]);
+        assert_eq!(events(&mut client), [IoEvent::Received((), "last words".into())]);
         carry(&mut client, &mut server, 3);
-        assert_eq!(events(&mut client), [Happening::Closed((), Closed::ByPeer(seen))]);
-        assert_eq!(events(&mut server), [Happening::Sent((), 1), Happening::Closed((), Closed::ByUs)]);
+        assert_eq!(events(&mut client), [IoEvent::Closed((), Closed::ByPeer(seen))]);
+        assert_eq!(events(&mut server), [IoEvent::Sent((), 1), IoEvent::Closed((), Closed::ByUs)]);
     }
 }
 
@@ -203,7 +203,7 @@ fn tungstenite_closes_and_is_closed() {
     peer.send(Message::Close(Some(why)), &mut ours);
     assert_eq!(events(&mut ours), []);
     assert!(matches!(&peer.read(&mut ours)[..], [Message::Close(_)]));
-    assert_eq!(events(&mut ours), [Happening::Closed((), Closed::ByPeer(Some(Reason::TokenExpired)))]);
+    assert_eq!(events(&mut ours), [IoEvent::Closed((), Closed::ByPeer(Some(Reason::TokenExpired)))]);
 
     let mut ours = open(Role::Server);
     let mut peer = Peer::of(&ours);
@@ -212,7 +212,7 @@ fn tungstenite_closes_and_is_closed() {
     let [Message::Close(Some(frame))] = &read[..] else { panic!("{read:?}") };
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (Reason::RelayFull.close_code(), "relay_full"));
     peer.flush(&mut ours);
-    assert_eq!(events(&mut ours), [Happening::Closed((), Closed::ByUs)]);
+    assert_eq!(events(&mut ours), [IoEvent::Closed((), Closed::ByUs)]);
 }
 
 /// The first thing that breaks the protocol ends the connection, with the code of RFC 6455 section 7.4.1.
@@ -239,7 +239,7 @@ fn violations_are_answered_with_their_code() {
         assert!(matches!(&read[..], [Message::Close(Some(frame))] if u16::from(frame.code) == code), "{bytes:?}: {read:?}");
         client.receive(b"more, which nobody looks at");
         client.receive_end();
-        assert_eq!(events(&mut client), [Happening::Closed((), Closed::Fault(fault))]);
+        assert_eq!(events(&mut client), [IoEvent::Closed((), Closed::Fault(fault))]);
     }
 }
 
@@ -262,7 +262,7 @@ fn messages_are_limited_before_they_are_read() {
     peer.send(frame(Data::Continue, false, b"789012"), &mut server);
     assert_eq!(events(&mut server), []);
     server.fail(NetFault::TimedOut);
-    assert_eq!(events(&mut server), [Happening::Closed((), Closed::Fault(NetFault::TooLarge))]);
+    assert_eq!(events(&mut server), [IoEvent::Closed((), Closed::Fault(NetFault::TooLarge))]);
 }
 
 /// ADM-1: a peer that pings and does not read the answers makes nothing grow.
@@ -317,9 +317,9 @@ fn the_last_messages_of_a_lost_connection_arrive() {
     assert_eq!(
         events(&mut server),
         [
-            Happening::Received((), "one".into()),
-            Happening::Received((), "two".into()),
-            Happening::Closed((), Closed::Fault(NetFault::Broken)),
+            IoEvent::Received((), "one".into()),
+            IoEvent::Received((), "two".into()),
+            IoEvent::Closed((), Closed::Fault(NetFault::Broken)),
         ]
     );
     let (mut client, mut server) = pair();
@@ -327,14 +327,14 @@ fn the_last_messages_of_a_lost_connection_arrive() {
     carry(&mut client, &mut server, 99);
     server.receive_end();
     server.fail(NetFault::Broken);
-    assert_eq!(events(&mut server), [Happening::Closed((), Closed::Fault(NetFault::Broken))]);
+    assert_eq!(events(&mut server), [IoEvent::Closed((), Closed::Fault(NetFault::Broken))]);
     let (mut client, mut server) = pair();
     client.close(Close::Because(Reason::Superseded));
     carry(&mut client, &mut server, 99);
     server.receive_end();
     assert_eq!(events(&mut server), []);
     taken_from(&mut server);
-    assert_eq!(events(&mut server), [Happening::Closed((), Closed::ByPeer(Some(Reason::Superseded)))]);
+    assert_eq!(events(&mut server), [IoEvent::Closed((), Closed::ByPeer(Some(Reason::Superseded)))]);
     assert_eq!(events(&mut server), []);
 }
 
@@ -343,7 +343,7 @@ fn connect(url: &str) -> Connect {
 }
 
 /// Reads the client's request and gives the answer that `edit` makes of the right one.
-fn upgraded(edit: impl Fn(String) -> String, tail: &[u8], size: usize) -> (WebSocketClient, Vec<Happening<()>>) {
+fn upgraded(edit: impl Fn(String) -> String, tail: &[u8], size: usize) -> (WebSocketClient, Vec<IoEvent<()>>) {
     let (target, mut client) = WebSocketClient::new(&connect("wss://relay.example/ws?a=b")).unwrap();
     assert_eq!((target.host.as_str(), target.port, target.tls), ("relay.example", 443, true));
     let request = String::from_utf8(taken_from(&mut client)).unwrap();
@@ -365,13 +365,13 @@ fn a_client_checks_the_answer_to_its_upgrade() {
     for size in [1, 5, 999] {
         let (mut client, events) = upgraded(|answer| answer, &[0x82, 0x01, 0x07], size);
         assert!(
-            matches!(&events[..], [Happening::Connected((), _), Happening::Received((), message)] if message[..] == [7]),
+            matches!(&events[..], [IoEvent::Connected((), _), IoEvent::Received((), message)] if message[..] == [7]),
             "{events:?}"
         );
         client.close(Close::Normal);
         assert!(!taken_from(&mut client).is_empty());
     }
-    let refused = [Happening::Closed((), Closed::Fault(NetFault::NotUnderstood))];
+    let refused = [IoEvent::Closed((), Closed::Fault(NetFault::NotUnderstood))];
     assert_eq!(upgraded(|_| "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".to_owned(), b"", 9).1, refused);
     assert_eq!(upgraded(|answer| answer.replace("viewport.v1", "viewport.v2"), b"", 9).1, refused);
     assert_eq!(upgraded(|answer| answer.replace("accept: ", "accept: x"), b"", 9).1, refused);
@@ -379,7 +379,7 @@ fn a_client_checks_the_answer_to_its_upgrade() {
     assert_eq!(upgraded(|answer| answer.replace("101 ", "200 "), b"", 9).1, refused);
     assert_eq!(upgraded(|_| "<html>\r\n\r\n".to_owned(), b"", 9).1, refused);
     let endless = |answer: String| answer.replace("\r\n\r\n", &format!("\r\nx: {}", "y".repeat(17_000)));
-    assert_eq!(upgraded(endless, b"", 999).1, [Happening::Closed((), Closed::Fault(NetFault::TooLarge))]);
+    assert_eq!(upgraded(endless, b"", 999).1, [IoEvent::Closed((), Closed::Fault(NetFault::TooLarge))]);
 }
 
 #[test]
@@ -388,11 +388,11 @@ fn a_client_that_is_closed_or_fails_before_the_answer_says_so_once() {
     let mut client = fresh();
     client.send("dropped".into());
     client.close(Close::Normal);
-    assert_eq!(events(&mut client), [Happening::Closed((), Closed::ByUs)]);
+    assert_eq!(events(&mut client), [IoEvent::Closed((), Closed::ByUs)]);
     let mut client = fresh();
     client.receive_end();
     client.fail(NetFault::TimedOut);
-    assert_eq!(events(&mut client), [Happening::Closed((), Closed::Fault(NetFault::Broken))]);
+    assert_eq!(events(&mut client), [IoEvent::Closed((), Closed::Fault(NetFault::Broken))]);
     assert_eq!(WebSocketClient::new(&connect("http://127.0.0.1/ws")).unwrap_err(), NetFault::BadUrl);
 }
 

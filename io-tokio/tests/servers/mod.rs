@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use io_engine::{Trust, answer_upgrade};
 use io_tokio::{Roots, Socket, accept};
 use proto_core::{
-    effect::{Connect, Happening, HttpRequest, Method},
+    effect::{Connect, HttpRequest, IoEvent, Method},
     secret::SecretBytes,
 };
 use tokio::{
@@ -80,11 +80,11 @@ pub async fn serve() -> (SocketAddr, mpsc::UnboundedReceiver<Accepted>) {
 }
 
 /// Sends back what arrives until the other side closes; gives what it saw last.
-pub async fn echo(mut socket: Accepted) -> Happening<()> {
+pub async fn echo(mut socket: Accepted) -> IoEvent<()> {
     loop {
         match socket.next().await {
-            Happening::Received((), message) => socket.send(message),
-            closed @ Happening::Closed(..) => return closed,
+            IoEvent::Received((), message) => socket.send(message),
+            closed @ IoEvent::Closed(..) => return closed,
             _ => {}
         }
     }
@@ -92,7 +92,7 @@ pub async fn echo(mut socket: Accepted) -> Happening<()> {
 
 /// Lets the socket work until it is closed.
 pub async fn to_the_end<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>) {
-    while !matches!(socket.next().await, Happening::Closed(..)) {}
+    while !matches!(socket.next().await, IoEvent::Closed(..)) {}
 }
 
 /// Answers the first connection with exactly `answer`, once its request's headers are there, and hangs up.

@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// The most records that one epoch seals.
-pub const EPOCH_RECORDS_MAX: u64 = 1 << 20;
+pub const MAX_EPOCH_RECORDS: u64 = 1 << 20;
 /// The most bytes of plaintext that one epoch seals.
-pub const EPOCH_BYTES_MAX: u64 = 1 << 30;
+pub const MAX_EPOCH_BYTES: u64 = 1 << 30;
 /// The most epochs that an [`Opener`] leaps over at once: bounds the work that a forged epoch number causes.
-pub const EPOCH_LEAP_MAX: u32 = 4096;
+pub const MAX_EPOCH_LEAP: u32 = 4096;
 
 /// The secret of one epoch of one session: opens its records and leads to all later epochs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub enum OpenError {
     /// It is of an epoch whose secret is gone, or was never given.
     #[error("the record is of epoch {0}, which cannot be opened any more")]
     EpochGone(u32),
-    /// Its epoch is more than [`EPOCH_LEAP_MAX`] ahead.
+    /// Its epoch is more than [`MAX_EPOCH_LEAP`] ahead.
     #[error("the record is of epoch {0}, too far ahead")]
     EpochTooFar(u32),
 }
@@ -128,7 +128,7 @@ impl Sealer {
 
     /// Whether the epoch should end: a record of `len` bytes may be refused.
     pub const fn is_spent(&self, len: usize) -> bool {
-        self.records >= EPOCH_RECORDS_MAX || self.bytes.saturating_add(len as u64) > EPOCH_BYTES_MAX
+        self.records >= MAX_EPOCH_RECORDS || self.bytes.saturating_add(len as u64) > MAX_EPOCH_BYTES
     }
 
     /// Begins the next epoch; the secret of this one is wiped. `false` when there is none left, after 2^32.
@@ -207,7 +207,7 @@ impl Opener {
         match epoch.checked_sub(self.epoch.number) {
             None => Err(OpenError::EpochGone(epoch)),
             Some(0) => self.epoch.open_to(sequence, sealed, plaintext),
-            Some(leap) if leap > EPOCH_LEAP_MAX => Err(OpenError::EpochTooFar(epoch)),
+            Some(leap) if leap > MAX_EPOCH_LEAP => Err(OpenError::EpochTooFar(epoch)),
             Some(leap) => {
                 let ahead = self.epoch.after(leap, epoch);
                 ahead.open_to(sequence, sealed, plaintext)?;

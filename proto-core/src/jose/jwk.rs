@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The most keys that are read from one set.
-pub const KEYS_MAX: usize = 64;
+pub const MAX_KEYS: usize = 64;
 
 /// The RFC 7638 thumbprint of a public key: its name everywhere. 43 characters of base64url as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,13 +117,13 @@ impl JwkSet {
     /// Reads a JWK set document (RFC 7517 section 5).
     ///
     /// Keys that are not ours to use (another type, curve, algorithm or use, a `kid` that is not the key's thumbprint, bytes
-    /// that are no key) are left out, as the RFC asks; so are those after the first [`KEYS_MAX`].
+    /// that are no key) are left out, as the RFC asks; so are those after the first [`MAX_KEYS`].
     ///
     /// # Errors
     /// [`Malformed`]: this is no key set at all.
     pub fn parse(document: &[u8]) -> Result<Self, Malformed> {
         let document: Document = strict::object(document).ok_or(Malformed("key set"))?;
-        let keys = document.keys.into_iter().take(KEYS_MAX).filter_map(Foreign::usable);
+        let keys = document.keys.into_iter().take(MAX_KEYS).filter_map(Foreign::usable);
         Ok(keys.collect())
     }
 
@@ -143,7 +143,7 @@ impl JwkSet {
         self.keys.is_empty()
     }
 
-    /// How many keys there are, at most [`KEYS_MAX`].
+    /// How many keys there are, at most [`MAX_KEYS`].
     pub fn len(&self) -> usize {
         self.keys.len()
     }
@@ -277,6 +277,6 @@ mod tests {
             .map(|n| Published::new(Thumbprint::of_identity_key(IdentityKey([n; 32])), IdentityKey([n; 32])))
             .collect();
         let document = serde_json::json!({ "keys": many }).to_string();
-        assert_eq!(JwkSet::parse(document.as_bytes()).unwrap().len(), KEYS_MAX);
+        assert_eq!(JwkSet::parse(document.as_bytes()).unwrap().len(), MAX_KEYS);
     }
 }

@@ -12,6 +12,6 @@ mod strict;
 
 pub use claims::{Claims, Confirmation, RELAY_AUDIENCE};
 pub use dpop::{Proof, ProofTarget, prove, verify_proof};
-pub use jwk::{JwkSet, KEYS_MAX, Thumbprint};
+pub use jwk::{JwkSet, MAX_KEYS, Thumbprint};
 pub use jws::SigningKey;
 pub use jwt::{Expectation, Expiry, SKEW, Unverified, sign, verify};

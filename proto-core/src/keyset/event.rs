@@ -2,15 +2,15 @@
 
 use crate::{
     Reason,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     jose::Thumbprint,
     key::IdentityKey,
     machine::{Wake, time::Instant},
 };
 
-/// Names one fetch.
+/// The n-th fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FetchId(pub u64);
+pub struct EffectId(pub u64);
 
 /// Names one lookup; the caller chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,14 +27,14 @@ pub enum Input {
         kid: Thumbprint,
     },
     /// What came of an [`Output::Effect`].
-    Happened(Happening<FetchId>),
+    Io(IoEvent<EffectId>),
 }
 
 /// What to do, what happened, and answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Fetch the key set.
-    Effect(Effect<FetchId>),
+    Effect(Effect<EffectId>),
     /// The key of that name.
     Found {
         /// The question.

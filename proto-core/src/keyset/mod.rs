@@ -21,12 +21,12 @@ mod tests;
 use alloc::{string::String, vec::Vec};
 use core::{convert::Infallible, mem, time::Duration};
 
-pub use self::event::{FetchId, Input, LookupId, Output, Timer};
+pub use self::event::{EffectId, Input, LookupId, Output, Timer};
 use self::state::{Fetch, Held, Waiting};
 use crate::{
     Aside, Reason,
     api::key_set,
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     jose::{JwkSet, Thumbprint},
     key::IdentityKey,
     machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, port::Port, time::Instant},
@@ -37,17 +37,17 @@ pub const FRESH_FOR: Duration = Duration::from_hours(1);
 /// When it is fetched again: early enough that the new one is there before the hour is over.
 pub const REFRESH_AFTER: Duration = Duration::from_mins(59);
 /// How long a key set is used while no newer one can be had.
-pub const STALE_MAX: Duration = Duration::from_hours(24);
+pub const MAX_STALE: Duration = Duration::from_hours(24);
 /// At least this much lies between the starts of two fetches, whatever is looked up (JWT-5: six a minute at most), as soon as
 /// there is a key set. Before that the waits are the growing ones of a start, and a lookup shortens them to this much.
 pub const FETCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The most lookups that wait for one fetch; one more is answered at once.
-pub const WAITING_MAX: usize = 4096;
+pub const MAX_WAITING: usize = 4096;
 
 /// How long a fetch may take: less than half of what a handshake may, since the validate call comes after it.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest key set document.
-const DOCUMENT_MAX: usize = 64 * 1024;
+const MAX_DOCUMENT: usize = 64 * 1024;
 /// Waits after fetches that failed.
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(10), cap: Duration::from_mins(5) };
 
@@ -84,7 +84,7 @@ impl KeySet {
 
     /// The keys that may be used at `now`.
     pub fn keys(&self, now: Instant) -> Option<&JwkSet> {
-        self.held.as_ref().filter(|held| now.since(held.at) < STALE_MAX).map(|held| &held.keys)
+        self.held.as_ref().filter(|held| now.since(held.at) < MAX_STALE).map(|held| &held.keys)
     }
 
     /// Whether there were keys that may be used when it was last told something.
@@ -107,7 +107,7 @@ impl KeySet {
 
     fn start_fetch(&mut self, now: Instant, failures: u32) {
         self.fetches = Aside(self.fetches.0.wrapping_add(1));
-        let id = FetchId(self.fetches.0);
+        let id = EffectId(self.fetches.0);
         self.fetch = Fetch::Asked { id: Aside(id), started: now, failures };
         let request = HttpRequest {
             method: Method::Get,
@@ -115,7 +115,7 @@ impl KeySet {
             headers: Vec::new(),
             body: None,
             timeout: FETCH_TIMEOUT,
-            max_answer: DOCUMENT_MAX,
+            max_answer: MAX_DOCUMENT,
         };
         self.port.push(Output::Effect(Effect::Http(id, request)));
     }
@@ -130,7 +130,7 @@ impl KeySet {
             self.start_fetch(now, failures);
         }
         let under_way = matches!(self.fetch, Fetch::Asked { .. });
-        if under_way && self.waiting.len() < WAITING_MAX {
+        if under_way && self.waiting.len() < MAX_WAITING {
             self.waiting.push(Waiting { lookup, kid });
         } else {
             self.answer(now, lookup, kid);
@@ -151,14 +151,14 @@ impl KeySet {
         self.port.push(output);
     }
 
-    fn happen(&mut self, now: Instant, happening: Happening<FetchId>) {
-        let (id, happening) = happening.take_id();
+    fn io_event(&mut self, now: Instant, event: IoEvent<EffectId>) {
+        let (id, event) = event.take_id();
         let Fetch::Asked { id: Aside(asked), started, failures } = self.fetch else { return self.port.ignore() };
         if id != asked {
             return self.port.ignore();
         }
         let allowed = started.after(FETCH_INTERVAL);
-        match read(happening) {
+        match read(event) {
             Ok(keys) => self.refresh(now, allowed, keys),
             Err(reason) => self.go_on_without(now, allowed, failures, reason),
         }
@@ -188,11 +188,11 @@ impl KeySet {
 }
 
 /// The key set in an answer. One without a key we can use would lock everybody out: no platform means that.
-fn read(happening: Happening<()>) -> Result<JwkSet, Reason> {
-    match happening {
-        Happening::Answered((), HttpAnswer { status: 200, body, .. }) => key_set(body.expose()),
-        Happening::Answered((), HttpAnswer { status: 500.., .. }) => Err(Reason::JwksUnreachable),
-        Happening::Answered(..) => Err(Reason::PlatformAnswerInvalid),
+fn read(event: IoEvent<()>) -> Result<JwkSet, Reason> {
+    match event {
+        IoEvent::Answered((), HttpAnswer { status: 200, body, .. }) => key_set(body.expose()),
+        IoEvent::Answered((), HttpAnswer { status: 500.., .. }) => Err(Reason::JwksUnreachable),
+        IoEvent::Answered(..) => Err(Reason::PlatformAnswerInvalid),
         _ => Err(Reason::JwksUnreachable),
     }
 }
@@ -208,7 +208,7 @@ impl Machine for KeySet {
         self.fetch_if_due(now);
         match input {
             Input::Look { lookup, kid } => self.look(now, lookup, kid),
-            Input::Happened(happening) => self.happen(now, happening),
+            Input::Io(event) => self.io_event(now, event),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What a key set holds, and what it is doing about it.
 
-use super::event::{FetchId, LookupId};
+use super::event::{EffectId, LookupId};
 use crate::{
     jose::{JwkSet, Thumbprint},
     machine::{aside::Aside, time::Instant},
@@ -18,7 +18,7 @@ pub(super) enum Fetch {
     /// Until `next`; a lookup may bring that forward, but not before `allowed`.
     Idle { next: Instant, allowed: Instant, failures: u32 },
     /// Under way. `failures` are those in a row before it.
-    Asked { id: Aside<FetchId>, started: Instant, failures: u32 },
+    Asked { id: Aside<EffectId>, started: Instant, failures: u32 },
 }
 
 impl Fetch {

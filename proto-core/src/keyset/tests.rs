@@ -22,7 +22,7 @@ fn answer(status: u16, body: &str) -> HttpAnswer {
 struct Desk {
     now: Instant,
     machine: KeySet,
-    asked: Vec<FetchId>,
+    asked: Vec<EffectId>,
     said: Vec<Output>,
 }
 
@@ -54,13 +54,13 @@ impl Desk {
 
     fn answer(&mut self, answer: HttpAnswer) -> Vec<Output> {
         let id = *self.asked.last().unwrap();
-        self.input(Input::Happened(Happening::Answered(id, answer)));
+        self.input(Input::Io(IoEvent::Answered(id, answer)));
         mem::take(&mut self.said)
     }
 
     fn fail(&mut self) -> Vec<Output> {
         let id = *self.asked.last().unwrap();
-        self.input(Input::Happened(Happening::Unanswered(id, NetFault::Refused)));
+        self.input(Input::Io(IoEvent::Unanswered(id, NetFault::Refused)));
         mem::take(&mut self.said)
     }
 
@@ -175,7 +175,7 @@ fn stale_keys_serve_while_the_endpoint_is_down() {
     }
     assert!(answers.contains(&unreachable(2)), "nobody knows whether that key exists: {answers:?}");
 
-    desk.now = fetched.after(STALE_MAX);
+    desk.now = fetched.after(MAX_STALE);
     let mut answers = desk.look(3, 1);
     if answers.is_empty() {
         answers = desk.fail();
@@ -218,9 +218,9 @@ fn what_is_no_key_set_changes_nothing() {
 fn stale_answers_are_ignored_and_counted() {
     let mut desk = Desk::new();
     let first = desk.asked[0];
-    desk.input(Input::Happened(Happening::Answered(FetchId(99), document(&[1]))));
+    desk.input(Input::Io(IoEvent::Answered(EffectId(99), document(&[1]))));
     desk.answer(document(&[1]));
-    desk.input(Input::Happened(Happening::Answered(first, document(&[2]))));
+    desk.input(Input::Io(IoEvent::Answered(first, document(&[2]))));
     assert_eq!(desk.machine.ignored(), 2);
     assert_eq!(desk.look(1, 1), [found(1, 1)]);
 }
@@ -229,9 +229,9 @@ fn stale_answers_are_ignored_and_counted() {
 #[test]
 fn the_lookups_that_wait_are_bounded() {
     let mut desk = Desk::new();
-    for lookup in 0..WAITING_MAX as u64 {
+    for lookup in 0..MAX_WAITING as u64 {
         assert!(desk.look(lookup, 1).is_empty());
     }
     assert_eq!(desk.look(u64::MAX, 1), [unreachable(u64::MAX)]);
-    assert_eq!(desk.answer(document(&[1])).len(), WAITING_MAX + 1);
+    assert_eq!(desk.answer(document(&[1])).len(), MAX_WAITING + 1);
 }

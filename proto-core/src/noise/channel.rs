@@ -17,7 +17,7 @@ use super::{Noise, NoiseError};
 use crate::{
     Reason, Spares,
     crypto::TAG_LEN,
-    wire::{Frame, Head, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len},
+    wire::{Frame, Head, MAX_SEGMENT, SEGMENT_OVERHEAD, parts, sealed_len},
 };
 
 /// A sender rekeys after that many transport messages, and after an hour. WIRE section 6 allows 2^20; the distance is for
@@ -84,10 +84,10 @@ impl<N: Noise> Channel<N> {
         let mut room = [0; _];
         let head = frame.encoded_head(&mut room);
         let mut message = self.messages.buffer(sealed_len(head.len().saturating_add(frame.body.len())));
-        let (beside, rest) = frame.body.split_at_checked(SEGMENT_MAX.saturating_sub(head.len())).unwrap_or((&frame.body, &[]));
-        let mut segments = message.chunks_mut(SEGMENT_MAX + SEGMENT_OVERHEAD);
+        let (beside, rest) = frame.body.split_at_checked(MAX_SEGMENT.saturating_sub(head.len())).unwrap_or((&frame.body, &[]));
+        let mut segments = message.chunks_mut(MAX_SEGMENT + SEGMENT_OVERHEAD);
         self.seal_segment(segments.next().unwrap_or_default(), [&head, beside])?;
-        for (segment, chunk) in segments.zip(rest.chunks(SEGMENT_MAX)) {
+        for (segment, chunk) in segments.zip(rest.chunks(MAX_SEGMENT)) {
             self.seal_segment(segment, [chunk, &[]])?;
         }
         if frame.head == Head::Rekey {

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// The longest Noise message (Noise section 3).
-pub const MESSAGE_MAX: usize = 65_535;
+pub const MAX_MESSAGE: usize = 65_535;
 /// What message 1 adds to its payload: ephemeral key, sealed static key, tag.
 pub const MESSAGE_1_OVERHEAD: usize = 32 + 48 + 16;
 /// What message 2 adds to its payload: ephemeral key, tag.
@@ -181,12 +181,12 @@ fn ephemeral(entropy: &Entropy) -> Secret {
 
 /// The length of the Noise message around `payload`.
 fn message_len(payload: &[u8], overhead: usize) -> Result<usize, NoiseError> {
-    payload.len().checked_add(overhead).filter(|len| *len <= MESSAGE_MAX).ok_or(NoiseError::TooLong)
+    payload.len().checked_add(overhead).filter(|len| *len <= MAX_MESSAGE).ok_or(NoiseError::TooLong)
 }
 
 /// The ciphertext and the tag of a message that is not too long.
 fn split_tag(message: &[u8]) -> Result<(&[u8], &Tag), NoiseError> {
-    message.split_last_chunk().filter(|_| message.len() <= MESSAGE_MAX).ok_or(NoiseError::Failed)
+    message.split_last_chunk().filter(|_| message.len() <= MAX_MESSAGE).ok_or(NoiseError::Failed)
 }
 
 #[cfg(test)]

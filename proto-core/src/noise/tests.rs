@@ -91,7 +91,7 @@ on_both! {
             let (mut initiator, mut responder) = handshake::<N>(suite);
             assert!(initiator.handshake_hash().is_some());
             assert_eq!(initiator.handshake_hash(), responder.handshake_hash());
-            for plaintext in [&b""[..], b"x", &vec![7; MESSAGE_MAX - 16]] {
+            for plaintext in [&b""[..], b"x", &vec![7; MAX_MESSAGE - 16]] {
                 let message = seal(&mut initiator, plaintext);
                 assert_eq!(message.len(), plaintext.len() + 16);
                 assert_eq!(open(&mut responder, &message).unwrap(), plaintext);
@@ -215,7 +215,7 @@ on_both! {
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 assert_eq!(open(&mut responder, &flipped), Err(NoiseError::Failed));
             }
-            for bad in [&[][..], &[0; 15], &[0; 16], &vec![0; MESSAGE_MAX], &vec![0; 70_000], &messages[1]] {
+            for bad in [&[][..], &[0; 15], &[0; 16], &vec![0; MAX_MESSAGE], &vec![0; 70_000], &messages[1]] {
                 assert_eq!(open(&mut responder, bad), Err(NoiseError::Failed));
             }
             for (message, text) in messages.iter().zip(["0", "1", "2"]) {
@@ -271,16 +271,16 @@ on_both! {
     fn payloads_have_a_longest_length<N>() {
         let local = keys(INITIATOR);
         let keys = InitiatorKeys { preamble: preamble(Suite::IkAesGcm), local: &local, responder: keys(RESPONDER).public(), psk: None };
-        let longest = vec![1; MESSAGE_MAX - MESSAGE_1_OVERHEAD];
+        let longest = vec![1; MAX_MESSAGE - MESSAGE_1_OVERHEAD];
         let (mut initiator, message) = N::initiate(keys, entropy(3), &longest).unwrap();
         assert_eq!(N::initiate(keys, entropy(3), &[&longest[..], &[1]].concat()).unwrap_err(), NoiseError::TooLong);
         let (mut responder, first) = respond::<N>(&message).unwrap();
         assert_eq!(first.payload, longest);
-        assert_eq!(responder.answer(None, &vec![0; MESSAGE_MAX - MESSAGE_2_OVERHEAD + 1]), Err(NoiseError::TooLong));
-        let answer = responder.answer(None, &vec![1; MESSAGE_MAX - MESSAGE_2_OVERHEAD]).unwrap();
+        assert_eq!(responder.answer(None, &vec![0; MAX_MESSAGE - MESSAGE_2_OVERHEAD + 1]), Err(NoiseError::TooLong));
+        let answer = responder.answer(None, &vec![1; MAX_MESSAGE - MESSAGE_2_OVERHEAD]).unwrap();
         assert!(initiator.read_answer(&answer).is_ok());
         let mut out = vec![];
-        assert_eq!(initiator.seal(&vec![0; MESSAGE_MAX - 15], &mut out), Err(NoiseError::TooLong));
+        assert_eq!(initiator.seal(&vec![0; MAX_MESSAGE - 15], &mut out), Err(NoiseError::TooLong));
         assert!(out.is_empty());
     }
 }
@@ -368,5 +368,5 @@ fn hex(text: &str) -> Vec<u8> {
 /// Noise section 3, WIRE section 4: what the messages of both patterns add to their payloads.
 #[test]
 fn messages_add_what_the_patterns_say() {
-    assert_eq!((MESSAGE_MAX, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD), (65_535, 96, 48));
+    assert_eq!((MAX_MESSAGE, MESSAGE_1_OVERHEAD, MESSAGE_2_OVERHEAD), (65_535, 96, 48));
 }

@@ -84,7 +84,7 @@ mod tests {
     use ::snow::{Builder, TransportState};
 
     use super::{
-        super::{MESSAGE_MAX, resolver::Resolver},
+        super::{MAX_MESSAGE, resolver::Resolver},
         *,
     };
     use crate::{
@@ -117,7 +117,7 @@ mod tests {
     /// Noise section 3: a message has at most 65,535 bytes, also one that its key would open; the longest one opens.
     #[test]
     fn a_message_that_is_too_long_does_not_open() {
-        for (len, opens) in [(MESSAGE_MAX, true), (MESSAGE_MAX + 1, false)] {
+        for (len, opens) in [(MAX_MESSAGE, true), (MAX_MESSAGE + 1, false)] {
             let mut receiving = direction();
             let mut message = vec![7; len - TAG_LEN];
             let tag = receiving.key.seal(&nonce(Cipher::ChaCha20Poly1305, 0), &[], &mut message);

@@ -142,7 +142,7 @@ impl From<Head> for Frame {
 
 impl Frame {
     /// The most bytes that a head without a token takes.
-    pub const HEAD_MAX: usize = 256;
+    pub const MAX_HEAD: usize = 256;
 
     /// The head's postcard bytes. The body follows them on the wire.
     pub fn encoded_head<'a>(&self, room: &'a mut Room) -> Encoded<'a> {

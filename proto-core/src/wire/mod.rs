@@ -21,7 +21,7 @@ pub use hello::{Answer, Hello, MAX_SOFTWARE_LEN, MAX_TOKEN_LEN, Refused, Welcome
 pub use key_request::{KeyAnswer, KeyRequest};
 pub use preamble::{InvalidPreamble, Pattern, Preamble, Role, Suite};
 pub use record::{Content, Record, Title};
-pub use segment::{Pieces, SEGMENT_MAX, SEGMENT_OVERHEAD, parts, sealed_len};
+pub use segment::{MAX_SEGMENT, Pieces, SEGMENT_OVERHEAD, parts, sealed_len};
 
 use alloc::vec::Vec;
 use core::ops::Deref;
@@ -34,13 +34,13 @@ use zeroize::{Zeroize, Zeroizing};
 pub const SUBPROTOCOL: &str = "viewport.v1";
 
 /// The longest first message that a relay reads from a peer it does not know yet (ADM-1).
-pub const FIRST_MESSAGE_MAX: usize = 8 * 1024;
+pub const MAX_FIRST_MESSAGE: usize = 8 * 1024;
 
 /// The default of `RELAY_FRAME_MAX_BYTES`: the longest WebSocket message after the handshake (S204).
-pub const FRAME_MAX_DEFAULT: usize = 1024 * 1024;
+pub const MAX_FRAME_DEFAULT: usize = 1024 * 1024;
 
 /// The longest content of one record, so that the record, its frame and its seals fit in one Noise segment.
-pub const RECORD_CONTENT_MAX: usize = 60_000;
+pub const MAX_RECORD_CONTENT: usize = 60_000;
 
 /// Bytes that are no message of this protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]

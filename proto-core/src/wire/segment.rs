@@ -12,13 +12,13 @@
 use super::Malformed;
 
 /// The longest plaintext of one segment: 65,535 less the tag.
-pub const SEGMENT_MAX: usize = 65_535 - 16;
+pub const MAX_SEGMENT: usize = 65_535 - 16;
 /// What a segment adds to its plaintext: length and tag.
 pub const SEGMENT_OVERHEAD: usize = 2 + 16;
 
 /// The length of the message that carries a plaintext of `len` bytes without a tail.
 pub const fn sealed_len(len: usize) -> usize {
-    let segments = if len == 0 { 1 } else { len.div_ceil(SEGMENT_MAX) };
+    let segments = if len == 0 { 1 } else { len.div_ceil(MAX_SEGMENT) };
     len.saturating_add(segments.saturating_mul(SEGMENT_OVERHEAD))
 }
 
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn lengths_are_foretold() {
         assert_eq!(sealed_len(0), 18);
-        assert_eq!(sealed_len(SEGMENT_MAX), SEGMENT_MAX + 18);
-        assert_eq!(sealed_len(SEGMENT_MAX + 1), SEGMENT_MAX + 1 + 36);
+        assert_eq!(sealed_len(MAX_SEGMENT), MAX_SEGMENT + 18);
+        assert_eq!(sealed_len(MAX_SEGMENT + 1), MAX_SEGMENT + 1 + 36);
     }
 }

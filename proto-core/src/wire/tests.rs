@@ -91,8 +91,8 @@ fn a_hello_is_bounded() {
 /// WIRE sections 5 and 10, S204: what both sides have to agree on.
 #[test]
 fn the_limits_are_those_of_the_protocol() {
-    assert_eq!((FIRST_MESSAGE_MAX, FRAME_MAX_DEFAULT), (8_192, 1_048_576));
-    assert_eq!((SEGMENT_MAX, SEGMENT_OVERHEAD, SEGMENT_MAX + SEGMENT_OVERHEAD), (65_519, 18, 2 + 65_535));
+    assert_eq!((MAX_FIRST_MESSAGE, MAX_FRAME_DEFAULT), (8_192, 1_048_576));
+    assert_eq!((MAX_SEGMENT, SEGMENT_OVERHEAD, MAX_SEGMENT + SEGMENT_OVERHEAD), (65_519, 18, 2 + 65_535));
 }
 
 /// What does not fit into the room leaves nothing of a token there, and comes out whole.

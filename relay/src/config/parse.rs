@@ -2,24 +2,24 @@
 
 use std::path::PathBuf;
 
-use proto_core::{api, relay::hub::CONNECTIONS_MAX, secret::SecretText};
+use proto_core::{api, relay::hub::MAX_CONFIRMED, secret::SecretText};
 use url::Url;
 use viewport_server::settings;
 pub(super) use viewport_server::settings::{networks, value};
 
-use super::{ConfigError, FRAME_MAX_BYTES, FRAME_MAX_LEAST, FRAME_MAX_MOST, INTERNAL_KEY, MAX_CONNECTIONS, VALIDATE_URL};
+use super::{ConfigError, FRAME_MAX_BYTES, INTERNAL_KEY, MAX_CONNECTIONS, MAX_FRAME_LEAST, MAX_FRAME_MOST, VALIDATE_URL};
 
 pub(super) fn frame_max(text: &str) -> Result<u32, ConfigError> {
     let expected = "a number of bytes from 65536 to 67108864";
     let bytes = value(FRAME_MAX_BYTES, text, expected)?;
-    let fits = (FRAME_MAX_LEAST..=FRAME_MAX_MOST).contains(&bytes);
+    let fits = (MAX_FRAME_LEAST..=MAX_FRAME_MOST).contains(&bytes);
     if fits { Ok(bytes) } else { Err(ConfigError::Invalid { name: FRAME_MAX_BYTES, expected }) }
 }
 
 pub(super) fn max_connections(text: &str) -> Result<usize, ConfigError> {
     let expected = "a number from 1 to 65536";
     let connections = value(MAX_CONNECTIONS, text, expected)?;
-    let fits = (1..=CONNECTIONS_MAX).contains(&connections);
+    let fits = (1..=MAX_CONFIRMED).contains(&connections);
     if fits { Ok(connections) } else { Err(ConfigError::Invalid { name: MAX_CONNECTIONS, expected }) }
 }
 

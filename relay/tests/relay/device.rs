@@ -10,7 +10,7 @@ use io_tokio::{ClientSocket, Roots};
 use proto_core::{
     Entropy, Instant, Machine as _, Reason, UnixTime,
     crypto::Identity,
-    effect::{Close, Closed, Connect, Happening, NetFault},
+    effect::{Close, Closed, Connect, IoEvent, NetFault},
     id::DeviceKind,
     jose::{Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
     key::StaticKey,
@@ -95,7 +95,7 @@ impl Device {
         socket.send(message);
         loop {
             match next(&mut socket).await {
-                Happening::Received((), message) => {
+                IoEvent::Received((), message) => {
                     initiator.handle_input(Instant::ZERO, initiator::Input::Received(message)).unwrap();
                     match initiator.poll_output() {
                         Some(initiator::Output::Established { noise, .. }) => {
@@ -105,12 +105,12 @@ impl Device {
                         Some(initiator::Output::Failed(failure)) => return Err(Outcome::Refused(failure.reason())),
                         _ => {
                             socket.close(Close::Because(Reason::NoisePskInvalid));
-                            while !matches!(next(&mut socket).await, Happening::Closed(..)) {}
+                            while !matches!(next(&mut socket).await, IoEvent::Closed(..)) {}
                             return Err(Outcome::DidNotOpen);
                         }
                     }
                 }
-                Happening::Closed((), closed) => return Err(Outcome::Closed(hint(closed))),
+                IoEvent::Closed((), closed) => return Err(Outcome::Closed(hint(closed))),
                 _ => {}
             }
         }
@@ -132,7 +132,7 @@ fn hint(closed: Closed) -> Option<Reason> {
     }
 }
 
-async fn next(socket: &mut ClientSocket<TcpStream>) -> Happening<()> {
+async fn next(socket: &mut ClientSocket<TcpStream>) -> IoEvent<()> {
     timeout(PATIENCE, socket.next()).await.expect("the relay says nothing")
 }
 
@@ -160,8 +160,8 @@ impl Online {
     pub(crate) async fn hear(&mut self) -> Frame {
         loop {
             match next(&mut self.socket).await {
-                Happening::Received((), message) => return self.channel.open(&message).unwrap(),
-                Happening::Sent(..) => {}
+                IoEvent::Received((), message) => return self.channel.open(&message).unwrap(),
+                IoEvent::Sent(..) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -182,8 +182,8 @@ impl Online {
         let mut frames = Vec::new();
         loop {
             match next(&mut self.socket).await {
-                Happening::Received((), message) => frames.push(self.channel.open(&message).unwrap()),
-                Happening::Closed((), closed) => return (frames, hint(closed)),
+                IoEvent::Received((), message) => frames.push(self.channel.open(&message).unwrap()),
+                IoEvent::Closed((), closed) => return (frames, hint(closed)),
                 _ => {}
             }
         }
@@ -196,6 +196,6 @@ impl Online {
 
     pub(crate) async fn leave(mut self) {
         self.socket.close(Close::Normal);
-        while !matches!(next(&mut self.socket).await, Happening::Closed(..)) {}
+        while !matches!(next(&mut self.socket).await, IoEvent::Closed(..)) {}
     }
 }

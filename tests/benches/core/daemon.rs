@@ -1,6 +1,6 @@
 //! One daemon with many bindings, or many sessions that are over: what an event costs.
 //!
-//! `config.json` may name `files::MAX_BINDINGS` bindings, and each keeps at most `bridge::SESSIONS_MAX` sessions: there is
+//! `config.json` may name `files::MAX_BINDINGS` bindings, and each keeps at most `bridge::MAX_SESSIONS` sessions: there is
 //! nothing beyond to measure.
 
 use std::hint::black_box;
@@ -9,12 +9,12 @@ use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine,
     device::{
-        bridge::{SESSIONS_MAX, SourceId},
-        daemon::{Ask, Daemon, Input, Output, RETURN_WITHIN},
+        bridge::{MAX_SESSIONS, SourceId},
+        daemon::{Daemon, EffectId, Input, Output, RETURN_WITHIN},
         files::MAX_BINDINGS,
         uplink,
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     noise::{
         Snow,
         channel::{Channel, Tails},
@@ -35,7 +35,7 @@ const TIMES: u32 = 64;
 pub(crate) struct Connected {
     pub(crate) daemon: Daemon<Snow<Fast>>,
     pub(crate) now: Instant,
-    link: Ask,
+    link: EffectId,
     relay: Channel<Snow<Fast>>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn measure(table: &Table) {
         bindings *= 10;
     }
     events(table, MAX_BINDINGS, 0);
-    events(table, 1, SESSIONS_MAX);
+    events(table, 1, MAX_SESSIONS);
 }
 
 fn events(table: &Table, bindings: usize, sessions: usize) {
@@ -103,7 +103,7 @@ impl Connected {
     }
 
     fn hear(&mut self, message: Bytes) {
-        self.daemon.handle_input(self.now, Input::Happening(Happening::Received(self.link.clone(), message))).expect("taken");
+        self.daemon.handle_input(self.now, Input::Io(IoEvent::Received(self.link.clone(), message))).expect("taken");
         black_box(self.said());
         black_box(self.daemon.poll_timeout());
     }
@@ -115,12 +115,12 @@ impl Connected {
 }
 
 /// Opens one link as far as message 2; the relay's end of it.
-fn answered(daemon: &mut Daemon<Snow<Fast>>, now: Instant, link: &Ask) -> Snow<Fast> {
-    assert!(matches!(link, Ask::Bridge(_, _, uplink::Ask::Link)), "{link:?}");
-    let mut happen = |happening| daemon.handle_input(now, Input::Happening(happening)).expect("taken");
-    happen(Happening::Connected(link.clone(), Entropy::new([3; 32])));
+fn answered(daemon: &mut Daemon<Snow<Fast>>, now: Instant, link: &EffectId) -> Snow<Fast> {
+    assert!(matches!(link, EffectId::Bridge(_, _, uplink::EffectId::Link)), "{link:?}");
+    let mut happen = |io_event| daemon.handle_input(now, Input::Io(io_event)).expect("taken");
+    happen(IoEvent::Connected(link.clone(), Entropy::new([3; 32])));
     let (noise, second) = answer(&sent(daemon));
-    daemon.handle_input(now, Input::Happening(Happening::Received(link.clone(), second))).expect("taken");
+    daemon.handle_input(now, Input::Io(IoEvent::Received(link.clone(), second))).expect("taken");
     noise
 }
 

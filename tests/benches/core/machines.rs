@@ -19,9 +19,9 @@ use proto_core::{
         uplink::{self, Uplink},
         viewer::{self, Viewer},
     },
-    effect::Happening,
+    effect::IoEvent,
     id::DeviceKind,
-    keyset::{self, FetchId, KeySet},
+    keyset::{self, KeySet},
     noise::{
         InitiatorKeys, Snow,
         handshake::{
@@ -32,7 +32,7 @@ use proto_core::{
     platform::pairing_code::{self, CheckId, PairingCode, Standing},
     relay::{
         admission::{self, Admission, Applicant},
-        connection::{self, Connection, Errand},
+        connection::{self, Connection, EffectId},
         hub::{self, ConnectionId, Hub},
     },
     wire::{Frame, Head, Hello, Pattern, Preamble, Refused, Role, Suite},
@@ -115,12 +115,12 @@ fn devices(table: &Table) {
         || Session::new(&Fast {}, scope(Cipher::Aes256Gcm), epoch_secret(), START),
         || session::Input::Frame(Head::Ping { nonce: 1 }.into()),
     );
-    for sessions in [0, viewer::SESSIONS_MAX] {
+    for sessions in [0, viewer::MAX_SESSIONS] {
         machine(
             table,
             &format!("viewer::Viewer with {sessions} sessions"),
             || watching(sessions),
-            || viewer::Input::Happening(Happening::Stored(uplink::Ask::Link)),
+            || viewer::Input::Io(IoEvent::Stored(uplink::EffectId::Link)),
         );
     }
     let directory = |path| Directory::parse(path).expect("a path");
@@ -148,7 +148,7 @@ fn watching(sessions: usize) -> Viewer<Snow<Fast>> {
 
 fn links(table: &Table) {
     let preamble = Preamble { suite: Suite::IkAesGcm, role: Role::Daemon };
-    machine(table, "link::Link", || link::<Fast>(Role::Daemon, true).0, || link::Input::Happening(Happening::Stored(())));
+    machine(table, "link::Link", || link::<Fast>(Role::Daemon, true).0, || link::Input::Io(IoEvent::Stored(())));
     machine(
         table,
         "uplink::Uplink",
@@ -157,7 +157,7 @@ fn links(table: &Table) {
             Uplink::<Snow<Fast>>::new(START, clock(), Role::Daemon, &record, &identity(1), &settings, Jitter::new(1))
                 .expect("keys")
         },
-        || uplink::Input::Happening(Happening::Stored(uplink::Ask::Link)),
+        || uplink::Input::Io(IoEvent::Stored(uplink::EffectId::Link)),
     );
     machine(
         table,
@@ -186,13 +186,13 @@ fn links(table: &Table) {
         table,
         "credential::Rotation",
         || Rotation::new(START, clock(), ISSUER, identity(1), token("org", "target"), Jitter::new(1)).expect("a credential"),
-        || credential::Input::Happening(Happening::Stored(credential::Ask(99))),
+        || credential::Input::Io(IoEvent::Stored(credential::EffectId(99))),
     );
     machine(
         table,
         "keyset::KeySet",
         || KeySet::new(START, format!("{ISSUER}/jwks.json"), Jitter::new(1)),
-        || keyset::Input::Happened(Happening::Stored(FetchId(99))),
+        || keyset::Input::Io(IoEvent::Stored(keyset::EffectId(99))),
     );
 }
 
@@ -205,7 +205,7 @@ fn relays(table: &Table) {
             let applicant = Applicant { role: Role::Daemon, pattern: Pattern::Ik, static_key, token: token("org", "target") };
             Admission::begin(START, gate(), clock(), applicant)
         },
-        || admission::Input::Happened(Happening::Stored(())),
+        || admission::Input::Io(IoEvent::Stored(())),
     );
     machine(
         table,
@@ -215,7 +215,7 @@ fn relays(table: &Table) {
             let settings = connection::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
             Connection::<Snow<Fast>>::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]))
         },
-        || connection::Input::Happened(Happening::Stored(Errand::Socket)),
+        || connection::Input::Io(IoEvent::Stored(EffectId::Socket)),
     );
     machine(table, "hub::Hub", Hub::new, || {
         let head = Head::Data { session: SessionId([1; 16]), epoch: 0, sequence: 0 };
@@ -238,7 +238,7 @@ fn platforms(table: &Table) {
             };
             Pairing::start(START, clock(), settings, &Entropy::new([7; 32]))
         },
-        || pairing::Input::Happening(Happening::Stored(pairing::Ask::Poll(99))),
+        || pairing::Input::Io(IoEvent::Stored(pairing::EffectId::Poll(99))),
     );
     machine(
         table,

@@ -16,7 +16,7 @@ use proto_core::{
         link::{self, Link},
         uplink,
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
     jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
     machine::Machine,
@@ -165,20 +165,20 @@ where
     };
     let mut link = Link::new(config, Jitter::new(1), START);
     link.handle_timeout(START);
-    tell(&mut link, Happening::Connected((), Entropy::new([3; 32])));
+    tell(&mut link, IoEvent::Connected((), Entropy::new([3; 32])));
     let (noise, second) = answer(&sent(&mut link).expect("message 1"));
     let mut relay = Channel::new(noise, Tails::Refused);
-    tell(&mut link, Happening::Received((), second));
+    tell(&mut link, IoEvent::Received((), second));
     relay.open(&sent(&mut link).expect("a ping")).expect("a ping");
     assert!(link.is_up(), "the link is up");
     (link, relay)
 }
 
-pub(crate) fn tell<P>(link: &mut Link<Snow<P>>, happening: Happening<()>)
+pub(crate) fn tell<P>(link: &mut Link<Snow<P>>, event: IoEvent<()>)
 where
     Snow<P>: Noise,
 {
-    link.handle_input(START, link::Input::Happening(happening)).expect("taken");
+    link.handle_input(START, link::Input::Io(event)).expect("taken");
 }
 
 /// The latest message that the link wants to send; the rest of what it says is dropped.

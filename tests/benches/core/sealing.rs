@@ -22,9 +22,9 @@ use proto_core::{
         link::{self, Link},
         session::{self, Session},
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     noise::{Noise, Snow, channel::Channel},
-    wire::{Content, Frame, Head, RECORD_CONTENT_MAX, Record, Role},
+    wire::{Content, Frame, Head, MAX_RECORD_CONTENT, Record, Role},
 };
 
 use crate::{
@@ -128,7 +128,7 @@ where
         let messages: Vec<_> = (0..times).flat_map(|_| self.messages(size)).collect();
         timed(|| {
             for message in messages {
-                tell(&mut self.link, Happening::Received((), message));
+                tell(&mut self.link, IoEvent::Received((), message));
                 while let Some(output) = self.link.poll_output() {
                     let link::Output::Received(frame) = output else { panic!("{output:?}") };
                     let Head::Data { epoch, sequence, .. } = frame.head else { panic!("{frame:?}") };
@@ -143,7 +143,7 @@ where
     /// The messages that so much content takes.
     fn messages(&mut self, size: usize) -> Vec<Bytes> {
         let content = vec![b'x'; size];
-        content.chunks(RECORD_CONTENT_MAX).map(|content| self.message(content)).collect()
+        content.chunks(MAX_RECORD_CONTENT).map(|content| self.message(content)).collect()
     }
 
     fn message(&mut self, content: &[u8]) -> Bytes {
@@ -157,7 +157,7 @@ where
         let head = Head::Data { session: SESSION, epoch: self.sealer.epoch(), sequence };
         if self.relay.must_rekey() {
             let rekey = self.relay.seal(&Head::Rekey.into()).expect("room");
-            tell(&mut self.link, Happening::Received((), rekey));
+            tell(&mut self.link, IoEvent::Received((), rekey));
         }
         self.relay.seal(&Frame { head, body: body.into() }).expect("room")
     }

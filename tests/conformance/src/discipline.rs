@@ -6,7 +6,7 @@ use bytes::Bytes;
 use io_engine::{Home, Roots};
 use proto_core::{
     Deadline, Instant,
-    effect::{Close, Closed, Connect, Effect, Happening, StateFile},
+    effect::{Close, Closed, Connect, Effect, IoEvent, StateFile},
     secret::SecretBytes,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 
 const LIMIT: usize = 300_000;
 
-/// Within so many happenings of a flood everything else has its turn. A runtime whose sockets are watched by a thread of their
+/// Within so many events of a flood everything else has its turn. A runtime whose sockets are watched by a thread of their
 /// own has to wait for that thread, so this is far from the few hundred that it takes where nobody else wants the processor.
 const TURNS: u32 = 1_000_000;
 
@@ -39,7 +39,7 @@ fn connect(peer: &Peer) -> Connect {
 }
 
 /// Polls once, and lets go.
-fn glimpse<S: Subject>(subject: &mut S) -> Option<Happening<Id>> {
+fn glimpse<S: Subject>(subject: &mut S) -> Option<IoEvent<Id>> {
     subject.next(Some(Deadline::new(Instant::ZERO, "a glimpse")))
 }
 
@@ -59,7 +59,7 @@ pub fn a_flood_starves_nobody<S: Subject>() {
         flood(far, 16);
     });
     subject.perform(Effect::Connect("flood", connect(&flooding)));
-    while !matches!(subject.next(None), Some(Happening::Received("flood", _))) {}
+    while !matches!(subject.next(None), Some(IoEvent::Received("flood", _))) {}
 
     let server = Peer::plain(echo);
     drop(opener);
@@ -72,20 +72,20 @@ pub fn a_flood_starves_nobody<S: Subject>() {
     for turn in 0.. {
         assert!(turn < TURNS, "{waits:?} did not have their turn");
         let done = match subject.next(Some(timer)) {
-            Some(Happening::Received("flood", _)) => {
+            Some(IoEvent::Received("flood", _)) => {
                 floods += 1;
                 ""
             }
-            Some(Happening::Received("relay", word)) => {
+            Some(IoEvent::Received("relay", word)) => {
                 if word == "calm" {
                     "calm"
                 } else {
                     "echo"
                 }
             }
-            Some(Happening::Sent("relay", 1)) => "sent",
-            Some(Happening::Stored("file")) => "file",
-            Some(Happening::Answered("request", _)) => "request",
+            Some(IoEvent::Sent("relay", 1)) => "sent",
+            Some(IoEvent::Stored("file")) => "file",
+            Some(IoEvent::Answered("request", _)) => "request",
             None => "timer",
             other => panic!("{other:?}"),
         };
@@ -102,7 +102,7 @@ pub fn a_flood_starves_nobody<S: Subject>() {
     [flooding, calm, server].into_iter().for_each(Peer::finish);
 }
 
-/// While one WebSocket floods with what makes no happening, a request and a timer have their turn.
+/// While one WebSocket floods with what makes no event, a request and a timer have their turn.
 pub fn pings_starve_nobody<S: Subject>() {
     let peer = Peer::plain(|far| {
         far.upgrade(LIMIT).into_bytes().pour(&[0x89, 1, 7].repeat(32 * 1024));
@@ -111,7 +111,7 @@ pub fn pings_starve_nobody<S: Subject>() {
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
     subject.perform(Effect::Http("request", get(server.url("http"))));
-    assert!(matches!(subject.next(None), Some(Happening::Answered("request", _))));
+    assert!(matches!(subject.next(None), Some(IoEvent::Answered("request", _))));
     let timer = Deadline::new(subject.now().after(Duration::from_millis(5)), "timer");
     assert_eq!(subject.next(Some(timer)), None);
     assert_eq!(subject.abandon(), 0);
@@ -126,7 +126,7 @@ pub fn a_flood_is_held_back<S: Subject>() {
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
     for _ in 0..MESSAGES {
-        assert!(matches!(subject.next(None), Some(Happening::Received("relay", _))));
+        assert!(matches!(subject.next(None), Some(IoEvent::Received("relay", _))));
     }
     assert_eq!(subject.abandon(), 0);
     let taken = taken.recv().unwrap();
@@ -141,12 +141,12 @@ pub fn cancelled_waits_lose_nothing<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let (key, roots) = identity();
     let mut subject = S::start(Some(Home::at(folder.path().join("home"))), roots);
-    let relay = Peer::piecemeal(|far| assert_eq!(far.upgrade(LIMIT).echo(), Happening::Closed((), Closed::ByPeer(None))));
+    let relay = Peer::piecemeal(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::ByPeer(None))));
     let server = Peer::secure_piecemeal(key, echo);
     let mut cut = cut_short(&mut subject);
 
     cut.subject.perform(Effect::Connect("relay", connect(&relay)));
-    assert!(matches!(cut.next(), Happening::Connected("relay", _)));
+    assert!(matches!(cut.next(), IoEvent::Connected("relay", _)));
     let message = |at: u32| Bytes::from(at.to_le_bytes().repeat(5));
     (0..MESSAGES).for_each(|at| cut.subject.perform(Effect::Send("relay", message(at))));
     cut.subject.perform(Effect::Http("request", post(server.url("https"), LEN)));
@@ -158,19 +158,19 @@ pub fn cancelled_waits_lose_nothing<S: Subject>() {
     let (mut received, mut sent, mut stored, mut body) = (0, 0, Vec::new(), None);
     while received < MESSAGES || sent < MESSAGES || stored.len() < files.len() || body.is_none() {
         match cut.next() {
-            Happening::Received("relay", echoed) => {
+            IoEvent::Received("relay", echoed) => {
                 assert_eq!(echoed, message(received));
                 received += 1;
             }
-            Happening::Sent("relay", count) => sent += count,
-            Happening::Stored(id) => stored.push(id),
-            Happening::Answered("request", answer) => assert_eq!(body.replace(answer.body), None),
+            IoEvent::Sent("relay", count) => sent += count,
+            IoEvent::Stored(id) => stored.push(id),
+            IoEvent::Answered("request", answer) => assert_eq!(body.replace(answer.body), None),
             other => panic!("{other:?}"),
         }
     }
     assert!(sent == MESSAGES && stored == files && body.unwrap().expose() == pattern(LEN));
     cut.subject.perform(Effect::Close("relay", Close::Normal));
-    assert_eq!(cut.next(), Happening::Closed("relay", Closed::ByUs));
+    assert_eq!(cut.next(), IoEvent::Closed("relay", Closed::ByUs));
     assert!(cut.given_up > 0);
     assert_eq!(glimpse(&mut subject), None);
     [relay, server].into_iter().for_each(Peer::finish);
@@ -187,13 +187,13 @@ const fn cut_short<S: Subject>(subject: &mut S) -> CutShort<'_, S> {
 }
 
 impl<S: Subject> CutShort<'_, S> {
-    fn next(&mut self) -> Happening<Id> {
+    fn next(&mut self) -> IoEvent<Id> {
         let patience = self.subject.now().after(PATIENCE);
         while self.subject.now() < patience {
             let a_little = Duration::from_micros(u64::from(self.given_up % 8) * 5);
             let until = Deadline::new(self.subject.now().after(a_little), "a glimpse");
             match if self.given_up.is_multiple_of(3) { self.subject.next(Some(until)) } else { glimpse(self.subject) } {
-                Some(happening) => return happening,
+                Some(event) => return event,
                 None => self.given_up += 1,
             }
         }

@@ -8,7 +8,7 @@ use std::{
 
 use io_engine::{Home, Roots};
 use proto_core::{
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     secret::SecretBytes,
 };
 
@@ -20,8 +20,8 @@ const TOO_MUCH: usize = 100 * 1024;
 fn store<S: Subject>(subject: &mut S, id: Id, file: StateFile, contents: &[u8]) -> bool {
     subject.perform(Effect::Store(id, file, SecretBytes::new(contents)));
     match next(subject) {
-        Happening::Stored(stored) if stored == id => true,
-        Happening::NotStored(not_stored) if not_stored == id => false,
+        IoEvent::Stored(stored) if stored == id => true,
+        IoEvent::NotStored(not_stored) if not_stored == id => false,
         other => panic!("{other:?}"),
     }
 }
@@ -65,9 +65,9 @@ pub fn full<S: Subject>() {
     subject.perform(Effect::Store("fails", StateFile::Grants, small(&vec![2; TOO_MUCH])));
     subject.perform(Effect::Remove("makes room", StateFile::Grants));
     subject.perform(Effect::Store("fits", StateFile::Config, small(b"new")));
-    assert_eq!(next(&mut subject), Happening::NotStored("fails"));
-    assert_eq!(next(&mut subject), Happening::Stored("makes room"));
-    assert_eq!(next(&mut subject), Happening::Stored("fits"));
+    assert_eq!(next(&mut subject), IoEvent::NotStored("fails"));
+    assert_eq!(next(&mut subject), IoEvent::Stored("makes room"));
+    assert_eq!(next(&mut subject), IoEvent::Stored("fits"));
     assert_eq!(contents(&home, &StateFile::Config), b"new");
 
     fs::remove_file(filler).unwrap();

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use io_engine::{Home, Roots};
 use proto_core::{
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     secret::SecretBytes,
 };
 
@@ -23,7 +23,7 @@ pub fn stored_in_order_with_modes<S: Subject>() {
     subject.perform(Effect::Remove("second", StateFile::Config));
     subject.perform(store("third", StateFile::Config, b"three"));
     for id in ["first", "second", "third"] {
-        assert_eq!(next(&mut subject), Happening::Stored(id));
+        assert_eq!(next(&mut subject), IoEvent::Stored(id));
     }
     assert_eq!(home.read(&StateFile::Config).unwrap(), Some(SecretBytes::new(*b"three")));
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -39,10 +39,10 @@ pub fn old_contents_survive_a_failure<S: Subject>() {
     let home = Home::at(folder.path().join("home"));
     let mut subject = S::start(Some(home.clone()), Roots::default());
     subject.perform(store("config", StateFile::Config, b"old"));
-    assert_eq!(next(&mut subject), Happening::Stored("config"));
+    assert_eq!(next(&mut subject), IoEvent::Stored("config"));
     fs::create_dir(home.path_of(&StateFile::Grants)).unwrap();
     subject.perform(store("grants", StateFile::Grants, b"new"));
-    assert_eq!(next(&mut subject), Happening::NotStored("grants"));
+    assert_eq!(next(&mut subject), IoEvent::NotStored("grants"));
     let unfinished = fs::read_dir(home.root()).unwrap().flatten();
     assert!(!unfinished.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with(".unfinished")));
     assert_eq!(home.read(&StateFile::Config).unwrap(), Some(SecretBytes::new(*b"old")));
@@ -52,5 +52,5 @@ pub fn old_contents_survive_a_failure<S: Subject>() {
 pub fn nothing_without_a_home<S: Subject>() {
     let mut subject = subject::<S>();
     subject.perform(store("config", StateFile::Config, b"lost"));
-    assert_eq!(next(&mut subject), Happening::NotStored("config"));
+    assert_eq!(next(&mut subject), IoEvent::NotStored("config"));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method, NetFault},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method, NetFault},
     secret::{SecretBytes, SecretText},
 };
 
@@ -30,8 +30,8 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
 pub(crate) fn outcome<S: Subject>(subject: &mut S, request: HttpRequest) -> Result<HttpAnswer, NetFault> {
     subject.perform(Effect::Http("request", request));
     match next(subject) {
-        Happening::Answered("request", answer) => Ok(answer),
-        Happening::Unanswered("request", fault) => Err(fault),
+        IoEvent::Answered("request", answer) => Ok(answer),
+        IoEvent::Unanswered("request", fault) => Err(fault),
         other => panic!("{other:?}"),
     }
 }

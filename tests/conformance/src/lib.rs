@@ -28,7 +28,7 @@ use std::{fmt::Debug, hash::Hash, time::Duration};
 use io_engine::{Home, Roots, Turns};
 use proto_core::{
     Deadline, Instant, WallClock,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
 };
 
 /// How the scenarios of single effects name them.
@@ -60,7 +60,7 @@ pub trait Subject<I = Id> {
     fn drive(&mut self, machine: &mut turns::Diary, turns: &mut Turns, script: &mut turns::Script);
 
     /// What happens next; `None` once the deadline is reached and nothing has happened.
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>>;
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<I>>;
 
     /// Finishes what was to be stored and closes the WebSockets normally.
     fn shutdown(self);
@@ -75,12 +75,12 @@ fn subject<S: Subject>() -> S {
 }
 
 /// What has to happen next.
-fn next<S: Subject>(subject: &mut S) -> Happening<Id> {
+fn next<S: Subject>(subject: &mut S) -> IoEvent<Id> {
     let deadline = Deadline::new(subject.now().after(PATIENCE), "patience");
     subject.next(Some(deadline)).expect("something happens")
 }
 
-/// Makes a test of every scenario for one adapter, a `struct` whose only parameter is the name of its effects.
+/// Makes a test of every scenario for one adapter, a `struct` whose only parameter is the type of its effects' ids.
 #[macro_export]
 macro_rules! suite {
     ($subject:ident) => {
@@ -109,7 +109,7 @@ macro_rules! suite {
         $crate::suite!($subject: files { stored_in_order_with_modes, old_contents_survive_a_failure, nothing_without_a_home });
         $crate::suite!($subject: turns { step_then_due_then_facts, woken_by_the_deadline_alone });
         $crate::suite!($subject: timers { not_before_the_deadline, late_ones_at_once, armed_again });
-        $crate::suite!($subject<$crate::journeys::Ask>: journeys {
+        $crate::suite!($subject<$crate::journeys::EffectId>: journeys {
             pair, killed_while_pairing, stream, relay_restarts, rotate, revoke, replace, unpair, unpair_without_platform, two_orgs
         });
     };

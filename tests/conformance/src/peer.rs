@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use io_engine::{Connection, MessageSocket, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade};
-use proto_core::effect::{Happening, NetFault};
+use proto_core::effect::{IoEvent, NetFault};
 
 /// What a server does with somebody who connected.
 pub type Script = Box<dyn FnOnce(Far) + Send>;
@@ -233,7 +233,7 @@ impl Far {
         }
         self.write(b"\r\n");
         let mut socket = FarSocket { far: self, socket: WebSocket::server(max_message) };
-        assert!(matches!(socket.wait(), Happening::Connected(..)));
+        assert!(matches!(socket.wait(), IoEvent::Connected(..)));
         socket
     }
 
@@ -272,7 +272,7 @@ pub struct FarSocket {
 
 impl FarSocket {
     /// What happens next.
-    pub fn wait(&mut self) -> Happening<()> {
+    pub fn wait(&mut self) -> IoEvent<()> {
         loop {
             if let Some(event) = self.socket.poll_event() {
                 return event;
@@ -293,11 +293,11 @@ impl FarSocket {
     }
 
     /// Sends back what comes, until the end, which it gives.
-    pub fn echo(mut self) -> Happening<()> {
+    pub fn echo(mut self) -> IoEvent<()> {
         loop {
             match self.wait() {
-                Happening::Received((), message) => self.send(message),
-                closed @ Happening::Closed(..) => return closed,
+                IoEvent::Received((), message) => self.send(message),
+                closed @ IoEvent::Closed(..) => return closed,
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, fs, io::Write, sync::mpsc, time:
 use io_engine::{Home, Roots};
 use proto_core::{
     Deadline,
-    effect::{Closed, Connect, Effect, Happening, HttpRequest, NetFault, StateFile},
+    effect::{Closed, Connect, Effect, HttpRequest, IoEvent, NetFault, StateFile},
     secret::SecretBytes,
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -115,7 +115,7 @@ pub fn idle<S: Subject>() {
     [relay, server, secure].into_iter().for_each(Peer::finish);
 }
 
-fn wait_for<S: Subject>(subject: &mut S, time: Duration) -> Option<Happening<Id>> {
+fn wait_for<S: Subject>(subject: &mut S, time: Duration) -> Option<IoEvent<Id>> {
     let end = Deadline::new(subject.now().after(time), "idle");
     subject.next(Some(end))
 }
@@ -132,8 +132,8 @@ pub fn few_wake_ups_for_a_message<S: Subject>() {
         let (mut sent, mut back) = (false, false);
         while !(sent && back) {
             match next(&mut subject) {
-                Happening::Sent("relay", 1) => sent = true,
-                Happening::Received("relay", _) => back = true,
+                IoEvent::Sent("relay", 1) => sent = true,
+                IoEvent::Received("relay", _) => back = true,
                 other => panic!("{other:?}"),
             }
         }
@@ -159,7 +159,7 @@ fn dropped_in_the_middle<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("home"));
     let mut subject = S::start(Some(home.clone()), Roots::default());
-    let relay = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), Happening::Closed((), Closed::Fault(NetFault::Broken))));
+    let relay = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::Fault(NetFault::Broken))));
     open(&mut subject, &relay);
     let half_way: [fn(&mut Far); 3] =
         [|_| {}, |far| far.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), |far| far.write(b"HTTP/1.1 101 Switch")];

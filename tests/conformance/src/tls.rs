@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use io_engine::{Roots, ServerKey};
-use proto_core::effect::{Closed, Connect, Effect, Happening, HttpRequest, NetFault};
+use proto_core::effect::{Closed, Connect, Effect, HttpRequest, IoEvent, NetFault};
 
 use crate::{
     PATIENCE, Subject,
@@ -20,7 +20,7 @@ fn not_opened<S: Subject>(url: String, timeout: Duration, roots: Roots) -> Close
     let mut subject = S::start(None, roots);
     subject.perform(Effect::Connect("relay", Connect { url, timeout, max_message: LIMIT }));
     match next(&mut subject) {
-        Happening::Closed("relay", closed) => closed,
+        IoEvent::Closed("relay", closed) => closed,
         other => panic!("{other:?}"),
     }
 }
@@ -116,21 +116,21 @@ pub fn lots_at_once<S: Subject>() {
     let peer = Peer::secure_piecemeal(key, move |far| {
         let mut socket = far.upgrade(LIMIT);
         for at in 0..MESSAGES {
-            assert!(socket.wait() == Happening::Received((), message(at)), "message {at}");
+            assert!(socket.wait() == IoEvent::Received((), message(at)), "message {at}");
         }
         socket.send("all".into());
-        assert!(matches!(socket.echo(), Happening::Closed(..)));
+        assert!(matches!(socket.echo(), IoEvent::Closed(..)));
     });
     let mut subject = S::start(None, roots);
     let connect = Connect { url: peer.url("wss"), timeout: PATIENCE, max_message: LIMIT };
     subject.perform(Effect::Connect("relay", connect));
-    assert!(matches!(next(&mut subject), Happening::Connected("relay", _)));
+    assert!(matches!(next(&mut subject), IoEvent::Connected("relay", _)));
     (0..MESSAGES).for_each(|at| subject.perform(Effect::Send("relay", message(at))));
     let (mut sent, mut all) = (0, false);
     while sent < MESSAGES || !all {
         match next(&mut subject) {
-            Happening::Sent("relay", count) => sent += count,
-            Happening::Received("relay", word) => all = word == "all",
+            IoEvent::Sent("relay", count) => sent += count,
+            IoEvent::Received("relay", word) => all = word == "all",
             other => panic!("{other:?}"),
         }
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use io_engine::MessageSocket;
 use proto_core::{
     Reason,
-    effect::{Close, Closed, Connect, Effect, Happening, HttpRequest, Method, NetFault},
+    effect::{Close, Closed, Connect, Effect, HttpRequest, IoEvent, Method, NetFault},
 };
 
 use crate::{PATIENCE, Subject, next, peer::Peer, subject};
@@ -13,7 +13,7 @@ const LIMIT: usize = 300_000;
 
 pub(crate) fn open<S: Subject>(subject: &mut S, peer: &Peer) {
     subject.perform(Effect::Connect("relay", to(peer)));
-    assert!(matches!(next(subject), Happening::Connected("relay", _)));
+    assert!(matches!(next(subject), IoEvent::Connected("relay", _)));
 }
 
 fn to(peer: &Peer) -> Connect {
@@ -22,14 +22,14 @@ fn to(peer: &Peer) -> Connect {
 
 pub(crate) fn closed<S: Subject>(subject: &mut S) -> Closed {
     match next(subject) {
-        Happening::Closed("relay", closed) => closed,
+        IoEvent::Closed("relay", closed) => closed,
         other => panic!("{other:?}"),
     }
 }
 
 /// Many small messages and some as large as they may be, in order, and each is counted once.
 pub fn messages_come_back<S: Subject>() {
-    let peer = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), Happening::Closed((), Closed::ByPeer(None))));
+    let peer = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::ByPeer(None))));
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
     let small = (0..2000_u32).map(|at| Bytes::from(at.to_le_bytes().to_vec()));
@@ -42,8 +42,8 @@ pub fn messages_come_back<S: Subject>() {
         let (mut back, mut sent) = (Vec::new(), 0);
         while back.len() < batch.len() || sent < batch.len() {
             match next(&mut subject) {
-                Happening::Received("relay", message) => back.push(message),
-                Happening::Sent("relay", count) => sent += usize::try_from(count).unwrap(),
+                IoEvent::Received("relay", message) => back.push(message),
+                IoEvent::Sent("relay", count) => sent += usize::try_from(count).unwrap(),
                 other => panic!("{other:?}"),
             }
         }
@@ -70,7 +70,7 @@ pub fn refused_upgrade<S: Subject>() {
 pub fn closed_with_reason_by_us<S: Subject>() {
     let reason = Reason::PingTimeout;
     let peer = Peer::plain(move |far| {
-        assert_eq!(far.upgrade(LIMIT).echo(), Happening::Closed((), Closed::ByPeer(Some(reason))));
+        assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::ByPeer(Some(reason))));
     });
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
@@ -86,11 +86,11 @@ pub fn closed_with_reason_by_peer<S: Subject>() {
         let mut socket = far.upgrade(LIMIT);
         socket.socket().send("before".into());
         socket.socket().close(Close::Because(Reason::RateLimited));
-        assert_eq!(socket.echo(), Happening::Closed((), Closed::ByUs));
+        assert_eq!(socket.echo(), IoEvent::Closed((), Closed::ByUs));
     });
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
-    assert_eq!(next(&mut subject), Happening::Received("relay", "before".into()));
+    assert_eq!(next(&mut subject), IoEvent::Received("relay", "before".into()));
     assert_eq!(closed(&mut subject), Closed::ByPeer(Some(Reason::RateLimited)));
     peer.finish();
 }
@@ -119,8 +119,8 @@ pub fn reset_within_a_frame<S: Subject>() {
     subject.perform(Effect::Connect("relay", to(&peer)));
     // The reset may overtake the answer to the upgrade.
     let first = next(&mut subject);
-    let last = if matches!(first, Happening::Connected("relay", _)) { next(&mut subject) } else { first };
-    assert_eq!(last, Happening::Closed("relay", Closed::Fault(NetFault::Broken)));
+    let last = if matches!(first, IoEvent::Connected("relay", _)) { next(&mut subject) } else { first };
+    assert_eq!(last, IoEvent::Closed("relay", Closed::Fault(NetFault::Broken)));
     peer.finish();
 }
 
@@ -140,7 +140,7 @@ pub fn too_large<S: Subject>() {
         let mut socket = far.upgrade(LIMIT);
         socket.socket().send(vec![0; LIMIT + 1].into());
         let closed = socket.echo();
-        assert!(matches!(closed, Happening::Closed((), Closed::ByPeer(Some(Reason::FrameTooLarge)))), "{closed:?}");
+        assert!(matches!(closed, IoEvent::Closed((), Closed::ByPeer(Some(Reason::FrameTooLarge)))), "{closed:?}");
     });
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
@@ -155,18 +155,18 @@ pub fn a_name_belongs_to_its_latest<S: Subject>() {
         for message in ["old", "older"] {
             socket.socket().send(message.into());
         }
-        assert_eq!(socket.echo(), Happening::Closed((), Closed::Fault(NetFault::Broken)));
+        assert_eq!(socket.echo(), IoEvent::Closed((), Closed::Fault(NetFault::Broken)));
     });
     let new = Peer::plain(|far| {
         let mut socket = far.upgrade(LIMIT);
         socket.socket().send("new".into());
-        assert_eq!(socket.echo(), Happening::Closed((), Closed::ByPeer(None)));
+        assert_eq!(socket.echo(), IoEvent::Closed((), Closed::ByPeer(None)));
     });
     let mut subject = subject::<S>();
     open(&mut subject, &old);
-    assert_eq!(next(&mut subject), Happening::Received("relay", "old".into()));
+    assert_eq!(next(&mut subject), IoEvent::Received("relay", "old".into()));
     open(&mut subject, &new);
-    assert_eq!(next(&mut subject), Happening::Received("relay", "new".into()));
+    assert_eq!(next(&mut subject), IoEvent::Received("relay", "new".into()));
     old.finish();
     subject.shutdown();
     new.finish();
@@ -176,7 +176,7 @@ pub fn a_name_belongs_to_its_latest<S: Subject>() {
 pub fn dropping_closes_everything<S: Subject>() {
     let open_one = Peer::plain(|far| {
         let closed = far.upgrade(LIMIT).echo();
-        assert_eq!(closed, Happening::Closed((), Closed::Fault(NetFault::Broken)));
+        assert_eq!(closed, IoEvent::Closed((), Closed::Fault(NetFault::Broken)));
     });
     let (asked, wait) = std::sync::mpsc::channel();
     let unanswered = Peer::plain(move |mut far| {
@@ -202,7 +202,7 @@ pub fn dropping_closes_everything<S: Subject>() {
 
 /// A shutdown says goodbye.
 pub fn shutdown_closes_normally<S: Subject>() {
-    let peer = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), Happening::Closed((), Closed::ByPeer(None))));
+    let peer = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::ByPeer(None))));
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
     subject.shutdown();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto_core::effect::{Close, Closed, Connect, Effect, Happening, NetFault};
+use proto_core::effect::{Close, Closed, Connect, Effect, IoEvent, NetFault};
 
 use crate::{
     PATIENCE, Subject, next,
@@ -63,7 +63,7 @@ pub fn endless_upgrade<S: Subject>() {
 
 /// An upgrade and messages that come byte by byte are whole in the end.
 pub fn frames_in_pieces<S: Subject>() {
-    let peer = Peer::piecemeal(|far| assert_eq!(far.upgrade(LIMIT).echo(), Happening::Closed((), Closed::ByPeer(None))));
+    let peer = Peer::piecemeal(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::ByPeer(None))));
     let mut subject = subject::<S>();
     open(&mut subject, &peer);
     let messages = [0, 1, 125, 126, 5000].map(|len| Bytes::from(vec![9; len]));
@@ -73,8 +73,8 @@ pub fn frames_in_pieces<S: Subject>() {
     let mut back = Vec::new();
     while back.len() < messages.len() {
         match next(&mut subject) {
-            Happening::Received("relay", message) => back.push(message),
-            Happening::Sent("relay", _) => {}
+            IoEvent::Received("relay", message) => back.push(message),
+            IoEvent::Sent("relay", _) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -129,8 +129,8 @@ pub fn deaf_peer<S: Subject>() {
     let mut words = Vec::new();
     while words.len() < 2 {
         match next(&mut subject) {
-            Happening::Received("relay", word) => words.push(word),
-            Happening::Sent("relay", _) => {}
+            IoEvent::Received("relay", word) => words.push(word),
+            IoEvent::Sent("relay", _) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -138,11 +138,11 @@ pub fn deaf_peer<S: Subject>() {
     subject.perform(Effect::Close("relay", Close::Normal));
     let end = loop {
         match next(&mut subject) {
-            Happening::Sent("relay", _) => {}
+            IoEvent::Sent("relay", _) => {}
             other => break other,
         }
     };
-    assert_eq!(end, Happening::Closed("relay", Closed::ByUs));
+    assert_eq!(end, IoEvent::Closed("relay", Closed::ByUs));
     drop(opener);
     peer.finish();
 }
@@ -176,11 +176,11 @@ pub fn talks_on_after_a_goodbye<S: Subject>() {
     subject.perform(Effect::Close("relay", Close::Normal));
     let end = loop {
         match next(&mut subject) {
-            Happening::Received("relay", _) => {}
+            IoEvent::Received("relay", _) => {}
             other => break other,
         }
     };
-    assert_eq!(end, Happening::Closed("relay", Closed::ByUs));
+    assert_eq!(end, IoEvent::Closed("relay", Closed::ByUs));
     peer.finish();
 }
 
@@ -200,11 +200,11 @@ pub fn reset_while_sending<S: Subject>() {
     let mut sent = 0;
     let end = loop {
         match next(&mut subject) {
-            Happening::Sent("relay", count) => sent += count,
+            IoEvent::Sent("relay", count) => sent += count,
             other => break other,
         }
     };
-    assert_eq!(end, Happening::Closed("relay", Closed::Fault(NetFault::Broken)));
+    assert_eq!(end, IoEvent::Closed("relay", Closed::Fault(NetFault::Broken)));
     assert!(sent < 64, "what a reset cut off was not sent");
     peer.finish();
 }

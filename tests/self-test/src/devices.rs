@@ -7,11 +7,11 @@ use proto_core::{
     api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
     device::{
-        daemon::{Ask, Daemon, Found, Input, Output, Settings},
+        daemon::{Daemon, EffectId, Found, Input, Output, Settings},
         files::{Api, BindingRecord, Config, Document, IdentityFile, Unknown},
         link::LinkState,
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     secret::{Secret, SecretBytes},
 };
 
@@ -46,17 +46,17 @@ pub fn daemon(bindings: u8, reach: Reach) -> Result<Daemon<Noise>, Wrong> {
 }
 
 fn connect(daemon: &mut Daemon<Noise>, reach: Reach) -> Result<(), Wrong> {
-    let mut relays: BTreeMap<Ask, Relay> = BTreeMap::new();
+    let mut relays: BTreeMap<EffectId, Relay> = BTreeMap::new();
     while let Some(output) = daemon.poll_output() {
         match output {
-            Output::Effect(Effect::Connect(ask, _)) if reach == Reach::Connected => {
-                relays.insert(ask.clone(), Relay::new(None));
-                tell(daemon, Happening::Connected(ask, Entropy::new([3; 32])))?;
+            Output::Effect(Effect::Connect(effect_id, _)) if reach == Reach::Connected => {
+                relays.insert(effect_id.clone(), Relay::new(None));
+                tell(daemon, IoEvent::Connected(effect_id, Entropy::new([3; 32])))?;
             }
-            Output::Effect(Effect::Send(ask, message)) => {
-                let relay = relays.get_mut(&ask).ok_or(Wrong::new("a connection"))?;
+            Output::Effect(Effect::Send(effect_id, message)) => {
+                let relay = relays.get_mut(&effect_id).ok_or(Wrong::new("a connection"))?;
                 for answer in relay.hear(&message)? {
-                    tell(daemon, Happening::Received(ask.clone(), answer))?;
+                    tell(daemon, IoEvent::Received(effect_id.clone(), answer))?;
                 }
             }
             _ => {}
@@ -65,8 +65,8 @@ fn connect(daemon: &mut Daemon<Noise>, reach: Reach) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn tell(daemon: &mut Daemon<Noise>, happening: Happening<Ask>) -> Result<(), Wrong> {
-    daemon.handle_input(Instant::ZERO, Input::Happening(happening)).map_err(|_| Wrong::new("a daemon that takes inputs"))
+fn tell(daemon: &mut Daemon<Noise>, event: IoEvent<EffectId>) -> Result<(), Wrong> {
+    daemon.handle_input(Instant::ZERO, Input::Io(event)).map_err(|_| Wrong::new("a daemon that takes inputs"))
 }
 
 fn found(bindings: u8) -> Result<Found, Wrong> {

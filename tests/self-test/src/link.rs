@@ -10,7 +10,7 @@ use proto_core::{
     Entropy, Instant, Jitter, SessionId,
     crypto::Identity,
     device::link::{Config, Input, Link, Output},
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     secret::{Secret, SecretText},
     wire::{Frame, Head, Role},
 };
@@ -159,8 +159,8 @@ impl Play for Device {
 
     fn hear(&mut self, line: &str) -> Option<Input> {
         match line.split_once(' ').unwrap_or((line, "")) {
-            ("connected", _) => Some(Input::Happening(Happening::Connected((), Entropy::new([3; 32])))),
-            ("received", _) => Some(Input::Happening(Happening::Received((), bytes(line, "received ")?))),
+            ("connected", _) => Some(Input::Io(IoEvent::Connected((), Entropy::new([3; 32])))),
+            ("received", _) => Some(Input::Io(IoEvent::Received((), bytes(line, "received ")?))),
             ("open", _) => Some(Input::Send(Head::Open { session: SessionId([6; 16]), cipher: 2 }.into())),
             _ => None,
         }

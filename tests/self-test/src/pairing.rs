@@ -5,8 +5,8 @@ use core::{fmt, str};
 use proto_core::{
     Entropy, Instant, Machine, Status, WallClock,
     api::PairingMode,
-    device::pairing::{Ask, Input, Output, Paired, Pairing, Settings},
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    device::pairing::{EffectId, Input, Output, Paired, Pairing, Settings},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     id::DeviceKind,
     secret::SecretBytes,
 };
@@ -22,7 +22,7 @@ pub const RECORDING: &str = include_str!("../recorded/pairing.txt");
 /// A pairing that answers what it was asked last: it asks for one thing at a time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pairs {
-    asked: Option<Ask>,
+    asked: Option<EffectId>,
 }
 
 /// Pairs as recorded.
@@ -67,39 +67,39 @@ impl Play for Pairs {
 
     fn hear(&mut self, line: &str) -> Option<Input> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let happening = match word {
+        let event = match word {
             "answer" => {
                 let (status, body) = rest.split_once(' ')?;
                 let answer = HttpAnswer { status: status.parse().ok()?, retry_after: None, body: SecretBytes::new(body) };
-                Happening::Answered(self.asked?, answer)
+                IoEvent::Answered(self.asked?, answer)
             }
-            "stored" => Happening::Stored(self.asked?),
+            "stored" => IoEvent::Stored(self.asked?),
             "adopted" => return Some(Input::Adopted),
             _ => return None,
         };
-        Some(Input::Happening(happening))
+        Some(Input::Io(event))
     }
 }
 
-const fn asked(effect: &Effect<Ask>) -> Option<Ask> {
+const fn asked(effect: &Effect<EffectId>) -> Option<EffectId> {
     match effect {
-        Effect::Http(ask, _) | Effect::Store(ask, ..) | Effect::Remove(ask, _) => Some(*ask),
+        Effect::Http(effect_id, _) | Effect::Store(effect_id, ..) | Effect::Remove(effect_id, _) => Some(*effect_id),
         _ => None,
     }
 }
 
-fn say_effect(effect: &Effect<Ask>, line: &mut dyn fmt::Write) -> fmt::Result {
+fn say_effect(effect: &Effect<EffectId>, line: &mut dyn fmt::Write) -> fmt::Result {
     match effect {
-        Effect::Http(ask, request) => {
-            write!(line, "{ask:?} ")?;
+        Effect::Http(effect_id, request) => {
+            write!(line, "{effect_id:?} ")?;
             say_request(request, line)
         }
-        Effect::Store(ask, file, contents) => {
-            write!(line, "{ask:?} {file:?} ")?;
+        Effect::Store(effect_id, file, contents) => {
+            write!(line, "{effect_id:?} {file:?} ")?;
             // Indented for people, and here in one line.
             text(contents)?.lines().try_for_each(|member| line.write_str(member.trim()))
         }
-        Effect::Remove(ask, file) => write!(line, "{ask:?} {file:?}"),
+        Effect::Remove(effect_id, file) => write!(line, "{effect_id:?} {file:?}"),
         _ => Err(fmt::Error),
     }
 }

@@ -57,7 +57,7 @@ fn pairing() -> String {
     let mut request: Option<MintRequest> = None;
     let mut polls = 0;
     record(&mut Pairs::default(), 1, |output| match output {
-        pairing::Output::Effect(Effect::Http(pairing::Ask::Mint(_), asked)) => {
+        pairing::Output::Effect(Effect::Http(pairing::EffectId::Mint(_), asked)) => {
             request = serde_json::from_slice(asked.body.as_ref().expect("a body").expose()).ok();
             let minted = MintAnswer {
                 code: "BCDF2345".into(),
@@ -68,7 +68,7 @@ fn pairing() -> String {
             };
             vec![format!("answer 201 {}", serde_json::to_string(&minted).unwrap())]
         }
-        pairing::Output::Effect(Effect::Http(pairing::Ask::Poll(_), _)) => {
+        pairing::Output::Effect(Effect::Http(pairing::EffectId::Poll(_), _)) => {
             polls += 1;
             let minted = request.as_ref().expect("a code was asked for first");
             let org: OrgId = platform::id("org").unwrap();
@@ -76,7 +76,9 @@ fn pairing() -> String {
             let answer = if polls == 1 { PollAnswer::Pending } else { PollAnswer::Approved(Box::new(approval)) };
             vec![format!("answer 200 {}", serde_json::to_string(&answer).unwrap())]
         }
-        pairing::Output::Effect(Effect::Http(pairing::Ask::KeySet(_), _)) => vec![format!("answer 200 {}", platform::key_set())],
+        pairing::Output::Effect(Effect::Http(pairing::EffectId::KeySet(_), _)) => {
+            vec![format!("answer 200 {}", platform::key_set())]
+        }
         pairing::Output::Effect(_) => vec!["stored".into()],
         pairing::Output::Approved(_) => vec!["adopted".into()],
         pairing::Output::ShowCode(_) | pairing::Output::Trouble(_) => Vec::new(),

@@ -5,8 +5,8 @@ use proto_core::{
     api::{
         Approval, CODE_ALPHABET, MintAnswer, PairingMode, PolicyMode, PollAnswer, Problem, Renewed, Revocations, ValidateAnswer,
     },
-    device::pairing::{Ask, Input, Output, Pairing, Settings},
-    effect::{Effect, Happening, HttpAnswer},
+    device::pairing::{EffectId, Input, Output, Pairing, Settings},
+    effect::{Effect, HttpAnswer, IoEvent},
     id::DeviceKind,
     secret::SecretBytes,
 };
@@ -65,18 +65,18 @@ fn minted(body: &[u8]) {
     let clock = WallClock::new(now, UnixTime(1_800_000_000));
     let mut pairing = Driven::new(Pairing::start(now, clock, settings, &Entropy::new([7; 32])), now);
     let asked = pairing.drain().into_iter().find_map(|output| match output {
-        Output::Effect(Effect::Http(ask @ Ask::Mint(_), _)) => Some(ask),
+        Output::Effect(Effect::Http(effect_id @ EffectId::Mint(_), _)) => Some(effect_id),
         _ => None,
     });
     let answer = HttpAnswer { status: 201, retry_after: None, body: SecretBytes::new(body) };
-    let outputs = pairing.input(Input::Happening(Happening::Answered(asked.expect("a request for a code"), answer)));
+    let outputs = pairing.input(Input::Io(IoEvent::Answered(asked.expect("a request for a code"), answer)));
     let keep = outputs.into_iter().flatten().find_map(|output| match output {
-        Output::Effect(Effect::Store(ask, ..)) => Some(ask),
+        Output::Effect(Effect::Store(effect_id, ..)) => Some(effect_id),
         Output::ShowCode(_) => panic!("PAIR-5: shown before it is durable"),
         _ => None,
     });
     let Some(keep) = keep else { return };
-    let outputs = pairing.input(Input::Happening(Happening::Stored(keep))).expect("room");
+    let outputs = pairing.input(Input::Io(IoEvent::Stored(keep))).expect("room");
     let shown = outputs.into_iter().find_map(|output| if let Output::ShowCode(shown) = output { Some(shown) } else { None });
     let shown = shown.expect("a code that is durable is shown");
     assert!(shown.code.len() == 8 && shown.code.bytes().all(|byte| CODE_ALPHABET.contains(&byte)), "{:?}", shown.code);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto_core::{Instant, Machine, Status, WallClock};
 
 /// The most outputs that one input may cause in a target (LINK-3, L8).
-const OUTPUTS_MAX: usize = 4096;
+const MAX_OUTPUTS: usize = 4096;
 
 /// A machine and its virtual clock.
 pub(super) struct Driven<M> {
@@ -20,8 +20,8 @@ impl<M: Machine + Clone + PartialEq> Driven<M> {
 
     /// Everything that is queued (L1, L8).
     pub(super) fn drain(&mut self) -> Vec<M::Output> {
-        let outputs: Vec<_> = core::iter::from_fn(|| self.machine.poll_output()).take(OUTPUTS_MAX).collect();
-        assert!(outputs.len() < OUTPUTS_MAX, "one input, outputs without end");
+        let outputs: Vec<_> = core::iter::from_fn(|| self.machine.poll_output()).take(MAX_OUTPUTS).collect();
+        assert!(outputs.len() < MAX_OUTPUTS, "one input, outputs without end");
         assert!(self.machine.poll_output().is_none(), "L1: drained");
         outputs
     }

@@ -27,7 +27,7 @@ use proto_core::{
 use super::sabotage::Sabotage;
 
 /// The most things that happen.
-const STEPS_MAX: usize = 48;
+const MAX_STEPS: usize = 48;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -57,7 +57,7 @@ pub fn handshake(data: &[u8]) {
     let Ok((suite, has_psk)) = data.arbitrary::<(u8, bool)>() else { return };
     let mut wire = Wire::new(Suite::ALL[usize::from(suite) % 4], has_psk);
     let Ok(steps) = data.arbitrary_iter::<Step>() else { return };
-    for step in steps.take(STEPS_MAX).flatten() {
+    for step in steps.take(MAX_STEPS).flatten() {
         wire.apply(&step);
     }
     wire.check_agreement();

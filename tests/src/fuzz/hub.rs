@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proto_core::{
     Instant, SessionId,
     relay::hub::{
-        Confirmed, ConnectionId, Hub, Input, Kind, Output, PEER_WINDOW, Read, Records, SealedRecord, SessionNumber, UNSTORED_MAX,
+        Confirmed, ConnectionId, Hub, Input, Kind, MAX_UNSTORED, Output, PEER_WINDOW, Read, Records, SealedRecord, SessionNumber,
         VIEWER_WINDOW, Write, weight,
     },
     secret::SecretText,
@@ -19,9 +19,9 @@ use super::driven::Driven;
 
 const ORGS: [&str; 2] = ["a", "b"];
 /// The largest body that a step makes.
-const BODY_MAX: usize = 300_000;
+const MAX_BODY: usize = 300_000;
 /// What one frame may exceed a limit by.
-const SLACK: usize = BODY_MAX + 4096;
+const SLACK: usize = MAX_BODY + 4096;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -131,7 +131,7 @@ struct World {
 
 /// Content that shows whose it is.
 fn body(org: usize, size: usize) -> Bytes {
-    let mut body = vec![b'x'; size.clamp(1, BODY_MAX)];
+    let mut body = vec![b'x'; size.clamp(1, MAX_BODY)];
     body[0] = ORGS[org].as_bytes()[0];
     body.into()
 }
@@ -387,7 +387,7 @@ impl World {
     }
 
     fn check_limits(&self) {
-        assert!(self.hub.machine.unstored() <= UNSTORED_MAX + SLACK, "L8: unstored");
+        assert!(self.hub.machine.unstored() <= MAX_UNSTORED + SLACK, "L8: unstored");
         for socket in self.sockets.values() {
             let limit = if socket.is_viewer { PEER_WINDOW.max(VIEWER_WINDOW) + 2 * SLACK } else { usize::MAX };
             assert!(socket.untaken <= limit, "L8: {} bytes under way to one viewer", socket.untaken);

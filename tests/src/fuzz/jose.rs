@@ -12,7 +12,7 @@ use proto_core::{
     crypto::Identity,
     id::DeviceKind,
     jose::{
-        Claims, Confirmation, Expectation, Expiry, JwkSet, KEYS_MAX, ProofTarget, RELAY_AUDIENCE, SKEW, Thumbprint, prove,
+        Claims, Confirmation, Expectation, Expiry, JwkSet, MAX_KEYS, ProofTarget, RELAY_AUDIENCE, SKEW, Thumbprint, prove,
         verify, verify_proof,
     },
     secret::{Secret, SecretText},
@@ -143,7 +143,7 @@ fn check_times([not_before, issued_at, expires_at, renewable_until]: [UnixTime; 
 /// published.
 pub fn key_set(data: &[u8]) {
     let Ok(set) = JwkSet::parse(data) else { return };
-    assert!(set.len() <= KEYS_MAX, "L8");
+    assert!(set.len() <= MAX_KEYS, "L8");
     assert_eq!(JwkSet::parse(set.to_json().as_bytes()).as_ref(), Ok(&set));
     let document: Value = serde_json::from_slice(data).expect("JSON");
     let stated = document["keys"].as_array().expect("keys");

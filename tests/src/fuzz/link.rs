@@ -8,7 +8,7 @@ use proto_core::{
     Entropy, Instant, Jitter, Reason,
     crypto::Identity,
     device::link::{Config, Input, Link, Output},
-    effect::{Closed, Effect, Happening, NetFault},
+    effect::{Closed, Effect, IoEvent, NetFault},
     noise::{
         Noise, Symbolic,
         channel::{Channel, Tails},
@@ -143,12 +143,12 @@ impl Bench {
             Step::Connected if self.socket == Socket::Asked => {
                 self.socket = Socket::Open;
                 let entropy = self.entropy();
-                self.happen(Happening::Connected((), entropy));
+                self.happen(IoEvent::Connected((), entropy));
             }
             Step::Closed { by_peer, reason: said } if self.socket != Socket::None => {
                 let said = said.map(reason);
                 (self.socket, self.message_1, self.relay) = (Socket::None, None, None);
-                self.happen(Happening::Closed((), if *by_peer { Closed::ByPeer(said) } else { Closed::Fault(NetFault::Broken) }));
+                self.happen(IoEvent::Closed((), if *by_peer { Closed::ByPeer(said) } else { Closed::Fault(NetFault::Broken) }));
             }
             Step::Welcome { frame_max } => {
                 self.answer(&Answer::Welcome(Welcome { frame_max: *frame_max, time: 0, software: "relay".into() }));
@@ -163,7 +163,7 @@ impl Bench {
             Step::RelayRekeys => self.tell(&Head::Rekey.into()),
             Step::RelayRevokes { reason: which } => self.tell(&Head::Revoke { reason: reason(*which) }.into()),
             Step::Garbage(bytes) if self.socket == Socket::Open => {
-                self.happen(Happening::Received((), Bytes::copy_from_slice(bytes)));
+                self.happen(IoEvent::Received((), Bytes::copy_from_slice(bytes)));
             }
             Step::Send { size } => {
                 let head = Head::Peer { session: proto_core::SessionId([1; 16]), viewer: 0 };
@@ -189,8 +189,8 @@ impl Bench {
         self.perform(outputs);
     }
 
-    fn happen(&mut self, happening: Happening<()>) {
-        self.input(Input::Happening(happening));
+    fn happen(&mut self, event: IoEvent<()>) {
+        self.input(Input::Io(event));
     }
 
     /// The relay answers message 1, once.
@@ -201,7 +201,7 @@ impl Bench {
         let message_2 = noise.answer(self.psk.as_ref(), &answer.encode()).expect("an answer");
         self.relay = matches!(answer, Answer::Welcome(_)).then(|| Channel::new(noise, Tails::Refused));
         if self.socket == Socket::Open {
-            self.happen(Happening::Received((), message_2.into()));
+            self.happen(IoEvent::Received((), message_2.into()));
         }
     }
 
@@ -219,7 +219,7 @@ impl Bench {
             self.said.push(reason);
         }
         if self.socket == Socket::Open {
-            self.happen(Happening::Received((), message));
+            self.happen(IoEvent::Received((), message));
         }
     }
 

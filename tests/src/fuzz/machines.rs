@@ -28,7 +28,7 @@ use crate::laws::{
 const LAWS: [Law; 6] = [Law::L3, Law::L5, Law::L6, Law::L10, Law::Clamp, Law::Clock];
 
 /// The most steps of a trace.
-const STEPS_MAX: usize = 64;
+const MAX_STEPS: usize = 64;
 
 macro_rules! targets {
     ($($(#[$doc:meta])* $name:ident = $subject:expr;)*) => {
@@ -113,7 +113,7 @@ fn keeps_the_laws<S: Subject>(subject: &S, data: &[u8]) {
     let Ok((law, seed)) = data.arbitrary::<(u8, u8)>() else { return };
     let facts = subject.facts();
     let mut steps = Vec::new();
-    while steps.len() < STEPS_MAX
+    while steps.len() < MAX_STEPS
         && !data.is_empty()
         && let Ok(kind) = data.arbitrary::<Kind>()
     {

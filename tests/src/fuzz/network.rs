@@ -22,9 +22,9 @@ use crate::world::{Stored, World};
 
 const ORGS: [&str; 2] = ["acme", "beta"];
 /// The most things that happen.
-const STEPS_MAX: usize = 96;
+const MAX_STEPS: usize = 96;
 /// The most commands.
-const RUNS_MAX: usize = 4;
+const MAX_RUNS: usize = 4;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -64,7 +64,7 @@ pub fn network(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok(steps) = data.arbitrary_iter::<Step>() else { return };
     let mut bench = Bench::new();
-    for step in steps.take(STEPS_MAX).flatten() {
+    for step in steps.take(MAX_STEPS).flatten() {
         bench.apply(&step);
     }
     bench.check_end();
@@ -140,7 +140,7 @@ impl Bench {
     }
 
     fn run(&mut self, slug: &'static str) {
-        if self.orgs.len() < RUNS_MAX {
+        if self.orgs.len() < MAX_RUNS {
             self.world.begin_run(&directory(slug));
             self.orgs.push(slug);
             self.exited.push(false);

@@ -11,7 +11,7 @@ use proto_core::{
         InitiatorKeys, Noise, Snow,
         channel::{Channel, Tails},
         handshake::{
-            GARBAGE_MAX, HANDSHAKE_TIMEOUT, Initiator, Responder, initiator,
+            HANDSHAKE_TIMEOUT, Initiator, MAX_GARBAGE, Responder, initiator,
             responder::{self, Door, Verdict},
         },
     },
@@ -143,7 +143,7 @@ enum Seen {
     Closed,
 }
 
-/// A device that knocked and sees anything: it is let in by the genuine message 2, after at most [`GARBAGE_MAX`] others and
+/// A device that knocked and sees anything: it is let in by the genuine message 2, after at most [`MAX_GARBAGE`] others and
 /// within the deadline, and by nothing else.
 pub fn initiator(data: &[u8]) {
     let mut data = Unstructured::new(data);
@@ -204,7 +204,7 @@ impl Model {
                 if self.now() >= START.after(HANDSHAKE_TIMEOUT) { Expected::Broken } else { Expected::Nothing }
             }
             Seen::Answer(sabotage) if sabotage.apply(message_2) == message_2 => Expected::Decided,
-            Seen::Answer(_) if self.garbage < GARBAGE_MAX => {
+            Seen::Answer(_) if self.garbage < MAX_GARBAGE => {
                 self.garbage += 1;
                 Expected::Nothing
             }

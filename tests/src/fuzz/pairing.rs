@@ -10,9 +10,9 @@ use proto_core::{
     crypto::Identity,
     device::{
         files::{Document, PendingPairing},
-        pairing::{Ask, Input, Output, Paired, Pairing, Settings},
+        pairing::{EffectId, Input, Output, Paired, Pairing, Settings},
     },
-    effect::{Effect, Happening, HttpAnswer, NetFault, StateFile},
+    effect::{Effect, HttpAnswer, IoEvent, NetFault, StateFile},
     id::DeviceKind,
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
     key::StaticKey,
@@ -25,7 +25,7 @@ use super::driven::Driven;
 const UNIX: UnixTime = UnixTime(1_800_000_000);
 const START: Instant = Instant::from_nanos(7_000_000_000);
 /// The longest life of a code, whatever a platform says.
-const LIFETIME_MAX: Duration = Duration::from_hours(1);
+const MAX_LIFETIME: Duration = Duration::from_hours(1);
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -90,8 +90,8 @@ struct Desk {
     pairing: Driven<Pairing>,
     clock: WallClock,
     starts: u8,
-    asked: Option<Ask>,
-    writes: Vec<(Ask, Option<SecretBytes>)>,
+    asked: Option<EffectId>,
+    writes: Vec<(EffectId, Option<SecretBytes>)>,
     durable: Option<SecretBytes>,
     last_poll: Option<Instant>,
     shown_until: Option<Instant>,
@@ -122,17 +122,17 @@ impl Desk {
     fn apply(&mut self, step: Step) {
         match step {
             Step::Answer { body, status, retry_after } => {
-                let Some(ask) = self.asked.take() else { return };
+                let Some(effect_id) = self.asked.take() else { return };
                 let (usual, bytes) = self.body(&body);
                 let is_genuine = matches!(body, Body::Approved { is_forged: false, is_for_another: false });
                 self.is_approved |= is_genuine && status.is_none_or(|status| status == 200);
                 let answer = HttpAnswer { status: status.unwrap_or(usual), retry_after, body: SecretBytes::new(bytes) };
-                self.input(Input::Happening(Happening::Answered(ask, answer)));
+                self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
             }
             Step::Fault(which) => {
                 let faults = [NetFault::Dns, NetFault::TimedOut, NetFault::NotUnderstood, NetFault::TooLarge, NetFault::BadUrl];
-                let Some(ask) = self.asked.take() else { return };
-                self.input(Input::Happening(Happening::Unanswered(ask, faults[usize::from(which) % faults.len()])));
+                let Some(effect_id) = self.asked.take() else { return };
+                self.input(Input::Io(IoEvent::Unanswered(effect_id, faults[usize::from(which) % faults.len()])));
             }
             Step::Stale { number, body } => self.stale(number, &body),
             Step::Disk { is_durable } => self.disk(is_durable),
@@ -164,17 +164,18 @@ impl Desk {
     /// An answer to a request that is not under way changes nothing but a counter (PAIR-2).
     fn stale(&mut self, number: u8, body: &Body) {
         let number = u32::from(number);
-        let stale =
-            [Ask::Mint(number), Ask::Poll(number), Ask::KeySet(number)].into_iter().filter(|ask| self.asked != Some(*ask));
-        for ask in stale.collect::<Vec<_>>() {
+        let stale = [EffectId::Mint(number), EffectId::Poll(number), EffectId::KeySet(number)]
+            .into_iter()
+            .filter(|effect_id| self.asked != Some(*effect_id));
+        for effect_id in stale.collect::<Vec<_>>() {
             let (status, bytes) = self.body(body);
             let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(bytes) };
             let ignored = self.pairing.machine.ignored();
             let before = self.pairing.machine.poll_timeout();
-            let outputs = self.pairing.input(Input::Happening(Happening::Answered(ask, answer))).expect("room");
-            assert_eq!(self.pairing.machine.ignored(), ignored + 1, "PAIR-2: {ask:?}");
+            let outputs = self.pairing.input(Input::Io(IoEvent::Answered(effect_id, answer))).expect("room");
+            assert_eq!(self.pairing.machine.ignored(), ignored + 1, "PAIR-2: {effect_id:?}");
             if before.is_none_or(|deadline| deadline.at > self.pairing.now) {
-                assert_eq!(outputs, [], "PAIR-2: {ask:?}");
+                assert_eq!(outputs, [], "PAIR-2: {effect_id:?}");
             }
             self.perform(outputs);
         }
@@ -184,11 +185,11 @@ impl Desk {
         if self.writes.is_empty() {
             return;
         }
-        let (ask, contents) = self.writes.remove(0);
+        let (effect_id, contents) = self.writes.remove(0);
         if is_durable {
             self.durable = contents;
         }
-        self.input(Input::Happening(if is_durable { Happening::Stored(ask) } else { Happening::NotStored(ask) }));
+        self.input(Input::Io(if is_durable { IoEvent::Stored(effect_id) } else { IoEvent::NotStored(effect_id) }));
     }
 
     /// What is not durable is gone; what is must be enough to go on (PAIR-6).
@@ -213,15 +214,15 @@ impl Desk {
     fn perform(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::Effect(Effect::Http(ask, _)) => self.asks(ask),
-                Output::Effect(Effect::Store(ask, StateFile::PendingPairing, contents)) => {
-                    self.writes.push((ask, Some(contents)));
+                Output::Effect(Effect::Http(effect_id, _)) => self.asks(effect_id),
+                Output::Effect(Effect::Store(effect_id, StateFile::PendingPairing, contents)) => {
+                    self.writes.push((effect_id, Some(contents)));
                 }
-                Output::Effect(Effect::Remove(ask, StateFile::PendingPairing)) => self.writes.push((ask, None)),
+                Output::Effect(Effect::Remove(effect_id, StateFile::PendingPairing)) => self.writes.push((effect_id, None)),
                 Output::ShowCode(shown) => {
                     let durable = self.durable.as_ref().and_then(|bytes| PendingPairing::parse(bytes.expose()).ok());
                     assert_eq!(durable.map(|pending| pending.code), Some(shown.code), "PAIR-5");
-                    assert!(shown.expires_at <= self.pairing.now.after(LIFETIME_MAX));
+                    assert!(shown.expires_at <= self.pairing.now.after(MAX_LIFETIME));
                     self.shown_until = Some(shown.expires_at);
                 }
                 Output::Approved(paired) => self.approved(&paired),
@@ -234,16 +235,16 @@ impl Desk {
         }
     }
 
-    fn asks(&mut self, ask: Ask) {
+    fn asks(&mut self, effect_id: EffectId) {
         assert_eq!(self.asked, None, "PAIR-2: two requests under way");
-        if let Ask::Poll(_) = ask {
+        if let EffectId::Poll(_) = effect_id {
             let now = self.pairing.now;
             assert!(self.shown_until.is_some_and(|end| now < end), "PAIR-3: a poll from the expiry on");
             let is_paced = self.last_poll.is_none_or(|last| now.since(last) >= Duration::from_secs(1));
             assert!(is_paced, "PAIR-1: polls in quick succession");
             self.last_poll = Some(now);
         }
-        self.asked = Some(ask);
+        self.asked = Some(effect_id);
     }
 
     fn approved(&mut self, paired: &Paired) {

@@ -9,16 +9,16 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use io_engine::{HttpCall, MessageSocket, Transducer, WebSocket, WebSocketClient, answer_upgrade};
 use proto_core::{
-    effect::{Closed, Connect, Happening, HttpRequest, Method, NetFault},
+    effect::{Closed, Connect, HttpRequest, IoEvent, Method, NetFault},
     secret::SecretBytes,
 };
 
 /// The longest message of a WebSocket in here.
-const MESSAGE_MAX: usize = 512;
+const MAX_MESSAGE: usize = 512;
 /// The longest answer body in here.
-const ANSWER_MAX: usize = 1024;
+const MAX_ANSWER: usize = 1024;
 /// No stream of a target is longer.
-const STREAM_MAX: usize = 16_384;
+const MAX_STREAM: usize = 16_384;
 
 /// How the stream ends.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ fn whatever_the_cuts<T: Transducer<Event: PartialEq + std::fmt::Debug>>(
     };
     let whole = run_with(&[]);
     assert_eq!(run_with(cuts), whole, "cut as {cuts:?}, and at once");
-    assert_eq!(run_with(&[1; STREAM_MAX]), whole, "byte by byte, and at once");
+    assert_eq!(run_with(&[1; MAX_STREAM]), whole, "byte by byte, and at once");
     whole
 }
 
@@ -91,14 +91,14 @@ pub fn http(data: &[u8]) {
         headers: Vec::new(),
         body: is_post.then(|| SecretBytes::new("{}")),
         timeout: core::time::Duration::from_secs(1),
-        max_answer: ANSWER_MAX,
+        max_answer: MAX_ANSWER,
     };
-    let stream = &stream[..stream.len().min(STREAM_MAX)];
+    let stream = &stream[..stream.len().min(MAX_STREAM)];
     let make = || HttpCall::new(&request).expect("a good request").1;
     let events = whatever_the_cuts(make, |_| stream.to_vec(), &cuts, end);
     let [outcome] = &events[..] else { panic!("one request, and {} events", events.len()) };
     if let Ok(answer) = outcome {
-        assert!(answer.body.expose().len() <= ANSWER_MAX, "more than was asked for");
+        assert!(answer.body.expose().len() <= MAX_ANSWER, "more than was asked for");
         assert!(stream.starts_with(b"HTTP/1."), "an answer that nobody gave");
         assert!((100..1000).contains(&answer.status) && answer.status != 101);
     }
@@ -157,7 +157,7 @@ fn stream_of(pieces: &[Piece<'_>], reader: Reader) -> (Vec<u8>, Option<Vec<Bytes
                 messages = None;
             }
             Piece::Message { frames, pings, key, payload } => {
-                let payload = &payload[..payload.len().min(MESSAGE_MAX)];
+                let payload = &payload[..payload.len().min(MAX_MESSAGE)];
                 let key = (reader == Reader::Server).then_some(*key);
                 let parts: Vec<_> = payload.chunks(payload.len().div_ceil(usize::from(frames % 4) + 1).max(1)).collect();
                 let parts = if parts.is_empty() { vec![&[][..]] } else { parts };
@@ -178,7 +178,7 @@ fn stream_of(pieces: &[Piece<'_>], reader: Reader) -> (Vec<u8>, Option<Vec<Bytes
                 messages = None;
             }
         }
-        if stream.len() > STREAM_MAX {
+        if stream.len() > MAX_STREAM {
             break;
         }
     }
@@ -221,9 +221,9 @@ impl<T: MessageSocket> Transducer for Comparable<T> {
 
     fn poll_event(&mut self) -> Option<Seen> {
         self.0.poll_event().map(|event| match event {
-            Happening::Connected((), _) => Seen::Connected,
-            Happening::Received((), message) => Seen::Received(message),
-            Happening::Closed((), closed) => Seen::Closed(closed),
+            IoEvent::Connected((), _) => Seen::Connected,
+            IoEvent::Received((), message) => Seen::Received(message),
+            IoEvent::Closed((), closed) => Seen::Closed(closed),
             other => panic!("nobody asked for {other:?}"),
         })
     }
@@ -241,7 +241,7 @@ fn check_events(events: &[Seen], sent: Option<Vec<Bytes>>) {
             other => panic!("{other:?} in the middle"),
         })
         .collect();
-    assert!(received.iter().all(|message| message.len() <= MESSAGE_MAX), "longer than agreed");
+    assert!(received.iter().all(|message| message.len() <= MAX_MESSAGE), "longer than agreed");
     if let Some(sent) = sent {
         assert_eq!(received, sent, "other messages than were sent");
     }
@@ -252,7 +252,7 @@ pub fn websocket_server(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok((end, cuts, pieces)) = data.arbitrary::<(End, Vec<u8>, Vec<Piece<'_>>)>() else { return };
     let (stream, sent) = stream_of(&pieces, Reader::Server);
-    let make = || Comparable(WebSocket::server(MESSAGE_MAX));
+    let make = || Comparable(WebSocket::server(MAX_MESSAGE));
     let events = whatever_the_cuts(make, |_| stream.clone(), &cuts, end);
     check_events(&events, sent);
 }
@@ -274,7 +274,7 @@ pub fn websocket_client(data: &[u8]) {
     let Ok((end, cuts, upgrade, pieces)) = data.arbitrary::<(End, Vec<u8>, Upgrade<'_>, Vec<Piece<'_>>)>() else { return };
     let (frames, sent) = stream_of(&pieces, Reader::Client);
     let connect =
-        Connect { url: "ws://relay.example/ws".into(), timeout: core::time::Duration::from_secs(1), max_message: MESSAGE_MAX };
+        Connect { url: "ws://relay.example/ws".into(), timeout: core::time::Duration::from_secs(1), max_message: MAX_MESSAGE };
     let make = || Comparable(WebSocketClient::new(&connect).expect("a good URL").1);
     let stream = |socket: &mut Comparable<WebSocketClient>| {
         let good = good_answer(&request_of(&mut socket.0));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::wire::{
-    Answer, FIRST_MESSAGE_MAX, Frame, Hello, KeyAnswer, KeyRequest, Malformed, Preamble, Record, SEGMENT_OVERHEAD, parts,
+    Answer, Frame, Hello, KeyAnswer, KeyRequest, MAX_FIRST_MESSAGE, Malformed, Preamble, Record, SEGMENT_OVERHEAD, parts,
     sealed_len,
 };
 
@@ -52,7 +52,7 @@ pub fn hello(data: &[u8]) {
     round_trip(data, KeyRequest::decode, KeyRequest::encode);
     round_trip(data, KeyAnswer::decode, KeyAnswer::encode);
     if let Ok(hello) = Hello::decode(data) {
-        assert!(hello.encode().len() <= FIRST_MESSAGE_MAX, "a hello that fits no first message");
+        assert!(hello.encode().len() <= MAX_FIRST_MESSAGE, "a hello that fits no first message");
     }
 }
 

@@ -7,7 +7,7 @@ use proto_core::{Instant, Machine, Misuse, WallClock};
 use super::START;
 
 /// How many deadlines may fire while time passes once; more is a machine that does not come to rest (L2).
-const FIRINGS_MAX: usize = 100_000;
+const MAX_FIRINGS: usize = 100_000;
 
 /// A machine, the virtual moment, and what it has said.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl<M: Machine<Output: Debug>> Bench<M> {
     /// When the machine fires without end.
     pub fn pass(&mut self, time: Duration) -> &[(Instant, M::Output)] {
         let (before, until) = (self.said.len(), self.now.after(time));
-        for _ in 0..FIRINGS_MAX {
+        for _ in 0..MAX_FIRINGS {
             match self.machine.poll_timeout().filter(|deadline| deadline.at <= until) {
                 None => {
                     self.now = until;

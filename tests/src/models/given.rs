@@ -7,7 +7,7 @@ use proto_core::{
     api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
     device::files::BindingRecord,
-    effect::{Effect, Happening, HttpAnswer, StateFile},
+    effect::{Effect, HttpAnswer, IoEvent, StateFile},
     id::DeviceKind,
     jose::{self, Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint},
     secret::{Secret, SecretBytes, SecretText},
@@ -114,8 +114,8 @@ pub fn record(device: &Identity, org: &str, target: &str) -> BindingRecord {
 }
 
 /// An HTTP answer.
-pub fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<String>) -> Happening<I> {
-    Happening::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
+pub fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<String>) -> IoEvent<I> {
+    IoEvent::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
 }
 
 /// Whose an effect is.

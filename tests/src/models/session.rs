@@ -3,7 +3,7 @@
 use proto_core::wire::Content;
 
 /// The longest payload of one record.
-pub const RECORD_MAX: usize = 60_000;
+pub const MAX_RECORD: usize = 60_000;
 
 /// A session, from its own side and from the relay's.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,7 @@ impl Stream {
 pub fn pieces(content: &Content) -> Vec<Content> {
     let split = |bytes: &bytes::Bytes, make: fn(bytes::Bytes) -> Content| {
         let len = bytes.len();
-        (0..len).step_by(RECORD_MAX).map(|from| make(bytes.slice(from..len.min(from + RECORD_MAX)))).collect()
+        (0..len).step_by(MAX_RECORD).map(|from| make(bytes.slice(from..len.min(from + MAX_RECORD)))).collect()
     };
     match content {
         Content::Output(bytes) => split(bytes, Content::Output),

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Instant, SessionId,
-    effect::Happening,
+    effect::IoEvent,
     noise::Noise,
     relay::{connection, hub::ConnectionId},
     wire::{Frame, Head},
@@ -21,14 +21,14 @@ use super::{
 use crate::world::Tampering;
 
 /// So many first messages of each relay are kept.
-const RECORDED_MAX: usize = 32;
+const MAX_RECORDED: usize = 32;
 
 impl<N: Noise + 'static> Sim<N> {
     /// The first message of a connection goes by.
     pub(super) fn record(&mut self, station: usize, message: Bytes) {
         let recorded = &mut self.stations[station].recorded;
         recorded.push_back(message);
-        if recorded.len() > RECORDED_MAX {
+        if recorded.len() > MAX_RECORDED {
             recorded.pop_front();
         }
     }
@@ -100,13 +100,13 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    /// What the relay itself would see as the attacker's happening; kept so that its connection ends like any other.
+    /// What the relay itself would see as the attacker's event; kept so that its connection ends like any other.
     pub(super) fn hang_up_attackers(&mut self) {
         let ids: Vec<_> = self.wires.iter().filter(|(_, wire)| wire.end == End::Attacker).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(wire) = self.wires.remove(&id) else { continue };
-            let closed = Happening::Closed(connection::Errand::Socket, proto_core::effect::Closed::ByPeer(None));
-            let wants = self.stations[wire.station].relay.tell(self.now, id, connection::Input::Happened(closed));
+            let closed = IoEvent::Closed(connection::EffectId::Socket, proto_core::effect::Closed::ByPeer(None));
+            let wants = self.stations[wire.station].relay.tell(self.now, id, connection::Input::Io(closed));
             self.after_station(wire.station, wants);
         }
     }

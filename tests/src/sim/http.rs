@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto_core::{
     GivenId, Reason,
     api::{JWKS_PATH, PAIRING_CODES_PATH, Problem, VALIDATE_PATH, ValidateAnswer, ValidateRequest},
-    effect::{Happening, HttpAnswer, HttpRequest, NetFault},
+    effect::{HttpAnswer, HttpRequest, IoEvent, NetFault},
     jose::Unverified,
     noise::Noise,
     secret::SecretBytes,
@@ -146,11 +146,11 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn answered(&mut self, number: u64, outcome: Result<HttpAnswer, NetFault>) {
         let Some(exchange) = self.exchanges.remove(&number) else { return };
         self.court.see(self.now, &Seen::Came { end: &exchange.end, outcome: &outcome });
-        let happening = match outcome {
-            Ok(answer) => Happening::Answered((), answer),
-            Err(fault) => Happening::Unanswered((), fault),
+        let event = match outcome {
+            Ok(answer) => IoEvent::Answered((), answer),
+            Err(fault) => IoEvent::Unanswered((), fault),
         };
-        self.tell_end(exchange.end, happening);
+        self.tell_end(exchange.end, event);
     }
 
     /// The target that was just found valid is revoked, before the relay hears that it is valid.

@@ -8,9 +8,9 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Instant,
-    device::{daemon::Ask, watcher},
-    effect::{Closed, Happening, NetFault},
-    keyset::FetchId,
+    device::{daemon::EffectId, watcher},
+    effect::{Closed, IoEvent, NetFault},
+    keyset,
     noise::Noise,
     relay::{connection, hub::ConnectionId, revocations},
 };
@@ -21,15 +21,15 @@ use super::{Party, Sim, dice::Dice, fault::Fault, plan::Place, step::Event};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
     /// A daemon's, in one of its lives.
-    Host(usize, u32, Ask),
+    Host(usize, u32, EffectId),
     /// A viewer's, in one of its lives.
-    Seat(usize, u32, watcher::Ask),
+    Seat(usize, u32, watcher::EffectId),
     /// A relay's connection that asks the platform.
-    Peer(usize, ConnectionId, connection::Errand),
+    Peer(usize, ConnectionId, connection::EffectId),
     /// A relay's key set.
-    Keys(usize, FetchId),
+    Keys(usize, keyset::EffectId),
     /// A relay that follows the platform's revocations.
-    Feed(usize, AskId),
+    Feed(usize, revocations::EffectId),
     /// The attacker's.
     Attacker,
 }
@@ -227,7 +227,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// A device opens a WebSocket.
     pub(super) fn dials(&mut self, end: End, url: &str, timeout: Duration) {
         let Some(place) = self.station_at(url) else {
-            return self.tell_end(end, Happening::Closed((), Closed::Fault(NetFault::Dns)));
+            return self.tell_end(end, IoEvent::Closed((), Closed::Fault(NetFault::Dns)));
         };
         let id = ConnectionId(self.number());
         let party = end.party();
@@ -286,7 +286,7 @@ impl<N: Noise + 'static> Sim<N> {
     fn connect_end(&mut self, id: ConnectionId) {
         let entropy = self.dice.entropy();
         if let Some(end) = self.wires.get(&id).map(|wire| wire.end.clone()) {
-            self.tell_end(end, Happening::Connected((), entropy));
+            self.tell_end(end, IoEvent::Connected((), entropy));
         }
     }
 
@@ -294,7 +294,7 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(wire) = self.wires.remove(&id) else { return };
         if wire.is_open {
             self.by_end.remove(&wire.end);
-            self.tell_end(wire.end, Happening::Closed((), Closed::Fault(fault)));
+            self.tell_end(wire.end, IoEvent::Closed((), Closed::Fault(fault)));
         }
     }
 }

@@ -6,11 +6,11 @@ use io_engine::Perform;
 use proto_core::{
     BindingId, Machine, Misuse,
     device::{
-        daemon::{self, Ask},
+        daemon::{self, EffectId},
         files::{Config, Document},
         uplink, watcher,
     },
-    effect::{Close, Closed, Effect, Happening, StateFile},
+    effect::{Close, Closed, Effect, IoEvent, StateFile},
     noise::Noise,
     relay::{connection, hub::ConnectionId},
     secret::SecretBytes,
@@ -60,29 +60,29 @@ impl<N: Noise + 'static> Sim<N> {
         let (mut wants, mut taken) = (VecDeque::from(wants), Vec::new());
         loop {
             let Some(output) = wants.pop_front() else {
-                let Some(ask) = taken.pop() else { return };
+                let Some(effect_id) = taken.pop() else { return };
                 let at = self.hosts[host].clock.monotonic(self.now);
                 if let Some(daemon) = self.hosts[host].laptop.daemon.as_mut() {
-                    daemon.handle_input(at, daemon::Input::Happening(Happening::Sent(ask, 1))).unwrap();
+                    daemon.handle_input(at, daemon::Input::Io(IoEvent::Sent(effect_id, 1))).unwrap();
                     wants.extend(said(daemon));
                 }
                 continue;
             };
             match output {
-                daemon::Output::Effect(Effect::Send(ask, message)) => {
-                    if let Ask::Bridge(binding, ..) = &ask {
+                daemon::Output::Effect(Effect::Send(effect_id, message)) => {
+                    if let EffectId::Bridge(binding, ..) = &effect_id {
                         self.court.see(self.now, &Seen::Sent { host, binding, message: &message });
                     }
-                    self.sends(&End::Host(host, life, ask.clone()), message);
-                    taken.push(ask);
+                    self.sends(&End::Host(host, life, effect_id.clone()), message);
+                    taken.push(effect_id);
                 }
                 daemon::Output::Effect(effect) => self.perform_for_host(host, life, effect),
                 daemon::Output::Answer(id, answer) => self.request_answered(host, id, answer),
                 daemon::Output::Pairing(event) => self.pairing_said(host, &event),
                 daemon::Output::Attached(source, attached) => self.attached(host, source, attached),
                 daemon::Output::ToSource(source, frame) => self.goes_to_source(host, source, frame),
-                daemon::Output::Look(errand, directory) => self.soon(Event::Look(host, life, errand, directory)),
-                daemon::Output::Change(errand, changes) => self.soon(Event::Change(host, life, errand, changes)),
+                daemon::Output::Look(task_id, directory) => self.soon(Event::Look(host, life, task_id, directory)),
+                daemon::Output::Change(task_id, changes) => self.soon(Event::Change(host, life, task_id, changes)),
                 daemon::Output::Log(event) => {
                     self.court.see(self.now, &Seen::Logged { host, event: &event });
                     if let daemon::Event::Connected(binding) = &event {
@@ -96,7 +96,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn link_is_up(&mut self, host: usize, binding: &BindingId) {
         let life = self.hosts[host].laptop.life;
-        let is_it = |end: &End| matches!(end, End::Host(h, l, Ask::Bridge(id, _, uplink::Ask::Link)) if *h == host && *l == life && **id == *binding);
+        let is_it = |end: &End| matches!(end, End::Host(h, l, EffectId::Bridge(id, _, uplink::EffectId::Link)) if *h == host && *l == life && **id == *binding);
         let wire = self.by_end.iter().filter(|(end, _)| is_it(end)).filter_map(|(_, id)| self.wires.get(id)).next_back();
         if let Some(station) = wire.map(|wire| &self.stations[wire.station]) {
             let (key, is_false) = (station.relay.key(), station.is_false);
@@ -108,18 +108,18 @@ impl<N: Noise + 'static> Sim<N> {
         self.queue.put(self.now, event);
     }
 
-    fn perform_for_host(&mut self, host: usize, life: u32, effect: Effect<Ask>) {
+    fn perform_for_host(&mut self, host: usize, life: u32, effect: Effect<EffectId>) {
         match effect {
-            Effect::Store(ask, file, contents) => self.begins_write(host, life, ask, file, Some(contents)),
-            Effect::Remove(ask, file) => self.begins_write(host, life, ask, file, None),
-            Effect::Http(ask, request) => self.asks(End::Host(host, life, ask), request),
-            Effect::Connect(ask, connect) => {
-                if let Ask::Bridge(binding, ..) = &ask {
+            Effect::Store(effect_id, file, contents) => self.begins_write(host, life, effect_id, file, Some(contents)),
+            Effect::Remove(effect_id, file) => self.begins_write(host, life, effect_id, file, None),
+            Effect::Http(effect_id, request) => self.asks(End::Host(host, life, effect_id), request),
+            Effect::Connect(effect_id, connect) => {
+                if let EffectId::Bridge(binding, ..) = &effect_id {
                     self.court.see(self.now, &Seen::Dials { host, binding });
                 }
-                self.dials(End::Host(host, life, ask), &connect.url, connect.timeout);
+                self.dials(End::Host(host, life, effect_id), &connect.url, connect.timeout);
             }
-            Effect::Close(ask, close) => self.closes_end(End::Host(host, life, ask), close),
+            Effect::Close(effect_id, close) => self.closes_end(End::Host(host, life, effect_id), close),
             Effect::Send(..) => unreachable!("sent above"),
         }
     }
@@ -130,31 +130,35 @@ impl<N: Noise + 'static> Sim<N> {
         if let Some(id) = self.by_end.get(&end).copied() {
             self.closes(id, Way::Up, Closed::ByPeer(reason));
         }
-        let happening = Happening::Closed((), Closed::ByUs);
+        let io_event = IoEvent::Closed((), Closed::ByUs);
         match end {
-            End::Host(host, life, ask) => self.soon(Event::Host(host, life, daemon::Input::Happening(happening.with_id(ask)))),
-            End::Seat(seat, life, ask) => self.soon(Event::Seat(seat, life, watcher::Input::Happening(happening.with_id(ask)))),
+            End::Host(host, life, effect_id) => {
+                self.soon(Event::Host(host, life, daemon::Input::Io(io_event.with_id(effect_id))))
+            }
+            End::Seat(seat, life, effect_id) => {
+                self.soon(Event::Seat(seat, life, watcher::Input::Io(io_event.with_id(effect_id))))
+            }
             End::Peer(..) | End::Keys(..) | End::Feed(..) | End::Attacker => {}
         }
     }
 
     /// Writes of one process come to their ends in their order.
-    fn begins_write(&mut self, host: usize, life: u32, ask: Ask, file: StateFile, contents: Option<SecretBytes>) {
+    fn begins_write(&mut self, host: usize, life: u32, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) {
         let time = disk::latency(&mut self.hosts[host].dice);
         let at = self.now.after(time).max(self.hosts[host].disk.free_at);
         self.hosts[host].disk.free_at = at;
-        self.queue.put(at, Event::Disk(host, life, ask, file, contents));
+        self.queue.put(at, Event::Disk(host, life, effect_id, file, contents));
     }
 
-    pub(super) fn write(&mut self, host: usize, life: u32, ask: Ask, file: StateFile, contents: Option<SecretBytes>) {
+    pub(super) fn write(&mut self, host: usize, life: u32, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) {
         if life != self.hosts[host].laptop.life {
             return;
         }
         if let Some(until) = self.is_stopped(Party::Host(host)) {
-            return self.queue.put(until, Event::Disk(host, life, ask, file, contents));
+            return self.queue.put(until, Event::Disk(host, life, effect_id, file, contents));
         }
         let machine = &mut self.hosts[host];
-        let happening = match machine.disk.fate(self.now) {
+        let io_event = match machine.disk.fate(self.now) {
             Fate::PowerGoes => {
                 self.tally.count(super::Fault::TornWrite);
                 self.story.host(self.now, host, "lost power in the middle of a write");
@@ -162,17 +166,17 @@ impl<N: Noise + 'static> Sim<N> {
             }
             Fate::Failed(fault) => {
                 self.tally.count(fault);
-                Happening::NotStored(ask)
+                IoEvent::NotStored(effect_id)
             }
             Fate::Done => {
                 machine.disk.replaces(self.now, &machine.laptop.disk, &file);
                 machine.laptop.write(file.clone(), contents.clone());
                 self.trace.note(self.now, 4, host as u64, contents.as_ref().map_or(&[], SecretBytes::expose));
                 self.saw_durable(host, &file, contents.as_ref());
-                Happening::Stored(ask)
+                IoEvent::Stored(effect_id)
             }
         };
-        self.tell_host(host, life, daemon::Input::Happening(happening));
+        self.tell_host(host, life, daemon::Input::Io(io_event));
     }
 
     fn saw_durable(&mut self, host: usize, file: &StateFile, contents: Option<&SecretBytes>) {
@@ -204,21 +208,21 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    fn perform_for_seat(&mut self, seat: usize, life: u32, effect: Effect<watcher::Ask>) {
+    fn perform_for_seat(&mut self, seat: usize, life: u32, effect: Effect<watcher::EffectId>) {
         match effect {
-            Effect::Http(ask, request) => self.asks(End::Seat(seat, life, ask), request),
-            Effect::Connect(ask, connect) => self.dials(End::Seat(seat, life, ask), &connect.url, connect.timeout),
-            Effect::Send(ask, message) => {
-                self.sends(&End::Seat(seat, life, ask), message);
-                self.soon(Event::Seat(seat, life, watcher::Input::Happening(Happening::Sent(ask, 1))));
+            Effect::Http(effect_id, request) => self.asks(End::Seat(seat, life, effect_id), request),
+            Effect::Connect(effect_id, connect) => self.dials(End::Seat(seat, life, effect_id), &connect.url, connect.timeout),
+            Effect::Send(effect_id, message) => {
+                self.sends(&End::Seat(seat, life, effect_id), message);
+                self.soon(Event::Seat(seat, life, watcher::Input::Io(IoEvent::Sent(effect_id, 1))));
             }
-            Effect::Close(ask, close) => self.closes_end(End::Seat(seat, life, ask), close),
-            Effect::Store(ask, file, contents) => {
-                let written = self.seats[seat].tablet.write(ask, file, Some(contents));
+            Effect::Close(effect_id, close) => self.closes_end(End::Seat(seat, life, effect_id), close),
+            Effect::Store(effect_id, file, contents) => {
+                let written = self.seats[seat].tablet.write(effect_id, file, Some(contents));
                 self.soon(Event::Seat(seat, life, written));
             }
-            Effect::Remove(ask, file) => {
-                let written = self.seats[seat].tablet.write(ask, file, None);
+            Effect::Remove(effect_id, file) => {
+                let written = self.seats[seat].tablet.write(effect_id, file, None);
                 self.soon(Event::Seat(seat, life, written));
             }
         }
@@ -232,8 +236,8 @@ impl<N: Noise + 'static> Sim<N> {
         loop {
             while let Some(want) = wants.pop_front() {
                 match want {
-                    Want::LookUp(connection, errand, kid) => {
-                        self.stations[station].look_up(self.now, connection, errand, kid);
+                    Want::LookUp(connection, effect_id, kid) => {
+                        self.stations[station].look_up(self.now, connection, effect_id, kid);
                     }
                     Want::Perform(connection, effect) => self.perform_for_station(station, connection, effect),
                 }
@@ -242,8 +246,8 @@ impl<N: Noise + 'static> Sim<N> {
             for want in key_wants {
                 match want {
                     KeyWant::Fetch(id, request) => self.asks(End::Keys(station, id), request),
-                    KeyWant::Answer(connection, errand, answer) => {
-                        let input = connection::Input::Key(errand, answer);
+                    KeyWant::Answer(connection, effect_id, answer) => {
+                        let input = connection::Input::Key(effect_id, answer);
                         wants.extend(self.stations[station].relay.tell(self.now, connection, input));
                     }
                 }
@@ -273,16 +277,16 @@ impl<N: Noise + 'static> Sim<N> {
             if relay.connections.get(id).is_some_and(connection::Connection::is_reading)
                 && let Some(message) = wire.unread.pop_front()
             {
-                let received = connection::Input::Happened(Happening::Received(connection::Errand::Socket, message));
+                let received = connection::Input::Io(IoEvent::Received(connection::EffectId::Socket, message));
                 return relay.tell(self.now, *id, received);
             }
         }
         Vec::new()
     }
 
-    fn perform_for_station(&mut self, station: usize, connection: ConnectionId, effect: Effect<connection::Errand>) {
+    fn perform_for_station(&mut self, station: usize, connection: ConnectionId, effect: Effect<connection::EffectId>) {
         match effect {
-            Effect::Http(errand, request) => self.asks(End::Peer(station, connection, errand), request),
+            Effect::Http(effect_id, request) => self.asks(End::Peer(station, connection, effect_id), request),
             Effect::Send(_, message) => self.sets_out(connection, Way::Down, message),
             Effect::Close(_, close) => {
                 let reason = if let Close::Because(reason) = close { Some(reason) } else { None };

@@ -9,7 +9,7 @@ use proto_core::{
     crypto::StaticKeys,
     effect::{Effect, HttpRequest},
     jose::Thumbprint,
-    keyset::{self, FetchId, KeySet, LookupId},
+    keyset::{self, KeySet, LookupId},
     noise::Noise,
     relay::{
         admission::KeyAnswer,
@@ -48,15 +48,15 @@ pub struct Station<N> {
     pub(super) commits_at: Option<Instant>,
     /// First messages that somebody recorded on their way to it.
     pub(super) recorded: VecDeque<Bytes>,
-    lookups: BTreeMap<LookupId, (ConnectionId, connection::Errand)>,
+    lookups: BTreeMap<LookupId, (ConnectionId, connection::EffectId)>,
     number: u64,
     dice: Dice,
 }
 
 /// What a station's key set wants.
 pub(super) enum KeyWant {
-    Fetch(FetchId, HttpRequest),
-    Answer(ConnectionId, connection::Errand, KeyAnswer),
+    Fetch(keyset::EffectId, HttpRequest),
+    Answer(ConnectionId, connection::EffectId, KeyAnswer),
 }
 
 /// What the feed of revocations wants.
@@ -106,9 +106,9 @@ impl<N: Noise> Station<N> {
         self.feed = feed(now, &mut self.dice);
     }
 
-    pub(super) fn look_up(&mut self, now: Instant, connection: ConnectionId, errand: connection::Errand, kid: Thumbprint) {
+    pub(super) fn look_up(&mut self, now: Instant, connection: ConnectionId, effect_id: connection::EffectId, kid: Thumbprint) {
         self.number += 1;
-        self.lookups.insert(LookupId(self.number), (connection, errand));
+        self.lookups.insert(LookupId(self.number), (connection, effect_id));
         self.keys.handle_input(now, keyset::Input::Look { lookup: LookupId(self.number), kid }).unwrap();
     }
 
@@ -126,8 +126,8 @@ impl<N: Noise> Station<N> {
                 keyset::Output::Unreachable { lookup } => (lookup, KeyAnswer::Unreachable),
                 keyset::Output::Effect(_) | keyset::Output::Refreshed { .. } | keyset::Output::Stale { .. } => continue,
             };
-            if let Some((connection, errand)) = self.lookups.remove(&lookup) {
-                wants.push(KeyWant::Answer(connection, errand, answer));
+            if let Some((connection, effect_id)) = self.lookups.remove(&lookup) {
+                wants.push(KeyWant::Answer(connection, effect_id, answer));
             }
         }
         wants

@@ -7,10 +7,10 @@ use proto_core::{
     Instant, Machine,
     device::{
         consent::{Change, Directory},
-        daemon::{self, Ask, Errand},
+        daemon::{self, EffectId, TaskId},
         watcher,
     },
-    effect::{Closed, Happening, HttpAnswer, NetFault, StateFile},
+    effect::{Closed, HttpAnswer, IoEvent, NetFault, StateFile},
     noise::Noise,
     relay::{connection, hub::ConnectionId},
     secret::SecretBytes,
@@ -38,9 +38,9 @@ pub(super) enum Event {
     /// The disk, a command or a person tells a daemon in one of its lives.
     Host(usize, u32, daemon::Input),
     /// A write or removal comes to its end.
-    Disk(usize, u32, Ask, StateFile, Option<SecretBytes>),
-    Look(usize, u32, Errand, Directory),
-    Change(usize, u32, Errand, Vec<Change>),
+    Disk(usize, u32, EffectId, StateFile, Option<SecretBytes>),
+    Look(usize, u32, TaskId, Directory),
+    Change(usize, u32, TaskId, Vec<Change>),
     /// A daemon starts.
     Boot(usize),
     /// A daemon that has just started dies again.
@@ -108,15 +108,15 @@ impl<N: Noise + 'static> Sim<N> {
             Event::Incident(number) => self.incident(number),
             Event::Over(number) => self.over(number),
             Event::Host(host, life, input) => self.tell_host(host, life, input),
-            Event::Disk(host, life, ask, file, contents) => self.write(host, life, ask, file, contents),
-            Event::Look(host, life, errand, directory) => {
+            Event::Disk(host, life, effect_id, file, contents) => self.write(host, life, effect_id, file, contents),
+            Event::Look(host, life, task_id, directory) => {
                 let looked = self.hosts[host].laptop.look(directory);
-                self.tell_host(host, life, daemon::Input::Looked(errand, looked));
+                self.tell_host(host, life, daemon::Input::Looked(task_id, looked));
             }
-            Event::Change(host, life, errand, changes) => {
+            Event::Change(host, life, task_id, changes) => {
                 if life == self.hosts[host].laptop.life {
                     self.hosts[host].laptop.change(changes);
-                    self.tell_host(host, life, daemon::Input::Changed(errand, Ok(())));
+                    self.tell_host(host, life, daemon::Input::Changed(task_id, Ok(())));
                 }
             }
             Event::Boot(host) => self.boot(host),
@@ -282,22 +282,22 @@ impl<N: Noise + 'static> Sim<N> {
     // Both
 
     /// Tells the end of a connection or request what became of it.
-    pub(super) fn tell_end(&mut self, end: End, happening: Happening<()>) {
+    pub(super) fn tell_end(&mut self, end: End, io_event: IoEvent<()>) {
         match end {
-            End::Host(host, life, ask) => self.tell_host(host, life, daemon::Input::Happening(happening.with_id(ask))),
-            End::Seat(seat, life, ask) => self.tell_seat(seat, life, watcher::Input::Happening(happening.with_id(ask))),
-            End::Peer(station, connection, errand) => {
-                let input = connection::Input::Happened(happening.with_id(errand));
+            End::Host(host, life, effect_id) => self.tell_host(host, life, daemon::Input::Io(io_event.with_id(effect_id))),
+            End::Seat(seat, life, effect_id) => self.tell_seat(seat, life, watcher::Input::Io(io_event.with_id(effect_id))),
+            End::Peer(station, connection, effect_id) => {
+                let input = connection::Input::Io(io_event.with_id(effect_id));
                 let wants = self.stations[station].relay.tell(self.now, connection, input);
                 self.after_station(station, wants);
             }
             End::Keys(station, fetch) => {
-                let input = proto_core::keyset::Input::Happened(happening.with_id(fetch));
+                let input = proto_core::keyset::Input::Io(io_event.with_id(fetch));
                 self.stations[station].keys.handle_input(self.now, input).unwrap();
                 self.after_station(station, Vec::new());
             }
-            End::Feed(station, ask) => {
-                let input = proto_core::relay::revocations::Input::Happened(happening.with_id(ask));
+            End::Feed(station, effect_id) => {
+                let input = proto_core::relay::revocations::Input::Io(io_event.with_id(effect_id));
                 self.stations[station].feed.handle_input(self.now, input).unwrap();
                 self.after_station(station, Vec::new());
             }
@@ -315,7 +315,7 @@ impl<N: Noise + 'static> Sim<N> {
             wire.unread.push_back(message);
             return;
         }
-        let received = connection::Input::Happened(Happening::Received(connection::Errand::Socket, message));
+        let received = connection::Input::Io(IoEvent::Received(connection::EffectId::Socket, message));
         let wants = self.stations[station].relay.tell(self.now, id, received);
         self.after_station(station, wants);
     }
@@ -324,7 +324,7 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.is_taken) else { return };
         wire.is_taken = false;
         let station = wire.station;
-        let input = connection::Input::Happened(Happening::Closed(connection::Errand::Socket, closed));
+        let input = connection::Input::Io(IoEvent::Closed(connection::EffectId::Socket, closed));
         let wants = self.stations[station].relay.tell(self.now, id, input);
         self.after_station(station, wants);
         self.forget_closed(id);
@@ -334,13 +334,13 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(wire) = self.wires.get(&id).filter(|wire| wire.is_open && !wire.is_dead) else { return };
         let (end, station) = (wire.end.clone(), wire.station);
         self.trace.note(self.now, 2, id.0, &message);
-        if let End::Host(host, life, Ask::Bridge(binding, ..)) = &end
+        if let End::Host(host, life, EffectId::Bridge(binding, ..)) = &end
             && *life == self.hosts[*host].laptop.life
         {
             self.court.see(self.now, &Seen::Heard { host: *host, binding, clock: self.hosts[*host].clock.monotonic(self.now) });
         }
-        self.tell_end(end, Happening::Received((), message));
-        let taken = connection::Input::Happened(Happening::Sent(connection::Errand::Socket, 1));
+        self.tell_end(end, IoEvent::Received((), message));
+        let taken = connection::Input::Io(IoEvent::Sent(connection::EffectId::Socket, 1));
         let wants = self.stations[station].relay.tell(self.now, id, taken);
         self.after_station(station, wants);
     }
@@ -354,7 +354,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
         self.trace.note(self.now, 3, id.0, &[]);
         self.forget_closed(id);
-        self.tell_end(end, Happening::Closed((), closed));
+        self.tell_end(end, IoEvent::Closed((), closed));
     }
 
     /// A device sends on its newest connection, or closes it.

@@ -7,7 +7,7 @@ use proto_core::{Instant, device::daemon, noise::Noise};
 use super::{START, Sim, fault::Fault, plan::Place};
 
 /// A long run is told by its latest lines.
-const LINES_MAX: usize = 4_000;
+const MAX_LINES: usize = 4_000;
 
 /// Lines, each with its time and who it is about.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +25,9 @@ struct Line {
 
 impl Story {
     fn tell(&mut self, at: Instant, who: String, what: &str) {
-        if self.lines.len() >= LINES_MAX {
-            self.forgotten += LINES_MAX / 2;
-            self.lines.drain(..LINES_MAX / 2);
+        if self.lines.len() >= MAX_LINES {
+            self.forgotten += MAX_LINES / 2;
+            self.lines.drain(..MAX_LINES / 2);
         }
         self.lines.push(Line { at: at.since(START), who, what: what.into() });
     }

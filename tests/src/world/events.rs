@@ -5,10 +5,10 @@ use proto_core::{
     Machine,
     device::{
         bridge::SourceId,
-        daemon::{self, Ask},
+        daemon::{self, EffectId},
         session, watcher,
     },
-    effect::{Close, Closed, Effect, Happening, HttpAnswer, HttpRequest, NetFault, StateFile},
+    effect::{Close, Closed, Effect, HttpAnswer, HttpRequest, IoEvent, NetFault, StateFile},
     relay::{admission::KeyAnswer, connection, hub::ConnectionId},
     secret::SecretBytes,
     wire::Frame,
@@ -20,14 +20,14 @@ impl World {
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Laptop(life, input) => self.tell_laptop(life, input),
-            Event::Disk(life, ask, file, contents) => self.write(life, ask, file, contents),
-            Event::Look(life, errand, directory) if life == self.laptop.life => {
+            Event::Disk(life, effect_id, file, contents) => self.write(life, effect_id, file, contents),
+            Event::Look(life, task_id, directory) if life == self.laptop.life => {
                 let looked = self.laptop.look(directory);
-                self.events.push_back(Event::Laptop(life, daemon::Input::Looked(errand, looked)));
+                self.events.push_back(Event::Laptop(life, daemon::Input::Looked(task_id, looked)));
             }
-            Event::Change(life, errand, changes) if life == self.laptop.life => {
+            Event::Change(life, task_id, changes) if life == self.laptop.life => {
                 self.laptop.change(changes);
-                self.events.push_back(Event::Laptop(life, daemon::Input::Changed(errand, Ok(()))));
+                self.events.push_back(Event::Laptop(life, daemon::Input::Changed(task_id, Ok(()))));
             }
             Event::Look(..) | Event::Change(..) => {}
             Event::Watcher(watcher, input) => {
@@ -37,13 +37,13 @@ impl World {
             Event::Http(end, request) => self.request(end, &request),
             Event::Dial(end, url) => self.dial(end, url),
             Event::Relay(url, connection, input) => {
-                if matches!(input, connection::Input::Happened(Happening::Closed(..))) {
+                if matches!(input, connection::Input::Io(IoEvent::Closed(..))) {
                     self.sockets.remove(&connection);
                 }
                 let wants = self.relays.get_mut(&url).unwrap().tell(self.now, connection, input);
                 self.relay_wants(&url, wants);
             }
-            Event::ToDevice(connection, happening) => self.tell_device(connection, happening),
+            Event::ToDevice(connection, io_event) => self.tell_device(connection, io_event),
             Event::Commit(url) => {
                 let wants = self.relays.get_mut(&url).unwrap().commit(self.now);
                 self.relay_wants(&url, wants);
@@ -58,15 +58,15 @@ impl World {
         }
     }
 
-    pub(super) fn write(&mut self, life: u32, ask: Ask, file: StateFile, contents: Option<SecretBytes>) {
+    pub(super) fn write(&mut self, life: u32, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) {
         if life != self.laptop.life {
             return;
         }
         if !self.laptop.disk_moves {
-            return self.stuck.push(Event::Disk(life, ask, file, contents));
+            return self.stuck.push(Event::Disk(life, effect_id, file, contents));
         }
-        let happening = if self.laptop.write(file, contents) { Happening::Stored(ask) } else { Happening::NotStored(ask) };
-        self.events.push_back(Event::Laptop(life, daemon::Input::Happening(happening)));
+        let io_event = if self.laptop.write(file, contents) { IoEvent::Stored(effect_id) } else { IoEvent::NotStored(effect_id) };
+        self.events.push_back(Event::Laptop(life, daemon::Input::Io(io_event)));
     }
 
     pub(super) fn drain_laptop(&mut self) {
@@ -86,8 +86,8 @@ impl World {
                     let now = self.now;
                     self.with_run(source, |run| run.tell(now, session::Input::Frame(frame)));
                 }
-                daemon::Output::Look(errand, directory) => self.events.push_back(Event::Look(life, errand, directory)),
-                daemon::Output::Change(errand, changes) => self.events.push_back(Event::Change(life, errand, changes)),
+                daemon::Output::Look(task_id, directory) => self.events.push_back(Event::Look(life, task_id, directory)),
+                daemon::Output::Change(task_id, changes) => self.events.push_back(Event::Change(life, task_id, changes)),
                 daemon::Output::Log(event) => self.laptop.log.push(event),
             }
         }
@@ -103,17 +103,17 @@ impl World {
         }
     }
 
-    pub(super) fn perform_for_laptop(&mut self, life: u32, effect: Effect<Ask>) {
+    pub(super) fn perform_for_laptop(&mut self, life: u32, effect: Effect<EffectId>) {
         match effect {
-            Effect::Store(ask, file, contents) => self.events.push_back(Event::Disk(life, ask, file, Some(contents))),
-            Effect::Remove(ask, file) => self.events.push_back(Event::Disk(life, ask, file, None)),
-            Effect::Http(ask, request) => {
+            Effect::Store(effect_id, file, contents) => self.events.push_back(Event::Disk(life, effect_id, file, Some(contents))),
+            Effect::Remove(effect_id, file) => self.events.push_back(Event::Disk(life, effect_id, file, None)),
+            Effect::Http(effect_id, request) => {
                 self.sent.push(Sent { at: self.now, to: API.into(), bytes: bytes_of(&request) });
-                self.events.push_back(Event::Http(End::Laptop(life, ask), request));
+                self.events.push_back(Event::Http(End::Laptop(life, effect_id), request));
             }
-            Effect::Connect(ask, connect) => self.events.push_back(Event::Dial(End::Laptop(life, ask), connect.url)),
-            Effect::Send(ask, message) => self.send(&End::Laptop(life, ask), message),
-            Effect::Close(ask, close) => self.close(End::Laptop(life, ask), close),
+            Effect::Connect(effect_id, connect) => self.events.push_back(Event::Dial(End::Laptop(life, effect_id), connect.url)),
+            Effect::Send(effect_id, message) => self.send(&End::Laptop(life, effect_id), message),
+            Effect::Close(effect_id, close) => self.close(End::Laptop(life, effect_id), close),
         }
     }
 
@@ -125,19 +125,27 @@ impl World {
         }
     }
 
-    pub(super) fn perform_for_watcher(&mut self, watcher: usize, effect: Effect<watcher::Ask>) {
+    pub(super) fn perform_for_watcher(&mut self, watcher: usize, effect: Effect<watcher::EffectId>) {
         match effect {
-            Effect::Http(ask, request) => self.events.push_back(Event::Http(End::Watcher(watcher, ask), request)),
-            Effect::Connect(ask, connect) => self.events.push_back(Event::Dial(End::Watcher(watcher, ask), connect.url)),
-            Effect::Send(ask, message) => self.send(&End::Watcher(watcher, ask), message),
-            Effect::Close(ask, close) => self.close(End::Watcher(watcher, ask), close),
-            Effect::Store(ask, file, contents) => self.write_for_watcher(watcher, ask, file, Some(contents)),
-            Effect::Remove(ask, file) => self.write_for_watcher(watcher, ask, file, None),
+            Effect::Http(effect_id, request) => self.events.push_back(Event::Http(End::Watcher(watcher, effect_id), request)),
+            Effect::Connect(effect_id, connect) => {
+                self.events.push_back(Event::Dial(End::Watcher(watcher, effect_id), connect.url))
+            }
+            Effect::Send(effect_id, message) => self.send(&End::Watcher(watcher, effect_id), message),
+            Effect::Close(effect_id, close) => self.close(End::Watcher(watcher, effect_id), close),
+            Effect::Store(effect_id, file, contents) => self.write_for_watcher(watcher, effect_id, file, Some(contents)),
+            Effect::Remove(effect_id, file) => self.write_for_watcher(watcher, effect_id, file, None),
         }
     }
 
-    fn write_for_watcher(&mut self, watcher: usize, ask: watcher::Ask, file: StateFile, contents: Option<SecretBytes>) {
-        let written = self.watchers[watcher].write(ask, file, contents);
+    fn write_for_watcher(
+        &mut self,
+        watcher: usize,
+        effect_id: watcher::EffectId,
+        file: StateFile,
+        contents: Option<SecretBytes>,
+    ) {
+        let written = self.watchers[watcher].write(effect_id, file, contents);
         self.events.push_back(Event::Watcher(watcher, written));
     }
 
@@ -147,28 +155,28 @@ impl World {
         }
         for want in wants {
             match want {
-                Want::LookUp(connection, errand, kid) => {
+                Want::LookUp(connection, effect_id, kid) => {
                     let answer = self.platform.signing_key(kid).map_or(KeyAnswer::Unknown, KeyAnswer::Found);
-                    self.events.push_back(Event::Relay(url.into(), connection, connection::Input::Key(errand, answer)));
+                    self.events.push_back(Event::Relay(url.into(), connection, connection::Input::Key(effect_id, answer)));
                 }
                 Want::Perform(connection, effect) => self.perform_for_relay(url, connection, effect),
             }
         }
     }
 
-    pub(super) fn perform_for_relay(&mut self, url: &str, connection: ConnectionId, effect: Effect<connection::Errand>) {
+    pub(super) fn perform_for_relay(&mut self, url: &str, connection: ConnectionId, effect: Effect<connection::EffectId>) {
         match effect {
-            Effect::Http(errand, request) => {
-                self.events.push_back(Event::Http(End::Relay(url.into(), connection, errand), request));
+            Effect::Http(effect_id, request) => {
+                self.events.push_back(Event::Http(End::Relay(url.into(), connection, effect_id), request));
             }
-            Effect::Send(errand, message) => {
-                self.events.push_back(Event::ToDevice(connection, Happening::Received((), message)));
-                let taken = connection::Input::Happened(Happening::Sent(errand, 1));
+            Effect::Send(effect_id, message) => {
+                self.events.push_back(Event::ToDevice(connection, IoEvent::Received((), message)));
+                let taken = connection::Input::Io(IoEvent::Sent(effect_id, 1));
                 self.events.push_back(Event::Relay(url.into(), connection, taken));
             }
             Effect::Close(_, close) => {
                 let reason = if let Close::Because(reason) = close { Some(reason) } else { None };
-                self.events.push_back(Event::ToDevice(connection, Happening::Closed((), Closed::ByPeer(reason))));
+                self.events.push_back(Event::ToDevice(connection, IoEvent::Closed((), Closed::ByPeer(reason))));
             }
             other => unreachable!("{other:?}"),
         }
@@ -184,14 +192,14 @@ impl World {
         let unix = self.unix();
         let answer = reaches.then(|| self.platform.answer(request, unix));
         match end {
-            End::Laptop(life, ask) => {
-                self.events.push_back(Event::Laptop(life, daemon::Input::Happening(answered(ask, answer))));
+            End::Laptop(life, effect_id) => {
+                self.events.push_back(Event::Laptop(life, daemon::Input::Io(answered(effect_id, answer))));
             }
-            End::Watcher(watcher, ask) => {
-                self.events.push_back(Event::Watcher(watcher, watcher::Input::Happening(answered(ask, answer))));
+            End::Watcher(watcher, effect_id) => {
+                self.events.push_back(Event::Watcher(watcher, watcher::Input::Io(answered(effect_id, answer))));
             }
-            End::Relay(url, connection, errand) => {
-                self.events.push_back(Event::Relay(url, connection, connection::Input::Happened(answered(errand, answer))));
+            End::Relay(url, connection, effect_id) => {
+                self.events.push_back(Event::Relay(url, connection, connection::Input::Io(answered(effect_id, answer))));
             }
         }
     }
@@ -206,9 +214,9 @@ impl World {
             Some(relay) => {
                 relay.accept(now, clock, connection, &entropy);
                 self.sockets.insert(connection, Socket { end, url });
-                self.events.push_back(Event::ToDevice(connection, Happening::Connected((), for_device)));
+                self.events.push_back(Event::ToDevice(connection, IoEvent::Connected((), for_device)));
             }
-            None => self.tell_end(end, Happening::Closed((), Closed::Fault(NetFault::Refused))),
+            None => self.tell_end(end, IoEvent::Closed((), Closed::Fault(NetFault::Refused))),
         }
     }
 
@@ -222,46 +230,46 @@ impl World {
         if matches!(end, End::Laptop(..)) {
             self.sent.push(Sent { at: self.now, to: url.clone(), bytes: message.clone() });
         }
-        let received = connection::Input::Happened(Happening::Received(connection::Errand::Socket, message));
+        let received = connection::Input::Io(IoEvent::Received(connection::EffectId::Socket, message));
         self.events.push_back(Event::Relay(url, connection, received));
-        self.events.push_back(Event::ToDevice(connection, Happening::Sent((), 1)));
+        self.events.push_back(Event::ToDevice(connection, IoEvent::Sent((), 1)));
     }
 
     pub(super) fn close(&mut self, end: End, close: Close) {
         let reason = if let Close::Because(reason) = close { Some(reason) } else { None };
         if let Some(connection) = self.connection_of(&end) {
             let url = self.sockets[&connection].url.clone();
-            let closed = connection::Input::Happened(Happening::Closed(connection::Errand::Socket, Closed::ByPeer(reason)));
+            let closed = connection::Input::Io(IoEvent::Closed(connection::EffectId::Socket, Closed::ByPeer(reason)));
             self.events.push_back(Event::Relay(url, connection, closed));
         }
-        self.tell_end(end, Happening::Closed((), Closed::ByUs));
+        self.tell_end(end, IoEvent::Closed((), Closed::ByUs));
     }
 
-    pub(super) fn tell_device(&mut self, connection: ConnectionId, happening: Happening<()>) {
+    pub(super) fn tell_device(&mut self, connection: ConnectionId, io_event: IoEvent<()>) {
         let Some(end) = self.sockets.get(&connection).map(|socket| socket.end.clone()) else { return };
-        if matches!(happening, Happening::Closed(..)) {
+        if matches!(io_event, IoEvent::Closed(..)) {
             self.sockets.remove(&connection);
         }
-        self.tell_end(end, happening);
+        self.tell_end(end, io_event);
     }
 
-    pub(super) fn tell_end(&mut self, end: End, happening: Happening<()>) {
+    pub(super) fn tell_end(&mut self, end: End, io_event: IoEvent<()>) {
         match end {
-            End::Laptop(life, ask) => {
-                self.events.push_back(Event::Laptop(life, daemon::Input::Happening(happening.with_id(ask))));
+            End::Laptop(life, effect_id) => {
+                self.events.push_back(Event::Laptop(life, daemon::Input::Io(io_event.with_id(effect_id))));
             }
-            End::Watcher(watcher, ask) => {
-                self.events.push_back(Event::Watcher(watcher, watcher::Input::Happening(happening.with_id(ask))));
+            End::Watcher(watcher, effect_id) => {
+                self.events.push_back(Event::Watcher(watcher, watcher::Input::Io(io_event.with_id(effect_id))));
             }
             End::Relay(..) => unreachable!("a relay dials nobody"),
         }
     }
 }
 
-fn answered<I>(id: I, answer: Option<HttpAnswer>) -> Happening<I> {
+fn answered<I>(id: I, answer: Option<HttpAnswer>) -> IoEvent<I> {
     match answer {
-        Some(answer) => Happening::Answered(id, answer),
-        None => Happening::Unanswered(id, NetFault::Refused),
+        Some(answer) => IoEvent::Answered(id, answer),
+        None => IoEvent::Unanswered(id, NetFault::Refused),
     }
 }
 

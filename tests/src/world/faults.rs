@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto_core::{
     Machine, WallClock,
     device::session,
-    effect::{Closed, Happening, NetFault},
+    effect::{Closed, IoEvent, NetFault},
     relay::{connection, hub::ConnectionId},
     wire::Frame,
 };
@@ -108,9 +108,9 @@ impl World {
 
     pub(super) fn break_socket(&mut self, connection: ConnectionId) {
         let fault = || Closed::Fault(NetFault::Broken);
-        self.events.push_back(Event::ToDevice(connection, Happening::Closed((), fault())));
+        self.events.push_back(Event::ToDevice(connection, IoEvent::Closed((), fault())));
         if let Some(url) = self.sockets.get(&connection).map(|socket| socket.url.clone()) {
-            let input = connection::Input::Happened(Happening::Closed(connection::Errand::Socket, fault()));
+            let input = connection::Input::Io(IoEvent::Closed(connection::EffectId::Socket, fault()));
             self.events.push_back(Event::Relay(url, connection, input));
         }
     }

@@ -1,7 +1,7 @@
 //! What somebody on the path between a device and its relay does to their messages.
 
 use bytes::Bytes;
-use proto_core::{effect::Happening, relay::connection};
+use proto_core::{effect::IoEvent, relay::connection};
 
 use super::{Event, World};
 
@@ -18,10 +18,10 @@ impl World {
         for bytes in by.into_iter().rev() {
             let event = match &event {
                 Event::Relay(url, connection, _) => {
-                    let received = Happening::Received(connection::Errand::Socket, bytes);
-                    Event::Relay(url.clone(), *connection, connection::Input::Happened(received))
+                    let received = IoEvent::Received(connection::EffectId::Socket, bytes);
+                    Event::Relay(url.clone(), *connection, connection::Input::Io(received))
                 }
-                Event::ToDevice(connection, _) => Event::ToDevice(*connection, Happening::Received((), bytes)),
+                Event::ToDevice(connection, _) => Event::ToDevice(*connection, IoEvent::Received((), bytes)),
                 _ => return,
             };
             self.events.insert(at, event);
@@ -39,8 +39,8 @@ impl World {
 
 fn message(event: &Event) -> Option<&Bytes> {
     match event {
-        Event::Relay(_, _, connection::Input::Happened(Happening::Received(_, bytes)))
-        | Event::ToDevice(_, Happening::Received((), bytes)) => Some(bytes),
+        Event::Relay(_, _, connection::Input::Io(IoEvent::Received(_, bytes)))
+        | Event::ToDevice(_, IoEvent::Received((), bytes)) => Some(bytes),
         _ => None,
     }
 }

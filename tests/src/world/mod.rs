@@ -12,8 +12,8 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a world that does not hold up is a failed test")]
 
-mod faults;
 mod events;
+mod faults;
 mod interference;
 mod issuer;
 mod laptop;
@@ -34,10 +34,10 @@ use proto_core::{
     api::{PolicyMode, RelayEndpoint, Workspace},
     device::{
         consent::{Change, Directory},
-        daemon::{self, Ask, Errand},
+        daemon::{self, EffectId, TaskId},
         watcher,
     },
-    effect::{Happening, HttpRequest, StateFile},
+    effect::{HttpRequest, IoEvent, StateFile},
     relay::{connection, hub::ConnectionId},
     secret::SecretBytes,
 };
@@ -99,22 +99,22 @@ struct Socket {
 /// Whose end of a WebSocket or a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
-    Laptop(u32, Ask),
-    Watcher(usize, watcher::Ask),
-    Relay(String, ConnectionId, connection::Errand),
+    Laptop(u32, EffectId),
+    Watcher(usize, watcher::EffectId),
+    Relay(String, ConnectionId, connection::EffectId),
 }
 
 #[derive(Debug)]
 enum Event {
     Laptop(u32, daemon::Input),
-    Disk(u32, Ask, StateFile, Option<SecretBytes>),
-    Look(u32, Errand, Directory),
-    Change(u32, Errand, Vec<Change>),
+    Disk(u32, EffectId, StateFile, Option<SecretBytes>),
+    Look(u32, TaskId, Directory),
+    Change(u32, TaskId, Vec<Change>),
     Watcher(usize, watcher::Input),
     Http(End, HttpRequest),
     Dial(End, String),
     Relay(String, ConnectionId, connection::Input),
-    ToDevice(ConnectionId, Happening<()>),
+    ToDevice(ConnectionId, IoEvent<()>),
     Commit(String),
 }
 

@@ -18,7 +18,7 @@ use proto_core::{
     key::{IdentityKey, StaticKey},
     platform::{
         key_ring::Change,
-        pairing_code::{self, POLLS_MAX, POLLS_WINDOW, PairingCode, Standing, Verdict},
+        pairing_code::{self, MAX_POLLS, POLLS_WINDOW, PairingCode, Standing, Verdict},
         rate::Window,
         rotation::{self, Found, Holder, Record, Refusal, Terms},
     },
@@ -111,7 +111,7 @@ impl Default for Platform {
             codes: BTreeMap::new(),
             ended: Vec::new(),
             issuer: Issuer::default(),
-            polls: Window::new(POLLS_MAX, POLLS_WINDOW),
+            polls: Window::new(MAX_POLLS, POLLS_WINDOW),
             drawn: Jitter::new(0x706c_6174),
         }
     }

@@ -16,7 +16,7 @@ use proto_core::{
         hub::{self, ConnectionId, Hub, Read, Records, SealedRecord, SessionNumber, StoredSession, Write},
     },
     secret::{Secret, SecretText},
-    wire::{FRAME_MAX_DEFAULT, Frame, Head, Outcome},
+    wire::{Frame, Head, MAX_FRAME_DEFAULT, Outcome},
 };
 
 use super::platform::Platform;
@@ -84,8 +84,8 @@ pub struct Relay<N = Symbolic> {
 /// What a relay wants of the world.
 #[derive(Debug)]
 pub(crate) enum Want {
-    Perform(ConnectionId, proto_core::effect::Effect<connection::Errand>),
-    LookUp(ConnectionId, connection::Errand, proto_core::jose::Thumbprint),
+    Perform(ConnectionId, proto_core::effect::Effect<connection::EffectId>),
+    LookUp(ConnectionId, connection::EffectId, proto_core::jose::Thumbprint),
 }
 
 impl<N: Noise> Relay<N> {
@@ -99,7 +99,7 @@ impl<N: Noise> Relay<N> {
         let settings = connection::Settings {
             gate: Platform::gate(),
             keys,
-            frame_max: u32::try_from(FRAME_MAX_DEFAULT).unwrap(),
+            frame_max: u32::try_from(MAX_FRAME_DEFAULT).unwrap(),
             software: "viewport-relay 0.1.0".into(),
         };
         Self {
@@ -258,7 +258,7 @@ impl<N: Noise> Relay<N> {
     fn connection_said(&mut self, now: Instant, id: ConnectionId, output: connection::Output, wants: &mut Vec<Want>) {
         let input = match output {
             connection::Output::Effect(effect) => return wants.push(Want::Perform(id, effect)),
-            connection::Output::LookUp(errand, kid) => return wants.push(Want::LookUp(id, errand, kid)),
+            connection::Output::LookUp(effect_id, kid) => return wants.push(Want::LookUp(id, effect_id, kid)),
             connection::Output::Confirmed(device) => {
                 let confirmed = hub::Input::Confirmed(id, device.for_hub());
                 self.entries.push((id, (*device).clone()));

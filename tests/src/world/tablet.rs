@@ -10,9 +10,9 @@ use proto_core::{
         binding::{self, Bindings},
         pairing::Paired,
         viewer::Viewer,
-        watcher::{Ask, Found, Goal, Input, Occasion, Output, Settings, Watcher},
+        watcher::{EffectId, Found, Goal, Input, Occasion, Output, Settings, Watcher},
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
     noise::{Noise, Symbolic},
     secret::{Secret, SecretBytes},
@@ -114,7 +114,7 @@ impl<N: Noise> Tablet<N> {
     }
 
     /// Remembers what was said; what is left to do.
-    pub(crate) fn said(&mut self, output: Output) -> Option<Effect<Ask>> {
+    pub(crate) fn said(&mut self, output: Output) -> Option<Effect<EffectId>> {
         match output {
             Output::Effect(effect) => return Some(effect),
             Output::Pairing(occasion) => self.occasions.push(occasion),
@@ -132,12 +132,12 @@ impl<N: Noise> Tablet<N> {
     }
 
     /// A store, or without contents a removal, and what came of it.
-    pub(crate) fn write(&mut self, ask: Ask, file: StateFile, contents: Option<SecretBytes>) -> Input {
+    pub(crate) fn write(&mut self, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) -> Input {
         match contents {
             Some(contents) => drop(self.disk.insert(file, contents)),
             None => drop(self.disk.remove(&file)),
         }
-        Input::Happening(Happening::Stored(ask))
+        Input::Io(IoEvent::Stored(effect_id))
     }
 }
 
@@ -149,9 +149,9 @@ pub(crate) fn adopted(seed: Secret, approval: Approval) -> Disk {
     bindings.handle_input(Instant::ZERO, binding::Input::Adopt(Box::new(paired))).expect("the first adoption");
     let mut disk = Disk::new();
     while let Some(output) = bindings.poll_output() {
-        if let binding::Output::Effect(Effect::Store(ask, file, contents)) = output {
+        if let binding::Output::Effect(Effect::Store(effect_id, file, contents)) = output {
             disk.insert(file, contents);
-            bindings.handle_input(Instant::ZERO, binding::Input::Happening(Happening::Stored(ask))).expect("it is drained");
+            bindings.handle_input(Instant::ZERO, binding::Input::Io(IoEvent::Stored(effect_id))).expect("it is drained");
         }
     }
     disk

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto_core::{
     BindingId, Machine,
     device::{
-        daemon::{Ask, Daemon, Output},
+        daemon::{Daemon, EffectId, Output},
         files::{Document, SessionFile},
     },
     effect::{Effect, StateFile},
@@ -85,7 +85,7 @@ fn the_daemon_of_the_laws_streams() {
     }
     let pin = BindingId { org: "A".parse().unwrap(), runtime_target: "r1".parse().unwrap() };
     let is_pin = |output: &Output| {
-        matches!(output, Output::Effect(Effect::Store(Ask::Pin(_), StateFile::Session(_), bytes))
+        matches!(output, Output::Effect(Effect::Store(EffectId::Pin(_), StateFile::Session(_), bytes))
         if SessionFile::parse(bytes.expose()).unwrap().pin() == pin)
     };
     assert!(outputs.iter().any(is_pin));

@@ -6,10 +6,10 @@ use proto_core::{
     Machine, Misuse, Outbox,
     device::{
         bridge::{self, Bridge},
-        uplink::Ask,
+        uplink::EffectId,
         viewer::{self, Viewer},
     },
-    effect::{Closed, Happening, NetFault},
+    effect::{Closed, IoEvent, NetFault},
     noise::Symbolic,
 };
 use tests::laws::{
@@ -43,14 +43,14 @@ fn fails_to_connect<M: Machine>(machine: &mut M, hurry: M::Input, closed: M::Inp
     machine.handle_input(START, closed)
 }
 
-const fn refused() -> Happening<Ask> {
-    Happening::Closed(Ask::Link, Closed::Fault(NetFault::Refused))
+const fn refused() -> IoEvent<EffectId> {
+    IoEvent::Closed(EffectId::Link, Closed::Fault(NetFault::Refused))
 }
 
 #[test]
 fn a_bridge_says_that_nobody_listens() {
     let mut machine: Bridge<Symbolic> = Streaming.start(1);
-    let (hurry, closed) = (|| bridge::Input::Hurry, || bridge::Input::Happening(refused()));
+    let (hurry, closed) = (|| bridge::Input::Hurry, || bridge::Input::Io(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
     let before = machine.clone();
     assert_eq!(machine.handle_input(START, bridge::Input::Stop), Err(Misuse::Full("outputs")));
@@ -62,7 +62,7 @@ fn a_bridge_says_that_nobody_listens() {
 #[test]
 fn a_viewer_says_that_nobody_listens() {
     let mut machine: Viewer<Symbolic> = Watching.start(1);
-    let (hurry, closed) = (|| viewer::Input::Hurry, || viewer::Input::Happening(refused()));
+    let (hurry, closed) = (|| viewer::Input::Hurry, || viewer::Input::Io(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
     let (status, deadline) = (format!("{:?}", machine.status()), machine.poll_timeout());
     assert_eq!(machine.handle_input(START, viewer::Input::Stop), Err(Misuse::Full("outputs")));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use proto_core::{
     Machine, Reason,
     api::{PolicyMode, ValidateAnswer},
-    effect::{Happening, NetFault},
+    effect::{IoEvent, NetFault},
     id::DeviceKind,
     jose,
     relay::admission::{self, Admission, Gate, Input, KeyAnswer, Output},
@@ -71,7 +71,7 @@ fn token(who: &Applicant) -> SecretText {
     if who.is_malformed { SecretText::new(format!("{}=", signed.expose())) } else { signed }
 }
 
-fn says(platform: Platform) -> Happening<()> {
+fn says(platform: Platform) -> IoEvent<()> {
     let answer = |active, reason, policy_mode, psk| {
         let answer = ValidateAnswer { active, reason, policy_mode, psk };
         answered((), 200, None, serde_json::to_string(&answer).unwrap())
@@ -83,7 +83,7 @@ fn says(platform: Platform) -> Happening<()> {
         }
         Platform::Inactive(reason) => answer(false, Some(reason), None, None),
         Platform::Unauthorized => answered((), 401, None, ""),
-        Platform::Silent => Happening::Unanswered((), NetFault::Refused),
+        Platform::Silent => IoEvent::Unanswered((), NetFault::Refused),
     }
 }
 
@@ -107,7 +107,7 @@ fn decided(who: &Applicant, token: SecretText) -> Result<Option<proto_core::secr
                 Key::Unknown => KeyAnswer::Unknown,
                 Key::Unreachable => KeyAnswer::Unreachable,
             }),
-            Output::Effect(_) => Input::Happened(says(who.platform)),
+            Output::Effect(_) => Input::Io(says(who.platform)),
         };
         machine.handle_input(START, input).unwrap();
     }

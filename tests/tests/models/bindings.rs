@@ -10,11 +10,11 @@ use proto_core::{
     BindingId, Reason, SessionId,
     api::PairingMode,
     device::{
-        binding::{Ask, Bindings, Input, Output, Phase},
+        binding::{Bindings, EffectId, Input, Output, Phase},
         files::{Config, Document},
         pairing::Paired,
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
     secret::SecretBytes,
 };
@@ -89,7 +89,7 @@ struct Laptop {
     life: Life,
     disk: BTreeMap<StateFile, SecretBytes>,
     /// What is asked of the disk and not answered.
-    asked: Option<(Ask, StateFile, Option<SecretBytes>)>,
+    asked: Option<(EffectId, StateFile, Option<SecretBytes>)>,
     /// Bindings that the relay ended for a reason that ends them.
     ended: BTreeSet<Name>,
     /// Pairings that were adopted, or will be: the commands in their order.
@@ -110,13 +110,13 @@ impl Laptop {
         for output in said {
             self.life.follow(&output);
             match &output {
-                Output::Effect(Effect::Store(ask, file, bytes)) => {
+                Output::Effect(Effect::Store(effect_id, file, bytes)) => {
                     assert!(self.asked.is_none(), "never more than one write under way");
-                    self.asked = Some((*ask, file.clone(), Some(bytes.clone())));
+                    self.asked = Some((*effect_id, file.clone(), Some(bytes.clone())));
                 }
-                Output::Effect(Effect::Remove(ask, file)) => {
+                Output::Effect(Effect::Remove(effect_id, file)) => {
                     self.keys_are_erased_last(file);
-                    self.asked = Some((*ask, file.clone(), None));
+                    self.asked = Some((*effect_id, file.clone(), None));
                 }
                 Output::Gone(id) => {
                     assert!(!self.on_disk().contains(&name(id)), "BIND-5: {id} is gone and still on disk");
@@ -238,12 +238,12 @@ impl Laptop {
 
     /// The disk answers.
     fn write(&mut self, works: bool) -> Vec<Output> {
-        let Some((ask, file, bytes)) = self.asked.take() else { return Vec::new() };
+        let Some((effect_id, file, bytes)) = self.asked.take() else { return Vec::new() };
         if !works {
-            return self.tell(Input::Happening(Happening::NotStored(ask)));
+            return self.tell(Input::Io(IoEvent::NotStored(effect_id)));
         }
         self.done(file, bytes);
-        self.tell(Input::Happening(Happening::Stored(ask)))
+        self.tell(Input::Io(IoEvent::Stored(effect_id)))
     }
 
     fn done(&mut self, file: StateFile, bytes: Option<SecretBytes>) {

@@ -22,7 +22,7 @@ use tests::models::{
 const SUITES: [Suite; 2] = [Suite::IkChaChaPoly, Suite::IkPsk2ChaChaPoly];
 
 /// How many messages that do not open a device passes over (WIRE section 4).
-const GARBAGE_MAX: usize = 4;
+const MAX_GARBAGE: usize = 4;
 
 fn psk(suite: Suite) -> Option<Secret> {
     (suite.pattern() == Pattern::IkPsk2).then(|| secret(3))
@@ -124,7 +124,7 @@ fn no_changed_second_message_gives_a_session() {
         drop(first_machine);
         let bits = (0..genuine.len() * 8).map(|bit| flipped(&genuine, bit));
         let changed: Vec<_> = bits.chain(mangled(&genuine, &other)).collect();
-        for messages in changed.chunks(GARBAGE_MAX) {
+        for messages in changed.chunks(MAX_GARBAGE) {
             let (mut machine, _) = knock(suite, 5);
             for message in messages {
                 assert!(!is_established(&mut machine, message.clone().into()), "NOI-2: {suite:?}, {} bytes", message.len());
@@ -140,7 +140,7 @@ fn a_fifth_garbage_message_ends_it() {
     for (suite, reason) in SUITES.into_iter().zip([Reason::NoiseHandshakeFailed, Reason::NoisePskInvalid]) {
         let (mut machine, first) = knock(suite, 5);
         let genuine = answer(&mut open(), first, suite).unwrap();
-        for bit in 0..=GARBAGE_MAX {
+        for bit in 0..=MAX_GARBAGE {
             assert!(!is_established(&mut machine, flipped(&genuine, bit).into()));
         }
         assert_eq!(machine.status(), Status::Failed(&initiator::Failure::Broken(reason)));

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Jitter, Machine,
-    effect::{Effect, Happening, NetFault},
+    effect::{Effect, IoEvent, NetFault},
     jose::{JwkSet, SigningKey},
-    keyset::{FetchId, Input, KeySet, LookupId, Output},
+    keyset::{EffectId, Input, KeySet, LookupId, Output},
 };
 use tests::models::{
     START,
@@ -59,16 +59,16 @@ fn follow(bench: &Bench<KeySet>, model: &mut Cache, from: usize, is_for_question
     }
 }
 
-fn ended(fetch: FetchId, result: &Result<BTreeSet<u8>, &'static str>) -> Happening<FetchId> {
+fn ended(fetch: EffectId, result: &Result<BTreeSet<u8>, &'static str>) -> IoEvent<EffectId> {
     match result {
         Ok(keys) => answered(fetch, 200, None, keys.iter().map(|number| key(*number).public_key()).collect::<JwkSet>().to_json()),
-        Err("lost") => Happening::Unanswered(fetch, NetFault::Broken),
+        Err("lost") => IoEvent::Unanswered(fetch, NetFault::Broken),
         Err("503") => answered(fetch, 503, Some(5), ""),
         Err(body) => answered(fetch, 200, None, *body),
     }
 }
 
-fn latest_fetch(bench: &Bench<KeySet>) -> FetchId {
+fn latest_fetch(bench: &Bench<KeySet>) -> EffectId {
     let fetch = bench.said.iter().rev().find_map(|(_, output)| match output {
         Output::Effect(Effect::Http(fetch, _)) => Some(*fetch),
         _ => None,
@@ -89,7 +89,7 @@ fn pass(bench: &mut Bench<KeySet>, model: &mut Cache, seconds: u64) {
         if was_fetching && bench.now == due {
             let from = bench.said.len();
             model.fetched(millis(bench.now), None);
-            bench.tell(Input::Happened(Happening::Unanswered(latest_fetch(bench), NetFault::TimedOut)));
+            bench.tell(Input::Io(IoEvent::Unanswered(latest_fetch(bench), NetFault::TimedOut)));
             follow(bench, model, from, false);
         }
     }
@@ -117,7 +117,7 @@ proptest! {
                     // An empty list is none: a platform that signs has keys.
                     let keys = result.clone().ok().filter(|keys| !keys.is_empty());
                     model.fetched(millis(bench.now), keys);
-                    bench.tell(Input::Happened(ended(fetch, result)));
+                    bench.tell(Input::Io(ended(fetch, result)));
                 }
                 Event::Fetched(_) => {}
                 Event::Pass(seconds) => pass(&mut bench, &mut model, *seconds),

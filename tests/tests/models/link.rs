@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Entropy, Instant, Jitter, Machine, Reason,
     device::link::{Config, Input, Link, LinkState, Output},
-    effect::{Closed, Effect, Happening, NetFault},
+    effect::{Closed, Effect, IoEvent, NetFault},
     noise::{Noise, Symbolic, channel::Channel},
     secret::SecretText,
     wire::{Answer, Head, Role, Welcome},
@@ -70,12 +70,12 @@ fn sent(bench: &Bench<Link<Symbolic>>) -> Bytes {
 
 /// The relay lets the device in.
 fn admit(bench: &mut Bench<Link<Symbolic>>, number: u8) -> Relay {
-    bench.tell(Input::Happening(Happening::Connected((), Entropy::new([number; 32]))));
+    bench.tell(Input::Io(IoEvent::Connected((), Entropy::new([number; 32]))));
     let relay = identity(0x52);
     let (mut noise, _) = Symbolic::respond(relay.static_keys(), Entropy::new([number; 32]), &sent(bench)).unwrap();
     let welcome = Welcome { frame_max: 1_048_576, time: 1_800_000_000, software: "relay".into() };
     let second = noise.answer(None, &Answer::Welcome(welcome).encode()).unwrap();
-    bench.tell(Input::Happening(Happening::Received((), second.into())));
+    bench.tell(Input::Io(IoEvent::Received((), second.into())));
     assert!(bench.machine.is_up());
     Relay(Channel::new(noise, proto_core::noise::channel::Tails::Refused))
 }
@@ -88,7 +88,7 @@ fn live(bench: &mut Bench<Link<Symbolic>>, relay: &mut Relay, time: u64) {
         bench.pass(step);
         if bench.now < until {
             let message = relay.0.seal(&Head::Pong { nonce: 0 }.into()).unwrap();
-            bench.tell(Input::Happening(Happening::Received((), message)));
+            bench.tell(Input::Io(IoEvent::Received((), message)));
         }
     }
 }
@@ -103,7 +103,7 @@ fn shown(state: LinkState) -> Shown {
 }
 
 fn lose(bench: &mut Bench<Link<Symbolic>>) {
-    bench.tell(Input::Happening(Happening::Closed((), Closed::Fault(NetFault::Broken))));
+    bench.tell(Input::Io(IoEvent::Closed((), Closed::Fault(NetFault::Broken))));
 }
 
 proptest! {
@@ -172,7 +172,7 @@ fn a_relay_that_hangs_up_is_left_in_peace() {
             let (before, relay) = (connects(&bench).count(), admit(&mut bench, number));
             drop(relay);
             number = number.wrapping_add(1);
-            bench.tell(Input::Happening(Happening::Closed((), Closed::ByPeer(Some(Reason::RelayFull)))));
+            bench.tell(Input::Io(IoEvent::Closed((), Closed::ByPeer(Some(Reason::RelayFull)))));
             while connects(&bench).count() == before {
                 let deadline = bench.machine.poll_timeout().unwrap();
                 bench.pass(deadline.at.since(bench.now));

@@ -9,9 +9,9 @@ use proto_core::{
     crypto::Identity,
     device::{
         files::{Document, PendingPairing},
-        pairing::{Ask, Input, Output, Pairing, Settings},
+        pairing::{EffectId, Input, Output, Pairing, Settings},
     },
-    effect::{Effect, Happening, NetFault},
+    effect::{Effect, IoEvent, NetFault},
     id::DeviceKind,
     jose::{self, SigningKey},
 };
@@ -63,17 +63,17 @@ impl Says {
         }
     }
 
-    fn happening(self, ask: Ask, device: &Identity) -> Happening<Ask> {
+    fn io_event(self, effect_id: EffectId, device: &Identity) -> IoEvent<EffectId> {
         match self {
-            Self::Approved => answered(ask, 200, None, approved(&given::approval(device, "A", "r"))),
-            Self::Pending => answered(ask, 200, None, r#"{"status":"pending"}"#),
-            Self::Denied => answered(ask, 200, None, r#"{"status":"denied"}"#),
-            Self::NotFound => answered(ask, 404, None, r#"{"status":404,"title":"Not Found"}"#),
-            Self::SlowDown(after) => answered(ask, 429, after, ""),
-            Self::Rfc8628 => answered(ask, 400, None, r#"{"error":"slow_down"}"#),
-            Self::Status(status, after) => answered(ask, status, after, "<html>"),
-            Self::Body(body) => answered(ask, 200, None, body),
-            Self::Lost(fault) => Happening::Unanswered(ask, fault),
+            Self::Approved => answered(effect_id, 200, None, approved(&given::approval(device, "A", "r"))),
+            Self::Pending => answered(effect_id, 200, None, r#"{"status":"pending"}"#),
+            Self::Denied => answered(effect_id, 200, None, r#"{"status":"denied"}"#),
+            Self::NotFound => answered(effect_id, 404, None, r#"{"status":404,"title":"Not Found"}"#),
+            Self::SlowDown(after) => answered(effect_id, 429, after, ""),
+            Self::Rfc8628 => answered(effect_id, 400, None, r#"{"error":"slow_down"}"#),
+            Self::Status(status, after) => answered(effect_id, status, after, "<html>"),
+            Self::Body(body) => answered(effect_id, 200, None, body),
+            Self::Lost(fault) => IoEvent::Unanswered(effect_id, fault),
         }
     }
 }
@@ -112,7 +112,7 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// How long a request may take.
-const REQUEST_MAX: u64 = 30_000;
+const MAX_REQUEST: u64 = 30_000;
 
 struct Device {
     bench: Bench<Pairing>,
@@ -138,13 +138,13 @@ impl Device {
         let machine = Pairing::start(START, given::clock(), settings(org), &Entropy::new([7; 32]));
         let mut bench = Bench::new(machine);
         let minted = mint_answer(interval, expires_in);
-        let seed = match bench.tell(Input::Happening(answered(mint(&bench), 201, None, minted))) {
-            [(_, Output::Effect(Effect::Store(Ask::Save, _, bytes)))] => PendingPairing::parse(bytes.expose()).unwrap().seed,
+        let seed = match bench.tell(Input::Io(answered(mint(&bench), 201, None, minted))) {
+            [(_, Output::Effect(Effect::Store(EffectId::Save, _, bytes)))] => PendingPairing::parse(bytes.expose()).unwrap().seed,
             other => panic!("PAIR-5: first the pending file, not {other:?}"),
         };
         bench.pass(Duration::from_secs(1));
         assert!(!bench.said.iter().any(|(_, output)| matches!(output, Output::ShowCode(_))), "PAIR-5");
-        bench.tell(Input::Happening(Happening::Stored(Ask::Save)));
+        bench.tell(Input::Io(IoEvent::Stored(EffectId::Save)));
         let shown = bench.said.iter().filter(|(_, output)| matches!(output, Output::ShowCode(_))).count();
         assert_eq!(shown, 1, "PAIR-5");
         let model = Attempt::shown(millis(bench.now), 0, interval, expires_in);
@@ -157,7 +157,7 @@ impl Device {
     fn follow(&mut self, from: usize) {
         for (at, output) in &self.bench.said[from..] {
             match output {
-                Output::Effect(Effect::Http(Ask::Poll(number), _)) => self.model.poll(millis(*at), *number),
+                Output::Effect(Effect::Http(EffectId::Poll(number), _)) => self.model.poll(millis(*at), *number),
                 Output::Approved(_) => {
                     assert_eq!((self.model.fate, self.keys_were_good), (Fate::Approved, true), "PAIR-7");
                 }
@@ -174,18 +174,18 @@ impl Device {
             Event::Answer { back, says } => {
                 let Some(number) = polls(&self.bench).rev().nth(*back) else { return };
                 self.model.answer(millis(self.bench.now), number, says.answer());
-                self.bench.tell(Input::Happening(says.happening(Ask::Poll(number), &self.identity)));
+                self.bench.tell(Input::Io(says.io_event(EffectId::Poll(number), &self.identity)));
             }
             Event::Pass(time) => return self.pass(*time),
             Event::Keys { is_good } => {
                 let asks = self.bench.said.iter().rev().find_map(|(_, output)| match output {
-                    Output::Effect(Effect::Http(ask @ Ask::KeySet(_), _)) => Some(*ask),
+                    Output::Effect(Effect::Http(effect_id @ EffectId::KeySet(_), _)) => Some(*effect_id),
                     _ => None,
                 });
-                let Some(ask) = asks else { return };
+                let Some(effect_id) = asks else { return };
                 self.keys_were_good |= is_good;
                 let body = if *is_good { given::key_set() } else { "<html>".into() };
-                self.bench.tell(Input::Happening(answered(ask, 200, None, body)));
+                self.bench.tell(Input::Io(answered(effect_id, 200, None, body)));
             }
         }
         self.follow(from);
@@ -197,7 +197,7 @@ impl Device {
     fn pass(&mut self, time: u64) {
         let until = millis(self.bench.now) + time;
         while millis(self.bench.now) < until {
-            let times_out = self.model.under_way.map(|(number, started)| (number, started + REQUEST_MAX));
+            let times_out = self.model.under_way.map(|(number, started)| (number, started + MAX_REQUEST));
             let next =
                 self.bench.machine.poll_timeout().map_or(until, |deadline| millis(deadline.at).max(millis(self.bench.now)));
             let step = times_out.map_or(next, |(_, at)| at).min(until);
@@ -208,7 +208,7 @@ impl Device {
             if let Some((number, _)) = times_out.filter(|(_, at)| *at == step) {
                 let from = self.bench.said.len();
                 self.model.answer(step, number, Answer::Trouble(None));
-                self.bench.tell(Input::Happening(Happening::Unanswered(Ask::Poll(number), NetFault::TimedOut)));
+                self.bench.tell(Input::Io(IoEvent::Unanswered(EffectId::Poll(number), NetFault::TimedOut)));
                 self.follow(from);
             }
             self.compare();
@@ -233,13 +233,13 @@ impl Device {
 
     /// PAIR-3: whatever is left unanswered, the end comes at most one request after the expiry.
     fn end(&mut self) {
-        let until = self.model.expires_at + REQUEST_MAX + 1;
+        let until = self.model.expires_at + MAX_REQUEST + 1;
         let from = self.bench.said.len();
         self.bench.pass(Duration::from_millis(until.saturating_sub(millis(self.bench.now))));
         self.follow(from);
         // Files of an attempt that ended are removed; nothing else is under way.
         for _ in 0..3 {
-            self.bench.tell(Input::Happening(Happening::Stored(Ask::Forget)));
+            self.bench.tell(Input::Io(IoEvent::Stored(EffectId::Forget)));
         }
         let handed_over = self.bench.said.iter().any(|(_, output)| matches!(output, Output::Approved(_)));
         let expected = match self.model.fate {
@@ -266,17 +266,17 @@ fn mint_answer(interval: Option<u64>, expires_in: u64) -> String {
     answer.to_string()
 }
 
-fn mint(bench: &Bench<Pairing>) -> Ask {
+fn mint(bench: &Bench<Pairing>) -> EffectId {
     let asks = bench.said.iter().rev().filter_map(|(_, output)| match output {
         Output::Effect(effect) => Some(id_of(effect)),
         _ => None,
     });
-    asks.into_iter().find(|ask| matches!(ask, Ask::Mint(_))).unwrap()
+    asks.into_iter().find(|effect_id| matches!(effect_id, EffectId::Mint(_))).unwrap()
 }
 
 fn polls(bench: &Bench<Pairing>) -> impl DoubleEndedIterator<Item = u32> {
     bench.said.iter().filter_map(|(_, output)| match output {
-        Output::Effect(Effect::Http(Ask::Poll(number), _)) => Some(*number),
+        Output::Effect(Effect::Http(EffectId::Poll(number), _)) => Some(*number),
         _ => None,
     })
 }
@@ -307,14 +307,14 @@ fn an_odd_interval_is_clamped() {
         let mut bench = Bench::new(Pairing::start(START, given::clock(), settings(None), &Entropy::new([7; 32])));
         let answer = mint_answer(None, 900).replace("900", &format!("900,\"interval\":{interval}"));
         let asked = mint(&bench);
-        bench.tell(Input::Happening(answered(asked, 201, None, answer)));
-        bench.tell(Input::Happening(Happening::Stored(Ask::Save)));
+        bench.tell(Input::Io(answered(asked, 201, None, answer)));
+        bench.tell(Input::Io(IoEvent::Stored(EffectId::Save)));
         let mut starts = Vec::new();
         for _ in 0..400 {
             let Some(number) = polls(&bench).last() else { break };
             starts
                 .push(bench.said.iter().rev().find(|(_, output)| matches!(output, Output::Effect(Effect::Http(..)))).unwrap().0);
-            bench.tell(Input::Happening(answered(Ask::Poll(number), 200, None, r#"{"status":"pending"}"#)));
+            bench.tell(Input::Io(answered(EffectId::Poll(number), 200, None, r#"{"status":"pending"}"#)));
             let before = polls(&bench).count();
             while polls(&bench).count() == before && matches!(bench.machine.status(), Status::Running { .. }) {
                 let Some(deadline) = bench.machine.poll_timeout() else { break };
@@ -373,17 +373,17 @@ fn defects() -> Vec<(&'static str, Approval, Option<Reason>)> {
 fn an_approval_with_a_defect_is_never_taken() {
     for (defect, approval, expected) in defects() {
         let mut device = Device::shown(None, 900, Some("a"));
-        let poll = Ask::Poll(polls(&device.bench).last().unwrap());
-        device.bench.tell(Input::Happening(answered(poll, 200, None, approved(&approval))));
+        let poll = EffectId::Poll(polls(&device.bench).last().unwrap());
+        device.bench.tell(Input::Io(answered(poll, 200, None, approved(&approval))));
         let keys = device.bench.said.iter().rev().find_map(|(_, output)| match output {
-            Output::Effect(Effect::Http(ask @ Ask::KeySet(_), _)) => Some(*ask),
+            Output::Effect(Effect::Http(effect_id @ EffectId::KeySet(_), _)) => Some(*effect_id),
             _ => None,
         });
         if let Some(keys) = keys {
-            device.bench.tell(Input::Happening(answered(keys, 200, None, given::key_set())));
+            device.bench.tell(Input::Io(answered(keys, 200, None, given::key_set())));
         }
         assert!(!device.bench.said.iter().any(|(_, output)| matches!(output, Output::Approved(_))), "PAIR-7: {defect}");
-        device.bench.tell(Input::Happening(Happening::Stored(Ask::Forget)));
+        device.bench.tell(Input::Io(IoEvent::Stored(EffectId::Forget)));
         let ended = match device.bench.machine.status() {
             Status::Failed(reason) => Some(*reason),
             Status::Finished => panic!("PAIR-7: {defect}"),

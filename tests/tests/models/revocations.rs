@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Jitter, Machine,
-    effect::{Effect, Happening, NetFault},
-    relay::revocations::{AskId, BACKOFF, Feed, Input, Output, QUIET},
+    effect::{Effect, IoEvent, NetFault},
+    relay::revocations::{BACKOFF, EffectId, Feed, Input, Output, QUIET},
     secret::SecretText,
 };
 use tests::models::{START, bench::Bench, config, given::answered, revocations::Ledger};
@@ -35,7 +35,7 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// The request under way, and the place it names.
-fn asked(bench: &Bench<Feed>) -> Option<(AskId, Option<usize>)> {
+fn asked(bench: &Bench<Feed>) -> Option<(EffectId, Option<usize>)> {
     let (_, said) = bench.said.iter().rev().find(|(_, output)| matches!(output, Output::Effect(_)))?;
     let Output::Effect(Effect::Http(id, request)) = said else { return None };
     let place = request.url.split_once("?after=").map(|(_, after)| after.parse().expect("a number"));
@@ -47,7 +47,7 @@ fn answer(bench: &mut Bench<Feed>, ledger: &mut Ledger) {
     let (last, news) = ledger.answer(place);
     let named = news.iter().map(|whom| format!("\"r{whom}\"")).collect::<Vec<_>>().join(",");
     let body = format!(r#"{{"last":{last},"runtime_targets":[{named}],"organizations":[]}}"#);
-    for (_, output) in bench.tell(Input::Happened(answered(id, 200, None, body))).to_vec() {
+    for (_, output) in bench.tell(Input::Io(answered(id, 200, None, body))).to_vec() {
         match output {
             Output::Revoked { targets, .. } => {
                 let whom: Vec<u32> = targets.iter().map(|target| target.as_str()[1..].parse().expect("a number")).collect();
@@ -88,12 +88,12 @@ proptest! {
                 Event::Answer => answer(&mut bench, &mut ledger),
                 Event::Fail(how) => {
                     let Some((id, _)) = asked(&bench) else { continue };
-                    let happening = match *how {
-                        "lost" => Happening::Unanswered(id, NetFault::TimedOut),
+                    let io_event = match *how {
+                        "lost" => IoEvent::Unanswered(id, NetFault::TimedOut),
                         "<html>" => answered(id, 200, None, "<html>"),
                         status => answered(id, status.parse().unwrap(), None, ""),
                     };
-                    let is_quiet = bench.tell(Input::Happened(happening)).iter().all(|(_, output)| matches!(output, Output::Lost(_)));
+                    let is_quiet = bench.tell(Input::Io(io_event)).iter().all(|(_, output)| matches!(output, Output::Lost(_)));
                     prop_assert!(is_quiet);
                 }
                 Event::Pass(millis) => {

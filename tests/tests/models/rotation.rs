@@ -6,8 +6,8 @@ use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Jitter, Reason, UnixTime, WallClock,
     api::{Renewed, RotateRequest},
-    device::credential::{Ask, Input, Output, Rotation},
-    effect::{Effect, Happening, NetFault},
+    device::credential::{EffectId, Input, Output, Rotation},
+    effect::{Effect, IoEvent, NetFault},
     jose::{self, Unverified},
 };
 use tests::models::{
@@ -52,7 +52,7 @@ struct Both {
     bench: Bench<Rotation>,
     model: Renewals,
     /// The request under way, and what it asks for.
-    asked: Option<(Ask, u64)>,
+    asked: Option<(EffectId, u64)>,
     token: proto_core::secret::SecretText,
     offered: Option<proto_core::secret::SecretText>,
 }
@@ -83,11 +83,11 @@ impl Both {
     fn follow(&mut self, from: usize) {
         for (at, output) in &self.bench.said[from..] {
             match output {
-                Output::Effect(Effect::Http(ask, request)) => {
+                Output::Effect(Effect::Http(effect_id, request)) => {
                     let body = request.body.as_ref().unwrap();
                     let RotateRequest { generation } = serde_json::from_slice(body.expose()).unwrap();
                     self.model.ask(millis(*at) / 1_000, generation);
-                    self.asked = Some((*ask, generation));
+                    self.asked = Some((*effect_id, generation));
                 }
                 Output::Effect(other) => panic!("{other:?}"),
                 Output::Renewed(renewal) => {
@@ -127,26 +127,26 @@ impl Both {
         let now = seconds(&self.bench);
         match event {
             Event::Answer { is_lost } => {
-                let Some((ask, generation)) = self.asked.take() else { return };
+                let Some((effect_id, generation)) = self.asked.take() else { return };
                 let renewed = self.model.renew(now, generation);
-                let happening = match renewed {
-                    _ if *is_lost => Happening::Unanswered(ask, NetFault::Broken),
-                    None => answered(ask, 409, None, problem(Reason::TokenSuperseded)),
+                let io_event = match renewed {
+                    _ if *is_lost => IoEvent::Unanswered(effect_id, NetFault::Broken),
+                    None => answered(effect_id, 409, None, problem(Reason::TokenSuperseded)),
                     Some(credential) => {
                         self.model.attempts.clear();
                         let answer = Renewed { issue_token: token(credential, now), relay: given::relay() };
-                        answered(ask, 200, None, serde_json::to_string(&answer).unwrap())
+                        answered(effect_id, 200, None, serde_json::to_string(&answer).unwrap())
                     }
                 };
-                self.tell(Input::Happening(happening));
+                self.tell(Input::Io(io_event));
             }
             Event::Trouble(status) => {
-                let Some((ask, _)) = self.asked.take() else { return };
-                self.tell(Input::Happening(answered(ask, *status, None, problem(Reason::MachineRevoked))));
+                let Some((effect_id, _)) = self.asked.take() else { return };
+                self.tell(Input::Io(answered(effect_id, *status, None, problem(Reason::MachineRevoked))));
             }
             Event::Unanswered => {
-                let Some((ask, _)) = self.asked.take() else { return };
-                self.tell(Input::Happening(Happening::Unanswered(ask, NetFault::TimedOut)));
+                let Some((effect_id, _)) = self.asked.take() else { return };
+                self.tell(Input::Io(IoEvent::Unanswered(effect_id, NetFault::TimedOut)));
             }
             Event::Stored => {
                 if self.model.stored() {

@@ -10,7 +10,7 @@ use proto_core::{
         AeadKey, Cipher, Forged, Nonce, Primitives, PureRust, Tag,
         seal::{EpochSecret, Opener, Scope},
     },
-    device::session::{IN_FLIGHT_MAX, Input, Output, RETAINED_MAX, Session},
+    device::session::{Input, MAX_IN_FLIGHT, MAX_RETAINED, Output, Session},
     key::StaticKey,
     secret::Secret,
     wire::{Content, Frame, Head, Outcome, Record},
@@ -20,7 +20,7 @@ use tests::models::{
     bench::Bench,
     config,
     given::{id, secret},
-    session::{RECORD_MAX, Stream, pieces},
+    session::{MAX_RECORD, Stream, pieces},
 };
 
 const ID: SessionId = SessionId([7; 16]);
@@ -126,7 +126,7 @@ impl Both {
                 match self.tell(Input::Push(content.clone())) {
                     Ok(()) => assert!(had_room, "SES-3"),
                     Err(Misuse::Full(_)) => {
-                        assert!(self.bench.machine.pending_bytes() >= RETAINED_MAX, "SES-3: full too early");
+                        assert!(self.bench.machine.pending_bytes() >= MAX_RETAINED, "SES-3: full too early");
                         self.model.records.truncate(before);
                     }
                     Err(other) => panic!("{other:?}"),
@@ -174,8 +174,8 @@ impl Both {
         assert_eq!(status == Status::Finished, self.model.is_whole(), "SES-2: {status:?}, {:?}", lens(&self.model));
         if let Some(cursor) = self.model.cursor.filter(|_| !self.model.is_whole()) {
             let on_the_way: usize = (self.model.acknowledged..cursor).map(|place| self.bodies[&(place as u64)].len()).sum();
-            assert!(on_the_way <= IN_FLIGHT_MAX + RECORD_MAX + 100, "SES-3: {on_the_way} bytes on their way");
-            let is_held_back = on_the_way + RECORD_MAX + 100 > IN_FLIGHT_MAX;
+            assert!(on_the_way <= MAX_IN_FLIGHT + MAX_RECORD + 100, "SES-3: {on_the_way} bytes on their way");
+            let is_held_back = on_the_way + MAX_RECORD + 100 > MAX_IN_FLIGHT;
             assert!(is_held_back || cursor == self.model.records.len(), "SES-1: {cursor} of {}", self.model.records.len());
         }
     }
@@ -246,13 +246,13 @@ impl Primitives for Clear {
 /// few records as there can be.
 #[test]
 fn every_size_is_cut_and_joined() {
-    let all = Bytes::from((0..=2 * RECORD_MAX).map(|n| u8::try_from(n % 251).unwrap()).collect::<Vec<_>>());
+    let all = Bytes::from((0..=2 * MAX_RECORD).map(|n| u8::try_from(n % 251).unwrap()).collect::<Vec<_>>());
     let mut session = Session::new(&Clear, scope(Cipher::Aes256Gcm), EpochSecret::new(secret(1)), START);
     session.handle_input(START, Input::Attached).unwrap();
     session.handle_input(START, Input::Frame(Head::Resume { session: ID, next: 0 }.into())).unwrap();
     while session.poll_output().is_some() {}
     let mut next = 0;
-    for len in 0..=2 * RECORD_MAX + 1 {
+    for len in 0..=2 * MAX_RECORD + 1 {
         let content = all.slice(..len);
         session.handle_input(START, Input::Push(Content::Output(content.clone()))).unwrap();
         let mut from = 0;
@@ -262,10 +262,10 @@ fn every_size_is_cut_and_joined() {
             // Nothing is changed in sealing: time and kind in front, 16 bytes of tag behind.
             let payload = &body[2..body.len() - 16];
             assert_eq!((&body[..2], payload), (&[0, 1][..], &content[from..from + payload.len()]), "SES-4: {len}");
-            assert!(payload.len() <= RECORD_MAX);
+            assert!(payload.len() <= MAX_RECORD);
             (from, count, next) = (from + payload.len(), count + 1, next + 1);
         }
-        assert_eq!((from, count), (len, len.div_ceil(RECORD_MAX)), "SES-4: {len}");
+        assert_eq!((from, count), (len, len.div_ceil(MAX_RECORD)), "SES-4: {len}");
         session.handle_input(START, Input::Frame(Head::Acknowledge { session: ID, next }.into())).unwrap();
         assert_eq!(session.pending_bytes(), 0);
     }
@@ -274,8 +274,8 @@ fn every_size_is_cut_and_joined() {
 /// SES-4: a record is no longer than it may be, and the model cuts like that, too.
 #[test]
 fn pieces_are_whole() {
-    let content = Content::Output(Bytes::from(vec![1; RECORD_MAX + 1]));
+    let content = Content::Output(Bytes::from(vec![1; MAX_RECORD + 1]));
     let lens: Vec<_> =
         pieces(&content).iter().map(|piece| if let Content::Output(bytes) = piece { bytes.len() } else { 0 }).collect();
-    assert_eq!(lens, [RECORD_MAX, 1]);
+    assert_eq!(lens, [MAX_RECORD, 1]);
 }

@@ -9,9 +9,9 @@ use proto_core::{
     crypto::PureRust,
     device::{
         files::{Config, Document, IdentityFile},
-        watcher::{Ask, Found, Goal, Input, Output, Settings, Watcher},
+        watcher::{EffectId, Found, Goal, Input, Output, Settings, Watcher},
     },
-    effect::{Closed, Effect, Happening, StateFile},
+    effect::{Closed, Effect, IoEvent, StateFile},
     noise::{
         Noise, Symbolic,
         channel::{Channel, Tails},
@@ -60,8 +60,8 @@ struct Side {
     watcher: Watcher<Symbolic>,
     reader: Reader,
     now: Instant,
-    dialled: Option<Ask>,
-    sent: Option<(Ask, Bytes)>,
+    dialled: Option<EffectId>,
+    sent: Option<(EffectId, Bytes)>,
     channel: Option<Channel<Symbolic>>,
     list: Option<BTreeSet<u8>>,
     /// The program has ended.
@@ -106,11 +106,11 @@ impl Side {
         let at = self.millis();
         while let Some(output) = self.watcher.poll_output() {
             match output {
-                Output::Effect(Effect::Connect(ask, _)) => (self.dialled, self.channel) = (Some(ask), None),
-                Output::Effect(Effect::Send(ask, message)) => self.sent = Some((ask, message)),
-                Output::Effect(Effect::Close(ask, _)) => {
+                Output::Effect(Effect::Connect(effect_id, _)) => (self.dialled, self.channel) = (Some(effect_id), None),
+                Output::Effect(Effect::Send(effect_id, message)) => self.sent = Some((effect_id, message)),
+                Output::Effect(Effect::Close(effect_id, _)) => {
                     self.channel = None;
-                    self.tell(Happening::Closed(ask, Closed::ByUs));
+                    self.tell(IoEvent::Closed(effect_id, Closed::ByUs));
                 }
                 Output::Up { .. } => self.reader.comes(at),
                 Output::Down(_) => self.reader.goes(),
@@ -121,8 +121,8 @@ impl Side {
         }
     }
 
-    fn tell(&mut self, happening: Happening<Ask>) {
-        self.watcher.handle_input(self.now, Input::Happening(happening)).unwrap();
+    fn tell(&mut self, io_event: IoEvent<EffectId>) {
+        self.watcher.handle_input(self.now, Input::Io(io_event)).unwrap();
         self.drain();
     }
 
@@ -140,28 +140,28 @@ impl Side {
     }
 
     fn up(&mut self) {
-        let Some(ask) = self.dialled.take() else { return };
-        self.tell(Happening::Connected(ask, Entropy::new([4; 32])));
+        let Some(effect_id) = self.dialled.take() else { return };
+        self.tell(IoEvent::Connected(effect_id, Entropy::new([4; 32])));
         let Some((_, message)) = self.sent.take() else { return };
         let (mut noise, _) = Symbolic::respond(relay_identity().static_keys(), Entropy::new([6; 32]), &message).unwrap();
         let answer = noise.answer(None, &Answer::Welcome(welcome()).encode()).unwrap();
         self.channel = Some(Channel::new(noise, Tails::Refused));
-        self.tell(Happening::Received(ask, answer.into()));
+        self.tell(IoEvent::Received(effect_id, answer.into()));
     }
 
     fn happen(&mut self, event: &Event) {
         match event {
             Event::Up => self.up(),
             Event::Break => {
-                if let (Some((ask, _)), Some(_)) = (self.sent.clone(), self.channel.take()) {
-                    self.tell(Happening::Closed(ask, Closed::ByPeer(None)));
+                if let (Some((effect_id, _)), Some(_)) = (self.sent.clone(), self.channel.take()) {
+                    self.tell(IoEvent::Closed(effect_id, Closed::ByPeer(None)));
                 }
             }
             Event::Name(number) => {
                 let open = Head::Open { session: session(*number), cipher: 1 }.into();
                 let message = self.channel.as_mut().map(|channel| channel.seal(&open).unwrap());
-                if let (Some(message), Some((ask, _))) = (message, self.sent.clone()) {
-                    self.tell(Happening::Received(ask, message));
+                if let (Some(message), Some((effect_id, _))) = (message, self.sent.clone()) {
+                    self.tell(IoEvent::Received(effect_id, message));
                 }
             }
             Event::Pass(millis) => self.pass(*millis),

@@ -12,7 +12,7 @@ use proto_core::{
     noise::{
         InitiatorKeys, Noise, NoiseError, Snow,
         handshake::{
-            GARBAGE_MAX, Initiator, Responder, initiator,
+            Initiator, MAX_GARBAGE, Responder, initiator,
             responder::{self, Door, Verdict},
         },
     },
@@ -285,7 +285,7 @@ fn at_the_device<P: Primitives + Default + 'static>(good: &Handshake, message_2:
     let keys = InitiatorKeys { preamble, local: &local, responder: good.responder().public(), psk: psk.as_ref() };
     let hello = Hello::decode(&unhex(&good.payload_1)).unwrap();
     let mut device = Initiator::<Snow<P>>::start(NOW, keys, Entropy::new(array(&good.initiator_entropy)), &hello);
-    for _ in 0..=GARBAGE_MAX {
+    for _ in 0..=MAX_GARBAGE {
         device.handle_input(NOW, initiator::Input::Received(Bytes::copy_from_slice(message_2))).unwrap();
     }
     let outputs: Vec<_> = core::iter::from_fn(|| device.poll_output()).collect();

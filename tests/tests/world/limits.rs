@@ -55,7 +55,7 @@ fn an_org_to_unpair_is_named_without_doubt() {
 fn a_session_that_is_over_makes_room_for_another_one() {
     let mut world = bound(&["acme"]);
     for _ in 0..4 {
-        for _ in 0..bridge::SESSIONS_MAX / 4 {
+        for _ in 0..bridge::MAX_SESSIONS / 4 {
             world.begin_run("/work/acme");
         }
         world.settle();
@@ -68,7 +68,7 @@ fn a_session_that_is_over_makes_room_for_another_one() {
     assert!(world.laptop.runs[over].is_delivered());
     let run = world.run("/work/acme");
     let pinned: Vec<_> = world.laptop.pins().into_iter().map(|pin| pin.session).collect();
-    assert_eq!(pinned.len(), bridge::SESSIONS_MAX);
+    assert_eq!(pinned.len(), bridge::MAX_SESSIONS);
     assert!(pinned.contains(&world.laptop.runs[run].id().unwrap()));
     assert!(!pinned.contains(&world.laptop.runs[over].id().unwrap()));
 }

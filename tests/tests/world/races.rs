@@ -110,7 +110,7 @@ fn sessions_that_start_together_do_not_exceed_the_limit() {
         world.settle();
     }
     let (streaming, refused): (Vec<_>, Vec<_>) = world.laptop.runs.iter().partition(|run| run.cut.is_none());
-    assert_eq!(streaming.len(), bridge::SESSIONS_MAX);
+    assert_eq!(streaming.len(), bridge::MAX_SESSIONS);
     assert!(refused.iter().all(|run| run.cut == Some(Reason::StateNotWritten)));
-    assert_eq!(world.laptop.pins().len(), bridge::SESSIONS_MAX);
+    assert_eq!(world.laptop.pins().len(), bridge::MAX_SESSIONS);
 }

@@ -14,7 +14,7 @@ use proto_core::{
 use crate::{World, bound};
 
 /// The most visitors at once, as the daemon has it.
-const VISITORS_MAX: u64 = 256;
+const MAX_VISITORS: u64 = 256;
 
 /// A daemon with a session, and a viewer of its org with a good credential.
 struct Door {
@@ -111,12 +111,12 @@ fn only_a_viewers_handshake_is_answered() {
 #[test]
 fn the_quietest_visitor_makes_room_for_another_one() {
     let mut door = Door::new();
-    let mut visitors: Vec<_> = (0..VISITORS_MAX).map(|viewer| door.is_welcome(viewer)).collect();
+    let mut visitors: Vec<_> = (0..MAX_VISITORS).map(|viewer| door.is_welcome(viewer)).collect();
     visitors[5] = door.is_welcome(5);
     assert!(door.gets_key(0, &mut visitors[0]), "all of them are served");
-    let mut latest = door.is_welcome(VISITORS_MAX);
+    let mut latest = door.is_welcome(MAX_VISITORS);
     assert!(!door.gets_key(1, &mut visitors[1]), "the quietest has made room");
     assert!(door.gets_key(2, &mut visitors[2]));
     assert!(door.gets_key(5, &mut visitors[5]));
-    assert!(door.gets_key(VISITORS_MAX, &mut latest));
+    assert!(door.gets_key(MAX_VISITORS, &mut latest));
 }

@@ -13,17 +13,17 @@ use io_engine::answer_upgrade;
 use io_tokio::{Socket, accept};
 use proto_core::{
     device::control::Attach,
-    effect::{Close, Happening},
-    wire::{FRAME_MAX_DEFAULT, Frame},
+    effect::{Close, IoEvent},
+    wire::{Frame, MAX_FRAME_DEFAULT},
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::question::{Question, Questions, ToSource, WORDS_MAX};
+use super::question::{MAX_WORDS, Question, Questions, ToSource};
 
 type Wire = Socket<TokioIo<Upgraded>>;
 
 /// Messages that wait for the socket at most.
-const UNSENT_MAX: u32 = 64;
+const MAX_UNSENT: u32 = 64;
 
 /// `GET /v1/attach`.
 pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Request) -> Response {
@@ -32,7 +32,7 @@ pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Req
         Ok(answer) => {
             tokio::spawn(async move {
                 if let Ok(stream) = upgrade.await {
-                    let socket = accept(TokioIo::new(stream), Bytes::new(), FRAME_MAX_DEFAULT);
+                    let socket = accept(TokioIo::new(stream), Bytes::new(), MAX_FRAME_DEFAULT);
                     serve(socket, &questions).await;
                 }
             });
@@ -44,7 +44,7 @@ pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Req
 
 async fn serve(mut socket: Wire, questions: &Questions) {
     let Some(attach) = first_message(&mut socket).await else { return };
-    let (to_source, told) = mpsc::channel(WORDS_MAX);
+    let (to_source, told) = mpsc::channel(MAX_WORDS);
     let (number, numbered) = oneshot::channel();
     let _ = questions.send(Question::Attach(attach, to_source, number)).await;
     let Ok(source) = numbered.await else { return };
@@ -58,16 +58,16 @@ async fn carry(socket: &mut Wire, source: u64, mut told: mpsc::Receiver<ToSource
     let mut unsent: u32 = 0;
     loop {
         tokio::select! {
-            happening = socket.next() => match happening {
-                Happening::Received((), message) => match Frame::decode(&message) {
+            event = socket.next() => match event {
+                IoEvent::Received((), message) => match Frame::decode(&message) {
                     Ok(frame) => drop(questions.send(Question::Frame(source, frame)).await),
                     Err(_) => return,
                 },
-                Happening::Sent((), messages) => unsent = unsent.saturating_sub(messages),
-                Happening::Closed(..) => return,
+                IoEvent::Sent((), messages) => unsent = unsent.saturating_sub(messages),
+                IoEvent::Closed(..) => return,
                 _ => {}
             },
-            word = told.recv(), if unsent < UNSENT_MAX => match word {
+            word = told.recv(), if unsent < MAX_UNSENT => match word {
                 Some(word) => {
                     unsent += 1;
                     socket.send(encode(word));
@@ -88,8 +88,8 @@ fn encode(word: ToSource) -> Bytes {
 async fn first_message(socket: &mut Wire) -> Option<Attach> {
     loop {
         match socket.next().await {
-            Happening::Received((), message) => return serde_json::from_slice(&message).ok(),
-            Happening::Closed(..) => return None,
+            IoEvent::Received((), message) => return serde_json::from_slice(&message).ok(),
+            IoEvent::Closed(..) => return None,
             _ => {}
         }
     }

@@ -82,7 +82,7 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
     let wall = clock.wall();
     let machine = Daemon::boot(clock.now(), wall, &found, of_this_process()?, fresh_jitter())?;
 
-    let (questions, asked) = mpsc::channel(question::QUESTIONS_MAX);
+    let (questions, asked) = mpsc::channel(question::MAX_QUESTIONS);
     let socket = home.socket();
     let control = ControlSocket::bind(socket.clone())
         .map_err(|error| Failure::about(Reason::StateNotWritten, format_args!("{}: {error}", socket.display())))?;

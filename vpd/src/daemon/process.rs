@@ -10,7 +10,7 @@ use proto_core::{
         bridge::SourceId,
         consent::Directory,
         control::PairEvent,
-        daemon::{Answer, Ask, Daemon, Input, Output, Request, RequestId},
+        daemon::{Answer, Daemon, EffectId, Input, Output, Request, RequestId},
     },
     noise::Snow,
 };
@@ -31,11 +31,11 @@ pub(super) struct Process {
 
 /// What the daemon stands in.
 struct Desk {
-    adapter: Adapter<Ask>,
+    adapter: Adapter<EffectId>,
     questions: mpsc::Receiver<Question>,
     /// As many as the daemon has tasks at most.
-    errands: mpsc::UnboundedReceiver<Input>,
-    errand_done: mpsc::UnboundedSender<Input>,
+    tasks: mpsc::UnboundedReceiver<Input>,
+    task_done: mpsc::UnboundedSender<Input>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     waiting: HashMap<RequestId, Waiting>,
     /// The request that is being handed over, if it is one.
@@ -69,15 +69,15 @@ impl Process {
         daemon: Daemon<Snow<AwsLc>>,
         clock: Clock,
         wall: proto_core::WallClock,
-        adapter: Adapter<Ask>,
+        adapter: Adapter<EffectId>,
         questions: mpsc::Receiver<Question>,
     ) -> Self {
-        let (errand_done, errands) = mpsc::unbounded_channel();
+        let (task_done, tasks) = mpsc::unbounded_channel();
         let desk = Desk {
             adapter,
             questions,
-            errands,
-            errand_done,
+            tasks,
+            task_done,
             stop: Box::pin(pending()),
             waiting: HashMap::new(),
             asked: None,
@@ -102,11 +102,11 @@ impl Host<Daemon<Snow<AwsLc>>> for Desk {
         self.asked = None;
         loop {
             let question = tokio::select! {
-                happening = self.adapter.next() => {
-                    facts.push(Input::Happening(happening));
+                io_event = self.adapter.next() => {
+                    facts.push(Input::Io(io_event));
                     return Next::GoOn;
                 }
-                Some(input) = self.errands.recv() => {
+                Some(input) = self.tasks.recv() => {
                     facts.push(input);
                     return Next::GoOn;
                 }
@@ -133,8 +133,8 @@ impl Perform<Daemon<Snow<AwsLc>>> for Desk {
             Output::Pairing(event) => self.spread(&event),
             Output::Attached(source, attached) => self.tell_source(source, ToSource::Attached(attached)),
             Output::ToSource(source, frame) => self.tell_source(source, ToSource::Frame(frame)),
-            Output::Look(errand, directory) => self.errand(move || Input::Looked(errand, io_engine::look(directory))),
-            Output::Change(errand, changes) => self.errand(move || Input::Changed(errand, io_engine::change(&changes))),
+            Output::Look(task_id, directory) => self.task(move || Input::Looked(task_id, io_engine::look(directory))),
+            Output::Change(task_id, changes) => self.task(move || Input::Changed(task_id, io_engine::change(&changes))),
             Output::Log(event) => narrate::event(&event),
         }
     }
@@ -197,8 +197,8 @@ impl Desk {
         Asked::Input(Input::Request(id, request))
     }
 
-    fn errand(&self, work: impl FnOnce() -> Input + Send + 'static) {
-        let done = self.errand_done.clone();
+    fn task(&self, work: impl FnOnce() -> Input + Send + 'static) {
+        let done = self.task_done.clone();
         tokio::task::spawn_blocking(move || drop(done.send(work())));
     }
 

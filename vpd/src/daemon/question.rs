@@ -16,7 +16,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Reason>>;
 pub(super) type Questions = mpsc::Sender<Question>;
 
 /// Questions that wait for the loop at most.
-pub(super) const QUESTIONS_MAX: usize = 256;
+pub(super) const MAX_QUESTIONS: usize = 256;
 
 /// One question.
 #[derive(Debug)]
@@ -50,4 +50,4 @@ pub(super) enum ToSource {
 }
 
 /// Words that wait for one process at most.
-pub(super) const WORDS_MAX: usize = 1024;
+pub(super) const MAX_WORDS: usize = 1024;

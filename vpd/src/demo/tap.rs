@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use io_engine::{Transducer as _, WebSocket};
-use proto_core::effect::Happening;
+use proto_core::effect::IoEvent;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -147,7 +147,7 @@ impl Unmask {
             Self::Messages(socket) => {
                 socket.receive(bytes);
                 while let Some(event) = socket.poll_event() {
-                    if let Happening::Received((), message) = event {
+                    if let IoEvent::Received((), message) = event {
                         seen.messages += 1;
                         seen.message_bytes += message.len();
                         seen.received.push(message);
@@ -185,8 +185,8 @@ mod tests {
                 let mut socket = accept(TokioIo::new(upgrade.await.unwrap()), Bytes::new(), MAX_MESSAGE);
                 loop {
                     match socket.next().await {
-                        Happening::Received((), message) => socket.send(message),
-                        Happening::Closed(..) => return,
+                        IoEvent::Received((), message) => socket.send(message),
+                        IoEvent::Closed(..) => return,
                         _ => {}
                     }
                 }
@@ -209,7 +209,7 @@ mod tests {
         let connect = Connect { url, timeout: Duration::from_secs(20), max_message: MAX_MESSAGE };
         let (mut socket, _) = io_tokio::connect(&connect, &Roots::default()).await.unwrap();
         socket.send(Bytes::from_static(b"a canary sings"));
-        while !matches!(socket.next().await, Happening::Received(..)) {}
+        while !matches!(socket.next().await, IoEvent::Received(..)) {}
         let seen = tap.seen();
         assert_eq!((seen.messages, seen.message_bytes), (1, 14));
         assert!(seen.received.contains(&Bytes::from_static(b"a canary sings")));

@@ -1,5 +1,5 @@
 //! The files of a log: `vpd-2026-11-21.log` for a day (UTC), then `vpd-2026-11-21.1.log` and so on where one day fills several.
-//! Each is full at [`FILE_MAX`] bytes, with the line that fills it, and the latest [`KEPT`] are kept. All are 0600.
+//! Each is full at [`MAX_FILE`] bytes, with the line that fills it, and the latest [`KEPT`] are kept. All are 0600.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,7 +13,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 /// How many files are kept: a week of ordinary days twice over, or 56 MiB.
 const KEPT: usize = 14;
 /// A file that holds so many bytes is full.
-const FILE_MAX: u64 = 4 * 1024 * 1024;
+const MAX_FILE: u64 = 4 * 1024 * 1024;
 const PREFIX: &str = "vpd-";
 const SUFFIX: &str = ".log";
 
@@ -112,7 +112,7 @@ impl Rotating {
     /// The file for a line of `day`.
     fn of(&mut self, day: Date) -> io::Result<&mut Open> {
         let open = match self.open.take() {
-            Some(open) if open.which.day >= day && open.len < FILE_MAX => open,
+            Some(open) if open.which.day >= day && open.len < MAX_FILE => open,
             full => self.begin(day, full.map(|open| open.which))?,
         };
         Ok(self.open.insert(open))
@@ -124,7 +124,7 @@ impl Rotating {
         let latest = files.last().copied().max(full).filter(|file| file.day >= day);
         let open = match latest {
             Some(which) => match self.open(which)? {
-                open if open.len < FILE_MAX => open,
+                open if open.len < MAX_FILE => open,
                 _ => self.open(LogFile { part: which.part.saturating_add(1), ..which })?,
             },
             None => self.open(LogFile { day, part: 0 })?,
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_full_file_is_followed_by_the_next_one() {
         let place = tempfile::tempdir().unwrap();
-        let line = vec![b'x'; usize::try_from(FILE_MAX / 4).unwrap()];
+        let line = vec![b'x'; usize::try_from(MAX_FILE / 4).unwrap()];
         let mut log = Rotating::in_folder(place.path().to_owned());
         (0..9).for_each(|_| log.append(&line, noon(21)));
         assert_eq!(names(place.path()), ["vpd-2026-11-21.log", "vpd-2026-11-21.1.log", "vpd-2026-11-21.2.log"]);

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use io_tokio::{ClientSocket, connect_over};
 use proto_core::{
     Reason,
-    effect::{Connect, Happening},
-    wire::{FRAME_MAX_DEFAULT, Frame},
+    effect::{Connect, IoEvent},
+    wire::{Frame, MAX_FRAME_DEFAULT},
 };
 use tokio::{net::UnixStream, time};
 
@@ -31,7 +31,7 @@ impl Attachment {
     /// When there is no daemon, or none that understands the question.
     pub(super) async fn ask(client: &Client, attach: &Attach) -> Result<(Self, Attached), Failure> {
         let exchange = async {
-            let connect = Connect { url: "ws://vpd/v1/attach".into(), timeout: PATIENCE, max_message: FRAME_MAX_DEFAULT };
+            let connect = Connect { url: "ws://vpd/v1/attach".into(), timeout: PATIENCE, max_message: MAX_FRAME_DEFAULT };
             let (mut socket, _) = connect_over(client.connect()?, &connect).await.map_err(|_| refused())?;
             let question = serde_json::to_vec(attach).map_err(|error| Failure::about(Reason::PeerError, error))?;
             socket.send(question.into());
@@ -58,8 +58,8 @@ impl Attachment {
 async fn next_message(socket: &mut ClientSocket<UnixStream>) -> Option<Bytes> {
     loop {
         match socket.next().await {
-            Happening::Received((), message) => return Some(message),
-            Happening::Closed(..) => return None,
+            IoEvent::Received((), message) => return Some(message),
+            IoEvent::Closed(..) => return None,
             _ => {}
         }
     }

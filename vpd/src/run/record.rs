@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use proto_core::wire::{Content, RECORD_CONTENT_MAX};
+use proto_core::wire::{Content, MAX_RECORD_CONTENT};
 
 use super::recorder::Recorder;
 
@@ -36,7 +36,7 @@ impl Growing {
             return;
         }
         self.merged.extend_from_slice(bytes);
-        if self.due().is_none_or(|due| due <= now) || self.merged.len() >= RECORD_CONTENT_MAX {
+        if self.due().is_none_or(|due| due <= now) || self.merged.len() >= MAX_RECORD_CONTENT {
             self.hand_on(now);
         }
     }
@@ -137,13 +137,13 @@ mod tests {
         let start = Instant::now();
         let mut shown = 0;
         while !growing.is_full() {
-            growing.shown(&vec![b'x'; RECORD_CONTENT_MAX + shown], start);
+            growing.shown(&vec![b'x'; MAX_RECORD_CONTENT + shown], start);
             shown += 1;
         }
         let mut taken = pieces(&mut content);
         growing.advance(start);
         assert!(!growing.is_full());
         taken.extend(pieces(&mut content));
-        assert_eq!(taken, (0..shown).map(|more| RECORD_CONTENT_MAX + more).collect::<Vec<_>>());
+        assert_eq!(taken, (0..shown).map(|more| MAX_RECORD_CONTENT + more).collect::<Vec<_>>());
     }
 }

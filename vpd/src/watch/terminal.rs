@@ -10,7 +10,7 @@ use proto_core::{
     api::CodeText,
     device::{
         pairing::Shown,
-        watcher::{Ask, Input, Occasion, Output},
+        watcher::{EffectId, Input, Occasion, Output},
     },
     wire::Title,
 };
@@ -24,7 +24,7 @@ use crate::{command::status, failure::Failure};
 
 /// A terminal with somebody before it.
 pub(super) struct Terminal {
-    adapter: Adapter<Ask>,
+    adapter: Adapter<EffectId>,
     interrupted: Signal,
     terminated: Signal,
     screen: Screen,
@@ -118,7 +118,7 @@ impl Host<Viewer> for Terminal {
             return Next::GoOn;
         }
         tokio::select! {
-            happening = self.adapter.next() => facts.push(Input::Happening(happening)),
+            event = self.adapter.next() => facts.push(Input::Io(event)),
             _ = self.interrupted.recv() => self.stops(facts),
             _ = self.terminated.recv() => self.stops(facts),
         }

@@ -17,9 +17,9 @@ use proto_core::{
         seal::{EpochSecret, Opener, Scope},
     },
     device::control::{Attach, Attached},
-    effect::Happening,
+    effect::IoEvent,
     secret::Secret,
-    wire::{Content, FRAME_MAX_DEFAULT, Frame, Head, Outcome, Record},
+    wire::{Content, Frame, Head, MAX_FRAME_DEFAULT, Outcome, Record},
 };
 use tokio::{net::UnixListener, runtime::Runtime};
 
@@ -74,16 +74,16 @@ impl FakeDaemon {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let stream = TokioIo::new(upgrade.await.unwrap());
-            self.attend(accept(stream, Bytes::new(), FRAME_MAX_DEFAULT)).await;
+            self.attend(accept(stream, Bytes::new(), MAX_FRAME_DEFAULT)).await;
         });
         response.map(|()| Body::empty())
     }
 
     async fn attend(self, mut socket: Socket<TokioIo<hyper::upgrade::Upgraded>>) {
-        while let happening = socket.next().await
-            && !matches!(happening, Happening::Closed(..))
+        while let event = socket.next().await
+            && !matches!(event, IoEvent::Closed(..))
         {
-            let Happening::Received((), message) = happening else { continue };
+            let IoEvent::Received((), message) = event else { continue };
             match serde_json::from_slice::<Attach>(&message) {
                 Ok(attach) => {
                     let mut seen = self.seen.lock().unwrap();

@@ -130,12 +130,12 @@ fn epochs_only_rise() {
 #[test]
 fn a_leap_has_its_greatest_length() {
     let mut far = Sealer::new(&PureRust, scope(Cipher::Aes256Gcm), 0, secret(), 0);
-    for _ in 0..EPOCH_LEAP_MAX {
+    for _ in 0..MAX_EPOCH_LEAP {
         assert!(far.advance());
     }
     let record = seal(&mut far, 0, b"far");
-    assert_eq!(open(&mut opener(Cipher::Aes256Gcm), EPOCH_LEAP_MAX, 0, &record).unwrap(), b"far");
-    let beyond = EPOCH_LEAP_MAX + 1;
+    assert_eq!(open(&mut opener(Cipher::Aes256Gcm), MAX_EPOCH_LEAP, 0, &record).unwrap(), b"far");
+    let beyond = MAX_EPOCH_LEAP + 1;
     assert_eq!(open(&mut opener(Cipher::Aes256Gcm), beyond, 0, &record), Err(OpenError::EpochTooFar(beyond)));
 }
 
@@ -172,14 +172,14 @@ fn a_secret_opens_no_earlier_epoch() {
 #[test]
 fn an_epoch_ends_at_its_limits() {
     let mut by_count = sealer(Cipher::Aes256Gcm);
-    by_count.records = EPOCH_RECORDS_MAX - 1;
+    by_count.records = MAX_EPOCH_RECORDS - 1;
     seal(&mut by_count, 0, b"");
     assert_eq!(by_count.seal(1, b"", &mut vec![]), Err(SealError::EpochSpent));
     assert!(by_count.advance());
     seal(&mut by_count, 1, b"");
 
     let mut by_bytes = sealer(Cipher::Aes256Gcm);
-    by_bytes.bytes = EPOCH_BYTES_MAX - 3;
+    by_bytes.bytes = MAX_EPOCH_BYTES - 3;
     seal(&mut by_bytes, 0, b"123");
     assert_eq!(by_bytes.seal(1, b"4", &mut vec![]), Err(SealError::EpochSpent));
 }
@@ -208,12 +208,12 @@ fn openers_of_different_epochs_scopes_or_secrets_differ() {
 impl Sealer {
     /// As if its epoch had sealed all it may.
     pub(crate) fn spend(&mut self) {
-        self.records = EPOCH_RECORDS_MAX;
+        self.records = MAX_EPOCH_RECORDS;
     }
 }
 
 /// WIRE section 7: an epoch seals 2^20 records or 1 GiB at most.
 #[test]
 fn an_epoch_ends_where_the_protocol_says() {
-    assert_eq!((EPOCH_RECORDS_MAX, EPOCH_BYTES_MAX), (1_048_576, 1_073_741_824));
+    assert_eq!((MAX_EPOCH_RECORDS, MAX_EPOCH_BYTES), (1_048_576, 1_073_741_824));
 }

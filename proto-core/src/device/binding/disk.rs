@@ -4,13 +4,13 @@ use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use core::{mem, time::Duration};
 
 use super::{
-    Ask, Bindings, Output, Phase,
+    Bindings, EffectId, Output, Phase,
     state::{Binding, Change, Disk},
 };
 use crate::{
     Aside, BindingId, Reason,
     device::files::{BindingRecord, BindingState, Config, Document, IdentityFile},
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     machine::backoff::Backoff,
     secret::SecretBytes,
 };
@@ -63,7 +63,7 @@ impl Bindings {
             self.store(StateFile::Config, contents, Change::Config(Box::new(wanted)));
         } else if let Some(file) = self.orphan() {
             let number = self.begin(Change::Removal(file.clone()));
-            self.port.push(Output::Effect(Effect::Remove(Ask(number), file)));
+            self.port.push(Output::Effect(Effect::Remove(EffectId(number), file)));
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Bindings {
 
     fn store(&mut self, file: StateFile, contents: SecretBytes, change: Change) {
         let number = self.begin(change);
-        self.port.push(Output::Effect(Effect::Store(Ask(number), file, contents)));
+        self.port.push(Output::Effect(Effect::Store(EffectId(number), file, contents)));
     }
 
     fn begin(&mut self, change: Change) -> u32 {
@@ -90,11 +90,11 @@ impl Bindings {
         self.asked.0
     }
 
-    pub(super) fn happened(&mut self, happening: Happening<Ask>) {
-        let (Ask(number), happening) = happening.take_id();
-        let durable = match (&self.disk, &happening) {
-            (Disk::Writing { number: asked, .. }, Happening::Stored(())) if asked.0 == number => true,
-            (Disk::Writing { number: asked, .. }, Happening::NotStored(())) if asked.0 == number => false,
+    pub(super) fn io_event(&mut self, event: IoEvent<EffectId>) {
+        let (EffectId(number), event) = event.take_id();
+        let durable = match (&self.disk, &event) {
+            (Disk::Writing { number: asked, .. }, IoEvent::Stored(())) if asked.0 == number => true,
+            (Disk::Writing { number: asked, .. }, IoEvent::NotStored(())) if asked.0 == number => false,
             _ => return self.ignore(),
         };
         let Disk::Writing { change, .. } = mem::replace(&mut self.disk, Disk::Idle) else { return };

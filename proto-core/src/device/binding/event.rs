@@ -5,19 +5,19 @@ use alloc::boxed::Box;
 use crate::{
     BindingId, OrgId, Reason, SessionId,
     device::{credential::Renewal, pairing::Paired},
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     machine::Wake,
 };
 
 /// The n-th store or removal. There is never more than one under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ask(pub u32);
+pub struct EffectId(pub u32);
 
 /// Facts and commands.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// A pairing was approved. Answered by [`Output::Adopted`] or [`Output::Refused`].
     Adopt(Box<Paired>),
     /// The binding's credential was renewed. Answered by [`Output::Saved`], sooner or later.
@@ -56,7 +56,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// The adopted binding is durable, and was [`Output::Started`] if it is new.
     Adopted(BindingId),
     /// The pairing's binding was not taken, and why. Nothing of it is left.

@@ -29,7 +29,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Ask, Input, Output, Timer};
+pub use event::{EffectId, Input, Output, Timer};
 pub use state::{Binding, Phase};
 
 use alloc::{
@@ -204,7 +204,7 @@ impl Machine for Bindings {
         }
         self.port.enter(now)?;
         match input {
-            Input::Happening(happening) => self.happened(happening),
+            Input::Io(event) => self.io_event(event),
             Input::Adopt(paired) => self.adopt(*paired),
             Input::Renewed { binding, renewal } => self.renewed(binding, &renewal),
             Input::Unpair(org) => self.unpair(&org),

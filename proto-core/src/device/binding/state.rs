@@ -7,7 +7,7 @@ use crate::{
     api::Workspace,
     crypto::Identity,
     device::{
-        bridge::SESSIONS_MAX,
+        bridge::MAX_SESSIONS,
         files::{BindingRecord, BindingState, Config},
     },
     effect::StateFile,
@@ -64,9 +64,9 @@ impl Binding {
         Workspace { id: workspace_id.clone(), slug: slug.clone(), name: name.clone() }
     }
 
-    /// Whether this session can be pinned to it: there are at most [`SESSIONS_MAX`].
+    /// Whether this session can be pinned to it: there are at most [`MAX_SESSIONS`].
     pub(super) fn has_room_for(&self, session: SessionId) -> bool {
-        self.sessions.len() < SESSIONS_MAX || self.sessions.contains(&session) || !matches!(self.phase, Phase::Active(_))
+        self.sessions.len() < MAX_SESSIONS || self.sessions.contains(&session) || !matches!(self.phase, Phase::Active(_))
     }
 
     /// Whether another pairing with this org would overwrite it.

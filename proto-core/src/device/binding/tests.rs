@@ -14,7 +14,7 @@ use crate::{
         files::{BindingState, Document},
         pairing,
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     secret::SecretBytes,
 };
 

@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use crate::{
     Reason, SessionId,
     crypto::{Cipher, seal::EpochSecret},
-    device::{credential::Renewal, files::RelayRecord, uplink::Ask},
-    effect::{Effect, Happening},
+    device::{credential::Renewal, files::RelayRecord, uplink::EffectId},
+    effect::{Effect, IoEvent},
     wire::Frame,
 };
 
@@ -18,7 +18,7 @@ pub struct SourceId(pub u64);
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect, or what the relay sent.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// The credential of [`Output::Renewed`] is durable.
     Stored(RelayRecord),
     /// A session is pinned to this binding: its key may be given to viewers. It has no source until one attaches.
@@ -50,7 +50,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// Hand this to the process that makes records.
     ToSource(SourceId, Frame),
     /// The relay has all of this session, its end too.

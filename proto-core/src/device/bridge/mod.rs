@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// The most sessions of one binding that are known; whoever makes another one known forgets one first.
-pub const SESSIONS_MAX: usize = 4096;
+pub const MAX_SESSIONS: usize = 4096;
 
 /// The machine. See the [module page](self).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,7 +119,7 @@ impl<N: Noise> Bridge<N> {
     }
 
     fn know(&mut self, session: SessionId, cipher: Cipher, secret: EpochSecret) {
-        if self.streams.len() < SESSIONS_MAX {
+        if self.streams.len() < MAX_SESSIONS {
             self.streams.entry(session).or_insert_with(|| Stream::new(cipher, secret));
         } else {
             self.stats.0.unknown_session += 1;
@@ -259,7 +259,7 @@ impl<N: Noise> Machine for Bridge<N> {
         self.port.enter(now)?;
         match input {
             _ if !matches!(self.status(), Status::Running { .. }) => self.port.ignore(),
-            Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
+            Input::Io(event) => self.drive(uplink::Input::Io(event)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Know { session, cipher, secret } => self.know(session, cipher, secret),
             Input::Forget(session) => drop(self.streams.remove(&session)),

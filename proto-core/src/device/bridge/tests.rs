@@ -10,13 +10,13 @@ use super::*;
 use crate::{
     Entropy,
     device::uplink::{
-        Ask,
+        EffectId,
         testing::{RENEWABLE, START, UNIX, claims, device, key_set, record, settings, signer, welcome},
     },
-    effect::{Closed, Effect, Happening},
+    effect::{Closed, Effect, IoEvent},
     id::DeviceKind,
     jose::{self, Claims},
-    keyset::FetchId,
+    keyset,
     noise::{InitiatorKeys, Symbolic, channel::Channel},
     secret::Secret,
     testing::fingerprint,
@@ -49,10 +49,10 @@ impl Bench {
 
     fn come_up(&mut self) {
         self.bridge.handle_timeout(START);
-        self.input(Input::Happening(Happening::Connected(Ask::Link, Entropy::new([4; 32]))));
+        self.input(Input::Io(IoEvent::Connected(EffectId::Link, Entropy::new([4; 32]))));
         let (relay, message_2) = welcome(&self.sent.remove(0));
         self.relay = Some(relay);
-        self.input(Input::Happening(Happening::Received(Ask::Link, message_2)));
+        self.input(Input::Io(IoEvent::Received(EffectId::Link, message_2)));
         assert_eq!(self.said.remove(0), Output::Up);
     }
 
@@ -60,7 +60,7 @@ impl Bench {
         self.bridge.handle_input(START, input).unwrap();
         while let Some(output) = self.bridge.poll_output() {
             match output {
-                Output::Effect(Effect::Send(Ask::Link, message)) => self.sent.push(message),
+                Output::Effect(Effect::Send(EffectId::Link, message)) => self.sent.push(message),
                 Output::Effect(_) => {}
                 said => self.said.push(said),
             }
@@ -70,7 +70,7 @@ impl Bench {
     /// The relay says something.
     fn tell(&mut self, frame: impl Into<Frame>) {
         let message = self.relay.as_mut().unwrap().seal(&frame.into()).unwrap();
-        self.input(Input::Happening(Happening::Received(Ask::Link, message)));
+        self.input(Input::Io(IoEvent::Received(EffectId::Link, message)));
     }
 
     /// The frames that arrived at the relay.
@@ -179,17 +179,17 @@ fn a_source_that_is_gone_is_told_nothing() {
 #[test]
 fn so_many_sessions_are_known() {
     let mut bench = Bench::up();
-    for n in 0..SESSIONS_MAX {
+    for n in 0..MAX_SESSIONS {
         bench.know(numbered(n));
     }
     assert_eq!(bench.stats(), [0, 0, 0]);
-    bench.know(numbered(SESSIONS_MAX));
+    bench.know(numbered(MAX_SESSIONS));
     assert_eq!(bench.stats(), [0, 1, 0]);
-    bench.input(Input::Attach(SOURCE, numbered(SESSIONS_MAX)));
+    bench.input(Input::Attach(SOURCE, numbered(MAX_SESSIONS)));
     assert_eq!(bench.stats(), [0, 2, 0]);
     bench.input(Input::Forget(numbered(0)));
-    bench.know(numbered(SESSIONS_MAX));
-    bench.input(Input::Attach(SOURCE, numbered(SESSIONS_MAX)));
+    bench.know(numbered(MAX_SESSIONS));
+    bench.input(Input::Attach(SOURCE, numbered(MAX_SESSIONS)));
     assert_eq!(bench.stats(), [0, 2, 0]);
 }
 
@@ -199,7 +199,7 @@ fn an_ended_bridge_absorbs_everything() {
     let mut bench = Bench::up();
     assert_eq!(bench.bridge.renewable_until(), UNIX.plus(RENEWABLE));
     bench.tell(Head::Revoke { reason: Reason::MachineRevoked });
-    bench.input(Input::Happening(Happening::Closed(Ask::Link, Closed::ByUs)));
+    bench.input(Input::Io(IoEvent::Closed(EffectId::Link, Closed::ByUs)));
     assert_eq!(bench.bridge.status(), Status::Failed(&Reason::MachineRevoked));
     let before = fingerprint(&bench.bridge);
     bench.know(numbered(1));
@@ -236,7 +236,7 @@ fn strange_visitors_are_counted() {
         assert_eq!((bench.stats(), bench.heard()), ([0, 0, n], vec![]));
     }
     bench.tell(peer(knock(Role::Peer, Suite::IkAesGcm)));
-    bench.input(Input::Happening(Happening::Answered(Ask::Keys(FetchId(1)), key_set())));
+    bench.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
     assert_eq!((bench.stats(), bench.heard().len()), ([0, 0, 4], 1));
 }
 
@@ -246,13 +246,13 @@ fn the_quietest_visitor_makes_room() {
     let mut bench = Bench::up();
     bench.know(numbered(1));
     bench.heard();
-    let max = visitors::VISITORS_MAX as u64;
+    let max = visitors::MAX_VISITORS as u64;
     for viewer in (0..max).chain([max; 3]) {
         let head = Head::Peer { session: numbered(1), viewer };
         bench.tell(Frame { head, body: knock(Role::Peer, Suite::IkAesGcm) });
     }
     assert_eq!(bench.heard(), []);
-    bench.input(Input::Happening(Happening::Answered(Ask::Keys(FetchId(1)), key_set())));
+    bench.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
     let mut answered: Vec<_> = bench
         .heard()
         .into_iter()

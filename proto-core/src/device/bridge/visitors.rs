@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The most viewers that are served at once; the one that has been quiet for longest makes room.
-pub(super) const VISITORS_MAX: usize = 256;
+pub(super) const MAX_VISITORS: usize = 256;
 
 /// A viewer's connection at the relay, and the session it asks about.
 pub(super) type Visitor = (SessionId, u64);
@@ -134,7 +134,7 @@ impl<N: Noise> Visitors<N> {
     }
 
     fn make_room(&mut self, visitor: Visitor) {
-        if self.doors.len() >= VISITORS_MAX && !self.doors.contains_key(&visitor) {
+        if self.doors.len() >= MAX_VISITORS && !self.doors.contains_key(&visitor) {
             let quietest = self.doors.iter().min_by_key(|(_, door)| door.turn).map(|(visitor, _)| *visitor);
             quietest.map(|visitor| self.doors.remove(&visitor));
         }

@@ -5,20 +5,20 @@ use alloc::boxed::Box;
 use crate::{
     Reason,
     api::Renewed,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     machine::Wake,
     secret::SecretText,
 };
 
 /// The n-th request for a new credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ask(pub u32);
+pub struct EffectId(pub u32);
 
 /// Facts for a rotation.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// The credential of [`Output::Renewed`] is durable.
     Stored,
     /// Renew as soon as the limit of attempts allows: `vpd restart`, or a relay that takes the credential for expired.
@@ -29,7 +29,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// Make this durable, with [`BindingRecord::renew`](crate::device::files::BindingRecord::renew), then answer with [`Input::Stored`].
     Renewed(Box<Renewal>),
     /// The new credential is durable: tell the relay in band, and use it for every connection from now on.

@@ -28,7 +28,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Ask, Input, Output, Renewal, Timer};
+pub use event::{EffectId, Input, Output, Renewal, Timer};
 
 use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec};
 use core::{convert::Infallible, mem, time::Duration};
@@ -38,7 +38,7 @@ use crate::{
     Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
     api::{ROTATE_PATH, Renewed, RotateRequest, json, refusal, unanswered},
     crypto::Identity,
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     jose::{ProofTarget, prove},
     machine::backoff::Backoff,
     secret::SecretText,
@@ -162,7 +162,7 @@ impl Rotation {
         match self.request() {
             Ok(request) => {
                 self.state = State::Asking { number: self.asked };
-                self.port.push(Output::Effect(Effect::Http(Ask(self.asked.0), request)));
+                self.port.push(Output::Effect(Effect::Http(EffectId(self.asked.0), request)));
             }
             Err(reason) => self.failed(reason, Duration::ZERO),
         }
@@ -184,14 +184,14 @@ impl Rotation {
         })
     }
 
-    fn happened(&mut self, happening: Happening<Ask>) {
-        let (Ask(number), happening) = happening.take_id();
+    fn io_event(&mut self, event: IoEvent<EffectId>) {
+        let (EffectId(number), event) = event.take_id();
         if !matches!(self.state, State::Asking { number: asked } if asked.0 == number) {
             return self.ignore();
         }
-        match happening {
-            Happening::Answered((), answer) => self.answered(&answer),
-            Happening::Unanswered((), fault) => self.failed(unanswered(fault), Duration::ZERO),
+        match event {
+            IoEvent::Answered((), answer) => self.answered(&answer),
+            IoEvent::Unanswered((), fault) => self.failed(unanswered(fault), Duration::ZERO),
             _ => self.ignore(),
         }
     }
@@ -302,7 +302,7 @@ impl Machine for Rotation {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
         match input {
-            Input::Happening(happening) => self.happened(happening),
+            Input::Io(event) => self.io_event(event),
             Input::Stored => self.stored(),
             Input::RenewNow => self.renew_now(),
         }

@@ -19,7 +19,7 @@ const START: Instant = Instant::from_nanos(5_000_000_000);
 struct Desk {
     machine: Rotation,
     now: Instant,
-    http: Vec<(Ask, HttpRequest)>,
+    http: Vec<(EffectId, HttpRequest)>,
     said: Vec<Output>,
 }
 
@@ -40,7 +40,7 @@ impl Desk {
     fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Effect(Effect::Http(ask, request)) => self.http.push((ask, request)),
+                Output::Effect(Effect::Http(effect_id, request)) => self.http.push((effect_id, request)),
                 said => self.said.push(said),
             }
         }
@@ -61,14 +61,14 @@ impl Desk {
     }
 
     fn answer_later(&mut self, status: u16, body: &str, retry_after: Option<u32>) {
-        let (ask, _) = self.http.remove(0);
+        let (effect_id, _) = self.http.remove(0);
         let answer = HttpAnswer { status, retry_after, body: SecretBytes::new(body) };
-        self.input(Input::Happening(Happening::Answered(ask, answer)));
+        self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
     }
 
     fn lose(&mut self) {
-        let (ask, _) = self.http.remove(0);
-        self.input(Input::Happening(Happening::Unanswered(ask, NetFault::TimedOut)));
+        let (effect_id, _) = self.http.remove(0);
+        self.input(Input::Io(IoEvent::Unanswered(effect_id, NetFault::TimedOut)));
     }
 
     /// Time passes up to the next deadline, and how long that took.
@@ -181,7 +181,7 @@ fn a_lost_answer_is_asked_for_again() {
     assert_eq!(first.body, second.body);
     assert_ne!(first.headers[1], second.headers[1]);
     let late = HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(renewed(&token(2, UNIX))) };
-    desk.input(Input::Happening(Happening::Answered(lost, late)));
+    desk.input(Input::Io(IoEvent::Answered(lost, late)));
     assert_eq!((desk.machine.ignored(), desk.machine.generation()), (1, 1));
     desk.input(Input::Stored);
     assert_eq!(desk.machine.ignored(), 2, "nothing was to be stored");

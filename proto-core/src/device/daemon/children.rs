@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-use super::{Ask, Daemon, Event, Life, Output, running::Presence, state::Living};
+use super::{Daemon, EffectId, Event, Life, Output, running::Presence, state::Living};
 use crate::{
     BindingId, Machine, Reason, Status,
     crypto::{Cipher, seal::EpochSecret},
@@ -13,26 +13,26 @@ use crate::{
         files::SessionFile,
         pairing::{self, Paired, Pairing},
     },
-    effect::Happening,
+    effect::IoEvent,
     noise::Noise,
     secret::Secret,
 };
 
 impl<N: Noise> Daemon<N> {
-    pub(super) fn happen(&mut self, happening: Happening<Ask>) {
-        let (ask, happening) = happening.take_id();
-        match ask {
-            Ask::Pairing(life, ask) if self.pairing.as_ref().is_some_and(|pairing| pairing.life == life) => {
-                self.drive_pairing(pairing::Input::Happening(happening.with_id(ask)));
+    pub(super) fn io_event(&mut self, io_event: IoEvent<EffectId>) {
+        let (effect_id, io_event) = io_event.take_id();
+        match effect_id {
+            EffectId::Pairing(life, effect_id) if self.pairing.as_ref().is_some_and(|pairing| pairing.life == life) => {
+                self.drive_pairing(pairing::Input::Io(io_event.with_id(effect_id)));
             }
-            Ask::Bindings(ask) => self.drive_bindings(binding::Input::Happening(happening.with_id(ask))),
-            Ask::Bridge(id, life, ask) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
-                self.drive_bridge(&id, bridge::Input::Happening(happening.with_id(ask)));
+            EffectId::Bindings(effect_id) => self.drive_bindings(binding::Input::Io(io_event.with_id(effect_id))),
+            EffectId::Bridge(id, life, effect_id) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
+                self.drive_bridge(&id, bridge::Input::Io(io_event.with_id(effect_id)));
             }
-            Ask::Pairing(..) | Ask::Bridge(..) => self.stats.0.stale_happenings += 1,
-            Ask::Ledger(request) => self.ledger_written(request, matches!(happening, Happening::Stored(()))),
-            Ask::Pin(source) => self.pinned(source, matches!(happening, Happening::Stored(()))),
-            Ask::Unpin(session) => self.unpinned(session, matches!(happening, Happening::Stored(()))),
+            EffectId::Pairing(..) | EffectId::Bridge(..) => self.stats.0.stale_events += 1,
+            EffectId::Ledger(request) => self.ledger_written(request, matches!(io_event, IoEvent::Stored(()))),
+            EffectId::Pin(source) => self.pinned(source, matches!(io_event, IoEvent::Stored(()))),
+            EffectId::Unpin(session) => self.unpinned(session, matches!(io_event, IoEvent::Stored(()))),
         }
     }
 
@@ -119,7 +119,7 @@ impl<N: Noise> Daemon<N> {
         match output {
             pairing::Output::Effect(effect) => {
                 let life = self.pairing.as_ref().map_or(Life(0), |pairing| pairing.life);
-                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Pairing(life, effect_id))));
             }
             pairing::Output::ShowCode(_) => {
                 self.log(Event::PairingShown);
@@ -164,7 +164,7 @@ impl<N: Noise> Daemon<N> {
 
     fn bindings_said(&mut self, output: binding::Output) {
         match output {
-            binding::Output::Effect(effect) => self.port.push(Output::Effect(effect.map_id(Ask::Bindings))),
+            binding::Output::Effect(effect) => self.port.push(Output::Effect(effect.map_id(EffectId::Bindings))),
             binding::Output::Adopted(id) => self.adopted(&id),
             binding::Output::Refused(reason) => self.drive_pairing(pairing::Input::Rejected(reason)),
             binding::Output::Started(id) => self.start(&id),
@@ -225,7 +225,7 @@ impl<N: Noise> Daemon<N> {
         self.port.feed(&mut *old, bridge::Input::Stop);
         while let Some(output) = old.poll_output() {
             if let bridge::Output::Effect(effect) = output {
-                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(&id), life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Bridge(Arc::clone(&id), life, effect_id))));
             }
         }
     }
@@ -251,7 +251,7 @@ impl<N: Noise> Daemon<N> {
         match output {
             bridge::Output::Effect(effect) => {
                 let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
-                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Bridge(Arc::clone(id), life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Bridge(Arc::clone(id), life, effect_id))));
             }
             bridge::Output::ToSource(source, frame) => self.port.push(Output::ToSource(source, frame)),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),

@@ -12,7 +12,7 @@ use crate::{
         control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
         pairing, uplink,
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     machine::Wake,
     wire::Frame,
 };
@@ -23,7 +23,7 @@ pub struct RequestId(pub u64);
 
 /// On whose behalf a directory is looked at or changed, or the ledger written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Errand {
+pub enum TaskId {
     /// A request's.
     Request(RequestId),
     /// A session's that is about to start.
@@ -37,13 +37,13 @@ pub struct Life(pub u32);
 
 /// Who in the daemon asked for an effect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum EffectId {
     /// The pairing.
-    Pairing(Life, pairing::Ask),
+    Pairing(Life, pairing::EffectId),
     /// The bindings' files.
-    Bindings(binding::Ask),
+    Bindings(binding::EffectId),
     /// The running part of one binding.
-    Bridge(Arc<BindingId>, Life, uplink::Ask),
+    Bridge(Arc<BindingId>, Life, uplink::EffectId),
     /// The ledger of grants, for a request.
     Ledger(RequestId),
     /// The pin of a session that is about to start.
@@ -56,7 +56,7 @@ pub enum Ask {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect, or what a connection brought.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// Somebody asks for something through the local interface. Answered by [`Output::Answer`], exactly once.
     Request(RequestId, Request),
     /// A process that makes records came. The entropy is for a session's id and secret. Answered by [`Output::Attached`].
@@ -66,9 +66,9 @@ pub enum Input {
     /// It is gone.
     Detach(SourceId),
     /// What stands in the directory of an [`Output::Look`].
-    Looked(Errand, Looked),
+    Looked(TaskId, Looked),
     /// What became of an [`Output::Change`].
-    Changed(Errand, Result<(), Reason>),
+    Changed(TaskId, Result<(), Reason>),
 }
 
 /// What can be asked through the local interface. Directories are absolute and canonical.
@@ -99,7 +99,7 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// The answer to a request.
     Answer(RequestId, Result<Answer, Reason>),
     /// For everybody who waits for the pairing.
@@ -109,9 +109,9 @@ pub enum Output {
     /// Hand this to it.
     ToSource(SourceId, Frame),
     /// Look what stands in this directory. Answered by [`Input::Looked`].
-    Look(Errand, Directory),
+    Look(TaskId, Directory),
     /// Change these files, in their order. Answered by [`Input::Changed`].
-    Change(Errand, Vec<Change>),
+    Change(TaskId, Vec<Change>),
     /// For the log.
     Log(Event),
 }

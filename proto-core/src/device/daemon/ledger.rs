@@ -2,7 +2,7 @@
 
 use alloc::{collections::VecDeque, string::ToString};
 
-use super::{Answer, Ask, Daemon, Errand, Output, RequestId, state::Task};
+use super::{Answer, Daemon, EffectId, Output, RequestId, TaskId, state::Task};
 use crate::{
     Reason,
     device::{
@@ -35,7 +35,7 @@ impl Ledger {
 impl<N: Noise> Daemon<N> {
     /// A grant is to be entered or struck out, after those that came before.
     pub(super) fn change_ledger(&mut self, id: RequestId, task: Task) {
-        self.tasks.insert(Errand::Request(id), task);
+        self.tasks.insert(TaskId::Request(id), task);
         self.ledger.waiting.push_back(id);
         self.write_ledger();
     }
@@ -47,10 +47,10 @@ impl<N: Noise> Daemon<N> {
             match self.changed_ledger(id) {
                 Ok((ledger, contents)) => {
                     self.ledger.writing = Some((id, ledger));
-                    self.port.push(Output::Effect(Effect::Store(Ask::Ledger(id), StateFile::Grants, contents)));
+                    self.port.push(Output::Effect(Effect::Store(EffectId::Ledger(id), StateFile::Grants, contents)));
                 }
                 Err(reason) => {
-                    self.tasks.remove(&Errand::Request(id));
+                    self.tasks.remove(&TaskId::Request(id));
                     self.answer(id, Err(reason));
                 }
             }
@@ -59,7 +59,7 @@ impl<N: Noise> Daemon<N> {
 
     fn changed_ledger(&self, id: RequestId) -> Result<(Grants, SecretBytes), Reason> {
         let mut ledger = self.ledger.grants.clone();
-        match self.tasks.get(&Errand::Request(id)) {
+        match self.tasks.get(&TaskId::Request(id)) {
             Some(Task::Granting { plan, .. }) => plan.clone().enter(&mut ledger)?,
             Some(Task::Ungranting { directory, .. }) => drop(consent::unbind(directory, &mut ledger)?),
             _ => return Err(Reason::StateNotWritten),
@@ -78,21 +78,21 @@ impl<N: Noise> Daemon<N> {
             self.ledger.grants = grants;
             self.granted(id);
         } else {
-            self.tasks.remove(&Errand::Request(id));
+            self.tasks.remove(&TaskId::Request(id));
             self.answer(id, Err(Reason::StateNotWritten));
         }
         self.write_ledger();
     }
 
     fn granted(&mut self, id: RequestId) {
-        let errand = Errand::Request(id);
-        match self.tasks.remove(&errand) {
+        let task_id = TaskId::Request(id);
+        match self.tasks.remove(&task_id) {
             Some(Task::Granting { directory, org, .. }) => {
                 self.answer(id, Ok(Answer::Bound(Bound { directory: directory.to_string(), org })));
             }
             Some(Task::Ungranting { directory, files }) => {
-                self.port.push(Output::Change(errand, files));
-                self.tasks.insert(errand, Task::Uprooting { directory });
+                self.port.push(Output::Change(task_id, files));
+                self.tasks.insert(task_id, Task::Uprooting { directory });
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 //! processes that make records.
 //!
 //! ```text
-//!   vpd pair, bind, …  ── Request ──► ┌────────┐ ◄── Happening ── adapter ── platform, relays, disk
+//!   vpd pair, bind, …  ── Request ──► ┌────────┐ ◄── IoEvent ── adapter ── platform, relays, disk
 //!                      ◄── Answer ─── │ Daemon │ ─── Effect ────►
 //!   vpd run ── Attach, Frame ───────► │        │     pairing::Pairing ── approved ──► binding::Bindings ── Started ──► bridge
 //!           ◄─ Attached, ToSource ─── └────────┘     consent::Resolver ── which org? ──► pin (durable) ──► bridge::Bridge
@@ -31,7 +31,7 @@ use alloc::{
 use core::{convert::Infallible, time::Duration};
 
 pub use boot::{Found, Settings};
-pub use event::{Answer, Ask, Errand, Event, Input, Life, Output, Request, RequestId, Timer};
+pub use event::{Answer, EffectId, Event, Input, Life, Output, Request, RequestId, TaskId, Timer};
 use ledger::Ledger;
 use running::Sessions;
 use state::{Living, Task};
@@ -50,7 +50,7 @@ pub const RETURN_WITHIN: Duration = Duration::from_mins(2);
 const UNPIN_PAUSE: Duration = Duration::from_secs(10);
 
 /// The most requests and starting sessions that wait for the disk at a time.
-pub const TASKS_MAX: usize = 1024;
+pub const MAX_TASKS: usize = 1024;
 
 /// The machine. See the [module page](self).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +72,7 @@ pub struct Daemon<N> {
     sessions: Sessions,
     /// Pins that could not be removed, and when that is tried again.
     unremoved: Option<(Instant, BTreeSet<SessionId>)>,
-    tasks: BTreeMap<Errand, Task>,
+    tasks: BTreeMap<TaskId, Task>,
     stats: Aside<Stats>,
     port: Port<Output>,
 }
@@ -82,15 +82,15 @@ pub struct Daemon<N> {
 pub struct Stats {
     /// Answers of the disk for which nobody waits.
     pub stale_answers: u64,
-    /// Happenings of bridges that are gone.
-    pub stale_happenings: u64,
+    /// Events of bridges that are gone.
+    pub stale_events: u64,
     /// Frames of processes that are not attached.
     pub unattached: u64,
 }
 
 impl Stats {
     const fn ignored(&self) -> u64 {
-        self.stale_answers.saturating_add(self.stale_happenings).saturating_add(self.unattached)
+        self.stale_answers.saturating_add(self.stale_events).saturating_add(self.unattached)
     }
 }
 
@@ -118,18 +118,18 @@ impl<N: Noise> Machine for Daemon<N> {
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
-        if is_new_task && self.tasks.len() >= TASKS_MAX {
+        if is_new_task && self.tasks.len() >= MAX_TASKS {
             return Err(Misuse::Full("requests that wait for the disk"));
         }
         self.port.enter(now)?;
         match input {
-            Input::Happening(happening) => self.happen(happening),
+            Input::Io(event) => self.io_event(event),
             Input::Request(id, request) => self.request(id, request),
             Input::Attach(source, attach, entropy) => self.attach(source, attach, &entropy),
             Input::Frame(source, frame) => self.source_said(source, frame),
             Input::Detach(source) => self.detach(source),
-            Input::Looked(errand, looked) => self.looked(errand, looked),
-            Input::Changed(errand, result) => self.changed(errand, result),
+            Input::Looked(task_id, looked) => self.looked(task_id, looked),
+            Input::Changed(task_id, result) => self.changed(task_id, result),
         }
         self.drain();
         Ok(())

@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Answer, Daemon, Errand, Output, Request, RequestId, state::Task};
+use super::{Answer, Daemon, Output, Request, RequestId, TaskId, state::Task};
 use crate::{
     Entropy, Reason,
     api::Workspace,
@@ -61,19 +61,19 @@ impl<N: Noise> Daemon<N> {
 
     /// Answered when the pairing has ended, so that the next one can begin.
     fn cancel_pairing(&mut self, id: RequestId) {
-        self.tasks.insert(Errand::Request(id), Task::Cancelling);
+        self.tasks.insert(TaskId::Request(id), Task::Cancelling);
         self.drive_pairing(pairing::Input::Cancel);
     }
 
     /// There is no pairing any more: whoever wanted that is told.
     pub(super) fn answer_cancelled(&mut self) {
         if self.pairing.is_none() {
-            let cancelling = self.tasks.iter().filter_map(|(errand, task)| match (errand, task) {
-                (Errand::Request(id), Task::Cancelling) => Some(*id),
+            let cancelling = self.tasks.iter().filter_map(|(task_id, task)| match (task_id, task) {
+                (TaskId::Request(id), Task::Cancelling) => Some(*id),
                 _ => None,
             });
             for id in cancelling.collect::<Vec<_>>() {
-                self.tasks.remove(&Errand::Request(id));
+                self.tasks.remove(&TaskId::Request(id));
                 self.answer(id, Ok(Answer::Done));
             }
         }
@@ -90,7 +90,7 @@ impl<N: Noise> Daemon<N> {
         match Workspace::pick(request.org.as_deref(), &self.paired()).cloned() {
             Ok(org) => {
                 self.drive_bindings(binding::Input::Unpair(org.id.clone()));
-                self.tasks.insert(Errand::Request(id), Task::Unpairing { org });
+                self.tasks.insert(TaskId::Request(id), Task::Unpairing { org });
             }
             Err(reason) => self.answer(id, Err(reason)),
         }
@@ -109,13 +109,13 @@ impl<N: Noise> Daemon<N> {
         let done: Vec<_> = self
             .tasks
             .iter()
-            .filter_map(|(errand, task)| match (errand, task) {
-                (Errand::Request(id), Task::Unpairing { org }) if is_gone(org) => Some((*id, org.clone())),
+            .filter_map(|(task_id, task)| match (task_id, task) {
+                (TaskId::Request(id), Task::Unpairing { org }) if is_gone(org) => Some((*id, org.clone())),
                 _ => None,
             })
             .collect();
         for (id, org) in done {
-            self.tasks.remove(&Errand::Request(id));
+            self.tasks.remove(&TaskId::Request(id));
             self.answer(id, Ok(Answer::Unpaired(Unpaired { org })));
         }
     }
@@ -125,8 +125,8 @@ impl<N: Noise> Daemon<N> {
             return self.answer(id, Err(Reason::NotPaired));
         }
         let resolver = Resolver::new(directory, &self.ledger.grants);
-        self.tasks.insert(Errand::Request(id), Task::Looking { resolver, org, recursive });
-        self.look_on(Errand::Request(id));
+        self.tasks.insert(TaskId::Request(id), Task::Looking { resolver, org, recursive });
+        self.look_on(TaskId::Request(id));
     }
 
     /// `vpd bind`: what stands in the directory is known.
@@ -137,9 +137,9 @@ impl<N: Noise> Daemon<N> {
             .and_then(|org| Ok((org, place.bind(&org.id, recursive, self.clock.unix_at(self.port.now()))?)));
         match planned {
             Ok((org, mut plan)) => {
-                self.port.push(Output::Change(Errand::Request(id), core::mem::take(&mut plan.files)));
+                self.port.push(Output::Change(TaskId::Request(id), core::mem::take(&mut plan.files)));
                 let task = Task::Planting { plan, directory: place.directory.clone(), org: org.clone() };
-                self.tasks.insert(Errand::Request(id), task);
+                self.tasks.insert(TaskId::Request(id), task);
             }
             Err(reason) => self.answer(id, Err(reason)),
         }
@@ -153,8 +153,8 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// Files of a directory were changed, or could not be.
-    pub(super) fn changed(&mut self, errand: Errand, result: Result<(), Reason>) {
-        let (Errand::Request(id), Some(task)) = (errand, self.tasks.remove(&errand)) else {
+    pub(super) fn changed(&mut self, task_id: TaskId, result: Result<(), Reason>) {
+        let (TaskId::Request(id), Some(task)) = (task_id, self.tasks.remove(&task_id)) else {
             self.stats.0.stale_answers += 1;
             return;
         };
@@ -169,7 +169,7 @@ impl<N: Noise> Daemon<N> {
             }
             (other, _) => {
                 self.stats.0.stale_answers += 1;
-                self.tasks.insert(errand, other);
+                self.tasks.insert(task_id, other);
             }
         }
     }

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
-    Ask, Daemon, Errand, Event, Output, RETURN_WITHIN, Timer, UNPIN_PAUSE,
+    Daemon, EffectId, Event, Output, RETURN_WITHIN, TaskId, Timer, UNPIN_PAUSE,
     running::{Presence, Running},
     state::{Start, Task},
 };
@@ -13,7 +13,7 @@ use crate::{
     crypto::{Cipher, seal::EpochSecret},
     device::{
         binding::{self, Phase},
-        bridge::{self, SESSIONS_MAX, SourceId},
+        bridge::{self, MAX_SESSIONS, SourceId},
         consent::{self, Decision, Directory, Looked, Resolver},
         control::{Attach, Attached},
         files::{Document, SessionFile, Unknown, VERSION},
@@ -41,8 +41,8 @@ impl<N: Noise> Daemon<N> {
         };
         let start = Start { session: SessionId::generate(entropy), secret: EpochSecret::generate(entropy), title };
         let resolver = Resolver::new(directory, &self.ledger.grants);
-        self.tasks.insert(Errand::Source(source), Task::Resolving { resolver, start });
-        self.look_on(Errand::Source(source));
+        self.tasks.insert(TaskId::Source(source), Task::Resolving { resolver, start });
+        self.look_on(TaskId::Source(source));
     }
 
     /// The daemon was restarted, or the connection broke: the pin is as it was (S113).
@@ -73,24 +73,26 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// What stands in a directory is known: the resolver goes on.
-    pub(super) fn looked(&mut self, errand: Errand, looked: Looked) {
-        match self.tasks.get_mut(&errand) {
+    pub(super) fn looked(&mut self, task_id: TaskId, looked: Looked) {
+        match self.tasks.get_mut(&task_id) {
             Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) => {
                 self.port.feed(resolver, looked);
-                self.look_on(errand);
+                self.look_on(task_id);
             }
             _ => self.stats.0.stale_answers += 1,
         }
     }
 
     /// Asks for what a resolver wants to know, or takes what it came to.
-    pub(super) fn look_on(&mut self, errand: Errand) {
-        let Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) = self.tasks.get_mut(&errand) else { return };
+    pub(super) fn look_on(&mut self, task_id: TaskId) {
+        let Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) = self.tasks.get_mut(&task_id) else {
+            return;
+        };
         match resolver.poll_output() {
-            Some(consent::Output::Look(directory)) => self.port.push(Output::Look(errand, directory)),
-            Some(consent::Output::Resolved(place)) => match (errand, self.tasks.remove(&errand)) {
-                (Errand::Source(source), Some(Task::Resolving { start, .. })) => self.resolved(source, start, place.decision),
-                (Errand::Request(id), Some(Task::Looking { org, recursive, .. })) => {
+            Some(consent::Output::Look(directory)) => self.port.push(Output::Look(task_id, directory)),
+            Some(consent::Output::Resolved(place)) => match (task_id, self.tasks.remove(&task_id)) {
+                (TaskId::Source(source), Some(Task::Resolving { start, .. })) => self.resolved(source, start, place.decision),
+                (TaskId::Request(id), Some(Task::Looking { org, recursive, .. })) => {
                     self.plan(id, &place, org.as_deref(), recursive);
                 }
                 _ => {}
@@ -125,9 +127,9 @@ impl<N: Noise> Daemon<N> {
         };
         match file.write() {
             Ok(contents) => {
-                let effect = Effect::Store(Ask::Pin(source), StateFile::Session(file.session), contents);
+                let effect = Effect::Store(EffectId::Pin(source), StateFile::Session(file.session), contents);
                 self.port.push(Output::Effect(effect));
-                self.tasks.insert(Errand::Source(source), Task::Pinning { file, org });
+                self.tasks.insert(TaskId::Source(source), Task::Pinning { file, org });
             }
             Err(reason) => self.local_only(source, Some(reason)),
         }
@@ -135,7 +137,7 @@ impl<N: Noise> Daemon<N> {
 
     /// The pin is durable, or could not be made so: nothing streams that a restart would not know.
     pub(super) fn pinned(&mut self, source: SourceId, is_durable: bool) {
-        let Some(Task::Pinning { file, org }) = self.tasks.remove(&Errand::Source(source)) else {
+        let Some(Task::Pinning { file, org }) = self.tasks.remove(&TaskId::Source(source)) else {
             self.stats.0.stale_answers += 1;
             return;
         };
@@ -181,7 +183,7 @@ impl<N: Noise> Daemon<N> {
 
     /// A process that makes records went: for good, or it comes back soon.
     pub(super) fn detach(&mut self, source: SourceId) {
-        if let Some(Task::Pinning { file, .. }) = self.tasks.remove(&Errand::Source(source)) {
+        if let Some(Task::Pinning { file, .. }) = self.tasks.remove(&TaskId::Source(source)) {
             self.unpin(file.session);
         }
         let until = self.port.now().after(RETURN_WITHIN);
@@ -226,7 +228,7 @@ impl<N: Noise> Daemon<N> {
     /// when all of them still run.
     fn make_room(&mut self, id: &BindingId) -> bool {
         let its = || self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id));
-        if its().count() < SESSIONS_MAX {
+        if its().count() < MAX_SESSIONS {
             return true;
         }
         let over = its().filter(|(_, running)| running.presence() == Presence::Over);
@@ -244,7 +246,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn unpin(&mut self, session: SessionId) {
-        self.port.push(Output::Effect(Effect::Remove(Ask::Unpin(session), StateFile::Session(session))));
+        self.port.push(Output::Effect(Effect::Remove(EffectId::Unpin(session), StateFile::Session(session))));
     }
 
     /// A pin is removed, or the disk would not: then it is tried again, so that no session's key outlives its binding (BIND-5).

@@ -2,7 +2,7 @@
 
 use crate::{
     Reason,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     machine::Wake,
     noise::handshake::initiator,
     secret::SecretText,
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// Something happened to its WebSocket.
-    Happening(Happening<()>),
+    Io(IoEvent<()>),
     /// Send this frame, if the link is up; else it is dropped and counted, for its owner will send it again once it is.
     Send(Frame),
     /// Use this credential from now on; while the link is up it is also shown to the relay (`Rotate`).

@@ -35,7 +35,7 @@ use bytes::Bytes;
 
 pub use event::{Input, Output, Timer};
 use schedule::Schedule;
-pub use schedule::{QUICK_ATTEMPTS, SLOW_MAX, SLOW_MIN, STABLE_AFTER};
+pub use schedule::{MAX_SLOW, MIN_SLOW, QUICK_ATTEMPTS, STABLE_AFTER};
 pub use shown::LinkState;
 use state::{State, Then};
 use up::Up;
@@ -43,7 +43,7 @@ use up::Up;
 use crate::{
     Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status,
     crypto::Identity,
-    effect::{Connect, Effect, Happening},
+    effect::{Connect, Effect, IoEvent},
     key::StaticKey,
     noise::{
         InitiatorKeys, Noise,
@@ -51,7 +51,7 @@ use crate::{
         handshake::{Initiator, initiator},
     },
     secret::{Secret, SecretText},
-    wire::{FRAME_MAX_DEFAULT, Frame, Head, Hello, Pattern, Preamble, Refused, Role, Suite, Welcome},
+    wire::{Frame, Head, Hello, MAX_FRAME_DEFAULT, Pattern, Preamble, Refused, Role, Suite, Welcome},
 };
 
 /// From the first packet to the open WebSocket.
@@ -94,7 +94,7 @@ pub struct Link<N> {
 pub struct Stats {
     /// Frames handed over while the link was not up.
     pub not_up: u64,
-    /// Happenings that belong to a WebSocket of before.
+    /// Events that belong to a WebSocket of before.
     pub stale: u64,
 }
 
@@ -157,7 +157,7 @@ impl<N: Noise> Link<N> {
         self.state = State::Connecting;
         self.effect(Effect::Connect(
             (),
-            Connect { url: self.config.url.clone(), timeout: CONNECT_TIMEOUT, max_message: FRAME_MAX_DEFAULT },
+            Connect { url: self.config.url.clone(), timeout: CONNECT_TIMEOUT, max_message: MAX_FRAME_DEFAULT },
         ));
     }
 
@@ -295,16 +295,16 @@ impl<N: Noise> Machine for Link<N> {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
         match input {
-            Input::Happening(Happening::Connected((), entropy)) if matches!(self.state, State::Connecting) => {
+            Input::Io(IoEvent::Connected((), entropy)) if matches!(self.state, State::Connecting) => {
                 self.connected(entropy);
             }
-            Input::Happening(Happening::Received((), message)) => self.received(message),
-            Input::Happening(Happening::Closed((), closed)) => self.closed(closed),
-            Input::Renew(_) | Input::Hurry | Input::Stop | Input::Happening(Happening::Sent((), _)) if self.has_ended() => {
+            Input::Io(IoEvent::Received((), message)) => self.received(message),
+            Input::Io(IoEvent::Closed((), closed)) => self.closed(closed),
+            Input::Renew(_) | Input::Hurry | Input::Stop | Input::Io(IoEvent::Sent((), _)) if self.has_ended() => {
                 self.port.ignore();
             }
-            Input::Happening(Happening::Sent((), _)) => {}
-            Input::Happening(_) => self.stats.0.stale += 1,
+            Input::Io(IoEvent::Sent((), _)) => {}
+            Input::Io(_) => self.stats.0.stale += 1,
             Input::Send(frame) => {
                 self.rekey_if_due();
                 self.send(&frame);

@@ -7,9 +7,9 @@ use crate::{Instant, Jitter, machine::backoff::Backoff};
 /// The number of quick attempts, as `vpd status` counts them.
 pub const QUICK_ATTEMPTS: u32 = 5;
 /// The shortest time between slow attempts.
-pub const SLOW_MIN: Duration = Duration::from_secs(10);
+pub const MIN_SLOW: Duration = Duration::from_secs(10);
 /// The longest time between slow attempts. The span between the two spreads the devices of a relay that was away.
-pub const SLOW_MAX: Duration = Duration::from_secs(30);
+pub const MAX_SLOW: Duration = Duration::from_secs(30);
 /// A link that was up that long counts as stable: attempts are counted from the beginning again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(30);
 
@@ -42,7 +42,7 @@ impl Schedule {
     }
 
     fn slow(&mut self) -> Duration {
-        SLOW_MIN.saturating_add(self.jitter.up_to(SLOW_MAX.saturating_sub(SLOW_MIN)))
+        MIN_SLOW.saturating_add(self.jitter.up_to(MAX_SLOW.saturating_sub(MIN_SLOW)))
     }
 
     /// The link was up long enough.
@@ -94,7 +94,7 @@ mod tests {
         let mut schedule = Schedule::new(Jitter::new(1));
         schedule.not_before(late);
         assert_eq!(schedule.next(Instant::ZERO), late);
-        assert!(schedule.next(late) < late.after(SLOW_MIN));
+        assert!(schedule.next(late) < late.after(MIN_SLOW));
     }
 
     /// D7, LINK-1: ten thousand devices whose relay was away for longer than their quick attempts last come back spread over their

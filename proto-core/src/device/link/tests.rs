@@ -9,7 +9,7 @@ use crate::{
     noise::{FirstMessage, Symbolic},
     wire::{
         Answer, Refused,
-        liveness::{REKEY_AFTER, SILENCE_MAX},
+        liveness::{MAX_SILENCE, REKEY_AFTER},
     },
 };
 
@@ -59,8 +59,8 @@ impl Bench {
         self.drain()
     }
 
-    fn happen(&mut self, happening: Happening<()>) -> Vec<Output> {
-        self.input(Input::Happening(happening))
+    fn io_event(&mut self, event: IoEvent<()>) -> Vec<Output> {
+        self.input(Input::Io(event))
     }
 
     fn drain(&mut self) -> Vec<Output> {
@@ -79,7 +79,7 @@ impl Bench {
         let outputs = self.fire();
         assert!(matches!(outputs[..], [Output::Effect(Effect::Connect(..))]), "{outputs:?}");
         let entropy = self.entropy();
-        match self.happen(Happening::Connected((), entropy)).pop() {
+        match self.io_event(IoEvent::Connected((), entropy)).pop() {
             Some(Output::Effect(Effect::Send((), message))) => message,
             other => panic!("{other:?}"),
         }
@@ -89,7 +89,7 @@ impl Bench {
         let entropy = self.entropy();
         let (mut noise, _): (_, FirstMessage) = Symbolic::respond(self.relay.static_keys(), entropy, message_1).unwrap();
         let message_2 = noise.answer(psk, &answer.encode()).unwrap();
-        let outputs = self.happen(Happening::Received((), message_2.into()));
+        let outputs = self.io_event(IoEvent::Received((), message_2.into()));
         (noise, outputs)
     }
 
@@ -105,11 +105,11 @@ impl Bench {
 
     fn tell(&mut self, relay: &mut Relay, frame: impl Into<Frame>) -> Vec<Output> {
         let message = relay.channel.seal(&frame.into()).unwrap();
-        self.happen(Happening::Received((), message))
+        self.io_event(IoEvent::Received((), message))
     }
 
     fn lose(&mut self) -> Vec<Output> {
-        self.happen(Happening::Closed((), Closed::Fault(NetFault::Broken)))
+        self.io_event(IoEvent::Closed((), Closed::Fault(NetFault::Broken)))
     }
 }
 
@@ -151,20 +151,20 @@ fn it_counts_quick_attempts_and_then_tries_slowly_without_giving_up() {
     let mut bench = Bench::new();
     for attempt in 1..=QUICK_ATTEMPTS {
         bench.fire();
-        bench.happen(Happening::Closed((), Closed::Fault(NetFault::Refused)));
+        bench.io_event(IoEvent::Closed((), Closed::Fault(NetFault::Refused)));
         assert_eq!(bench.link.state(), LinkState::Reconnecting { attempt, of: 5 });
         assert_eq!(bench.link.trouble(), Some(Reason::RelayUnreachable));
     }
     for _ in 0..10 {
         bench.fire();
-        bench.happen(Happening::Closed((), Closed::Fault(NetFault::Refused)));
+        bench.io_event(IoEvent::Closed((), Closed::Fault(NetFault::Refused)));
         assert_eq!(bench.link.state(), LinkState::Disconnected);
         assert!(is_slow(bench.link.poll_timeout().unwrap().at.since(bench.now)));
     }
 }
 
 fn is_slow(wait: Duration) -> bool {
-    (SLOW_MIN..=SLOW_MAX).contains(&wait)
+    (MIN_SLOW..=MAX_SLOW).contains(&wait)
 }
 
 /// A relay that accepts and closes at once must not be stormed: the count starts again only after 30 stable seconds.
@@ -192,14 +192,14 @@ fn only_an_authenticated_refusal_ends_it() {
     for reason in [Reason::MachineRevoked, Reason::WorkspaceNotFound] {
         let mut bench = Bench::new();
         bench.knock();
-        bench.happen(Happening::Closed((), Closed::ByPeer(Some(reason))));
+        bench.io_event(IoEvent::Closed((), Closed::ByPeer(Some(reason))));
         assert_eq!(bench.link.trouble(), Some(reason));
         assert!(matches!(bench.link.status(), Status::Running { .. }));
 
         let message_1 = bench.knock();
         let (_, outputs) = bench.answer(&message_1, None, &refusal(reason));
         assert!(closes_because(&outputs, reason));
-        bench.happen(Happening::Closed((), Closed::ByUs));
+        bench.io_event(IoEvent::Closed((), Closed::ByUs));
         assert_eq!(bench.link.status(), Status::Failed(&reason));
         assert_eq!(bench.link.poll_timeout(), None);
     }
@@ -212,7 +212,7 @@ fn a_revocation_ends_a_live_link() {
     let mut relay = bench.come_up();
     let outputs = bench.tell(&mut relay, Head::Revoke { reason: Reason::MachineRevoked });
     assert!(outputs.contains(&Output::Down(Reason::MachineRevoked)) && closes_because(&outputs, Reason::MachineRevoked));
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.status(), Status::Failed(&Reason::MachineRevoked));
 }
 
@@ -223,7 +223,7 @@ fn other_refusals_are_shown_and_tried_again() {
     let message_1 = bench.knock();
     let refused = Answer::Refused(Refused { reason: Reason::TokenExpired, retry_after: 60 });
     bench.answer(&message_1, None, &refused);
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.trouble(), Some(Reason::TokenExpired));
     assert!(bench.link.poll_timeout().unwrap().at >= bench.now.after(60 * SECOND));
     bench.input(Input::Hurry);
@@ -235,10 +235,10 @@ fn other_refusals_are_shown_and_tried_again() {
 fn a_psk_that_does_not_fit_is_named() {
     let mut bench = Bench::with_psk(Some(Secret::new([8; 32])));
     let message_1 = bench.knock();
-    for _ in 0..=crate::noise::handshake::GARBAGE_MAX {
+    for _ in 0..=crate::noise::handshake::MAX_GARBAGE {
         bench.answer(&message_1, Some(&Secret::new([9; 32])), &welcome());
     }
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.trouble(), Some(Reason::NoisePskInvalid));
 }
 
@@ -252,7 +252,7 @@ fn a_silent_relay_is_noticed() {
     while bench.link.is_up() {
         let outputs = bench.fire();
         pings += outputs.iter().filter(|o| matches!(o, Output::Effect(Effect::Send(..)))).count();
-        assert!(bench.now <= up_at.after(SILENCE_MAX));
+        assert!(bench.now <= up_at.after(MAX_SILENCE));
         if bench.link.is_up() {
             relay.frames(&outputs);
         } else {
@@ -274,7 +274,7 @@ fn a_suspend_leads_to_one_reconnect() {
         outputs,
         [Output::Down(Reason::PingTimeout), Output::Effect(Effect::Close((), Close::Because(Reason::PingTimeout)))]
     );
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     bench.knock();
 }
 
@@ -322,7 +322,7 @@ fn an_announced_successor_is_tried_in_turn() {
     bench.relay = successor;
     let message_1 = bench.knock();
     assert!(Symbolic::respond(bench.relay.static_keys(), Entropy::new([98; 32]), &message_1).is_err());
-    bench.happen(Happening::Closed((), Closed::ByPeer(Some(Reason::NoiseHandshakeFailed))));
+    bench.io_event(IoEvent::Closed((), Closed::ByPeer(Some(Reason::NoiseHandshakeFailed))));
     bench.come_up();
 }
 
@@ -343,7 +343,7 @@ fn a_takeover_is_not_answered_with_a_takeover() {
     let mut relay = bench.come_up();
     let superseded = Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() };
     bench.tell(&mut relay, superseded);
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.state(), LinkState::Disconnected);
     assert_eq!(bench.link.poll_timeout().unwrap().at, bench.now.after(ending::TAKEOVER_PAUSE));
 }
@@ -358,7 +358,7 @@ fn stopping_ends_it_from_every_state() {
     up.come_up();
     let outputs = up.input(Input::Stop);
     assert!(outputs.contains(&Output::Effect(Effect::Close((), Close::Normal))));
-    up.happen(Happening::Closed((), Closed::ByUs));
+    up.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(up.link.status(), Status::Finished);
     assert_eq!(up.link.poll_timeout(), None);
 }
@@ -368,8 +368,8 @@ fn what_does_not_belong_is_counted() {
     let mut bench = Bench::new();
     bench.input(Input::Send(Head::Rekey.into()));
     let answer = HttpAnswer { status: 200, retry_after: None, body: crate::secret::SecretBytes::default() };
-    bench.happen(Happening::Answered((), answer));
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Answered((), answer));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.stats(), &Stats { not_up: 1, stale: 2 });
 }
 
@@ -380,10 +380,10 @@ fn without_a_pinned_key_there_is_no_handshake() {
     bench.link.follow("ws://relay.test/ws".to_string(), vec![]);
     bench.fire();
     let entropy = bench.entropy();
-    let outputs = bench.happen(Happening::Connected((), entropy));
+    let outputs = bench.io_event(IoEvent::Connected((), entropy));
     assert!(closes_because(&outputs, Reason::NoiseHandshakeFailed));
     assert!(!outputs.iter().any(|output| matches!(output, Output::Effect(Effect::Send(..)))));
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     let key = bench.relay.static_key();
     bench.link.follow("ws://relay.test/ws".to_string(), vec![key]);
     bench.come_up();

@@ -8,7 +8,7 @@ use crate::{
     noise::{Noise, channel::Channel},
     wire::{
         Frame, Head, Welcome,
-        liveness::{PING_AFTER, REKEY_AFTER, SILENCE_MAX},
+        liveness::{MAX_SILENCE, PING_AFTER, REKEY_AFTER},
     },
 };
 
@@ -60,7 +60,7 @@ impl<N: Noise> Up<N> {
     }
 
     pub(super) fn is_silent(&self, now: Instant) -> bool {
-        now >= self.heard_at.after(SILENCE_MAX)
+        now >= self.heard_at.after(MAX_SILENCE)
     }
 
     pub(super) fn is_settled(&self, now: Instant) -> bool {
@@ -82,7 +82,7 @@ impl<N: Noise> Up<N> {
 
     /// The next moment at which something is due. `unsettled`: attempts are still to be forgotten.
     pub(super) fn deadline(&self, unsettled: bool) -> Deadline<Timer> {
-        let silence = Deadline::new(self.heard_at.after(SILENCE_MAX), Timer::Silence);
+        let silence = Deadline::new(self.heard_at.after(MAX_SILENCE), Timer::Silence);
         let ping = Deadline::new(self.sent_at.after(PING_AFTER), Timer::Ping);
         let rekey = Deadline::new(self.keyed_at.after(REKEY_AFTER), Timer::Rekey);
         let next = silence.min(ping).min(rekey);

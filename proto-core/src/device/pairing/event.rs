@@ -5,7 +5,7 @@ use alloc::{boxed::Box, string::String};
 use crate::{
     Reason,
     api::{Approval, PairingMode},
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     id::DeviceKind,
     machine::{Wake, time::Instant},
     secret::Secret,
@@ -13,7 +13,7 @@ use crate::{
 
 /// What is asked of the adapter. Numbered where it is asked again, so that a late answer is not taken for a newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum EffectId {
     /// The n-th request for a code.
     Mint(u32),
     /// The n-th question whether somebody decided.
@@ -30,7 +30,7 @@ pub enum Ask {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// The binding of [`Output::Approved`] is durable, or was already when this pairing was resumed.
     Adopted,
     /// The binding of [`Output::Approved`] was not taken, and why.
@@ -43,7 +43,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// Code, status token and identity are durable: show this to a person (PAIR-5).
     ShowCode(Shown),
     /// Something stands in the way; the pairing goes on. Said again only when it changes.

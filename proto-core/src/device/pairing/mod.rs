@@ -28,7 +28,7 @@ mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use event::{Ask, Input, Output, Paired, Shown, Timer};
+pub use event::{EffectId, Input, Output, Paired, Shown, Timer};
 pub use mode::decide_mode;
 pub use name::{MAX_LABEL_LEN, is_known_elsewhere, machine_name};
 
@@ -55,16 +55,16 @@ const MINT_PAUSE: Duration = Duration::from_secs(2);
 
 /// Seconds between polls where the platform names none, and the bounds of what it may name (PAIR-1).
 const INTERVAL: u64 = 2;
-const INTERVAL_MAX: u64 = 60;
+const MAX_INTERVAL: u64 = 60;
 
 /// What a `slow_down` adds to the interval for good, in seconds (RFC 8628 section 3.5).
 const SLOW_DOWN: u64 = 5;
 
 /// Seconds that a code may live, whatever the platform or a file says.
-const LIFETIME_MAX: u64 = 3_600;
+const MAX_LIFETIME: u64 = 3_600;
 
 /// The longest `Retry-After` that is honoured.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 65_536;
@@ -111,8 +111,8 @@ impl Pairing {
     /// The pairing of a pending file, after a restart. When its binding turns out to be durable already, hand in
     /// [`Input::Adopted`].
     pub fn resume(now: Instant, clock: WallClock, mut pending: PendingPairing) -> Self {
-        pending.interval = pending.interval.clamp(1, INTERVAL_MAX);
-        let left = pending.expires_at.since(clock.unix_at(now)).min(LIFETIME_MAX);
+        pending.interval = pending.interval.clamp(1, MAX_INTERVAL);
+        let left = pending.expires_at.since(clock.unix_at(now)).min(MAX_LIFETIME);
         let expires_at = now.after(Duration::from_secs(left));
         let settings = Settings {
             api_endpoint: pending.api_endpoint.clone(),
@@ -167,7 +167,7 @@ impl Machine for Pairing {
             return Ok(());
         }
         match input {
-            Input::Happening(happening) => self.happened(happening),
+            Input::Io(event) => self.io_event(event),
             Input::Adopted => self.adopted(),
             Input::Rejected(reason) => self.rejected(reason),
             Input::Cancel => self.cancel(),

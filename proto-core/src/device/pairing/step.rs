@@ -4,8 +4,8 @@ use alloc::{boxed::Box, format, vec, vec::Vec};
 use core::{mem, time::Duration};
 
 use super::{
-    Ask, HOLD, INTERVAL, INTERVAL_MAX, LIFETIME_MAX, MAX_ANSWER, MINT_PAUSE, Output, Paired, Pairing, REQUEST_TIMEOUT,
-    RETRY_AFTER_MAX, SLOW_DOWN,
+    EffectId, HOLD, INTERVAL, MAX_ANSWER, MAX_INTERVAL, MAX_LIFETIME, MAX_RETRY_AFTER, MINT_PAUSE, Output, Paired, Pairing,
+    REQUEST_TIMEOUT, SLOW_DOWN,
     answer::{self, Polled},
     name::MAX_LABEL_LEN,
     state::{State, Turn},
@@ -15,7 +15,7 @@ use crate::{
     api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, json, unanswered},
     crypto::Identity,
     device::files::{Document, PendingPairing, VERSION},
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method, NetFault, StateFile},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method, NetFault, StateFile},
     jose::{Claims, Confirmation, Expectation, Expiry, JwkSet, Thumbprint, verify},
     secret::{Secret, SecretText},
 };
@@ -31,20 +31,20 @@ impl Pairing {
         }
     }
 
-    pub(super) fn happened(&mut self, happening: Happening<Ask>) {
-        match happening {
-            Happening::Answered(Ask::Mint(n), answer) if self.is_asking(Ask::Mint(n)) => self.mint_answered(&answer),
-            Happening::Unanswered(Ask::Mint(n), fault) if self.is_asking(Ask::Mint(n)) => self.mint_unanswered(fault),
-            Happening::Answered(Ask::Poll(n), answer) if self.is_asking(Ask::Poll(n)) => self.poll_answered(&answer),
-            Happening::Answered(Ask::KeySet(n), answer) if self.is_asking(Ask::KeySet(n)) => self.keys_answered(&answer),
-            Happening::Unanswered(ask @ (Ask::Poll(_) | Ask::KeySet(_)), fault) if self.is_asking(ask) => {
+    pub(super) fn io_event(&mut self, event: IoEvent<EffectId>) {
+        match event {
+            IoEvent::Answered(EffectId::Mint(n), answer) if self.is_asking(EffectId::Mint(n)) => self.mint_answered(&answer),
+            IoEvent::Unanswered(EffectId::Mint(n), fault) if self.is_asking(EffectId::Mint(n)) => self.mint_unanswered(fault),
+            IoEvent::Answered(EffectId::Poll(n), answer) if self.is_asking(EffectId::Poll(n)) => self.poll_answered(&answer),
+            IoEvent::Answered(EffectId::KeySet(n), answer) if self.is_asking(EffectId::KeySet(n)) => self.keys_answered(&answer),
+            IoEvent::Unanswered(effect_id @ (EffectId::Poll(_) | EffectId::KeySet(_)), fault) if self.is_asking(effect_id) => {
                 self.pause(Duration::ZERO);
                 self.say_trouble(unanswered(fault));
             }
-            Happening::Stored(Ask::Save) => self.saved(true),
-            Happening::NotStored(Ask::Save) => self.saved(false),
+            IoEvent::Stored(EffectId::Save) => self.saved(true),
+            IoEvent::NotStored(EffectId::Save) => self.saved(false),
             // A file that stays is found again at the next start, and leads to the same end.
-            Happening::Stored(Ask::Forget) | Happening::NotStored(Ask::Forget) => self.forgotten(),
+            IoEvent::Stored(EffectId::Forget) | IoEvent::NotStored(EffectId::Forget) => self.forgotten(),
             _ => self.ignore(),
         }
     }
@@ -53,10 +53,10 @@ impl Pairing {
         self.port.ignore();
     }
 
-    fn is_asking(&self, answered: Ask) -> bool {
-        let ((State::Minting { .. }, Ask::Mint(number))
-        | (State::Polling { .. }, Ask::Poll(number))
-        | (State::Verifying { .. }, Ask::KeySet(number))) = (&self.state, answered)
+    fn is_asking(&self, answered: EffectId) -> bool {
+        let ((State::Minting { .. }, EffectId::Mint(number))
+        | (State::Polling { .. }, EffectId::Poll(number))
+        | (State::Verifying { .. }, EffectId::KeySet(number))) = (&self.state, answered)
         else {
             return false;
         };
@@ -66,19 +66,19 @@ impl Pairing {
     fn ask(&mut self) {
         self.asked = Aside(self.asked.0.wrapping_add(1));
         let (number, since) = (self.asked.0, self.port.now());
-        let (ask, http) = match &self.state {
+        let (effect_id, http) = match &self.state {
             State::Minting { seed, .. } => match self.mint_request(seed) {
-                Ok(request) => (Ask::Mint(number), request),
+                Ok(request) => (EffectId::Mint(number), request),
                 Err(reason) => return self.state = State::Failed(reason),
             },
             State::Polling { pending, expires_at, .. } => {
-                (Ask::Poll(number), self.poll_request(pending, expires_at.since(since).as_secs()))
+                (EffectId::Poll(number), self.poll_request(pending, expires_at.since(since).as_secs()))
             }
-            State::Verifying { .. } => (Ask::KeySet(number), self.request(JWKS_PATH)),
+            State::Verifying { .. } => (EffectId::KeySet(number), self.request(JWKS_PATH)),
             _ => return,
         };
         self.state.take_turn(Turn::Asking { number: self.asked, since });
-        self.port.push(Output::Effect(Effect::Http(ask, http)));
+        self.port.push(Output::Effect(Effect::Http(effect_id, http)));
     }
 
     // Minting
@@ -131,7 +131,7 @@ impl Pairing {
 
     fn save(&mut self, minted: crate::api::MintAnswer) {
         let State::Minting { seed, .. } = &self.state else { return };
-        let lifetime = minted.expires_in.min(LIFETIME_MAX);
+        let lifetime = minted.expires_in.min(MAX_LIFETIME);
         let pending = PendingPairing {
             version: VERSION,
             api_endpoint: self.settings.api_endpoint.clone(),
@@ -142,14 +142,14 @@ impl Pairing {
             code: minted.code,
             status_token: minted.status_token,
             url: minted.url,
-            interval: minted.interval.unwrap_or(INTERVAL).clamp(1, INTERVAL_MAX),
+            interval: minted.interval.unwrap_or(INTERVAL).clamp(1, MAX_INTERVAL),
             expires_at: self.clock.unix_at(self.port.now()).plus(lifetime),
             unknown: crate::device::files::Unknown::new(),
         };
         self.trouble = None;
         match pending.write() {
             Ok(contents) => {
-                self.port.push(Output::Effect(Effect::Store(Ask::Save, StateFile::PendingPairing, contents)));
+                self.port.push(Output::Effect(Effect::Store(EffectId::Save, StateFile::PendingPairing, contents)));
                 let expires_at = self.port.now().after(Duration::from_secs(lifetime));
                 self.state = State::Saving { pending: Box::new(pending), expires_at };
             }
@@ -206,7 +206,7 @@ impl Pairing {
     }
 
     fn poll_answered(&mut self, answer: &HttpAnswer) {
-        let retry_after = answer::retry_after(answer, RETRY_AFTER_MAX);
+        let retry_after = answer::retry_after(answer, MAX_RETRY_AFTER);
         match answer::polled(answer) {
             Polled::Pending => {
                 self.trouble = None;
@@ -245,7 +245,7 @@ impl Pairing {
         match answer::keys(answer) {
             Ok(keys) => self.verify(&keys),
             Err(reason) => {
-                self.pause(answer::retry_after(answer, RETRY_AFTER_MAX));
+                self.pause(answer::retry_after(answer, MAX_RETRY_AFTER));
                 self.say_trouble(reason);
             }
         }
@@ -311,7 +311,7 @@ impl Pairing {
 
     fn forget(&mut self, end: Result<(), Reason>) {
         self.trouble = None;
-        self.port.push(Output::Effect(Effect::Remove(Ask::Forget, StateFile::PendingPairing)));
+        self.port.push(Output::Effect(Effect::Remove(EffectId::Forget, StateFile::PendingPairing)));
         self.state = State::Forgetting { end };
     }
 

@@ -16,7 +16,7 @@ use crate::{
     api::{CODE_ALPHABET, Workspace},
     crypto::Identity,
     device::files::Document,
-    effect::{Happening, HttpAnswer, NetFault},
+    effect::{HttpAnswer, IoEvent, NetFault},
     jose::{Claims, JwkSet, SigningKey, Thumbprint},
     key::StaticKey,
     secret::{Secret, SecretBytes},
@@ -62,8 +62,8 @@ fn the_code_is_shown_only_once_it_is_durable() {
     let file = PendingPairing::parse(bytes.as_ref().unwrap().expose()).unwrap();
     assert_eq!((file.code.as_str(), file.status_token.expose()), ("BCDF2345", "s3cret-status-token"));
     assert_eq!(file.expires_at, UNIX.plus(900));
-    let (ask, _) = desk.files.remove(0);
-    desk.input(Input::Happening(Happening::NotStored(ask)));
+    let (effect_id, _) = desk.files.remove(0);
+    desk.input(Input::Io(IoEvent::NotStored(effect_id)));
     assert!(desk.said.is_empty());
     assert_eq!(desk.machine.status(), Status::Failed(&StateNotWritten));
 }
@@ -257,7 +257,7 @@ fn slow_down_lengthens_the_interval_for_good() {
     desk.answer(200, pending());
     assert_eq!(desk.wait(), Duration::from_secs(17));
     desk.answer_later(503, "", Some(u32::MAX));
-    assert_eq!(desk.wait(), RETRY_AFTER_MAX);
+    assert_eq!(desk.wait(), MAX_RETRY_AFTER);
 }
 
 /// PAIR-3, "expiry ignored": no poll at or after the expiry, whatever the platform says, and the end comes then.
@@ -408,12 +408,12 @@ fn the_approved_org_is_the_one_that_was_asked_for() {
 fn stale_answers_are_ignored() {
     let mut desk = Desk::shown();
     desk.wait();
-    let (ask, _) = desk.http[0].clone();
+    let (effect_id, _) = desk.http[0].clone();
     desk.fault(NetFault::TimedOut);
     let before = desk.machine.clone();
     let answer = || HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(pending().to_string()) };
-    for late in [ask, Ask::Mint(1), Ask::KeySet(2), Ask::Save, Ask::Poll(77)] {
-        desk.input(Input::Happening(Happening::Answered(late, answer())));
+    for late in [effect_id, EffectId::Mint(1), EffectId::KeySet(2), EffectId::Save, EffectId::Poll(77)] {
+        desk.input(Input::Io(IoEvent::Answered(late, answer())));
     }
     assert_eq!(desk.machine.ignored(), before.ignored() + 5);
     assert_eq!((&desk.machine.state, desk.machine.poll_timeout()), (&before.state, before.poll_timeout()));

@@ -39,15 +39,15 @@ use crate::{
         Cipher, Primitives, TAG_LEN,
         seal::{EpochSecret, Scope, Sealer},
     },
-    wire::{Content, Frame, Head, Outcome, RECORD_CONTENT_MAX, Record},
+    wire::{Content, Frame, Head, MAX_RECORD_CONTENT, Outcome, Record},
 };
 
 /// The most sealed bytes kept for the relay; from there on [`Session::has_room`] says no, and the terminal is slowed down
 /// rather than anything dropped (SES-3).
-pub const RETAINED_MAX: usize = 64 * 1024 * 1024;
+pub const MAX_RETAINED: usize = 64 * 1024 * 1024;
 
 /// The most sealed bytes on their way, sent and not acknowledged.
-pub const IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
+pub const MAX_IN_FLIGHT: usize = 4 * 1024 * 1024;
 
 /// The machine. See the [module page](self).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ impl Session {
 
     /// Whether [`Input::Push`] is taken at the moment. When not, wait for the relay: read nothing more from the terminal.
     pub fn has_room(&self) -> bool {
-        self.retained.bytes() < RETAINED_MAX
+        self.retained.bytes() < MAX_RETAINED
     }
 
     /// Sealed bytes that are not durable at the relay yet.
@@ -199,7 +199,7 @@ impl Session {
             self.state = State::Live { path, stream };
             return;
         };
-        while let Some((epoch, body)) = self.retained.get(cursor, IN_FLIGHT_MAX) {
+        while let Some((epoch, body)) = self.retained.get(cursor, MAX_IN_FLIGHT) {
             let head = Head::Data { session: self.id, epoch, sequence: cursor };
             self.port.push(Output::Send(Frame { head, body: body.clone() }));
             cursor += 1;
@@ -280,8 +280,8 @@ fn pieces(content: Content) -> impl Iterator<Item = Content> {
             Content::Event(bytes) => (bytes, Content::Event),
             Content::Title(_) | Content::Resize { .. } | Content::Exit { .. } => return Some(piece),
         };
-        if bytes.len() > RECORD_CONTENT_MAX {
-            rest = Some(wrap(bytes.split_off(RECORD_CONTENT_MAX)));
+        if bytes.len() > MAX_RECORD_CONTENT {
+            rest = Some(wrap(bytes.split_off(MAX_RECORD_CONTENT)));
         }
         (!bytes.is_empty()).then_some(piece)
     })

@@ -130,13 +130,13 @@ fn a_full_buffer_pushes_back_and_loses_nothing() {
     let mut s = session();
     feed(&mut s, Input::Attached);
     feed(&mut s, resume(0));
-    let chunk = Bytes::from(vec![0; RECORD_CONTENT_MAX]);
+    let chunk = Bytes::from(vec![0; MAX_RECORD_CONTENT]);
     let mut sent = Vec::new();
     while s.has_room() {
         sent.extend(feed(&mut s, Input::Push(Content::Output(chunk.clone()))));
     }
     let in_flight: usize = sent.iter().map(|f| f.body.len()).sum();
-    assert!((IN_FLIGHT_MAX..IN_FLIGHT_MAX + 2 * RECORD_CONTENT_MAX).contains(&in_flight));
+    assert!((MAX_IN_FLIGHT..MAX_IN_FLIGHT + 2 * MAX_RECORD_CONTENT).contains(&in_flight));
     let refused = s.handle_input(Instant::ZERO, Input::Push(Content::Output(chunk)));
     assert_eq!(refused, Err(Misuse::Full("session buffer")));
     let next = sent.len() as u64;
@@ -147,12 +147,12 @@ fn a_full_buffer_pushes_back_and_loses_nothing() {
 /// SES-4 for the way out: content of any size comes back whole, in records of bounded size.
 #[test]
 fn long_content_is_split_and_comes_back_whole() {
-    for size in [0, 1, RECORD_CONTENT_MAX - 1, RECORD_CONTENT_MAX, RECORD_CONTENT_MAX + 1, 2 * RECORD_CONTENT_MAX + 1] {
+    for size in [0, 1, MAX_RECORD_CONTENT - 1, MAX_RECORD_CONTENT, MAX_RECORD_CONTENT + 1, 2 * MAX_RECORD_CONTENT + 1] {
         let text: Vec<u8> = (0..=250_u8).cycle().take(size).collect();
         let joined: Vec<u8> = pieces(Content::Output(Bytes::from(text.clone())))
             .flat_map(|piece| match piece {
                 Content::Output(bytes) => {
-                    assert!(!bytes.is_empty() && bytes.len() <= RECORD_CONTENT_MAX);
+                    assert!(!bytes.is_empty() && bytes.len() <= MAX_RECORD_CONTENT);
                     bytes.to_vec()
                 }
                 other => panic!("{other:?}"),

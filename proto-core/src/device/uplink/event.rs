@@ -9,29 +9,29 @@ use crate::{
         files::RelayRecord,
         link,
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     jose::Thumbprint,
-    keyset::{self, FetchId, LookupId},
+    keyset::{self, LookupId},
     machine::Wake,
     wire::Frame,
 };
 
 /// Who in the uplink asked for an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum EffectId {
     /// The link's WebSocket.
     Link,
     /// The rotation's requests.
-    Rotation(credential::Ask),
+    Rotation(credential::EffectId),
     /// The fetch of the platform's key set.
-    Keys(FetchId),
+    Keys(keyset::EffectId),
 }
 
 /// Facts and commands for an uplink.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect, or what the relay sent.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// The credential of [`Output::Renewed`] is durable, and so is what the platform said about the relay.
     Stored(RelayRecord),
     /// Send this frame, if the link is up; else it is dropped.
@@ -48,7 +48,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// Make this credential durable, then answer with [`Input::Stored`].
     Renewed(Box<Renewal>),
     /// The credential was not renewed, and why; it tries again by itself.

@@ -23,7 +23,7 @@ mod tests;
 
 use alloc::{format, string::String};
 
-pub use event::{Ask, Input, Output, Timer};
+pub use event::{EffectId, Input, Output, Timer};
 
 use crate::{
     Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
@@ -34,7 +34,7 @@ use crate::{
         files::{BindingRecord, RelayRecord},
         link::{self, Link, LinkState},
     },
-    effect::Happening,
+    effect::IoEvent,
     jose::JwkSet,
     keyset::{self, KeySet},
     noise::Noise,
@@ -148,18 +148,18 @@ impl<N: Noise> Uplink<N> {
         self.entropy.as_mut().map(EntropyChain::draw)
     }
 
-    fn happen(&mut self, happening: Happening<Ask>) {
-        let (ask, happening) = happening.take_id();
-        match (ask, happening) {
-            (Ask::Link, Happening::Connected((), entropy)) => {
+    fn io_event(&mut self, event: IoEvent<EffectId>) {
+        let (effect_id, event) = event.take_id();
+        match (effect_id, event) {
+            (EffectId::Link, IoEvent::Connected((), entropy)) => {
                 let mut chain = EntropyChain::new(&entropy);
                 let first = chain.draw();
                 self.entropy = Some(chain);
-                self.drive_link(link::Input::Happening(Happening::Connected((), first)));
+                self.drive_link(link::Input::Io(IoEvent::Connected((), first)));
             }
-            (Ask::Link, happening) => self.drive_link(link::Input::Happening(happening)),
-            (Ask::Rotation(ask), happening) => self.drive_rotation(credential::Input::Happening(happening.with_id(ask))),
-            (Ask::Keys(fetch), happening) => self.drive_keys(keyset::Input::Happened(happening.with_id(fetch))),
+            (EffectId::Link, event) => self.drive_link(link::Input::Io(event)),
+            (EffectId::Rotation(effect_id), event) => self.drive_rotation(credential::Input::Io(event.with_id(effect_id))),
+            (EffectId::Keys(fetch), event) => self.drive_keys(keyset::Input::Io(event.with_id(fetch))),
         }
     }
 
@@ -205,7 +205,7 @@ impl<N: Noise> Uplink<N> {
 
     fn link_said(&mut self, output: link::Output) {
         let output = match output {
-            link::Output::Effect(effect) => Output::Effect(effect.map_id(|()| Ask::Link)),
+            link::Output::Effect(effect) => Output::Effect(effect.map_id(|()| EffectId::Link)),
             link::Output::Up(_) => Output::Up,
             link::Output::Down(reason) | link::Output::Failed(reason) => {
                 if reason == Reason::TokenExpired {
@@ -222,7 +222,7 @@ impl<N: Noise> Uplink<N> {
 
     fn rotation_said(&mut self, output: credential::Output) {
         let output = match output {
-            credential::Output::Effect(effect) => Output::Effect(effect.map_id(Ask::Rotation)),
+            credential::Output::Effect(effect) => Output::Effect(effect.map_id(EffectId::Rotation)),
             credential::Output::Renewed(renewal) => Output::Renewed(renewal),
             credential::Output::Announce(token) => return self.announce(token),
             credential::Output::Trouble(reason) => Output::NotRenewed(reason),
@@ -241,7 +241,7 @@ impl<N: Noise> Uplink<N> {
 
     fn keys_said(&mut self, output: keyset::Output) {
         let output = match output {
-            keyset::Output::Effect(effect) => Output::Effect(effect.map_id(Ask::Keys)),
+            keyset::Output::Effect(effect) => Output::Effect(effect.map_id(EffectId::Keys)),
             keyset::Output::Found { lookup, .. }
             | keyset::Output::Unknown { lookup }
             | keyset::Output::Unreachable { lookup } => Output::LookedUp(lookup),
@@ -268,7 +268,7 @@ impl<N: Noise> Machine for Uplink<N> {
             return Ok(());
         }
         match input {
-            Input::Happening(happening) => self.happen(happening),
+            Input::Io(event) => self.io_event(event),
             Input::Stored(relay) => self.stored(relay),
             Input::Send(frame) => self.drive_link(link::Input::Send(frame)),
             Input::Look(lookup, kid) => self.drive_keys(keyset::Input::Look { lookup, kid }),

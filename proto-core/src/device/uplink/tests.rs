@@ -43,7 +43,7 @@ fn frames_go_through_an_open_link() {
     assert_eq!(bench.sent_to(&mut relay), core::slice::from_ref(&end));
     bench.tell(&mut relay, end.clone());
     assert_eq!(bench.take_said(), [Output::Received(end)]);
-    bench.happen(Happening::Closed(Ask::Link, Closed::Fault(NetFault::Broken)));
+    bench.io_event(IoEvent::Closed(EffectId::Link, Closed::Fault(NetFault::Broken)));
     assert_eq!(bench.take_said(), [Output::Down(Reason::RelayClosed)]);
     assert_eq!(bench.uplink.trouble(), Some(Reason::RelayClosed));
 }
@@ -207,7 +207,7 @@ fn stopping_ends_it() {
     bench.come_up();
     bench.input(Input::Stop);
     assert_eq!(bench.closes, [Close::Normal]);
-    bench.happen(Happening::Closed(Ask::Link, Closed::ByUs));
+    bench.io_event(IoEvent::Closed(EffectId::Link, Closed::ByUs));
     assert_eq!(bench.uplink.status(), Status::Finished);
     absorbs(bench);
 }

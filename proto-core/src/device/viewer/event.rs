@@ -7,9 +7,9 @@ use crate::{
     device::{
         credential::Renewal,
         files::RelayRecord,
-        uplink::{self, Ask},
+        uplink::{self, EffectId},
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     machine::Wake,
     wire::{Outcome, Record},
 };
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect, or what the relay sent.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// The credential of [`Output::Renewed`] is durable.
     Stored(RelayRecord),
     /// Show this session, from its beginning, as soon as there is one of that name.
@@ -33,7 +33,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// Make this credential durable, then answer with [`Input::Stored`].
     Renewed(Box<Renewal>),
     /// The link came up; the sessions of the org follow.

@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// The most sessions that are kept in mind; further ones are counted and ignored.
-pub const SESSIONS_MAX: usize = 16_384;
+pub const MAX_SESSIONS: usize = 16_384;
 
 /// The machine. See the [module page](self).
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl<N: Noise> Viewer<N> {
     /// Keeps a session in mind from now on. False when there are too many.
     fn make_known(&mut self, session: SessionId) -> bool {
         if self.sessions.get(&session).is_none() {
-            if self.sessions.len() >= SESSIONS_MAX {
+            if self.sessions.len() >= MAX_SESSIONS {
                 return false;
             }
             self.sessions.insert(&session, Watched::listed());
@@ -267,7 +267,7 @@ impl<N: Noise> Machine for Viewer<N> {
         self.port.enter(now)?;
         match input {
             _ if !matches!(self.status(), Status::Running { .. }) => self.port.ignore(),
-            Input::Happening(happening) => self.drive(uplink::Input::Happening(happening)),
+            Input::Io(event) => self.drive(uplink::Input::Io(event)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Watch(session) => self.watch(session),
             Input::Hurry => self.drive(uplink::Input::Hurry),

@@ -9,12 +9,12 @@ use crate::{
     Entropy,
     crypto::PureRust,
     device::uplink::{
-        Ask,
+        EffectId,
         testing::{START, UNIX, claims, device, key_set, record, settings, signer, welcome},
     },
-    effect::{Closed, Effect, Happening},
+    effect::{Closed, Effect, IoEvent},
     jose::{self, Claims},
-    keyset::FetchId,
+    keyset,
     noise::{Symbolic, channel::Channel},
     testing::fingerprint,
     wire::{Answer, Refused},
@@ -37,15 +37,15 @@ impl Bench {
     fn up() -> Self {
         let mut viewer = viewer();
         viewer.handle_timeout(START);
-        let connected = Input::Happening(Happening::Connected(Ask::Link, Entropy::new([4; 32])));
+        let connected = Input::Io(IoEvent::Connected(EffectId::Link, Entropy::new([4; 32])));
         viewer.handle_input(START, connected).unwrap();
         let message_1 = core::iter::from_fn(|| viewer.poll_output()).find_map(|output| match output {
-            Output::Effect(Effect::Send(Ask::Link, message)) => Some(message),
+            Output::Effect(Effect::Send(EffectId::Link, message)) => Some(message),
             _ => None,
         });
         let (relay, message_2) = welcome(&message_1.unwrap());
         let mut bench = Self { viewer, relay, said: vec![], sent: vec![] };
-        bench.input(Input::Happening(Happening::Received(Ask::Link, message_2)));
+        bench.input(Input::Io(IoEvent::Received(EffectId::Link, message_2)));
         assert_eq!(core::mem::take(&mut bench.said), [Output::Up]);
         bench
     }
@@ -54,7 +54,7 @@ impl Bench {
         self.viewer.handle_input(START, input).unwrap();
         while let Some(output) = self.viewer.poll_output() {
             match output {
-                Output::Effect(Effect::Send(Ask::Link, message)) => self.sent.push(message),
+                Output::Effect(Effect::Send(EffectId::Link, message)) => self.sent.push(message),
                 Output::Effect(_) => {}
                 said => self.said.push(said),
             }
@@ -71,7 +71,7 @@ impl Bench {
         let voucher = jose::sign(claims, &signer());
         let open = Head::Open { session: numbered(1), cipher: 2 };
         self.tell(Frame { head: open, body: Bytes::copy_from_slice(voucher.expose().as_bytes()) });
-        self.input(Input::Happening(Happening::Answered(Ask::Keys(FetchId(1)), key_set())));
+        self.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
         self.heard();
         self.said.clear();
         self.input(Input::Watch(numbered(1)));
@@ -79,7 +79,7 @@ impl Bench {
 
     fn tell(&mut self, frame: impl Into<Frame>) {
         let message = self.relay.seal(&frame.into()).unwrap();
-        self.input(Input::Happening(Happening::Received(Ask::Link, message)));
+        self.input(Input::Io(IoEvent::Received(EffectId::Link, message)));
     }
 
     fn open(&mut self, session: SessionId) {
@@ -111,15 +111,15 @@ fn what_makes_no_sense_is_counted() {
 #[test]
 fn so_many_sessions_are_kept_in_mind() {
     let mut bench = Bench::up();
-    for n in 0..SESSIONS_MAX {
+    for n in 0..MAX_SESSIONS {
         bench.input(Input::Watch(numbered(n)));
     }
     assert_eq!(bench.viewer.ignored(), 0);
     bench.input(Input::Watch(numbered(0)));
     bench.open(numbered(1));
     assert_eq!((bench.viewer.ignored(), &*bench.said), (0, &[Output::Listed(numbered(1))][..]));
-    bench.input(Input::Watch(numbered(SESSIONS_MAX)));
-    bench.open(numbered(SESSIONS_MAX));
+    bench.input(Input::Watch(numbered(MAX_SESSIONS)));
+    bench.open(numbered(MAX_SESSIONS));
     assert_eq!((bench.viewer.ignored(), bench.said.len()), (2, 1));
 }
 
@@ -149,7 +149,7 @@ fn a_viewers_fingerprint_is_that_of_what_it_knows() {
 fn an_ended_viewer_watches_nothing() {
     let mut bench = Bench::up();
     bench.tell(Head::Revoke { reason: Reason::MachineRevoked });
-    bench.input(Input::Happening(Happening::Closed(Ask::Link, Closed::ByUs)));
+    bench.input(Input::Io(IoEvent::Closed(EffectId::Link, Closed::ByUs)));
     assert_eq!(bench.viewer.status(), Status::Failed(&Reason::MachineRevoked));
     let before = fingerprint(&bench.viewer);
     bench.input(Input::Watch(numbered(1)));

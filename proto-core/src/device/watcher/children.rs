@@ -2,26 +2,26 @@
 
 use core::mem;
 
-use super::{Ask, Output, Watcher, state::State};
+use super::{EffectId, Output, Watcher, state::State};
 use crate::{
     Machine, Reason,
     device::{binding, pairing, viewer},
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     noise::Noise,
 };
 
 impl<N: Noise> Watcher<N> {
-    pub(super) fn happen(&mut self, happening: Happening<Ask>) {
-        let (ask, happening) = happening.take_id();
-        match ask {
-            Ask::Pairing(life, ask) if self.state.asking().is_some_and(|asking| asking.pairing.life == life) => {
-                self.drive_pairing(pairing::Input::Happening(happening.with_id(ask)));
+    pub(super) fn io_event(&mut self, event: IoEvent<EffectId>) {
+        let (effect_id, event) = event.take_id();
+        match effect_id {
+            EffectId::Pairing(life, effect_id) if self.state.asking().is_some_and(|asking| asking.pairing.life == life) => {
+                self.drive_pairing(pairing::Input::Io(event.with_id(effect_id)));
             }
-            Ask::Viewer(life, ask) if self.state.watching().is_some_and(|watching| watching.viewer.life == life) => {
-                self.drive_viewer(viewer::Input::Happening(happening.with_id(ask)));
+            EffectId::Viewer(life, effect_id) if self.state.watching().is_some_and(|watching| watching.viewer.life == life) => {
+                self.drive_viewer(viewer::Input::Io(event.with_id(effect_id)));
             }
-            Ask::Bindings(ask) => self.drive_bindings(binding::Input::Happening(happening.with_id(ask))),
-            Ask::Pairing(..) | Ask::Viewer(..) => self.port.ignore(),
+            EffectId::Bindings(effect_id) => self.drive_bindings(binding::Input::Io(event.with_id(effect_id))),
+            EffectId::Pairing(..) | EffectId::Viewer(..) => self.port.ignore(),
         }
     }
 
@@ -46,7 +46,7 @@ impl<N: Noise> Watcher<N> {
 
     fn bindings_said(&mut self, output: binding::Output) {
         match output {
-            binding::Output::Effect(effect) => self.port.push(Output::Effect(effect.map_id(Ask::Bindings))),
+            binding::Output::Effect(effect) => self.port.push(Output::Effect(effect.map_id(EffectId::Bindings))),
             binding::Output::Adopted(id) => self.adopted(id),
             binding::Output::Refused(reason) => self.drive_pairing(pairing::Input::Rejected(reason)),
             binding::Output::Saved(id) => self.saved(&id),
@@ -60,9 +60,9 @@ impl<N: Noise> Watcher<N> {
         }
     }
 
-    pub(super) fn effect_of_pairing(&mut self, effect: Effect<pairing::Ask>) {
+    pub(super) fn effect_of_pairing(&mut self, effect: Effect<pairing::EffectId>) {
         if let Some(life) = self.state.asking().map(|asking| asking.pairing.life) {
-            self.port.push(Output::Effect(effect.map_id(|ask| Ask::Pairing(life, ask))));
+            self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Pairing(life, effect_id))));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
         pairing::{self, Shown},
         uplink, viewer,
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     machine::Wake,
     wire::{Outcome, Record, Title},
 };
@@ -31,20 +31,20 @@ pub enum Goal {
 
 /// Which of the watcher's machines asked for an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum EffectId {
     /// The pairing.
-    Pairing(Life, pairing::Ask),
+    Pairing(Life, pairing::EffectId),
     /// The bindings' files.
-    Bindings(binding::Ask),
+    Bindings(binding::EffectId),
     /// The viewer.
-    Viewer(Life, uplink::Ask),
+    Viewer(Life, uplink::EffectId),
 }
 
 /// Facts and commands for a watcher.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an effect, or what a connection brought.
-    Happening(Happening<Ask>),
+    Io(IoEvent<EffectId>),
     /// Show this session too. Ignored unless the goal is [`Goal::Chosen`].
     Watch(SessionId),
     /// Try to connect now: a changed network.
@@ -57,7 +57,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the adapter.
-    Effect(Effect<Ask>),
+    Effect(Effect<EffectId>),
     /// A pairing begins, or one that was interrupted goes on. [`Output::ShowCode`] follows.
     Pairing(Occasion),
     /// Show this to a person, who approves it in a browser.

@@ -40,7 +40,7 @@ mod viewing;
 use core::hash::{Hash, Hasher};
 
 pub use boot::{Found, Settings};
-pub use event::{Ask, Goal, Input, Occasion, Output, Timer};
+pub use event::{EffectId, Goal, Input, Occasion, Output, Timer};
 use pursuit::Pursuit;
 pub use pursuit::{SETTLED, TITLED};
 use state::State;
@@ -128,7 +128,7 @@ impl<N: Noise> Machine for Watcher<N> {
         self.port.enter(now)?;
         match input {
             _ if self.state.has_ended() => self.port.ignore(),
-            Input::Happening(happening) => self.happen(happening),
+            Input::Io(event) => self.io_event(event),
             Input::Watch(session) => self.choose(session),
             Input::Hurry => self.drive_viewer(viewer::Input::Hurry),
             Input::Stop => self.stop(),

@@ -6,7 +6,7 @@ use core::{mem, time::Duration};
 use super::{Goal, Timer};
 use crate::{
     Deadline, Instant, Reason, SessionId,
-    device::viewer::SESSIONS_MAX,
+    device::viewer::MAX_SESSIONS,
     wire::{Content, Record, Title},
 };
 
@@ -193,6 +193,6 @@ impl Pursuit {
     }
 
     fn has_room_for(&self, session: SessionId) -> bool {
-        self.sessions.len() < SESSIONS_MAX || self.sessions.contains_key(&session)
+        self.sessions.len() < MAX_SESSIONS || self.sessions.contains_key(&session)
     }
 }

@@ -3,7 +3,7 @@
 use core::mem;
 
 use super::{
-    Ask, Output, Watcher,
+    EffectId, Output, Watcher,
     pursuit::Settled,
     state::{Living, State, Watching},
 };
@@ -52,7 +52,7 @@ impl<N: Noise> Watcher<N> {
         match output {
             viewer::Output::Effect(effect) => {
                 if let Some(life) = self.state.watching().map(|watching| watching.viewer.life) {
-                    self.port.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
+                    self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Viewer(life, effect_id))));
                 }
             }
             viewer::Output::Renewed(renewal) => self.renewed(renewal),
@@ -176,7 +176,7 @@ impl<N: Noise> Watcher<N> {
         self.port.feed(&mut **machine, viewer::Input::Stop);
         while let Some(output) = machine.poll_output() {
             if let viewer::Output::Effect(effect) = output {
-                self.port.push(Output::Effect(effect.map_id(|ask| Ask::Viewer(life, ask))));
+                self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Viewer(life, effect_id))));
             }
         }
     }

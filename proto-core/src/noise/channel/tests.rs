@@ -29,7 +29,7 @@ fn seal_with_tail<N: Noise>(channel: &mut Channel<N>, frame: &Frame) -> Bytes {
 fn frames_cross_in_full_segments() {
     let (mut a, mut b) = channels::<Snow>(Tails::Refused);
     let head_len = data(vec![]).encode().len();
-    for len in [0, 1, SEGMENT_MAX - head_len, SEGMENT_MAX - head_len + 1, 3 * SEGMENT_MAX, 1_000_000] {
+    for len in [0, 1, MAX_SEGMENT - head_len, MAX_SEGMENT - head_len + 1, 3 * MAX_SEGMENT, 1_000_000] {
         let frame = data(vec![7; len]);
         let message = seal(&mut a, &frame);
         assert_eq!(message.len(), sealed_len(frame.encode().len()), "{len}");
@@ -124,7 +124,7 @@ fn rekeying_falls_due() {
 #[test]
 fn a_key_is_replaced_in_time() {
     const ALLOWED: u64 = 1_048_576;
-    let longest = crate::wire::FRAME_MAX_DEFAULT.div_ceil(SEGMENT_MAX) as u64;
+    let longest = crate::wire::MAX_FRAME_DEFAULT.div_ceil(MAX_SEGMENT) as u64;
     assert!(REKEY_AFTER + longest < ALLOWED);
     assert_eq!(ALLOWED - REKEY_AFTER, 1_024, "not much earlier, either");
 }

@@ -32,4 +32,4 @@ pub use responder::Responder;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many messages that do not open an initiator passes over while it waits for message 2.
-pub const GARBAGE_MAX: u8 = 4;
+pub const MAX_GARBAGE: u8 = 4;

@@ -100,10 +100,10 @@ fn run_on_the_resolver(vector: &Vector) {
     });
     for (turn, message) in vector.messages.iter().take(2).enumerate() {
         let (from, to) = if turn == 0 { (&mut initiator, &mut responder) } else { (&mut responder, &mut initiator) };
-        let mut out = vec![0; MESSAGE_MAX];
+        let mut out = vec![0; MAX_MESSAGE];
         let len = from.write_message(&hex(&message.payload), &mut out).unwrap();
         assert_eq!(out[..len], hex(&message.ciphertext), "{}", vector.protocol_name);
-        let mut payload = vec![0; MESSAGE_MAX];
+        let mut payload = vec![0; MAX_MESSAGE];
         let read = to.read_message(&out[..len], &mut payload).unwrap();
         assert_eq!(payload[..read], hex(&message.payload));
     }
@@ -111,7 +111,7 @@ fn run_on_the_resolver(vector: &Vector) {
     let (mut initiator, mut responder) = (initiator.into_transport_mode().unwrap(), responder.into_transport_mode().unwrap());
     for (turn, message) in vector.messages.iter().skip(2).enumerate() {
         let from = if turn % 2 == 0 { &mut initiator } else { &mut responder };
-        let mut out = vec![0; MESSAGE_MAX];
+        let mut out = vec![0; MAX_MESSAGE];
         let len = from.write_message(&hex(&message.payload), &mut out).unwrap();
         assert_eq!(out[..len], hex(&message.ciphertext), "{}", vector.protocol_name);
     }

@@ -44,9 +44,9 @@ pub const LIFETIME: Duration = Duration::from_mins(15);
 pub const MAX_GUESSES: u32 = 32;
 
 /// How often its device may poll a code within [`POLLS_WINDOW`] (RFC 8628 section 3.5): twice as often as it is asked to.
-pub const POLLS_MAX: usize = 30;
+pub const MAX_POLLS: usize = 30;
 
-/// The window of [`POLLS_MAX`], in seconds.
+/// The window of [`MAX_POLLS`], in seconds.
 pub const POLLS_WINDOW: u64 = 30;
 
 /// What of a code outlives a process: everything but a question that is being answered.

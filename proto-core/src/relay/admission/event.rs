@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::{
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     jose::{Claims, Thumbprint},
     key::IdentityKey,
     secret::Secret,
@@ -16,7 +16,7 @@ pub enum Input {
     /// The answer to [`Output::LookUp`].
     Key(KeyAnswer),
     /// What came of [`Output::Effect`].
-    Happened(Happening<()>),
+    Io(IoEvent<()>),
 }
 
 /// What the key set says about a key (see [`keyset`](crate::keyset)).
@@ -38,7 +38,7 @@ pub enum Output {
         /// The name.
         kid: Thumbprint,
     },
-    /// Ask the platform; answered by [`Input::Happened`].
+    /// Ask the platform; answered by [`Input::Io`].
     Effect(Effect<()>),
     /// Yes.
     Admitted(Box<Admitted>),

@@ -10,9 +10,9 @@ use crate::machine::time::Instant;
 
 /// With so many arrivals within one window, of all addresses together, addresses that are not known are refused: a limiter that
 /// forgets under a flood is none. Those that are known go on being let in, each up to its own limit.
-pub const ARRIVALS_MAX: usize = 1 << 18;
+pub const MAX_ARRIVALS: usize = 1 << 18;
 /// The most addresses that are known at once; more are refused. So no more than this many times the limit is remembered.
-pub const ADDRESSES_MAX: usize = 1 << 16;
+pub const MAX_ADDRESSES: usize = 1 << 16;
 
 /// A limit per address over a sliding window: in no window, wherever it begins, are there more arrivals than the limit.
 ///
@@ -58,7 +58,7 @@ impl RateLimiter {
     }
 
     fn oldest_when_full(&self) -> Option<Instant> {
-        let is_full = self.arrivals.len() >= ARRIVALS_MAX || self.by_address.len() >= ADDRESSES_MAX;
+        let is_full = self.arrivals.len() >= MAX_ARRIVALS || self.by_address.len() >= MAX_ADDRESSES;
         self.arrivals.front().filter(|_| is_full).map(|(at, _)| *at)
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let mut limiter = RateLimiter::new(60, MINUTE);
         limiter.admit(at(0), ip("192.0.2.1")).unwrap();
         let flood = (0..u32::MAX).map(|n| IpAddr::V4((0x0a00_0000 + n / 60).into()));
-        for address in flood.take(ARRIVALS_MAX - 1) {
+        for address in flood.take(MAX_ARRIVALS - 1) {
             limiter.admit(at(1_000), address).unwrap();
         }
         assert_eq!(limiter.admit(at(2_000), ip("192.0.2.2")), Err(Duration::from_secs(58)), "unknown");
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_freed() {
         let mut limiter = RateLimiter::new(1, MINUTE);
-        for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() {
+        for n in 0..u32::try_from(MAX_ADDRESSES).unwrap() {
             limiter.admit(at(0), IpAddr::V4(n.into())).unwrap();
         }
         assert_eq!(limiter.admit(at(20_000), ip("192.0.2.1")), Err(Duration::from_secs(40)));

@@ -27,13 +27,13 @@ use core::{convert::Infallible, time::Duration};
 use self::state::State;
 pub use self::{
     event::{Admitted, Input, KeyAnswer, Output},
-    limiter::{ADDRESSES_MAX, ARRIVALS_MAX, RateLimiter},
+    limiter::{MAX_ADDRESSES, MAX_ARRIVALS, RateLimiter},
     lobby::{Arrival, Lobby, Ticket},
 };
 use crate::{
     Reason,
     api::{PolicyMode, ValidateAnswer, ValidateRequest, json},
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     id::DeviceKind,
     jose::{Claims, Expectation, Expiry, Unverified},
     key::StaticKey,
@@ -49,7 +49,7 @@ use crate::{
 /// How long the platform may take: with the key set's fetch still less than a device waits for message 2.
 const VALIDATE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest answer of the platform.
-const ANSWER_MAX: usize = 16 * 1024;
+const MAX_ANSWER: usize = 16 * 1024;
 
 /// What a relay knows of its platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -150,16 +150,16 @@ impl Admission {
             headers: vec![("Authorization", SecretText::new(authorization))],
             body: Some(body),
             timeout: VALIDATE_TIMEOUT,
-            max_answer: ANSWER_MAX,
+            max_answer: MAX_ANSWER,
         };
         self.port.push(Output::Effect(Effect::Http((), request)));
         self.state = State::Validating(Box::new(claims));
     }
 
-    fn take_answer(&mut self, happening: Happening<()>) {
+    fn take_answer(&mut self, event: IoEvent<()>) {
         let State::Validating(claims) = &self.state else { return self.port.ignore() };
-        let (verdict, retry_after) = match happening {
-            Happening::Answered((), answer) => (self.judge(&answer), answer.retry_after),
+        let (verdict, retry_after) = match event {
+            IoEvent::Answered((), answer) => (self.judge(&answer), answer.retry_after),
             _ => (Err(Reason::ValidateUnreachable), None),
         };
         match verdict {
@@ -213,7 +213,7 @@ impl Machine for Admission {
         self.port.enter(now)?;
         match input {
             Input::Key(answer) => self.take_key(answer),
-            Input::Happened(happening) => self.take_answer(happening),
+            Input::Io(event) => self.take_answer(event),
         }
         Ok(())
     }

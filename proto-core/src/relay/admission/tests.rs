@@ -81,7 +81,7 @@ fn validating(applicant: Applicant) -> Admission {
 
 fn answered(mut machine: Admission, status: u16, body: &str) -> Admission {
     let answer = HttpAnswer { status, retry_after: Some(30), body: SecretBytes::new(body) };
-    machine.handle_input(START, Input::Happened(Happening::Answered((), answer))).unwrap();
+    machine.handle_input(START, Input::Io(IoEvent::Answered((), answer))).unwrap();
     machine
 }
 
@@ -154,7 +154,7 @@ fn the_first_failing_check_names_the_reason() {
 
     let asked = || validating(applicant.clone());
     let mut machine = asked();
-    machine.handle_input(START, Input::Happened(Happening::Unanswered((), NetFault::Refused))).unwrap();
+    machine.handle_input(START, Input::Io(IoEvent::Unanswered((), NetFault::Refused))).unwrap();
     assert_eq!(refused(machine), Reason::ValidateUnreachable);
     assert_eq!(refused(answered(asked(), 401, "{}")), Reason::InternalKeyMismatch);
     assert_eq!(refused(answered(asked(), 200, r#"{"active":false,"reason":"machine_revoked"}"#)), Reason::MachineRevoked);
@@ -272,11 +272,11 @@ fn an_issuer_that_was_told_is_checked() {
 fn stale_answers_are_ignored_and_counted() {
     let mut machine = begin(applicant(&claims()));
     let answer = || HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(active("standard", None)) };
-    machine.handle_input(START, Input::Happened(Happening::Answered((), answer()))).unwrap();
+    machine.handle_input(START, Input::Io(IoEvent::Answered((), answer()))).unwrap();
     let mut machine = answered(with_key(machine), 401, "");
     drain(&mut machine);
     machine.handle_input(START, Input::Key(KeyAnswer::Unknown)).unwrap();
-    machine.handle_input(START, Input::Happened(Happening::Answered((), answer()))).unwrap();
+    machine.handle_input(START, Input::Io(IoEvent::Answered((), answer()))).unwrap();
     assert_eq!(machine.ignored(), 3);
     assert!(drain(&mut machine).is_empty());
     assert_eq!(machine.status(), Status::Failed(&Reason::InternalKeyMismatch));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Connection, State,
-    event::{Device, Errand, Output, Timer},
+    event::{Device, EffectId, Output, Timer},
 };
 use crate::{
     Aside, Reason,
@@ -28,7 +28,7 @@ use crate::{
     secret::SecretText,
     wire::{
         Frame, Head, Preamble, Role,
-        liveness::{PING_AFTER, REKEY_AFTER, SILENCE_MAX},
+        liveness::{MAX_SILENCE, PING_AFTER, REKEY_AFTER},
         sealed_len,
     },
 };
@@ -163,7 +163,7 @@ impl<N: Noise> Admitted<N> {
 
     const fn silent_at(&self) -> Option<Instant> {
         match self.hearing {
-            Hearing::Since(heard) => Some(heard.after(SILENCE_MAX)),
+            Hearing::Since(heard) => Some(heard.after(MAX_SILENCE)),
             Hearing::Held => None,
         }
     }
@@ -265,15 +265,15 @@ impl<N: Noise> Admitted<N> {
     }
 
     /// The latest decision.
-    const fn errand(&self) -> Errand {
-        Errand::Decide(self.decisions.0.wrapping_sub(1))
+    const fn effect_id(&self) -> EffectId {
+        EffectId::Decide(self.decisions.0.wrapping_sub(1))
     }
 
     /// An answer for the decision about a renewed credential. False when nobody waits for it.
-    pub(super) fn decided(&mut self, port: &mut Port<Output>, errand: Errand, answer: admission::Input) -> bool {
-        let current = self.errand();
+    pub(super) fn decided(&mut self, port: &mut Port<Output>, effect_id: EffectId, answer: admission::Input) -> bool {
+        let current = self.effect_id();
         match &mut self.renewal {
-            Renewal::Deciding(admission, _) if errand == current => {
+            Renewal::Deciding(admission, _) if effect_id == current => {
                 port.feed(&mut **admission, answer);
                 true
             }
@@ -284,11 +284,11 @@ impl<N: Noise> Admitted<N> {
     /// What the decision about a renewed credential leads to next, or why the link ends because of it. A platform that cannot be
     /// asked does not end a live link (ROT-5); a refusal does.
     fn poll_renewal(&mut self, now: Instant, clock: WallClock) -> Option<Result<Step, Reason>> {
-        let errand = self.errand();
+        let effect_id = self.effect_id();
         let Renewal::Deciding(admission, doubt) = &mut self.renewal else { return None };
         let step = match admission.poll_output()? {
-            admission::Output::LookUp { kid } => Step::Say(Output::LookUp(errand, kid)),
-            admission::Output::Effect(effect) => Step::Say(Output::Effect(effect.map_id(|()| errand))),
+            admission::Output::LookUp { kid } => Step::Say(Output::LookUp(effect_id, kid)),
+            admission::Output::Effect(effect) => Step::Say(Output::Effect(effect.map_id(|()| effect_id))),
             admission::Output::Admitted(accepted) => {
                 let (doubt, claims) = (doubt.clone(), accepted.claims);
                 if claims.org != self.org || claims.runtime_target != self.target {
@@ -360,7 +360,7 @@ impl<N: Noise> Connection<N> {
             Head::Rotate { token } => self.renew(now, token),
             Head::Error { reason, .. } => {
                 self.end(Some(reason));
-                self.port.push(Output::Effect(Effect::Close(Errand::Socket, Close::Normal)));
+                self.port.push(Output::Effect(Effect::Close(EffectId::Socket, Close::Normal)));
             }
             _ => self.port.push(Output::Frame(frame)),
         }
@@ -369,7 +369,7 @@ impl<N: Noise> Connection<N> {
     /// A frame of the hub's. A `Peer` frame that grew too long on its way, by the viewer's number, is dropped: nobody may end
     /// another one's link with it.
     pub(super) fn send(&mut self, now: Instant, frame: &Frame, seal: Seal) {
-        let longest = sealed_len(Frame::HEAD_MAX.saturating_add(frame.body.len()));
+        let longest = sealed_len(Frame::MAX_HEAD.saturating_add(frame.body.len()));
         if matches!(frame.head, Head::Peer { .. }) && longest > self.frame_max() {
             self.port.push(Output::Taken(weight(frame)));
             return self.ignore();

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, sync::Arc};
 
 use super::{
     Settings,
-    event::{Device, Errand, Output, Stage},
+    event::{Device, EffectId, Output, Stage},
     state::{Confirming, Deciding, Entering, Progress},
 };
 use crate::{
@@ -53,9 +53,9 @@ impl<N: Noise> Entering<N> {
     pub(super) fn decide(&mut self, port: &mut Port<Output>, settings: &Settings, clock: WallClock) {
         while let Progress::Deciding(deciding) = &mut self.progress {
             match deciding.admission.poll_output() {
-                Some(admission::Output::LookUp { kid }) => port.push(Output::LookUp(Errand::Decide(0), kid)),
+                Some(admission::Output::LookUp { kid }) => port.push(Output::LookUp(EffectId::Decide(0), kid)),
                 Some(admission::Output::Effect(effect)) => {
-                    port.push(Output::Effect(effect.map_id(|()| Errand::Decide(0))));
+                    port.push(Output::Effect(effect.map_id(|()| EffectId::Decide(0))));
                 }
                 Some(admission::Output::Admitted(admitted)) => {
                     let Deciding { preamble, static_key, software, token, .. } = deciding.as_ref().clone();

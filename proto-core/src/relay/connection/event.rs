@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use crate::{
     Reason,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     id::{GivenId, OrgId},
     jose::Thumbprint,
     machine::Wake,
@@ -19,7 +19,7 @@ use crate::{
 
 /// What an effect or a lookup was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Errand {
+pub enum EffectId {
     /// The connection itself.
     Socket,
     /// A decision about a credential: the first one, or one that was renewed since.
@@ -30,9 +30,9 @@ pub enum Errand {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// Something arrived, was sent, or came of an [`Output::Effect`].
-    Happened(Happening<Errand>),
+    Io(IoEvent<EffectId>),
     /// The answer to [`Output::LookUp`].
-    Key(Errand, KeyAnswer),
+    Key(EffectId, KeyAnswer),
     /// The hub sends this frame.
     Send(Frame),
     /// The hub sends this frame, its body as a tail.
@@ -51,9 +51,9 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Perform this.
-    Effect(Effect<Errand>),
+    Effect(Effect<EffectId>),
     /// Look this key up in the key set; answered by [`Input::Key`].
-    LookUp(Errand, Thumbprint),
+    LookUp(EffectId, Thumbprint),
     /// The device is there and may be: the hub must know before any frame.
     Confirmed(Box<Device>),
     /// A frame for the hub, allowed in this direction.

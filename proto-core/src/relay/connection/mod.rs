@@ -26,7 +26,7 @@ use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc};
 
 use bytes::Bytes;
 
-pub use self::event::{Device, Ended, Errand, Input, Output, Stage, Timer};
+pub use self::event::{Device, EffectId, Ended, Input, Output, Stage, Timer};
 use self::{
     admitted::Admitted,
     state::{Confirming, Entering, Progress, State},
@@ -34,7 +34,7 @@ use self::{
 use crate::{
     Reason,
     crypto::StaticKeys,
-    effect::{Close, Closed, Effect, Happening, NetFault},
+    effect::{Close, Closed, Effect, IoEvent, NetFault},
     machine::{
         Deadline, Machine, Misuse, Status,
         entropy::Entropy,
@@ -53,7 +53,7 @@ use crate::{
 };
 
 /// Nothing is read while this many messages wait for the socket: a device that asks must also listen.
-pub const UNSENT_MAX: usize = 32_768;
+pub const MAX_UNSENT: usize = 32_768;
 
 /// Room for the weights of this many messages is kept while none waits.
 const UNSENT_KEPT: usize = 8;
@@ -102,17 +102,17 @@ impl<N: Noise> Connection<N> {
     /// Whether the driver is to read from the socket: not while the hub is behind, or the device does not read itself.
     pub fn is_reading(&self) -> bool {
         let held = matches!(&self.state, State::Admitted(admitted) if admitted.is_held());
-        !held && self.unsent.len() < UNSENT_MAX
+        !held && self.unsent.len() < MAX_UNSENT
     }
 
-    fn happen(&mut self, now: Instant, happening: Happening<Errand>) {
-        let (errand, happening) = happening.take_id();
-        match (errand, happening) {
-            (Errand::Decide(_), happening) => self.decided(now, errand, admission::Input::Happened(happening)),
-            (Errand::Socket, Happening::Received((), message)) => self.receive(now, message),
-            (Errand::Socket, Happening::Sent((), messages)) => self.sent(messages),
-            (Errand::Socket, Happening::Closed((), closed)) => self.closed(now, closed),
-            (Errand::Socket, _) => self.ignore(),
+    fn io_event(&mut self, now: Instant, event: IoEvent<EffectId>) {
+        let (effect_id, event) = event.take_id();
+        match (effect_id, event) {
+            (EffectId::Decide(_), event) => self.decided(now, effect_id, admission::Input::Io(event)),
+            (EffectId::Socket, IoEvent::Received((), message)) => self.receive(now, message),
+            (EffectId::Socket, IoEvent::Sent((), messages)) => self.sent(messages),
+            (EffectId::Socket, IoEvent::Closed((), closed)) => self.closed(now, closed),
+            (EffectId::Socket, _) => self.ignore(),
         }
     }
 
@@ -204,10 +204,10 @@ impl<N: Noise> Connection<N> {
         self.heard(now, first);
     }
 
-    fn decided(&mut self, now: Instant, errand: Errand, answer: admission::Input) {
+    fn decided(&mut self, now: Instant, effect_id: EffectId, answer: admission::Input) {
         match &mut self.state {
             State::Entering(entering) => match &mut entering.progress {
-                Progress::Deciding(deciding) if errand == Errand::Decide(0) => {
+                Progress::Deciding(deciding) if effect_id == EffectId::Decide(0) => {
                     self.port.feed(&mut deciding.admission, answer);
                     entering.decide(&mut self.port, &self.settings, self.clock);
                     self.drain_responder(now);
@@ -215,7 +215,7 @@ impl<N: Noise> Connection<N> {
                 _ => self.ignore(),
             },
             State::Admitted(admitted) => {
-                if admitted.decided(&mut self.port, errand, answer) {
+                if admitted.decided(&mut self.port, effect_id, answer) {
                     self.drain_renewal(now);
                 } else {
                     self.ignore();
@@ -227,13 +227,13 @@ impl<N: Noise> Connection<N> {
 
     fn transmit(&mut self, message: Bytes, weight: usize) {
         self.unsent.push_back(weight);
-        self.port.push(Output::Effect(Effect::Send(Errand::Socket, message)));
+        self.port.push(Output::Effect(Effect::Send(EffectId::Socket, message)));
     }
 
     /// Ends it with a reason that the close frame carries, if it has not ended already.
     fn fail(&mut self, reason: Reason) {
         if self.end(Some(reason)) {
-            self.port.push(Output::Effect(Effect::Close(Errand::Socket, Close::Because(reason))));
+            self.port.push(Output::Effect(Effect::Close(EffectId::Socket, Close::Because(reason))));
         }
     }
 
@@ -271,11 +271,11 @@ impl<N: Noise> Machine for Connection<N> {
         let now = self.port.enter(now)?;
         self.fire_due(now);
         match input {
-            Input::Happened(happening) => self.happen(now, happening),
+            Input::Io(event) => self.io_event(now, event),
             Input::Send(frame) => self.send(now, &frame, admitted::Seal::Whole),
             Input::SendTail(frame) => self.send(now, &frame, admitted::Seal::Tail),
             Input::Close(reason) => self.close(now, reason),
-            Input::Key(errand, answer) => self.decided(now, errand, admission::Input::Key(answer)),
+            Input::Key(effect_id, answer) => self.decided(now, effect_id, admission::Input::Key(answer)),
             Input::Hold => self.hold(),
             Input::Release => self.release(now),
             Input::Recheck => self.recheck(now),

@@ -115,7 +115,7 @@ fn a_wrong_psk_ends_in_its_own_reason() {
     let mut bench = Bench::<Symbolic>::new(Suite::IkPsk2AesGcm, Role::Daemon, Some(&psk), token(&claims(Role::Daemon, 1)));
     bench.platform.body = serde_json::json!({"active": true, "policy_mode": "crypto_pairing", "psk": Secret::new([2; 32])});
     bench.knock();
-    bench.input(Input::Happened(Happening::Closed(Errand::Socket, Closed::ByPeer(Some(Reason::NoisePskInvalid)))));
+    bench.input(Input::Io(IoEvent::Closed(EffectId::Socket, Closed::ByPeer(Some(Reason::NoisePskInvalid)))));
     assert_eq!(bench.ended(), (Some(Reason::NoisePskInvalid), Stage::Unconfirmed));
 }
 
@@ -137,7 +137,7 @@ fn garbage_and_silence_end_a_stranger() {
     silent.wait(2 * SECOND);
     assert_eq!(silent.ended(), (Some(Reason::HandshakeTimedOut), Stage::Unauthenticated));
     let mut large = stranger();
-    large.input(Input::Happened(Happening::Closed(Errand::Socket, Closed::Fault(NetFault::TooLarge))));
+    large.input(Input::Io(IoEvent::Closed(EffectId::Socket, Closed::Fault(NetFault::TooLarge))));
     assert_eq!(large.ended(), (Some(Reason::FrameTooLarge), Stage::Unauthenticated));
 }
 
@@ -383,7 +383,7 @@ fn what_the_socket_took_is_told_by_weight() {
     bench.input(Input::SendTail(data(0)));
     bench.say(Head::Ping { nonce: 2 });
     bench.input(Input::SendTail(data(1)));
-    let sent = |messages| Input::Happened(Happening::Sent(Errand::Socket, messages));
+    let sent = |messages| Input::Io(IoEvent::Sent(EffectId::Socket, messages));
     bench.input(sent(3));
     assert_eq!(bench.take(), [Output::Taken(weight(&data(0)))], "message 2, the first pong, and the first record");
     bench.input(sent(1));
@@ -406,12 +406,12 @@ fn a_peer_frame_that_grew_too_long_is_dropped() {
 fn a_device_that_does_not_read_is_not_read_from() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Viewer);
     // Message 2 and the first pong are waiting already.
-    for nonce in 2..UNSENT_MAX as u64 {
+    for nonce in 2..MAX_UNSENT as u64 {
         assert!(bench.connection.is_reading());
         bench.say(Head::Ping { nonce });
     }
     assert!(!bench.connection.is_reading());
-    bench.input(Input::Happened(Happening::Sent(Errand::Socket, 10)));
+    bench.input(Input::Io(IoEvent::Sent(EffectId::Socket, 10)));
     assert!(bench.connection.is_reading());
 }
 
@@ -419,7 +419,7 @@ fn a_device_that_does_not_read_is_not_read_from() {
 #[test]
 fn what_ended_stays_ended() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
-    bench.input(Input::Happened(Happening::Closed(Errand::Socket, Closed::ByPeer(None))));
+    bench.input(Input::Io(IoEvent::Closed(EffectId::Socket, Closed::ByPeer(None))));
     assert_eq!(bench.ended(), (None, Stage::Admitted));
     assert_eq!(bench.connection.status(), Status::Finished);
     let message = bench.sealed(data(0));

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    Hub, PEER_WINDOW, REPLY_WINDOW, SESSIONS_PER_ORG, UNSTORED_MAX, UNSTORED_PER_DAEMON,
+    Hub, MAX_UNSTORED, PEER_WINDOW, REPLY_WINDOW, SESSIONS_PER_ORG, UNSTORED_PER_DAEMON,
     event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
     state::{Arrival, Life, Link, LinkRole, Session},
 };
@@ -102,7 +102,7 @@ impl Hub {
             daemon.unstored = daemon.unstored.saturating_add(bytes);
             daemon.unstored >= UNSTORED_PER_DAEMON
         });
-        if is_behind || self.unstored >= UNSTORED_MAX {
+        if is_behind || self.unstored >= MAX_UNSTORED {
             self.hold(from);
         }
     }
@@ -189,7 +189,7 @@ impl Hub {
     }
 
     pub(super) fn release(&mut self) {
-        if self.held.is_empty() || self.unstored > UNSTORED_MAX / 2 {
+        if self.held.is_empty() || self.unstored > MAX_UNSTORED / 2 {
             return;
         }
         let Self { held, links, port, .. } = self;

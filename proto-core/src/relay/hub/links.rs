@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    CONFIRMATION_MAX, CONNECTIONS_MAX, Hub, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked, VIEWERS_PER_ORG,
+    Hub, MAX_CONFIRMATION, MAX_CONFIRMED, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked, VIEWERS_PER_ORG,
     event::{Confirmed, ConnectionId, Kind, Output, StoredSession, Write},
     state::{Daemon, DaemonLink, Life, Link, LinkRole, Session, ViewerLink},
 };
@@ -55,7 +55,7 @@ impl Hub {
         }
         let viewers = self.orgs.get(&confirmed.org).map_or(0, |org| org.viewers.len());
         let is_full = confirmed.kind == Kind::Viewer && viewers >= VIEWERS_PER_ORG;
-        (is_full || self.links.len() >= CONNECTIONS_MAX).then_some(Reason::RelayFull)
+        (is_full || self.links.len() >= MAX_CONFIRMED).then_some(Reason::RelayFull)
     }
 
     fn new_viewer(&mut self, connection: ConnectionId, org: &OrgId) -> ViewerLink {
@@ -158,7 +158,7 @@ impl Hub {
 
     /// Whether what confirms now can have been validated before the latest [`Input::Recheck`].
     fn may_be_stale(&self) -> bool {
-        let is_recent = |at: &Instant| self.port.now().since(*at) <= CONFIRMATION_MAX;
+        let is_recent = |at: &Instant| self.port.now().since(*at) <= MAX_CONFIRMATION;
         self.revoked.iter().rev().take_while(|(at, _)| is_recent(at)).any(|(_, revoked)| *revoked == Revoked::Unknown)
     }
 

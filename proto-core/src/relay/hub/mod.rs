@@ -49,7 +49,7 @@ use crate::{
 };
 
 /// Confirmed connections at most; more are told `relay_full`.
-pub const CONNECTIONS_MAX: usize = 65_536;
+pub const MAX_CONFIRMED: usize = 65_536;
 /// Viewers of one org at most, each of which may make the relay hold a [`VIEWER_WINDOW`]; more are told `relay_full`.
 pub const VIEWERS_PER_ORG: usize = 512;
 /// Sessions of one org at most; the daemon that opens one more is told `relay_full`.
@@ -67,18 +67,18 @@ pub const PEER_SHARE: usize = 64 * 1024;
 /// have: enough for a request for a session's key.
 pub const PEER_FIRST: usize = 8 * 1024;
 /// What one [`Output::Read`] asks for at most.
-pub const READ_MAX: usize = 256 * 1024;
+pub const MAX_READ: usize = 256 * 1024;
 /// A daemon is held back while this many bytes of answers are under way to it.
 pub const REPLY_WINDOW: usize = 256 * 1024;
 /// A daemon is held back while this much of it is not durable.
 pub const UNSTORED_PER_DAEMON: usize = 4 * 1024 * 1024;
 /// Every daemon that sends is held back while this much is not durable in all.
-pub const UNSTORED_MAX: usize = 64 * 1024 * 1024;
+pub const MAX_UNSTORED: usize = 64 * 1024 * 1024;
 /// How long a revocation is remembered, for connections that were validated before it and confirm after it.
 pub const REVOCATION_MEMORY: Duration = Duration::from_mins(1);
 /// A connection confirms at most so long after the platform said that its credential is valid: what such an answer and a
 /// handshake may take, and more.
-pub const CONFIRMATION_MAX: Duration = Duration::from_secs(20);
+pub const MAX_CONFIRMATION: Duration = Duration::from_secs(20);
 /// How many revocations are remembered at most.
 pub const REVOCATIONS_REMEMBERED: usize = 16_384;
 

@@ -185,7 +185,7 @@ fn reads_are_bounded_by_the_window() {
     for n in 0..20 {
         world.resume(viewer, session(n), 0);
     }
-    assert!(world.reads.len() <= VIEWER_WINDOW / READ_MAX + 1, "{}", world.reads.len());
+    assert!(world.reads.len() <= VIEWER_WINDOW / MAX_READ + 1, "{}", world.reads.len());
     world.settle();
     assert!((0..20).all(|n| world.records(viewer, session(n)).len() == 1));
 }
@@ -334,7 +334,7 @@ fn a_recheck_reaches_who_is_in_and_who_confirms_soon() {
     assert_eq!(core::mem::take(&mut world.rechecked), [daemon, viewer]);
     let late = world.daemon("a", "late");
     assert_eq!(core::mem::take(&mut world.rechecked), [late]);
-    world.now = world.now.after(CONFIRMATION_MAX + Duration::from_secs(1));
+    world.now = world.now.after(MAX_CONFIRMATION + Duration::from_secs(1));
     world.daemon("a", "later");
     assert_eq!(world.rechecked, []);
     assert_eq!(["a", "b"].map(|_| world.reason_text(daemon)), ["open"; 2]);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    Counters, Hub, READ_MAX, SUBSCRIPTIONS_PER_VIEWER,
+    Counters, Hub, MAX_READ, SUBSCRIPTIONS_PER_VIEWER,
     event::{ConnectionId, Output, Read, Records, SealedRecord, SessionNumber, weight},
     state::{Cursor, Link, Pace, Session},
 };
@@ -176,7 +176,7 @@ impl Hub {
     /// Ends the wait for the store, if there is one, and frees what was set aside for its answer.
     fn awaiting(&mut self, viewer: ConnectionId, number: SessionNumber) -> Option<Watched<'_>> {
         let watched = self.watched(viewer, number).filter(|watched| watched.cursor.pace == Pace::Reading)?;
-        watched.link.outstanding = watched.link.outstanding.saturating_sub(READ_MAX);
+        watched.link.outstanding = watched.link.outstanding.saturating_sub(MAX_READ);
         Some(watched)
     }
 
@@ -204,9 +204,9 @@ struct Watched<'a> {
 impl Watched<'_> {
     /// What is asked for counts against the window from now on, so that answers cannot pile up.
     fn ask(mut self) {
-        let read = Read { viewer: self.viewer, session: self.number, from: self.cursor.next, max_bytes: READ_MAX };
+        let read = Read { viewer: self.viewer, session: self.number, from: self.cursor.next, max_bytes: MAX_READ };
         self.cursor.pace = Pace::Reading;
-        self.link.outstanding = self.link.outstanding.saturating_add(READ_MAX);
+        self.link.outstanding = self.link.outstanding.saturating_add(MAX_READ);
         self.session.subscribers.insert(self.viewer, self.cursor);
         self.port.push(Output::Read(read));
     }

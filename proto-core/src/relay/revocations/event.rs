@@ -4,27 +4,27 @@ use alloc::vec::Vec;
 
 use crate::{
     Reason,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     id::{GivenId, OrgId},
     machine::Wake,
 };
 
-/// Names one request.
+/// The n-th request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AskId(pub u64);
+pub struct EffectId(pub u64);
 
 /// What came of a request.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// What came of an [`Output::Effect`].
-    Happened(Happening<AskId>),
+    Io(IoEvent<EffectId>),
 }
 
 /// What to do, and what was heard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Ask the platform.
-    Effect(Effect<AskId>),
+    Effect(Effect<EffectId>),
     /// The feed was heard for the first time, or again after [`Output::Lost`].
     Followed,
     /// Access ended for these; at least one.

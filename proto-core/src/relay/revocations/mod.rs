@@ -25,13 +25,13 @@ use core::{convert::Infallible, time::Duration};
 
 use self::state::Request;
 pub use self::{
-    event::{AskId, Input, Output, Timer},
+    event::{EffectId, Input, Output, Timer},
     state::Place,
 };
 use crate::{
     Aside, Reason,
     api::Revocations,
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, Method},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, port::Port, time::Instant},
     secret::SecretText,
 };
@@ -41,7 +41,7 @@ const WAIT: &str = "wait=2";
 /// How long a request may take: what the platform may wait, and the way.
 pub const TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest answer.
-const ANSWER_MAX: usize = 4 * 1024 * 1024;
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// The least time between the starts of two requests the first of which brought nothing, for platforms that do not hold their
 /// answer back.
 pub const QUIET: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ impl Feed {
             return;
         }
         self.requests = Aside(self.requests.0.wrapping_add(1));
-        let id = AskId(self.requests.0);
+        let id = EffectId(self.requests.0);
         self.request = Request::Asked { id: Aside(id), started: now, failures };
         let url = match self.place {
             Place::Unknown => self.url.clone(),
@@ -102,15 +102,15 @@ impl Feed {
             headers: vec![("Authorization", authorization), ("Prefer", SecretText::new(WAIT))],
             body: None,
             timeout: TIMEOUT,
-            max_answer: ANSWER_MAX,
+            max_answer: MAX_ANSWER,
         };
         self.port.push(Output::Effect(Effect::Http(id, request)));
     }
 
-    fn happen(&mut self, now: Instant, happening: Happening<AskId>) {
-        let (id, happening) = happening.take_id();
+    fn io_event(&mut self, now: Instant, event: IoEvent<EffectId>) {
+        let (id, event) = event.take_id();
         match self.request {
-            Request::Asked { id: Aside(asked), started, failures } if asked == id => match read(happening) {
+            Request::Asked { id: Aside(asked), started, failures } if asked == id => match read(event) {
                 Ok(news) => self.hear(now, started, failures, news),
                 Err(reason) => self.lose(now, failures, reason),
             },
@@ -151,8 +151,8 @@ impl Feed {
     }
 }
 
-fn read(happening: Happening<()>) -> Result<Revocations, Reason> {
-    let Happening::Answered((), HttpAnswer { status, body, .. }) = happening else { return Err(Reason::ValidateUnreachable) };
+fn read(event: IoEvent<()>) -> Result<Revocations, Reason> {
+    let IoEvent::Answered((), HttpAnswer { status, body, .. }) = event else { return Err(Reason::ValidateUnreachable) };
     match status {
         200 => serde_json::from_slice(body.expose()).map_err(|_| Reason::PlatformAnswerInvalid),
         401 => Err(Reason::InternalKeyMismatch),
@@ -169,8 +169,8 @@ impl Machine for Feed {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         let now = self.port.enter(now)?;
         self.ask_if_due(now);
-        let Input::Happened(happening) = input;
-        self.happen(now, happening);
+        let Input::Io(event) = input;
+        self.io_event(now, event);
         Ok(())
     }
 

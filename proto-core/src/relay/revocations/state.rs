@@ -1,6 +1,6 @@
 //! Where a feed stands, and what it is doing about it.
 
-use super::event::AskId;
+use super::event::EffectId;
 use crate::machine::{aside::Aside, time::Instant};
 
 /// How far the feed was heard.
@@ -17,5 +17,5 @@ pub(super) enum Request {
     /// None until `next`, after so many failures in a row.
     Idle { next: Instant, failures: u32 },
     /// One is under way. `failures` are those in a row before it.
-    Asked { id: Aside<AskId>, started: Instant, failures: u32 },
+    Asked { id: Aside<EffectId>, started: Instant, failures: u32 },
 }

@@ -12,7 +12,7 @@ struct Desk {
     now: Instant,
     machine: Feed,
     /// When each request was made, its name, and where it goes.
-    asked: Vec<(Instant, AskId, String)>,
+    asked: Vec<(Instant, EffectId, String)>,
     said: Vec<Output>,
 }
 
@@ -30,7 +30,7 @@ impl Desk {
                 Output::Effect(Effect::Http(id, request)) => {
                     let header = |name| request.headers.iter().find(|(named, _)| *named == name).map(|(_, value)| value.expose());
                     assert_eq!((header("Authorization"), header("Prefer")), (Some("Bearer shared"), Some("wait=2")));
-                    assert_eq!((request.timeout, request.max_answer), (TIMEOUT, ANSWER_MAX));
+                    assert_eq!((request.timeout, request.max_answer), (TIMEOUT, MAX_ANSWER));
                     self.asked.push((self.now, id, request.url));
                 }
                 other => self.said.push(other),
@@ -38,15 +38,15 @@ impl Desk {
         }
     }
 
-    fn happen(&mut self, happening: Happening<()>) -> Vec<Output> {
+    fn io_event(&mut self, event: IoEvent<()>) -> Vec<Output> {
         let id = self.asked.last().unwrap().1;
-        self.machine.handle_input(self.now, Input::Happened(happening.with_id(id))).unwrap();
+        self.machine.handle_input(self.now, Input::Io(event.with_id(id))).unwrap();
         self.drain();
         mem::take(&mut self.said)
     }
 
     fn answer(&mut self, status: u16, body: &str) -> Vec<Output> {
-        self.happen(Happening::Answered((), HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }))
+        self.io_event(IoEvent::Answered((), HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }))
     }
 
     /// The good answer with this `last` and these targets.
@@ -120,7 +120,7 @@ fn what_failed_is_asked_again_soon_and_skips_nothing() {
         desk.news(5, &[]);
         desk.pass(QUIET);
         let failures: [(Fail, Reason); 6] = [
-            (|desk| desk.happen(Happening::Unanswered((), NetFault::TimedOut)), Reason::ValidateUnreachable),
+            (|desk| desk.io_event(IoEvent::Unanswered((), NetFault::TimedOut)), Reason::ValidateUnreachable),
             (|desk| desk.answer(503, ""), Reason::ValidateUnreachable),
             (|desk| desk.answer(302, ""), Reason::ValidateUnreachable),
             (|desk| desk.answer(401, ""), Reason::InternalKeyMismatch),
@@ -162,10 +162,10 @@ fn a_platform_that_does_not_wait_is_not_stormed() {
 fn answers_to_earlier_requests_are_ignored() {
     let mut desk = Desk::new(Jitter::new(1));
     let first = desk.asked[0].1;
-    desk.happen(Happening::Unanswered((), NetFault::TimedOut));
+    desk.io_event(IoEvent::Unanswered((), NetFault::TimedOut));
     let input = || {
         let body = SecretBytes::new(r#"{"last":9,"runtime_targets":["r1"]}"#);
-        Input::Happened(Happening::Answered(first, HttpAnswer { status: 200, retry_after: None, body }))
+        Input::Io(IoEvent::Answered(first, HttpAnswer { status: 200, retry_after: None, body }))
     };
     desk.machine.handle_input(desk.now, input()).unwrap();
     desk.pass(BACKOFF.cap);
@@ -182,7 +182,7 @@ fn a_request_that_stalls_costs_no_more_than_the_bound() {
     desk.pass(QUIET);
     let at = desk.asked.last().unwrap().0;
     desk.pass(TIMEOUT);
-    desk.happen(Happening::Unanswered((), NetFault::TimedOut));
+    desk.io_event(IoEvent::Unanswered((), NetFault::TimedOut));
     desk.pass(BACKOFF.base);
     assert!(desk.asked.last().unwrap().0.since(at) + Duration::from_millis(500) < LATEST);
 }

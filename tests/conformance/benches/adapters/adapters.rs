@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use io_engine::Roots;
-use proto_core::effect::{Effect, Happening};
+use proto_core::effect::{Effect, IoEvent};
 use tokio::runtime::Builder;
 
 use crate::{super_loop::SuperLoop, work::Work};
@@ -13,7 +13,7 @@ pub(crate) trait Adapter {
     fn perform(&mut self, effect: Effect<u32>);
 
     /// What happens next.
-    async fn next(&mut self) -> Happening<u32>;
+    async fn next(&mut self) -> IoEvent<u32>;
 
     /// Closes what is open.
     async fn shutdown(self);
@@ -76,7 +76,7 @@ impl Adapter for io_tokio::Adapter<u32> {
         self.perform(effect);
     }
 
-    async fn next(&mut self) -> Happening<u32> {
+    async fn next(&mut self) -> IoEvent<u32> {
         self.next().await
     }
 
@@ -90,7 +90,7 @@ impl Adapter for io_async_std::Adapter<u32> {
         self.perform(effect);
     }
 
-    async fn next(&mut self) -> Happening<u32> {
+    async fn next(&mut self) -> IoEvent<u32> {
         self.next().await
     }
 
@@ -104,7 +104,7 @@ impl Adapter for SuperLoop<u32> {
         self.perform(effect);
     }
 
-    async fn next(&mut self) -> Happening<u32> {
+    async fn next(&mut self) -> IoEvent<u32> {
         self.next(None).expect("without a deadline it waits until something happens")
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use io_engine::{MessageSocket, Transducer, WebSocket, answer_upgrade};
-use proto_core::effect::Happening;
+use proto_core::effect::IoEvent;
 
 use crate::work::{Messages, Work};
 
@@ -104,7 +104,7 @@ impl Socket {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             while let Some(event) = self.socket.poll_event() {
-                if let Happening::Closed(..) = event {
+                if let IoEvent::Closed(..) = event {
                     return self.flush();
                 }
             }

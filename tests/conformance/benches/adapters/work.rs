@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto_core::effect::{Close, Closed, Connect, Effect, Happening, HttpRequest, Method};
+use proto_core::effect::{Close, Closed, Connect, Effect, HttpRequest, IoEvent, Method};
 
 use crate::adapters::Adapter;
 
@@ -88,9 +88,9 @@ async fn send(adapter: &mut impl Adapter, url: String, Messages { count, size }:
     connect(adapter, url);
     loop {
         match adapter.next().await {
-            Happening::Connected(..) => {}
-            Happening::Sent(_, messages) => taken += messages,
-            Happening::Closed(_, Closed::ByUs) => break,
+            IoEvent::Connected(..) => {}
+            IoEvent::Sent(_, messages) => taken += messages,
+            IoEvent::Closed(_, Closed::ByUs) => break,
             other => panic!("{other:?}"),
         }
         while handed_over < count && handed_over - taken < WINDOW {
@@ -110,15 +110,15 @@ async fn receive(adapter: &mut impl Adapter, url: String, Messages { count, size
     connect(adapter, url);
     loop {
         match adapter.next().await {
-            Happening::Received(_, message) => {
+            IoEvent::Received(_, message) => {
                 assert_eq!(message.len(), size);
                 received += 1;
                 if received == count {
                     adapter.perform(Effect::Close(0, Close::Normal));
                 }
             }
-            Happening::Connected(..) => {}
-            Happening::Closed(_, Closed::ByUs) => break,
+            IoEvent::Connected(..) => {}
+            IoEvent::Closed(_, Closed::ByUs) => break,
             other => panic!("{other:?}"),
         }
     }
@@ -137,7 +137,7 @@ async fn ask(adapter: &mut impl Adapter, url: &str) {
         };
         adapter.perform(Effect::Http(number, request));
         match adapter.next().await {
-            Happening::Answered(answered, answer) => assert_eq!((answered, answer.status), (number, 200)),
+            IoEvent::Answered(answered, answer) => assert_eq!((answered, answer.status), (number, 200)),
             other => panic!("{other:?}"),
         }
     }

@@ -18,13 +18,13 @@ use proto_core::{
         daemon::{Answer, Daemon, Event, Input, Output, Request, RequestId, Settings},
         link::LinkState,
     },
-    effect::Happening,
+    effect::IoEvent,
     noise::Snow,
     wire::Title,
 };
 
 use super::{
-    Ask,
+    EffectId,
     device::{Device, until},
     site::Site,
     terminal::Terminal,
@@ -50,7 +50,7 @@ impl<S> fmt::Debug for Laptop<S> {
     }
 }
 
-impl<S: Subject<Ask>> Laptop<S> {
+impl<S: Subject<EffectId>> Laptop<S> {
     /// Switches it on: the daemon goes on from its home.
     pub(super) fn start(home: &Path, site: &Site) -> Self {
         Self::start_behind(home, site, Duration::ZERO)
@@ -254,13 +254,13 @@ impl<S: Subject<Ask>> Laptop<S> {
     fn perform(&mut self, output: Output) -> Option<Input> {
         let now = self.subject.now();
         match output {
-            Output::Effect(effect) => self.subject.perform(effect.map_id(Ask::Daemon)),
+            Output::Effect(effect) => self.subject.perform(effect.map_id(EffectId::Daemon)),
             Output::Answer(id, answer) => drop(self.answers.insert(id, answer)),
             Output::Pairing(event) => self.pairing.push_back(event),
             Output::Attached(source, attached) => self.terminal_at(source).attached(attached, now),
             Output::ToSource(source, frame) => self.terminal_at(source).frame(frame, now),
-            Output::Look(errand, directory) => return Some(Input::Looked(errand, io_engine::look(directory))),
-            Output::Change(errand, changes) => return Some(Input::Changed(errand, io_engine::change(&changes))),
+            Output::Look(task_id, directory) => return Some(Input::Looked(task_id, io_engine::look(directory))),
+            Output::Change(task_id, changes) => return Some(Input::Changed(task_id, io_engine::change(&changes))),
             Output::Log(event) => self.log.push(event),
         }
         None
@@ -271,19 +271,19 @@ impl<S: Subject<Ask>> Laptop<S> {
     }
 }
 
-impl<S: Subject<Ask>> Device for Laptop<S> {
+impl<S: Subject<EffectId>> Device for Laptop<S> {
     fn turn(&mut self, wait: Duration) -> bool {
         let end = Deadline::new(self.subject.now().after(wait), "the end of the turn");
-        let happening = self.subject.next(Deadline::earliest(self.daemon.poll_timeout().map(Deadline::in_words), Some(end)));
+        let io_event = self.subject.next(Deadline::earliest(self.daemon.poll_timeout().map(Deadline::in_words), Some(end)));
         let now = self.subject.now();
         let is_due = self.daemon.poll_timeout().is_some_and(|deadline| deadline.at <= now);
         if is_due {
             self.daemon.handle_timeout(now);
             self.drain();
         }
-        let moved = is_due || happening.is_some();
-        if let Some((Ask::Daemon(ask), happening)) = happening.map(Happening::take_id) {
-            self.tell(Input::Happening(happening.with_id(ask)));
+        let moved = is_due || io_event.is_some();
+        if let Some((EffectId::Daemon(effect_id), io_event)) = io_event.map(IoEvent::take_id) {
+            self.tell(Input::Io(io_event.with_id(effect_id)));
         }
         moved
     }

@@ -36,18 +36,18 @@ use crate::Subject;
 
 /// Whose effect it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Ask {
+pub enum EffectId {
     /// The daemon's.
-    Daemon(daemon::Ask),
+    Daemon(daemon::EffectId),
     /// A viewer's.
-    Watcher(watcher::Ask),
+    Watcher(watcher::EffectId),
 }
 
 /// The name of the second workspace.
 const OTHER: &str = "Beta";
 
 /// A laptop that is paired with [`ORG`] and connected.
-fn paired<S: Subject<Ask>>(site: &mut Site) -> Laptop<S> {
+fn paired<S: Subject<EffectId>>(site: &mut Site) -> Laptop<S> {
     let mut laptop = Laptop::start(&site.folder("home"), site);
     laptop.pair(site, PairingMode::New, ORG);
     laptop
@@ -59,13 +59,13 @@ fn pattern(seed: u8, len: usize) -> Vec<u8> {
 }
 
 /// What of `config.json` is on disk.
-fn config<S: Subject<Ask>>(laptop: &Laptop<S>) -> Config {
+fn config<S: Subject<EffectId>>(laptop: &Laptop<S>) -> Config {
     let contents = laptop.home().read(&StateFile::Config).unwrap().expect("there is a config.json");
     Config::parse(contents.expose()).unwrap()
 }
 
 /// Nothing of any pairing is on disk.
-fn assert_nothing_left<S: Subject<Ask>>(laptop: &Laptop<S>) {
+fn assert_nothing_left<S: Subject<EffectId>>(laptop: &Laptop<S>) {
     let Found { identities, pending, sessions, .. } = laptop.home().found().unwrap();
     assert_eq!((identities, pending, sessions), (vec![], None, vec![]));
     assert_eq!(config(laptop).bindings, []);
@@ -73,7 +73,7 @@ fn assert_nothing_left<S: Subject<Ask>>(laptop: &Laptop<S>) {
 
 /// A machine is paired in the browser: identity and credential are on disk, and the relay admits it. So it is again after a
 /// restart.
-pub fn pair<S: Subject<Ask>>() {
+pub fn pair<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let laptop = paired::<S>(&mut site);
     assert_eq!(laptop.orgs(), [(ORG.to_owned(), true)]);
@@ -87,7 +87,7 @@ pub fn pair<S: Subject<Ask>>() {
 
 /// S22, PAIR-5: the laptop is killed while a code is shown, and again after it was approved; it ends paired, by the identity that
 /// it asked with.
-pub fn killed_while_pairing<S: Subject<Ask>>() {
+pub fn killed_while_pairing<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let home = site.folder("home");
     let mut laptop = Laptop::<S>::start(&home, &site);
@@ -109,7 +109,7 @@ pub fn killed_while_pairing<S: Subject<Ask>>() {
 }
 
 /// What a command writes in a bound directory is, byte by byte, what a viewer shows.
-pub fn stream<S: Subject<Ask>>() {
+pub fn stream<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let mut laptop = paired::<S>(&mut site);
     let repository = site.repository("api");
@@ -133,7 +133,7 @@ pub fn stream<S: Subject<Ask>>() {
 }
 
 /// SES-1, SES-2: the relay goes away in the middle of a stream and comes back: nothing is lost and nothing doubled.
-pub fn relay_restarts<S: Subject<Ask>>() {
+pub fn relay_restarts<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let mut laptop = paired::<S>(&mut site);
     let repository = site.repository("api");
@@ -172,7 +172,7 @@ pub fn relay_restarts<S: Subject<Ask>>() {
 const ASLEEP: Duration = Duration::from_mins(51);
 
 /// D8: a laptop wakes up with a credential that is due: it is renewed, and shown to the relay over the connection that there is.
-pub fn rotate<S: Subject<Ask>>() {
+pub fn rotate<S: Subject<EffectId>>() {
     let now = wall_clock(Instant::ZERO).unix_at(Instant::ZERO);
     let clock = Clock::manual(UnixTime(now.0 - ASLEEP.as_secs()));
     let mut site = Site::open_at(clock.clone());
@@ -196,7 +196,7 @@ pub fn rotate<S: Subject<Ask>>() {
 }
 
 /// D3, BIND-6: somebody presses Revoke on the Machines page: the running session is cut, and binding and key are deleted.
-pub fn revoke<S: Subject<Ask>>() {
+pub fn revoke<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let mut laptop = paired::<S>(&mut site);
     let repository = site.repository("api");
@@ -213,7 +213,7 @@ pub fn revoke<S: Subject<Ask>>() {
 }
 
 /// D2: a pairing that replaces another lets that one's session go on to its end; a new session goes to the new org.
-pub fn replace<S: Subject<Ask>>() {
+pub fn replace<S: Subject<EffectId>>() {
     let mut site = Site::open();
     site.make_workspace(OTHER);
     let mut laptop = paired::<S>(&mut site);
@@ -246,7 +246,7 @@ pub fn replace<S: Subject<Ask>>() {
 }
 
 /// S129: `vpd unpair` ends the binding and its session, and leaves nothing of it on disk.
-pub fn unpair<S: Subject<Ask>>() {
+pub fn unpair<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let mut laptop = paired::<S>(&mut site);
     let repository = site.repository("api");
@@ -260,7 +260,7 @@ pub fn unpair<S: Subject<Ask>>() {
 }
 
 /// The same, while the platform is away.
-pub fn unpair_without_platform<S: Subject<Ask>>() {
+pub fn unpair_without_platform<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let mut laptop = paired::<S>(&mut site);
     site.stop_platform();
@@ -270,7 +270,7 @@ pub fn unpair_without_platform<S: Subject<Ask>>() {
 }
 
 /// D1: one daemon streams to two orgs at once; each viewer sees what is its org's, and nothing else.
-pub fn two_orgs<S: Subject<Ask>>() {
+pub fn two_orgs<S: Subject<EffectId>>() {
     let mut site = Site::open();
     site.make_workspace(OTHER);
     let mut laptop = paired::<S>(&mut site);
@@ -302,7 +302,7 @@ pub fn two_orgs<S: Subject<Ask>>() {
 }
 
 /// Two daemons on two runtimes are paired with one org and stream through one relay at the same time: one viewer sees both.
-pub fn two_runtimes<A: Subject<Ask>, B: Subject<Ask>, V: Subject<Ask>>() {
+pub fn two_runtimes<A: Subject<EffectId>, B: Subject<EffectId>, V: Subject<EffectId>>() {
     let mut site = Site::open();
     let repository = site.repository("api");
     let mut one = Laptop::<A>::start(&site.folder("one"), &site);

@@ -6,13 +6,13 @@ use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_
 use proto_core::{
     Deadline, Machine, Reason, SessionId,
     device::watcher::{Found, Goal, Input, Output, Settings, Watcher},
-    effect::Happening,
+    effect::IoEvent,
     noise::Snow,
     wire::{Content, Outcome, Record},
 };
 
 use super::{
-    Ask,
+    EffectId,
     device::{Device, until},
     site::Site,
 };
@@ -61,7 +61,7 @@ impl<S> fmt::Debug for Viewer<S> {
     }
 }
 
-impl<S: Subject<Ask>> Viewer<S> {
+impl<S: Subject<EffectId>> Viewer<S> {
     /// A new one that is paired with `org` and connected.
     pub(super) fn pair(home: &Path, site: &mut Site, org: &str) -> Self {
         let home = Home::at(home);
@@ -122,7 +122,7 @@ impl<S: Subject<Ask>> Viewer<S> {
 
     fn said(&mut self, output: Output) {
         match output {
-            Output::Effect(effect) => self.subject.perform(effect.map_id(Ask::Watcher)),
+            Output::Effect(effect) => self.subject.perform(effect.map_id(EffectId::Watcher)),
             Output::ShowCode(shown) => self.page = Some(shown.url),
             Output::Up { .. } => self.is_up = true,
             Output::Down(reason) => {
@@ -149,19 +149,19 @@ impl<S: Subject<Ask>> Viewer<S> {
     }
 }
 
-impl<S: Subject<Ask>> Device for Viewer<S> {
+impl<S: Subject<EffectId>> Device for Viewer<S> {
     fn turn(&mut self, wait: Duration) -> bool {
         let end = Deadline::new(self.subject.now().after(wait), "the end of the turn");
-        let happening = self.subject.next(Deadline::earliest(self.machine.poll_timeout().map(Deadline::in_words), Some(end)));
+        let event = self.subject.next(Deadline::earliest(self.machine.poll_timeout().map(Deadline::in_words), Some(end)));
         let now = self.subject.now();
         let is_due = self.machine.poll_timeout().is_some_and(|deadline| deadline.at <= now);
         if is_due {
             self.machine.handle_timeout(now);
             self.drain();
         }
-        let moved = is_due || happening.is_some();
-        if let Some((Ask::Watcher(ask), happening)) = happening.map(Happening::take_id) {
-            self.tell(Input::Happening(happening.with_id(ask)));
+        let moved = is_due || event.is_some();
+        if let Some((EffectId::Watcher(effect_id), event)) = event.map(IoEvent::take_id) {
+            self.tell(Input::Io(event.with_id(effect_id)));
         }
         moved
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proto_core::{
     Deadline, Entropy, Instant,
-    effect::{Closed, Effect, Happening, NetFault},
+    effect::{Closed, Effect, IoEvent, NetFault},
 };
 
 use super::{
@@ -16,17 +16,17 @@ pub(super) struct Memory {
     now: Instant,
     visits: std::array::IntoIter<Visit, 6>,
     relay: Option<Relay>,
-    happenings: VecDeque<Happening<()>>,
+    events: VecDeque<IoEvent<()>>,
 }
 
 impl Memory {
     pub(super) fn new() -> Self {
-        Self { now: Instant::ZERO, visits: Visit::ALL.into_iter(), relay: None, happenings: VecDeque::new() }
+        Self { now: Instant::ZERO, visits: Visit::ALL.into_iter(), relay: None, events: VecDeque::new() }
     }
 
     fn close(&mut self, closed: Closed) {
         self.relay = None;
-        self.happenings.push_back(Happening::Closed((), closed));
+        self.events.push_back(IoEvent::Closed((), closed));
     }
 }
 
@@ -39,12 +39,12 @@ impl World for Memory {
         match effect {
             Effect::Connect(..) => {
                 self.relay = self.visits.next().map(Relay::new);
-                self.happenings.push_back(Happening::Connected((), Entropy::new([0; 32])));
+                self.events.push_back(IoEvent::Connected((), Entropy::new([0; 32])));
             }
             Effect::Send((), message) => {
                 for word in self.relay.as_mut().map(|relay| relay.receive(message)).unwrap_or_default() {
                     match word {
-                        Word::Send(message) => self.happenings.push_back(Happening::Received((), message)),
+                        Word::Send(message) => self.events.push_back(IoEvent::Received((), message)),
                         Word::Close(reason) => self.close(Closed::ByPeer(Some(reason))),
                         Word::Vanish => self.close(Closed::Fault(NetFault::Broken)),
                     }
@@ -55,11 +55,11 @@ impl World for Memory {
         }
     }
 
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<()>> {
-        let happening = self.happenings.pop_front();
-        if happening.is_none() {
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<()>> {
+        let event = self.events.pop_front();
+        if event.is_none() {
             self.now = self.now.max(deadline.expect("something is to come").at);
         }
-        happening
+        event
     }
 }

@@ -15,7 +15,7 @@ use proto_core::{
     Deadline, Entropy, Instant, Jitter, Machine, Reason, Status,
     crypto::Identity,
     device::link::{Config, Input, Link, Output},
-    effect::{Connect, Effect, Happening},
+    effect::{Connect, Effect, IoEvent},
     noise::Snow,
     secret::{Secret, SecretText},
     wire::{Frame, Head, Role},
@@ -80,7 +80,7 @@ fn is_the_whole_story(outputs: &[Output]) {
 trait World {
     fn now(&self) -> Instant;
     fn perform(&mut self, effect: Effect<()>);
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<()>>;
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<()>>;
 }
 
 /// An adapter and real sockets.
@@ -102,8 +102,8 @@ impl<S: Subject> World for Through<S> {
         });
     }
 
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<()>> {
-        self.subject.next(deadline).map(|happening| happening.take_id().1)
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<()>> {
+        self.subject.next(deadline).map(|event| event.take_id().1)
     }
 }
 
@@ -149,22 +149,22 @@ impl<W: World> Run<W> {
 
     /// The driver's loop of [`proto_core::machine`].
     fn turn(&mut self) {
-        let happening = self.next();
+        let event = self.next();
         if self.wakes == Wakes::AllTheTime || self.link.poll_timeout().is_some_and(|deadline| deadline.at <= self.now()) {
             self.link.handle_timeout(self.now());
             self.drain();
         }
-        match happening {
-            Some(Happening::Connected((), _)) => {
+        match event {
+            Some(IoEvent::Connected((), _)) => {
                 self.connections += 1;
-                self.tell(Input::Happening(Happening::Connected((), Entropy::new([self.connections; 32]))));
+                self.tell(Input::Io(IoEvent::Connected((), Entropy::new([self.connections; 32]))));
             }
-            Some(happening) => self.tell(Input::Happening(happening)),
+            Some(event) => self.tell(Input::Io(event)),
             None => {}
         }
     }
 
-    fn next(&mut self) -> Option<Happening<()>> {
+    fn next(&mut self) -> Option<IoEvent<()>> {
         let deadline = self.link.poll_timeout().map(Deadline::in_words);
         if self.is_silent || self.link.status() == (Status::Running { waiting_for: "the next attempt" }) {
             self.skipped += deadline?.at.since(self.now());

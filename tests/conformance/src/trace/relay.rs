@@ -5,14 +5,14 @@ use io_engine::{AwsLc, MessageSocket};
 use proto_core::{
     Entropy, Instant, Machine, Reason, SessionId,
     crypto::StaticKeys,
-    effect::{Close, Happening},
+    effect::{Close, IoEvent},
     noise::{
         Snow,
         channel::{Channel, Tails},
         handshake::responder::{Door, Input, Output, Responder, Verdict},
     },
     secret::Secret,
-    wire::{FRAME_MAX_DEFAULT, Frame, Head, Refused, Welcome},
+    wire::{Frame, Head, MAX_FRAME_DEFAULT, Refused, Welcome},
 };
 
 use crate::peer::{Far, Script};
@@ -109,7 +109,7 @@ impl Relay {
         let verdict = if self.visit == Visit::Refuses {
             Verdict::Refuse(Refused { reason: Reason::RateLimited, retry_after: 3 })
         } else {
-            let frame_max = u32::try_from(FRAME_MAX_DEFAULT).unwrap();
+            let frame_max = u32::try_from(MAX_FRAME_DEFAULT).unwrap();
             Verdict::Admit { psk: None, welcome: Welcome { frame_max, time: 0, software: "script".to_owned() } }
         };
         responder.handle_input(Instant::ZERO, Input::Verdict(verdict)).unwrap();
@@ -143,11 +143,11 @@ impl Relay {
     }
 
     fn serve(mut self, far: Far) {
-        let mut socket = far.upgrade(FRAME_MAX_DEFAULT);
+        let mut socket = far.upgrade(MAX_FRAME_DEFAULT);
         loop {
             let message = match socket.wait() {
-                Happening::Received((), message) => message,
-                Happening::Closed(..) => return,
+                IoEvent::Received((), message) => message,
+                IoEvent::Closed(..) => return,
                 _ => continue,
             };
             for word in self.receive(message) {

@@ -12,7 +12,7 @@ use io_async_std::{Adapter, Clock};
 use io_engine::{Home, Roots, Turns, drive};
 use proto_core::{
     Deadline, Instant, WallClock,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
 };
 
 pub(crate) struct OnAsyncStd<I> {
@@ -41,10 +41,10 @@ impl<I: Name> Subject<I> for OnAsyncStd<I> {
         block_on(drive(machine, turns, &mut self.clock, script));
     }
 
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<I>> {
         let Self { adapter, clock } = self;
         match block_on(select(pin!(adapter.next()), pin!(clock.sleep_until(deadline)))) {
-            Either::Left((happening, _)) => Some(happening),
+            Either::Left((event, _)) => Some(event),
             Either::Right(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use conformance::{
 use io_engine::{Home, Next, Roots, Turns, wall_clock};
 use proto_core::{
     Deadline, Instant, WallClock,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
 };
 
 use adapter::SuperLoop;
@@ -55,7 +55,7 @@ impl<I: Name> Subject<I> for OnNothing<I> {
         driver::drive(machine, turns, &mut self.0, script);
     }
 
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<I>> {
         self.0.next(deadline)
     }
 

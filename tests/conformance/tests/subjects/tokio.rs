@@ -10,7 +10,7 @@ use io_engine::{Home, Roots, Turns, drive};
 use io_tokio::{Adapter, Clock};
 use proto_core::{
     Deadline, Instant, WallClock,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -45,12 +45,12 @@ impl<I: Name> Subject<I> for OnTokio<I> {
         runtime.block_on(drive(machine, turns, clock, script));
     }
 
-    fn next(&mut self, deadline: Option<Deadline>) -> Option<Happening<I>> {
+    fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<I>> {
         let Self { runtime, adapter, clock } = self;
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                happening = adapter.next() => Some(happening),
+                event = adapter.next() => Some(event),
                 () = clock.sleep_until(deadline) => None,
             }
         })

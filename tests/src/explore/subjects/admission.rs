@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use proto_core::{
     Machine, Reason, Status,
-    effect::{Happening, NetFault},
+    effect::{IoEvent, NetFault},
     id::DeviceKind,
     jose::{self, Claims, SigningKey},
     relay::admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
@@ -150,7 +150,7 @@ impl Subject for Entering {
 
     fn input(&self, fact: &Fact, _: &Situation<Self>) -> Input {
         let psk = r#""psk":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM""#;
-        Input::Happened(match fact {
+        Input::Io(match fact {
             Fact::KeyFound => return Input::Key(KeyAnswer::Found(platform_key().public_key())),
             Fact::KeyUnknown => return Input::Key(KeyAnswer::Unknown),
             Fact::KeyUnreachable => return Input::Key(KeyAnswer::Unreachable),
@@ -161,7 +161,7 @@ impl Subject for Entering {
             Fact::Forbidden => answered((), 401, None, "{}"),
             Fact::Busy => answered((), 503, Some(7), "<html>"),
             Fact::Html => answered((), 200, None, "<html>"),
-            Fact::Unanswered => Happening::Unanswered((), NetFault::TimedOut),
+            Fact::Unanswered => IoEvent::Unanswered((), NetFault::TimedOut),
         })
     }
 

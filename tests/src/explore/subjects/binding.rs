@@ -6,11 +6,11 @@ use proto_core::{
     Aside, BindingId, Machine, Reason, SessionId, Status,
     api::{PairingMode, Renewed},
     device::{
-        binding::{Ask, Binding, Bindings, Input, Output, Phase},
+        binding::{Binding, Bindings, EffectId, Input, Output, Phase},
         credential::Renewal,
         pairing::Paired,
     },
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     id::DeviceKind,
 };
 
@@ -184,9 +184,9 @@ impl Subject for Bound {
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let number = at.memory.number.0;
         match *fact {
-            Fact::Stored => Input::Happening(Happening::Stored(Ask(number))),
-            Fact::NotStored => Input::Happening(Happening::NotStored(Ask(number))),
-            Fact::StoredBefore => Input::Happening(Happening::Stored(Ask(number.wrapping_sub(1)))),
+            Fact::Stored => Input::Io(IoEvent::Stored(EffectId(number))),
+            Fact::NotStored => Input::Io(IoEvent::NotStored(EffectId(number))),
+            Fact::StoredBefore => Input::Io(IoEvent::Stored(EffectId(number.wrapping_sub(1)))),
             Fact::Adopt(whose, mode) => {
                 let paired = self.approvals.get(&whose.key()).cloned().unwrap_or_else(|| paired(whose));
                 Input::Adopt(Box::new(Paired { mode, ..paired }))
@@ -214,7 +214,7 @@ impl Subject for Bound {
             _ => {}
         }
         for output in seen.outputs {
-            if let Output::Effect(Effect::Store(Ask(number), ..) | Effect::Remove(Ask(number), _)) = output {
+            if let Output::Effect(Effect::Store(EffectId(number), ..) | Effect::Remove(EffectId(number), _)) = output {
                 memory.number = Aside(*number);
             }
             judge(output, seen)?;
@@ -248,7 +248,7 @@ impl Subject for Bound {
     fn say(&self, output: &Output) -> String {
         let id = |binding: &BindingId| binding.to_string();
         match output {
-            Output::Effect(asked) => effect(asked).replace("Ask, ", ""),
+            Output::Effect(asked) => effect(asked).replace("EffectId, ", ""),
             Output::Adopted(binding) => format!("Adopted({})", id(binding)),
             Output::Refused(reason) => format!("Refused({reason:?})"),
             Output::Started(binding) => format!("Started({})", id(binding)),

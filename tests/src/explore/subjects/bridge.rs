@@ -87,7 +87,7 @@ impl Subject for Streaming {
             bridge::Input::Frame(SourceId(source), Frame { head, body: Bytes::from_static(&[b'x'; 40]) })
         };
         match *fact {
-            Bridged::Net(net) => bridge::Input::Happening(at.memory.ends.happening(net).1),
+            Bridged::Net(net) => bridge::Input::Io(at.memory.ends.io_event(net).1),
             Bridged::Stored => bridge::Input::Stored(relay_record(relay())),
             Bridged::Know => {
                 let secret = EpochSecret::new(secret(4));

@@ -5,17 +5,17 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use proto_core::{
     Aside, Entropy, Instant, Machine, Reason, SessionId, Status,
-    effect::{Closed, Effect, Happening, NetFault},
+    effect::{Closed, Effect, IoEvent, NetFault},
     noise::{
         InitiatorKeys, Noise, Symbolic,
         channel::{Channel, Tails},
     },
     relay::{
         admission::{Gate, KeyAnswer},
-        connection::{Connection, Errand, Input, Output, Settings},
+        connection::{Connection, EffectId, Input, Output, Settings},
     },
     secret::SecretText,
-    wire::{FRAME_MAX_DEFAULT, Frame, Head, Hello, Pattern, Preamble, Role, Suite},
+    wire::{Frame, Head, Hello, MAX_FRAME_DEFAULT, Pattern, Preamble, Role, Suite},
 };
 
 use super::{answered, effect, link::name_of};
@@ -149,7 +149,7 @@ impl Subject for Entering {
             internal_key: SecretText::new("internal"),
             issuer: None,
         };
-        let frame_max = u32::try_from(FRAME_MAX_DEFAULT).unwrap_or(u32::MAX);
+        let frame_max = u32::try_from(MAX_FRAME_DEFAULT).unwrap_or(u32::MAX);
         let keys = identity(2).static_keys().clone();
         let settings = Settings { gate: Arc::new(gate), keys, frame_max, software: "relay".into() };
         let connection = Connection::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]));
@@ -184,20 +184,20 @@ impl Subject for Entering {
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
-        let decide = Errand::Decide(at.memory.decision.0);
-        let received = |message| Happening::Received(Errand::Socket, message);
+        let decide = EffectId::Decide(at.memory.decision.0);
+        let received = |message| IoEvent::Received(EffectId::Socket, message);
         if let Some((_, message)) = at.memory.said(*fact) {
-            return Input::Happened(received(message));
+            return Input::Io(received(message));
         }
-        Input::Happened(match fact {
+        Input::Io(match fact {
             Fact::First => received(at.memory.first.clone()),
             Fact::KeyFound => return Input::Key(decide, KeyAnswer::Found(platform_key().public_key())),
             Fact::KeyUnknown => return Input::Key(decide, KeyAnswer::Unknown),
             Fact::Active => answered(decide, 200, None, r#"{"active":true,"policy_mode":"standard"}"#),
             Fact::Revoked => answered(decide, 200, None, r#"{"active":false,"reason":"machine_revoked"}"#),
-            Fact::Unanswered => Happening::Unanswered(decide, NetFault::TimedOut),
-            Fact::SocketTook => Happening::Sent(Errand::Socket, 1),
-            Fact::SocketClosed => Happening::Closed(Errand::Socket, Closed::ByPeer(None)),
+            Fact::Unanswered => IoEvent::Unanswered(decide, NetFault::TimedOut),
+            Fact::SocketTook => IoEvent::Sent(EffectId::Socket, 1),
+            Fact::SocketClosed => IoEvent::Closed(EffectId::Socket, Closed::ByPeer(None)),
             Fact::HubSends => return Input::Send(Head::Acknowledge { session: SessionId([1; 16]), next: 1 }.into()),
             Fact::HubRevokes => return Input::Close(Reason::MachineRevoked),
             Fact::HubSupersedes => return Input::Close(Reason::Superseded),
@@ -256,7 +256,7 @@ impl Memory {
 
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Entering>, speaks: bool) -> Result<(), Broken> {
         match output {
-            Output::LookUp(Errand::Decide(number), _) => self.decision = Aside(*number),
+            Output::LookUp(EffectId::Decide(number), _) => self.decision = Aside(*number),
             Output::Effect(Effect::Send(_, message)) => {
                 self.untaken = self.untaken.saturating_add(1);
                 match &mut self.device {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proto_core::{
     Aside, Instant, Jitter, Machine, Status, UnixTime, WallClock,
     api::Renewed,
-    device::credential::{ATTEMPTS_PER_HOUR, Ask, Input, Output, Rotation},
-    effect::{Effect, Happening, NetFault},
+    device::credential::{ATTEMPTS_PER_HOUR, EffectId, Input, Output, Rotation},
+    effect::{Effect, IoEvent, NetFault},
     jose::{self, Claims},
     secret::SecretText,
 };
@@ -162,16 +162,16 @@ impl Subject for Renewing {
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
-        let (ask, old) = (Ask(at.memory.number.0), Ask(at.memory.number.0.wrapping_sub(1)));
+        let (effect_id, old) = (EffectId(at.memory.number.0), EffectId(at.memory.number.0.wrapping_sub(1)));
         let generation = at.memory.generation;
-        Input::Happening(match fact {
-            Fact::Renewed => self.renewed(ask, generation + 1),
-            Fact::SameAgain => self.renewed(ask, generation),
-            Fact::Skipped => self.renewed(ask, generation + 2),
+        Input::Io(match fact {
+            Fact::Renewed => self.renewed(effect_id, generation + 1),
+            Fact::SameAgain => self.renewed(effect_id, generation),
+            Fact::Skipped => self.renewed(effect_id, generation + 2),
             Fact::OldAnswer => self.renewed(old, generation + 1),
-            Fact::Html => answered(ask, 200, None, "<html>"),
-            Fact::Busy => answered(ask, 503, Some(600), "<html>"),
-            Fact::Unanswered => Happening::Unanswered(ask, NetFault::TimedOut),
+            Fact::Html => answered(effect_id, 200, None, "<html>"),
+            Fact::Busy => answered(effect_id, 503, Some(600), "<html>"),
+            Fact::Unanswered => IoEvent::Unanswered(effect_id, NetFault::TimedOut),
             Fact::Stored => return Input::Stored,
             Fact::RenewNow => return Input::RenewNow,
             Fact::ClockAnHourAhead | Fact::ClockRight => unreachable!("it has a reading"),
@@ -233,9 +233,9 @@ impl Renewing {
         self.tokens.get(place).cloned().unwrap_or_else(|| credential(generation))
     }
 
-    fn renewed(&self, ask: Ask, generation: u64) -> Happening<Ask> {
+    fn renewed(&self, effect_id: EffectId, generation: u64) -> IoEvent<EffectId> {
         let answer = Renewed { issue_token: self.token(generation), relay: relay() };
-        answered(ask, 200, None, serde_json::to_vec(&answer).expect("JSON"))
+        answered(effect_id, 200, None, serde_json::to_vec(&answer).expect("JSON"))
     }
 
     fn is_asking(&self, at: &Situation<Self>) -> bool {
@@ -262,7 +262,7 @@ impl Memory {
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Renewing>) -> Result<(), Broken> {
         let now = seen.now;
         match output {
-            Output::Effect(Effect::Http(Ask(number), _)) => {
+            Output::Effect(Effect::Http(EffectId(number), _)) => {
                 self.number = Aside(*number);
                 self.attempts.push(now);
                 if self.attempts.len() > ATTEMPTS_PER_HOUR {

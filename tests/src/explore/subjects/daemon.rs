@@ -9,11 +9,11 @@ use proto_core::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
         control::{Attach, Attached, Report, UnpairRequest},
-        daemon::{Ask, Daemon, Errand, Found, Input, Life, Output, Request, RequestId, Settings},
+        daemon::{Daemon, EffectId, Found, Input, Life, Output, Request, RequestId, Settings, TaskId},
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
         link::LinkState,
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     noise::Symbolic,
     wire::{Frame, Head, Title},
 };
@@ -65,9 +65,9 @@ pub struct Memory {
     ends: Ends,
     counts: Counts,
     life: Aside<u32>,
-    files: VecDeque<Ask>,
-    look: Option<(Errand, Directory)>,
-    change: Option<Errand>,
+    files: VecDeque<EffectId>,
+    look: Option<(TaskId, Directory)>,
+    change: Option<TaskId>,
     session: Option<SessionId>,
     inputs: u8,
     was_cut: bool,
@@ -152,7 +152,7 @@ impl Subject for Whole {
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let memory = &at.memory;
-        let oldest = memory.files.front().cloned().unwrap_or(Ask::Ledger(RequestId(99)));
+        let oldest = memory.files.front().cloned().unwrap_or(EffectId::Ledger(RequestId(99)));
         let start = |source, directory: &str, seed| {
             Input::Attach(source, Attach::Start { directory: directory.into(), title: title() }, Entropy::new([seed; 32]))
         };
@@ -162,27 +162,27 @@ impl Subject for Whole {
         };
         match fact {
             Fact::Net(net) => {
-                let (ask, happening) = memory.ends.happening(*net).1.take_id();
-                Input::Happening(happening.with_id(Ask::Bridge(binding().into(), Life(memory.life.0), ask)))
+                let (effect_id, io_event) = memory.ends.io_event(*net).1.take_id();
+                Input::Io(io_event.with_id(EffectId::Bridge(binding().into(), Life(memory.life.0), effect_id)))
             }
-            Fact::Stored => Input::Happening(Happening::Stored(oldest)),
-            Fact::NotStored => Input::Happening(Happening::NotStored(oldest)),
+            Fact::Stored => Input::Io(IoEvent::Stored(oldest)),
+            Fact::NotStored => Input::Io(IoEvent::NotStored(oldest)),
             Fact::StartBound => start(BOUND, "/a", 1),
             Fact::StartElsewhere => start(ELSEWHERE, "/c", 2),
             Fact::Looked => {
-                let nobody = || (Errand::Request(RequestId(99)), Directory::parse("/").expect("a path"));
-                let (errand, directory) = memory.look.clone().unwrap_or_else(nobody);
+                let nobody = || (TaskId::Request(RequestId(99)), Directory::parse("/").expect("a path"));
+                let (task_id, directory) = memory.look.clone().unwrap_or_else(nobody);
                 let granted = "org_id: \"A\"\nstreaming: enabled\nbound_at: \"then\"\n";
                 let local = if directory.as_str() == "/a" { File::Contents(granted.into()) } else { File::Absent };
                 let (workspace, ignore) = (File::Absent, File::Absent);
-                Input::Looked(errand, Looked { directory, is_repository: false, local, workspace, ignore })
+                Input::Looked(task_id, Looked { directory, is_repository: false, local, workspace, ignore })
             }
             Fact::Data => data(BOUND, memory.session.unwrap_or(SessionId([9; 16]))),
             Fact::DataElsewhere => data(ELSEWHERE, memory.session.unwrap_or(SessionId([9; 16]))),
             Fact::Detach => Input::Detach(BOUND),
             Fact::Unpair => Input::Request(RequestId(1), Request::Unpair(UnpairRequest { org: Some("A".into()) })),
             Fact::Unbind => Input::Request(RequestId(2), Request::Unbind(Directory::parse("/a").expect("a path"))),
-            Fact::Changed => Input::Changed(memory.change.unwrap_or(Errand::Request(RequestId(99))), Ok(())),
+            Fact::Changed => Input::Changed(memory.change.unwrap_or(TaskId::Request(RequestId(99))), Ok(())),
             Fact::Reconnect => Input::Request(RequestId(3), Request::Reconnect),
             Fact::Woke => unreachable!("it has a reading"),
         }
@@ -232,11 +232,7 @@ impl Subject for Whole {
 
     fn ignored(&self, machine: &Self::Machine) -> Vec<(&'static str, u64)> {
         let stats = machine.stats();
-        vec![
-            ("stale_answers", stats.stale_answers),
-            ("stale_happenings", stats.stale_happenings),
-            ("unattached", stats.unattached),
-        ]
+        vec![("stale_answers", stats.stale_answers), ("stale_events", stats.stale_events), ("unattached", stats.unattached)]
     }
 }
 
@@ -254,8 +250,8 @@ impl Memory {
     fn judge(&mut self, output: &Output) -> Result<(), Broken> {
         match output {
             Output::Effect(asked) => return self.asked(asked),
-            Output::Look(errand, directory) => self.look = Some((*errand, directory.clone())),
-            Output::Change(errand, _) => self.change = Some(*errand),
+            Output::Look(task_id, directory) => self.look = Some((*task_id, directory.clone())),
+            Output::Change(task_id, _) => self.change = Some(*task_id),
             Output::Attached(BOUND, Attached::Streaming { session, .. }) => self.session = Some(*session),
             Output::Attached(_, Attached::Streaming { .. }) => {
                 return Err(Broken::new("ISO-6", "a session streams from a directory that is not bound"));
@@ -267,14 +263,14 @@ impl Memory {
     }
 
     /// ISO-6, ISO-7, BIND-7: nothing of a session leaves before it is pinned, nor after the cut.
-    fn asked(&mut self, asked: &Effect<Ask>) -> Result<(), Broken> {
-        if let Effect::Store(ask, ..) | Effect::Remove(ask, _) = asked {
-            self.files.push_back(ask.clone());
+    fn asked(&mut self, asked: &Effect<EffectId>) -> Result<(), Broken> {
+        if let Effect::Store(effect_id, ..) | Effect::Remove(effect_id, _) = asked {
+            self.files.push_back(effect_id.clone());
         }
-        let (Effect::Connect(Ask::Bridge(_, life, of), _)
-        | Effect::Send(Ask::Bridge(_, life, of), _)
-        | Effect::Close(Ask::Bridge(_, life, of), _)
-        | Effect::Http(Ask::Bridge(_, life, of), _)) = asked
+        let (Effect::Connect(EffectId::Bridge(_, life, of), _)
+        | Effect::Send(EffectId::Bridge(_, life, of), _)
+        | Effect::Close(EffectId::Bridge(_, life, of), _)
+        | Effect::Http(EffectId::Bridge(_, life, of), _)) = asked
         else {
             return Ok(());
         };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proto_core::{
     Aside, Instant, Jitter,
-    effect::{Effect, Happening, NetFault},
+    effect::{Effect, IoEvent, NetFault},
     jose::{JwkSet, SigningKey, Thumbprint},
-    keyset::{FETCH_INTERVAL, FRESH_FOR, FetchId, Input, KeySet, LookupId, Output, STALE_MAX},
+    keyset::{EffectId, FETCH_INTERVAL, FRESH_FOR, Input, KeySet, LookupId, MAX_STALE, Output},
 };
 
 use super::{answered, effect};
@@ -104,9 +104,9 @@ impl Subject for Keys {
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
-        let id = FetchId(at.memory.number.0);
+        let id = EffectId(at.memory.number.0);
         let lookup = LookupId(at.memory.lookup.0 + 1);
-        Input::Happened(match fact {
+        Input::Io(match fact {
             Fact::Look => return Input::Look { lookup, kid: platform_key().kid() },
             Fact::LookUnknown => return Input::Look { lookup, kid: Thumbprint([9; 32]) },
             Fact::Fetched => answered(id, 200, None, key_set()),
@@ -114,8 +114,8 @@ impl Subject for Keys {
             Fact::FetchedEmpty => answered(id, 200, None, r#"{"keys":[]}"#),
             Fact::Html => answered(id, 200, None, "<html>"),
             Fact::Busy => answered(id, 503, None, "<html>"),
-            Fact::Unanswered => Happening::Unanswered(id, NetFault::TimedOut),
-            Fact::FetchedBefore => answered(FetchId(id.0.wrapping_sub(1)), 200, None, key_set()),
+            Fact::Unanswered => IoEvent::Unanswered(id, NetFault::TimedOut),
+            Fact::FetchedBefore => answered(EffectId(id.0.wrapping_sub(1)), 200, None, key_set()),
         })
     }
 
@@ -140,7 +140,7 @@ impl Subject for Keys {
             return Err(Broken::new("L9", "a lookup waits, and nothing is fetched"));
         }
         let age = memory.fetched_at.map(|at| seen.now.since(at));
-        let is_held = age.is_some_and(|age| age < STALE_MAX);
+        let is_held = age.is_some_and(|age| age < MAX_STALE);
         let is_stale = age.is_none_or(|age| age >= FRESH_FOR);
         if seen.after.keys(seen.now).is_some() != is_held || seen.after.is_stale(seen.now) != is_stale {
             return Err(Broken::new("JWT-5", format!("keys of {age:?} ago are used, or not said to be stale")));
@@ -178,7 +178,7 @@ fn other_key_set() -> String {
 impl Memory {
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Keys>) -> Result<(), Broken> {
         let answered = match output {
-            Output::Effect(Effect::Http(FetchId(number), _)) => {
+            Output::Effect(Effect::Http(EffectId(number), _)) => {
                 if self.is_fetching {
                     return Err(Broken::new("JWT-5", "two fetches at once"));
                 }

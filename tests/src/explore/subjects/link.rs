@@ -6,12 +6,12 @@ use proto_core::{
     Instant, Jitter, Machine, Status,
     device::{
         link::{Config, Input, Link, LinkState, Output},
-        uplink::Ask,
+        uplink::EffectId,
     },
     effect::Effect,
     noise::Symbolic,
     secret::SecretText,
-    wire::{Frame, Head, Role, liveness::SILENCE_MAX},
+    wire::{Frame, Head, Role, liveness::MAX_SILENCE},
 };
 
 use super::{
@@ -82,7 +82,7 @@ pub struct Memory {
 const WINDOW: Duration = Duration::from_mins(2);
 
 /// Five quick attempts, one before them, and one every ten seconds.
-const ATTEMPTS_MAX: usize = 6 + 12;
+const MAX_ATTEMPTS: usize = 6 + 12;
 
 fn acknowledge() -> Frame {
     Head::Acknowledge { session: proto_core::SessionId([1; 16]), next: 1 }.into()
@@ -170,8 +170,8 @@ impl Subject for Dialling {
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         match fact {
-            Fact::Net(net) => Input::Happening(at.memory.ends.happening(*net).1.take_id().1),
-            Fact::Sent => Input::Happening(proto_core::effect::Happening::Sent((), 1)),
+            Fact::Net(net) => Input::Io(at.memory.ends.io_event(*net).1.take_id().1),
+            Fact::Sent => Input::Io(proto_core::effect::IoEvent::Sent((), 1)),
             Fact::Send => Input::Send(Head::Open { session: proto_core::SessionId([1; 16]), cipher: 1 }.into()),
             Fact::Renew => Input::Renew(SecretText::new("newer")),
             Fact::Hurry => Input::Hurry,
@@ -246,7 +246,7 @@ impl Memory {
         let is_up = seen.after.is_up() || seen.before.is_up();
         match output {
             Output::Effect(asked) => {
-                self.ends.asked(&asked.clone().map_id(|()| Ask::Link));
+                self.ends.asked(&asked.clone().map_id(|()| EffectId::Link));
                 match asked {
                     Effect::Connect(..) => return self.attempt(seen.now),
                     Effect::Send((), message) if !is_up && (self.has_sent_first || !is_first_message(message)) => {
@@ -281,7 +281,7 @@ impl Memory {
         (self.has_sent_first, self.is_over) = (false, false);
         let Some(attempts) = &mut self.attempts else { return Ok(()) };
         attempts.push(now);
-        if attempts.len() > ATTEMPTS_MAX {
+        if attempts.len() > MAX_ATTEMPTS {
             return Err(Broken::new("LINK-1", format!("{} attempts within two minutes", attempts.len())));
         }
         Ok(())
@@ -289,7 +289,7 @@ impl Memory {
 
     /// LINK-5.
     fn notices_silence(&self, seen: &Seen<'_, Dialling>) -> Result<(), Broken> {
-        let silent_at = self.heard_at.map(|at| at.after(SILENCE_MAX));
+        let silent_at = self.heard_at.map(|at| at.after(MAX_SILENCE));
         let deadline = seen.after.poll_timeout().map(|deadline| deadline.at);
         if seen.after.is_up() && silent_at.is_some_and(|at| deadline.is_none_or(|deadline| deadline > at)) {
             return Err(Broken::new("LINK-5", "a relay that is silent would not be noticed"));

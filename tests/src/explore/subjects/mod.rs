@@ -22,7 +22,7 @@ mod watcher;
 
 use std::fmt::Debug;
 
-use proto_core::effect::{Effect, Happening, HttpAnswer};
+use proto_core::effect::{Effect, HttpAnswer, IoEvent};
 use proto_core::secret::SecretBytes;
 
 pub use admission::Entering;
@@ -71,6 +71,6 @@ fn unnumbered(named: &impl Debug) -> String {
 }
 
 /// An HTTP answer under the name `id`.
-pub(super) fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<Vec<u8>>) -> Happening<I> {
-    Happening::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
+pub(super) fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<Vec<u8>>) -> IoEvent<I> {
+    IoEvent::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use proto_core::{
     Aside, Entropy, Machine, Reason,
-    device::uplink::Ask,
-    effect::{Closed, Effect, Happening, NetFault},
+    device::uplink::EffectId,
+    effect::{Closed, Effect, IoEvent, NetFault},
     noise::{
         Noise, Symbolic,
         channel::{Channel, Tails},
@@ -155,11 +155,11 @@ impl Ends {
         Self { frame: Some(frame), ..Self::default() }
     }
 
-    /// The happening behind a name, and what becomes of the ends.
-    pub(super) fn happening(&self, net: Net) -> (Self, Happening<Ask>) {
+    /// The event behind a name, and what becomes of the ends.
+    pub(super) fn io_event(&self, net: Net) -> (Self, IoEvent<EffectId>) {
         let mut ends = self.clone();
-        let happening = ends.happen(net);
-        (ends, happening)
+        let event = ends.happen(net);
+        (ends, event)
     }
 
     /// Something was heard over a link that was open or not. Over one that was not the relay says no more frames: what nobody opens
@@ -170,13 +170,13 @@ impl Ends {
         }
     }
 
-    fn happen(&mut self, net: Net) -> Happening<Ask> {
-        let rotation = Ask::Rotation(proto_core::device::credential::Ask(self.rotation.0));
-        let keys = Ask::Keys(proto_core::keyset::FetchId(self.keys.0));
+    fn happen(&mut self, net: Net) -> IoEvent<EffectId> {
+        let rotation = EffectId::Rotation(proto_core::device::credential::EffectId(self.rotation.0));
+        let keys = EffectId::Keys(proto_core::keyset::EffectId(self.keys.0));
         let message = match net {
             Net::Connected => {
                 self.relay = Relay::Deaf;
-                return Happening::Connected(Ask::Link, Entropy::new([5; 32]));
+                return IoEvent::Connected(EffectId::Link, Entropy::new([5; 32]));
             }
             Net::ConnectFails => return self.close(Closed::Fault(NetFault::Refused)),
             Net::Closed => return self.close(Closed::ByPeer(None)),
@@ -203,12 +203,12 @@ impl Ends {
                 self.relay.say(&Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into())
             }
         };
-        Happening::Received(Ask::Link, message)
+        IoEvent::Received(EffectId::Link, message)
     }
 
-    fn close(&mut self, closed: Closed) -> Happening<Ask> {
+    fn close(&mut self, closed: Closed) -> IoEvent<EffectId> {
         self.relay = Relay::Deaf;
-        Happening::Closed(Ask::Link, closed)
+        IoEvent::Closed(EffectId::Link, closed)
     }
 
     fn refuse(&mut self, reason: Reason, retry_after: u32) -> Bytes {
@@ -216,11 +216,11 @@ impl Ends {
     }
 
     /// The machine asked for this; the frame that it sent to the relay, if it is one.
-    pub(super) fn asked(&mut self, effect: &Effect<Ask>) -> Option<Frame> {
+    pub(super) fn asked(&mut self, effect: &Effect<EffectId>) -> Option<Frame> {
         match effect {
             Effect::Send(_, message) => return self.relay.hear(message),
-            Effect::Http(Ask::Rotation(ask), _) => self.rotation = Aside(ask.0),
-            Effect::Http(Ask::Keys(fetch), _) => self.keys = Aside(fetch.0),
+            Effect::Http(EffectId::Rotation(effect_id), _) => self.rotation = Aside(effect_id.0),
+            Effect::Http(EffectId::Keys(fetch), _) => self.keys = Aside(fetch.0),
             _ => {}
         }
         None
@@ -256,14 +256,14 @@ impl Counts {
     }
 
     /// The machine asked for this.
-    pub(super) fn asked(&mut self, effect: &Effect<Ask>) {
+    pub(super) fn asked(&mut self, effect: &Effect<EffectId>) {
         match effect {
             Effect::Connect(..) => {
                 self.connections = self.connections.saturating_add(1);
                 self.frames = 0;
             }
-            Effect::Http(Ask::Rotation(_), _) => self.renewals = self.renewals.saturating_add(1),
-            Effect::Http(Ask::Keys(_), _) => self.fetches = self.fetches.saturating_add(1),
+            Effect::Http(EffectId::Rotation(_), _) => self.renewals = self.renewals.saturating_add(1),
+            Effect::Http(EffectId::Keys(_), _) => self.fetches = self.fetches.saturating_add(1),
             _ => {}
         }
     }

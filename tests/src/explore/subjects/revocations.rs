@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proto_core::{
     Aside, Instant, Jitter,
-    effect::{Effect, Happening, NetFault},
-    relay::revocations::{AskId, BACKOFF, Feed, Input, Output, Place, QUIET},
+    effect::{Effect, IoEvent, NetFault},
+    relay::revocations::{BACKOFF, EffectId, Feed, Input, Output, Place, QUIET},
     secret::SecretText,
 };
 
@@ -113,12 +113,12 @@ impl Subject for Followed {
     }
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
-        let id = AskId(at.memory.number.0);
+        let id = EffectId(at.memory.number.0);
         let news = |id, last: u64, targets, orgs| {
             answered(id, 200, None, format!(r#"{{"last":{last},"runtime_targets":[{targets}],"organizations":[{orgs}]}}"#))
         };
         let events = at.memory.events;
-        Input::Happened(match fact {
+        Input::Io(match fact {
             Fact::Nothing => news(id, events, "", ""),
             Fact::Revoked => news(id, events + 1, r#""r1""#, ""),
             Fact::OrgGone => news(id, events + 1, "", r#""A""#),
@@ -126,8 +126,8 @@ impl Subject for Followed {
             Fact::Html => answered(id, 200, None, "<html>"),
             Fact::OtherKey => answered(id, 401, None, ""),
             Fact::Busy => answered(id, 503, None, ""),
-            Fact::Unanswered => Happening::Unanswered(id, NetFault::TimedOut),
-            Fact::AnsweredBefore => news(AskId(id.0.wrapping_sub(1)), 0, r#""r3""#, ""),
+            Fact::Unanswered => IoEvent::Unanswered(id, NetFault::TimedOut),
+            Fact::AnsweredBefore => news(EffectId(id.0.wrapping_sub(1)), 0, r#""r3""#, ""),
         })
     }
 
@@ -199,7 +199,7 @@ impl Memory {
     }
 
     fn judge(&mut self, output: &Output, now: Instant) -> Result<(), Broken> {
-        let Output::Effect(Effect::Http(AskId(number), request)) = output else { return Ok(()) };
+        let Output::Effect(Effect::Http(EffectId(number), request)) = output else { return Ok(()) };
         if self.is_asking {
             return Err(Broken::new("L9", "two requests at once"));
         }

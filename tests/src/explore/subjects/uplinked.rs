@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto_core::{
     Jitter, Machine, SessionId, Status, WallClock,
-    device::uplink::{self, Ask, Uplink},
+    device::uplink::{self, EffectId, Uplink},
     effect::Effect,
     jose::Thumbprint,
     keyset::LookupId,
@@ -84,7 +84,7 @@ impl Memory {
     }
 
     /// What is asked of the adapter; a frame, when one was sent to the relay.
-    pub(super) fn asked(&mut self, asked: &Effect<Ask>) -> Option<Frame> {
+    pub(super) fn asked(&mut self, asked: &Effect<EffectId>) -> Option<Frame> {
         if matches!(asked, Effect::Connect(..)) {
             (self.inputs, self.expects, self.is_over) = (0, None, false);
         }
@@ -167,7 +167,7 @@ impl Subject for Wired {
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> uplink::Input {
         match fact {
-            Fact::Net(net) => uplink::Input::Happening(at.memory.ends.happening(*net).1),
+            Fact::Net(net) => uplink::Input::Io(at.memory.ends.io_event(*net).1),
             Fact::Stored => uplink::Input::Stored(relay_record(relay())),
             Fact::Send => uplink::Input::Send(Head::Open { session: SESSION, cipher: 1 }.into()),
             Fact::Look => uplink::Input::Look(LookupId(1), Thumbprint([9; 32])),

@@ -75,7 +75,7 @@ impl Subject for Watching {
 
     fn input(&self, fact: &Watched, at: &Situation<Self>) -> viewer::Input {
         match *fact {
-            Watched::Net(net) => viewer::Input::Happening(at.memory.ends.happening(net).1),
+            Watched::Net(net) => viewer::Input::Io(at.memory.ends.io_event(net).1),
             Watched::Stored => viewer::Input::Stored(relay_record(relay())),
             Watched::Watch => viewer::Input::Watch(SESSION),
             Watched::WatchOther => viewer::Input::Watch(SessionId([2; 16])),

@@ -14,9 +14,9 @@ use proto_core::{
         daemon::Life,
         files::{Config, Document, IdentityFile, PendingPairing},
         pairing, uplink,
-        watcher::{Ask, Found, Goal, Input, Occasion, Output, Settings, Watcher},
+        watcher::{EffectId, Found, Goal, Input, Occasion, Output, Settings, Watcher},
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
     jose::{self, Claims},
     noise::Symbolic,
@@ -71,7 +71,7 @@ pub struct Memory {
     asked: Option<Kind>,
     number: Aside<u32>,
     seed: Option<Secret>,
-    files: VecDeque<(Ask, StateFile, Option<SecretBytes>)>,
+    files: VecDeque<(EffectId, StateFile, Option<SecretBytes>)>,
     /// The pending file is on disk.
     is_pending: bool,
     /// The generations that `config.json` on disk has.
@@ -191,24 +191,24 @@ impl Subject for Viewing {
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let memory = &at.memory;
-        let pairing = |ask| Ask::Pairing(Life(memory.pairing.0), ask);
+        let pairing = |effect_id| EffectId::Pairing(Life(memory.pairing.0), effect_id);
         let number = memory.number.0;
         let own = memory.seed.clone().unwrap_or_else(|| secret(0));
-        let oldest = memory.files.front().map_or(pairing(pairing::Ask::Save), |(ask, ..)| *ask);
-        Input::Happening(match fact {
+        let oldest = memory.files.front().map_or(pairing(pairing::EffectId::Save), |(effect_id, ..)| *effect_id);
+        Input::Io(match fact {
             Fact::Net(net) => {
-                let (ask, happening) = memory.ends.happening(*net).1.take_id();
-                happening.with_id(Ask::Viewer(Life(memory.viewer.0), ask))
+                let (effect_id, event) = memory.ends.io_event(*net).1.take_id();
+                event.with_id(EffectId::Viewer(Life(memory.viewer.0), effect_id))
             }
             Fact::Minted => {
                 let code = r#"{"code":"BCDF2345","status_token":"s","url":"https://a.example/","expires_in":900}"#;
-                answered(pairing(pairing::Ask::Mint(number)), 201, None, code)
+                answered(pairing(pairing::EffectId::Mint(number)), 201, None, code)
             }
-            Fact::Approved => answered(pairing(pairing::Ask::Poll(number)), 200, None, self.approved(&own)),
-            Fact::Denied => answered(pairing(pairing::Ask::Poll(number)), 200, None, r#"{"status":"denied"}"#),
-            Fact::Keys => answered(pairing(pairing::Ask::KeySet(number)), 200, None, key_set()),
-            Fact::Stored => Happening::Stored(oldest),
-            Fact::NotStored => Happening::NotStored(oldest),
+            Fact::Approved => answered(pairing(pairing::EffectId::Poll(number)), 200, None, self.approved(&own)),
+            Fact::Denied => answered(pairing(pairing::EffectId::Poll(number)), 200, None, r#"{"status":"denied"}"#),
+            Fact::Keys => answered(pairing(pairing::EffectId::KeySet(number)), 200, None, key_set()),
+            Fact::Stored => IoEvent::Stored(oldest),
+            Fact::NotStored => IoEvent::NotStored(oldest),
             Fact::Watch => return Input::Watch(SessionId([1; 16])),
             Fact::Hurry => return Input::Hurry,
             Fact::Stop => return Input::Stop,
@@ -317,45 +317,45 @@ impl Memory {
         }
     }
 
-    fn asked(&mut self, asked: &Effect<Ask>) -> Result<(), Broken> {
+    fn asked(&mut self, asked: &Effect<EffectId>) -> Result<(), Broken> {
         match asked {
-            Effect::Store(ask, file, contents) => {
+            Effect::Store(effect_id, file, contents) => {
                 if *file == StateFile::PendingPairing {
                     self.seed = PendingPairing::parse(contents.expose()).ok().map(|pending| pending.seed);
                 }
                 if *file == StateFile::Config && generations(contents).is_empty() && !self.is_over {
                     return Err(Broken::new("BIND-6", "a binding goes without the relay's word for it"));
                 }
-                self.files.push_back((*ask, file.clone(), Some(contents.clone())));
+                self.files.push_back((*effect_id, file.clone(), Some(contents.clone())));
             }
-            Effect::Remove(ask, file) => {
+            Effect::Remove(effect_id, file) => {
                 let is_key = matches!(file, StateFile::Identity(..));
                 if is_key && !self.is_over && !self.is_approved {
                     return Err(Broken::new("BIND-6", "a key goes, and nothing takes its place"));
                 }
-                self.files.push_back((*ask, file.clone(), None));
+                self.files.push_back((*effect_id, file.clone(), None));
             }
-            Effect::Http(Ask::Pairing(life, ask), _) => {
+            Effect::Http(EffectId::Pairing(life, effect_id), _) => {
                 self.pairing = Aside(life.0);
-                let (kind, number) = match ask {
-                    pairing::Ask::Mint(number) => (Kind::Mint, number),
-                    pairing::Ask::Poll(number) => (Kind::Poll, number),
-                    pairing::Ask::KeySet(number) => (Kind::Keys, number),
-                    pairing::Ask::Save | pairing::Ask::Forget => return Ok(()),
+                let (kind, number) = match effect_id {
+                    pairing::EffectId::Mint(number) => (Kind::Mint, number),
+                    pairing::EffectId::Poll(number) => (Kind::Poll, number),
+                    pairing::EffectId::KeySet(number) => (Kind::Keys, number),
+                    pairing::EffectId::Save | pairing::EffectId::Forget => return Ok(()),
                 };
                 self.codes = self.codes.saturating_add(u8::from(kind == Kind::Mint));
                 (self.asked, self.number) = (Some(kind), Aside(*number));
             }
-            Effect::Http(Ask::Viewer(life, ask), _)
-            | Effect::Connect(Ask::Viewer(life, ask), _)
-            | Effect::Send(Ask::Viewer(life, ask), _)
-            | Effect::Close(Ask::Viewer(life, ask), _) => return self.viewer_asked(*life, *ask, asked),
+            Effect::Http(EffectId::Viewer(life, effect_id), _)
+            | Effect::Connect(EffectId::Viewer(life, effect_id), _)
+            | Effect::Send(EffectId::Viewer(life, effect_id), _)
+            | Effect::Close(EffectId::Viewer(life, effect_id), _) => return self.viewer_asked(*life, *effect_id, asked),
             _ => {}
         }
         Ok(())
     }
 
-    fn viewer_asked(&mut self, life: Life, ask: uplink::Ask, asked: &Effect<Ask>) -> Result<(), Broken> {
+    fn viewer_asked(&mut self, life: Life, effect_id: uplink::EffectId, asked: &Effect<EffectId>) -> Result<(), Broken> {
         self.viewer = Aside(life.0);
         if matches!(asked, Effect::Connect(..)) {
             if self.durable.is_empty() {
@@ -363,7 +363,7 @@ impl Memory {
             }
             self.is_over = false;
         }
-        let asked = asked.clone().map_id(|_| ask);
+        let asked = asked.clone().map_id(|_| effect_id);
         self.counts.asked(&asked);
         match self.ends.asked(&asked).map(|frame| frame.head) {
             Some(Head::Rotate { .. }) if !self.durable.contains(&2) => {

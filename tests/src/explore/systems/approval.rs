@@ -5,8 +5,8 @@ use std::time::Duration;
 use proto_core::{
     Aside, Entropy, Instant, Machine, Reason, Status,
     api::{PairingMode, PollAnswer, Problem},
-    device::pairing::{Ask, Input, Output, Pairing, Settings},
-    effect::{Effect, Happening, NetFault},
+    device::pairing::{EffectId, Input, Output, Pairing, Settings},
+    effect::{Effect, IoEvent, NetFault},
     id::DeviceKind,
     platform::pairing_code::{self, CheckId, Decision, PairingCode, Standing, Verdict},
     secret::Secret,
@@ -32,7 +32,7 @@ pub struct State {
     code: Option<PairingCode>,
     now: Instant,
     seed: Option<Secret>,
-    request: Option<Aside<Ask>>,
+    request: Option<Aside<EffectId>>,
     is_poll: bool,
     /// What the platform answered to a poll, under way.
     answer: Option<Verdict>,
@@ -138,8 +138,8 @@ impl System for Approving {
             Action::Serve => serve(state),
             Action::RequestLost | Action::AnswerLost => {
                 state.answer = None;
-                if let Some(ask) = state.request.take() {
-                    tell(state, Happening::Unanswered(ask.0, NetFault::Broken));
+                if let Some(effect_id) = state.request.take() {
+                    tell(state, IoEvent::Unanswered(effect_id.0, NetFault::Broken));
                 }
             }
             Action::Arrives => arrives(state),
@@ -152,8 +152,8 @@ impl System for Approving {
                 decide(state, pairing_code::Input::Checked { check, standing });
             }
             Action::Stored => {
-                let ask = if state.is_storing.take() == Some(true) { Ask::Save } else { Ask::Forget };
-                tell(state, Happening::Stored(ask));
+                let effect_id = if state.is_storing.take() == Some(true) { EffectId::Save } else { EffectId::Forget };
+                tell(state, IoEvent::Stored(effect_id));
             }
             Action::Adopted => {
                 let _ = state.pairing.handle_input(now, Input::Adopted);
@@ -222,8 +222,8 @@ fn due(state: &State) -> Option<Instant> {
     pairing.into_iter().chain(code).filter(|at| *at != Instant::MAX).min()
 }
 
-fn tell(state: &mut State, happening: Happening<Ask>) {
-    let _ = state.pairing.handle_input(state.now, Input::Happening(happening));
+fn tell(state: &mut State, event: IoEvent<EffectId>) {
+    let _ = state.pairing.handle_input(state.now, Input::Io(event));
 }
 
 fn decide(state: &mut State, input: pairing_code::Input) {
@@ -233,17 +233,17 @@ fn decide(state: &mut State, input: pairing_code::Input) {
 }
 
 fn serve(state: &mut State) {
-    let Some(Aside(ask)) = state.request else { return };
-    match ask {
-        Ask::Mint(_) => {
+    let Some(Aside(effect_id)) = state.request else { return };
+    match effect_id {
+        EffectId::Mint(_) => {
             state.code = Some(PairingCode::mint(state.now, None));
             state.request = None;
             let body = r#"{"code":"BCDF2345","status_token":"s","url":"https://a.example/","expires_in":900,"interval":60}"#;
-            tell(state, answered(ask, 201, None, body));
+            tell(state, answered(effect_id, 201, None, body));
         }
-        Ask::KeySet(_) => {
+        EffectId::KeySet(_) => {
             state.request = None;
-            tell(state, answered(ask, 200, None, key_set()));
+            tell(state, answered(effect_id, 200, None, key_set()));
         }
         _ => decide(state, pairing_code::Input::Polled { token_fits: true }),
     }
@@ -251,12 +251,12 @@ fn serve(state: &mut State) {
     if state.is_poll && state.request.is_some() && state.code.as_ref().is_some_and(|code| code.poll_timeout().is_none()) {
         state.request = None;
         let gone = serde_json::to_vec(&Problem::because(404, Reason::CodeExpired)).unwrap_or_default();
-        tell(state, answered(ask, 404, None, gone));
+        tell(state, answered(effect_id, 404, None, gone));
     }
 }
 
 fn arrives(state: &mut State) {
-    let (Some(verdict), Some(Aside(ask))) = (state.answer.take(), state.request.take()) else { return };
+    let (Some(verdict), Some(Aside(effect_id))) = (state.answer.take(), state.request.take()) else { return };
     let answer = match verdict {
         Verdict::Pending => PollAnswer::Pending,
         Verdict::Denied => PollAnswer::Denied,
@@ -266,7 +266,7 @@ fn arrives(state: &mut State) {
         }
     };
     let body = serde_json::to_vec(&answer).unwrap_or_default();
-    tell(state, answered(ask, 200, None, body));
+    tell(state, answered(effect_id, 200, None, body));
 }
 
 fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
@@ -282,9 +282,9 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
     while let Some(output) = state.pairing.poll_output() {
         log.say(|| format!("device: {output:?}").chars().take(100).collect());
         match output {
-            Output::Effect(Effect::Http(ask, _)) => {
-                state.request = Some(Aside(ask));
-                state.is_poll = matches!(ask, Ask::Poll(_));
+            Output::Effect(Effect::Http(effect_id, _)) => {
+                state.request = Some(Aside(effect_id));
+                state.is_poll = matches!(effect_id, EffectId::Poll(_));
             }
             Output::Effect(Effect::Store(_, _, contents)) => {
                 use proto_core::device::files::{Document, PendingPairing};

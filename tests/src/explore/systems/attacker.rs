@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Machine, Status,
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     noise::{
         InitiatorKeys, Noise,
         channel::{Channel, Tails},
@@ -16,10 +16,10 @@ use proto_core::{
     },
     relay::{
         admission::{Gate, KeyAnswer},
-        connection::{self, Connection, Errand, Settings},
+        connection::{self, Connection, EffectId, Settings},
     },
     secret::SecretText,
-    wire::{Answer, FRAME_MAX_DEFAULT, Head, Hello, Pattern, Preamble, Role, Suite},
+    wire::{Answer, Head, Hello, MAX_FRAME_DEFAULT, Pattern, Preamble, Role, Suite},
 };
 
 use super::algebra::{Algebra, Knowledge, Word, name};
@@ -124,7 +124,7 @@ impl Attacked {
             internal_key: SecretText::new("internal"),
             issuer: None,
         };
-        let frame_max = u32::try_from(FRAME_MAX_DEFAULT).unwrap_or(u32::MAX);
+        let frame_max = u32::try_from(MAX_FRAME_DEFAULT).unwrap_or(u32::MAX);
         let keys = identity(RELAY).static_keys().clone();
         let settings = Arc::new(Settings { gate: Arc::new(gate), keys, frame_max, software: "relay".into() });
         let tokens = [token(&secret(DEVICE), "A", "r", 1), token(&secret(ATTACKER), "B", "r", 1)];
@@ -330,7 +330,7 @@ impl Attacked {
         if door.first.is_none() {
             door.first = Some(message.clone());
         }
-        let heard = connection::Input::Happened(Happening::Received(Errand::Socket, message.clone()));
+        let heard = connection::Input::Io(IoEvent::Received(EffectId::Socket, message.clone()));
         let _ = door.connection.handle_input(START, heard);
         while let Some(output) = door.connection.poll_output() {
             let input = match output {
@@ -341,12 +341,12 @@ impl Attacked {
                     state.known.extend((!state.known.contains(&second)).then_some(second));
                     continue;
                 }
-                connection::Output::LookUp(errand, _) => {
-                    connection::Input::Key(errand, KeyAnswer::Found(platform_key().public_key()))
+                connection::Output::LookUp(effect_id, _) => {
+                    connection::Input::Key(effect_id, KeyAnswer::Found(platform_key().public_key()))
                 }
-                connection::Output::Effect(Effect::Http(errand, request)) => {
+                connection::Output::Effect(Effect::Http(effect_id, request)) => {
                     let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
-                    connection::Input::Happened(answered(errand, 200, None, self.validated(body)))
+                    connection::Input::Io(answered(effect_id, 200, None, self.validated(body)))
                 }
                 connection::Output::Confirmed(device) => {
                     door.confirmed_by = Some(message.clone());

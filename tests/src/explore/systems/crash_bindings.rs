@@ -6,12 +6,12 @@ use proto_core::{
     Aside, BindingId, Instant, Machine, Reason, SessionId,
     api::{PairingMode, Renewed},
     device::{
-        binding::{Ask, Binding, Bindings, Input, Output, Phase},
+        binding::{Binding, Bindings, EffectId, Input, Output, Phase},
         credential::Renewal,
         files::{BindingRecord, Config, Document},
         pairing::Paired,
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
     secret::SecretBytes,
 };
@@ -114,8 +114,8 @@ impl CrashingBindings {
             Action::SessionEnds(session) => {
                 Input::SessionEnded { binding: state.sessions.get(session)?.clone(), session: *session }
             }
-            Action::Durable => Input::Happening(Happening::Stored(Ask(number))),
-            Action::Fails => Input::Happening(Happening::NotStored(Ask(number))),
+            Action::Durable => Input::Io(IoEvent::Stored(EffectId(number))),
+            Action::Fails => Input::Io(IoEvent::NotStored(EffectId(number))),
             Action::Renamed | Action::Due | Action::Crash(_) => return None,
         })
     }
@@ -274,7 +274,7 @@ impl System for CrashingBindings {
 fn hear(state: &mut State, output: &Output) -> Result<(), Broken> {
     match output {
         Output::Effect(effect) => {
-            if let Effect::Store(Ask(number), ..) | Effect::Remove(Ask(number), _) = effect {
+            if let Effect::Store(EffectId(number), ..) | Effect::Remove(EffectId(number), _) = effect {
                 state.number = Aside(*number);
             }
             if !state.disk.take(effect) {

@@ -8,9 +8,9 @@ use proto_core::{
     crypto::Identity,
     device::{
         files::{Document, PendingPairing},
-        pairing::{Ask, Input, Output, Pairing, Settings},
+        pairing::{EffectId, Input, Output, Pairing, Settings},
     },
-    effect::{Effect, Happening, NetFault, StateFile},
+    effect::{Effect, IoEvent, NetFault, StateFile},
     id::DeviceKind,
     key::IdentityKey,
 };
@@ -39,7 +39,7 @@ pub struct State {
     crashes: u8,
     attempts: u8,
     /// The question that waits for an answer, and its number.
-    asked: Option<Aside<Ask>>,
+    asked: Option<Aside<EffectId>>,
     writing: Option<bool>,
     /// Codes that the platform gave out, and whose identity asked for them.
     codes: Vec<IdentityKey>,
@@ -97,9 +97,9 @@ impl State {
 
     fn hear(&mut self, output: &Output) -> Result<(), Broken> {
         match output {
-            Output::Effect(Effect::Http(ask, request)) => {
-                self.asked = Some(Aside(*ask));
-                if let Ask::Mint(_) = ask {
+            Output::Effect(Effect::Http(effect_id, request)) => {
+                self.asked = Some(Aside(*effect_id));
+                if let EffectId::Mint(_) = effect_id {
                     let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
                     let request = serde_json::from_slice::<MintRequest>(body);
                     let identity = request.map_err(|_| Broken::new("PAIR-6", "no request"))?.identity_key;
@@ -142,39 +142,39 @@ impl State {
 
 impl CrashingPairing {
     fn answer(state: &mut State, action: Action) -> Option<Input> {
-        let ask = state.asked?.0;
-        let happening = match (action, ask) {
+        let effect_id = state.asked?.0;
+        let event = match (action, effect_id) {
             (Action::AnswerLost, _) => {
-                if let Ask::Mint(_) = ask {
+                if let EffectId::Mint(_) = effect_id {
                     state.give_code();
                 }
-                Happening::Unanswered(ask, NetFault::Broken)
+                IoEvent::Unanswered(effect_id, NetFault::Broken)
             }
-            (Action::Pending, _) => answered(ask, 200, None, r#"{"status":"pending"}"#),
-            (_, Ask::Mint(_)) => {
+            (Action::Pending, _) => answered(effect_id, 200, None, r#"{"status":"pending"}"#),
+            (_, EffectId::Mint(_)) => {
                 let code = CODES.get(state.give_code()?)?;
                 let body = format!(r#"{{"code":"{code}","status_token":"s","url":"https://a.example/","expires_in":5}}"#);
-                answered(ask, 201, None, body)
+                answered(effect_id, 201, None, body)
             }
-            (_, Ask::KeySet(_)) => answered(ask, 200, None, key_set()),
-            (_, Ask::Poll(_)) => {
+            (_, EffectId::KeySet(_)) => answered(effect_id, 200, None, key_set()),
+            (_, EffectId::Poll(_)) => {
                 let seed = state.pending()?.seed;
                 let approved = PollAnswer::Approved(Box::new(approval(&seed, "A", "r")));
-                answered(ask, 200, None, serde_json::to_vec(&approved).ok()?)
+                answered(effect_id, 200, None, serde_json::to_vec(&approved).ok()?)
             }
-            (_, Ask::Save | Ask::Forget) => return None,
+            (_, EffectId::Save | EffectId::Forget) => return None,
         };
         state.asked = None;
-        Some(Input::Happening(happening))
+        Some(Input::Io(event))
     }
 
     fn input(state: &mut State, action: Action) -> Option<Input> {
-        let ask = if state.writing == Some(true) { Ask::Save } else { Ask::Forget };
+        let effect_id = if state.writing == Some(true) { EffectId::Save } else { EffectId::Forget };
         match action {
             Action::Answers | Action::AnswerLost | Action::Pending => Self::answer(state, action),
             Action::Adopted => Some(Input::Adopted),
-            Action::Durable => Some(Input::Happening(Happening::Stored(ask))),
-            Action::Fails => Some(Input::Happening(Happening::NotStored(ask))),
+            Action::Durable => Some(Input::Io(IoEvent::Stored(effect_id))),
+            Action::Fails => Some(Input::Io(IoEvent::NotStored(effect_id))),
             Action::Begin | Action::Renamed | Action::Due | Action::Crash(_) => None,
         }
     }
@@ -211,7 +211,7 @@ impl System for CrashingPairing {
         }
         if let Some(asked) = state.asked {
             actions.extend([Action::Answers, Action::AnswerLost]);
-            if matches!(asked.0, Ask::Poll(_)) {
+            if matches!(asked.0, EffectId::Poll(_)) {
                 actions.push(Action::Pending);
             }
         }

@@ -3,8 +3,8 @@
 use proto_core::{
     Aside, Instant, Jitter, Machine, UnixTime,
     api::{Renewed, RotateRequest},
-    device::credential::{Ask, Input, Output, Rotation},
-    effect::{Effect, Happening, NetFault},
+    device::credential::{EffectId, Input, Output, Rotation},
+    effect::{Effect, IoEvent, NetFault},
     jose::{self, Claims},
     secret::SecretText,
 };
@@ -83,14 +83,14 @@ impl Rotating {
         Rotation::new(now, clock(), ISSUER, identity(1), token, Jitter::constant(0)).expect("a credential")
     }
 
-    fn happening(&self, answer: Option<u64>, number: u32) -> Happening<Ask> {
+    fn io_event(&self, answer: Option<u64>, number: u32) -> IoEvent<EffectId> {
         let place = answer.and_then(|generation| usize::try_from(generation.saturating_sub(1)).ok());
         match place.and_then(|place| self.tokens.get(place)) {
             Some(token) => {
                 let renewed = Renewed { issue_token: token.clone(), relay: relay() };
-                answered(Ask(number), 200, None, serde_json::to_vec(&renewed).expect("JSON"))
+                answered(EffectId(number), 200, None, serde_json::to_vec(&renewed).expect("JSON"))
             }
-            None => answered(Ask(number), 409, None, "{}"),
+            None => answered(EffectId(number), 409, None, "{}"),
         }
     }
 
@@ -169,15 +169,15 @@ impl System for Rotating {
             }
             Action::RequestLost(place) => {
                 let (_, number, _) = state.requests.remove(place);
-                Some(Input::Happening(Happening::Unanswered(Ask(number.0), NetFault::Broken)))
+                Some(Input::Io(IoEvent::Unanswered(EffectId(number.0), NetFault::Broken)))
             }
             Action::Answered(place) => {
                 let (answer, number, _) = state.answers.remove(place);
-                Some(Input::Happening(self.happening(answer, number.0)))
+                Some(Input::Io(self.io_event(answer, number.0)))
             }
             Action::AnswerLost(place) => {
                 let (_, number, _) = state.answers.remove(place);
-                Some(Input::Happening(Happening::Unanswered(Ask(number.0), NetFault::Broken)))
+                Some(Input::Io(IoEvent::Unanswered(EffectId(number.0), NetFault::Broken)))
             }
             Action::AnswerRepeated(place) => {
                 state.answers.extend(state.answers.get(place).copied());
@@ -187,7 +187,7 @@ impl System for Rotating {
                 let current = state.requests.iter_mut().find(|(.., is_current)| *is_current);
                 current.map(|(_, number, is_current)| {
                     *is_current = false;
-                    Input::Happening(Happening::Unanswered(Ask(number.0), NetFault::TimedOut))
+                    Input::Io(IoEvent::Unanswered(EffectId(number.0), NetFault::TimedOut))
                 })
             }
             Action::Renamed => {
@@ -279,7 +279,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
     while let Some(output) = state.rotation.poll_output() {
         log.say(|| format!("{output:?}").chars().take(80).collect());
         match output {
-            Output::Effect(Effect::Http(Ask(number), request)) => {
+            Output::Effect(Effect::Http(EffectId(number), request)) => {
                 let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
                 let shown =
                     serde_json::from_slice::<RotateRequest>(body).map_err(|_| Broken::new("ROT-2", "no request"))?.generation;

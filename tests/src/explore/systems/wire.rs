@@ -7,15 +7,15 @@ use bytes::Bytes;
 use proto_core::{
     Entropy, Instant, Jitter, Machine, SessionId, Status, UnixTime,
     device::link::{Config, Input, Link, Output},
-    effect::{Closed, Effect, Happening},
+    effect::{Closed, Effect, IoEvent},
     jose::{self, Claims},
     noise::Symbolic,
     relay::{
         admission::{Gate, KeyAnswer},
-        connection::{self, Connection, Errand, Settings, Stage},
+        connection::{self, Connection, EffectId, Settings, Stage},
     },
     secret::SecretText,
-    wire::{FRAME_MAX_DEFAULT, Frame, Head, Role},
+    wire::{Frame, Head, MAX_FRAME_DEFAULT, Role},
 };
 
 use crate::{
@@ -94,7 +94,7 @@ impl Connecting {
             internal_key: SecretText::new("internal"),
             issuer: None,
         };
-        let frame_max = u32::try_from(FRAME_MAX_DEFAULT).unwrap_or(u32::MAX);
+        let frame_max = u32::try_from(MAX_FRAME_DEFAULT).unwrap_or(u32::MAX);
         let keys = relay_identity().static_keys().clone();
         let settings = Arc::new(Settings { gate: Arc::new(gate), keys, frame_max, software: "relay".into() });
         let stamps = Claims { expires_at: UnixTime(UNIX.0 + 864_000), ..claims(&secret(1), "A", "r", 1) };
@@ -116,8 +116,8 @@ impl Connecting {
             is_confirmed: false,
             is_replayed: false,
         });
-        let connected = Happening::Connected((), Entropy::new([state.connections; 32]));
-        let _ = state.link.handle_input(state.now, Input::Happening(connected));
+        let connected = IoEvent::Connected((), Entropy::new([state.connections; 32]));
+        let _ = state.link.handle_input(state.now, Input::Io(connected));
     }
 
     fn is_waiting(state: &State, what: &str) -> bool {
@@ -220,26 +220,26 @@ impl System for Connecting {
             Action::Opens => self.open(state),
             Action::OpenFails => {
                 state.faults += 1;
-                let closed = Happening::Closed((), Closed::Fault(proto_core::effect::NetFault::Refused));
-                let _ = state.link.handle_input(now, Input::Happening(closed));
+                let closed = IoEvent::Closed((), Closed::Fault(proto_core::effect::NetFault::Refused));
+                let _ = state.link.handle_input(now, Input::Io(closed));
             }
             Action::Up => {
                 if let Some(socket) = &mut state.socket
                     && let Some(message) = socket.up.pop_front()
                 {
-                    let received = connection::Input::Happened(Happening::Received(Errand::Socket, message));
+                    let received = connection::Input::Io(IoEvent::Received(EffectId::Socket, message));
                     let _ = socket.peer.handle_input(now, received);
                 }
             }
             Action::Down => {
                 let message = state.socket.as_mut().and_then(|socket| socket.down.pop_front());
                 if let Some(message) = message {
-                    let _ = state.link.handle_input(now, Input::Happening(Happening::Received((), message)));
+                    let _ = state.link.handle_input(now, Input::Io(IoEvent::Received((), message)));
                 }
             }
             Action::Closed => {
                 state.socket = None;
-                let _ = state.link.handle_input(now, Input::Happening(Happening::Closed((), Closed::ByPeer(None))));
+                let _ = state.link.handle_input(now, Input::Io(IoEvent::Closed((), Closed::ByPeer(None))));
             }
             Action::Send => {
                 if let Some(socket) = &mut state.socket {
@@ -336,13 +336,13 @@ impl Socket {
         let answer = match output {
             connection::Output::Effect(Effect::Send(_, message)) => {
                 self.down.push_back(message);
-                connection::Input::Happened(Happening::Sent(Errand::Socket, 1))
+                connection::Input::Io(IoEvent::Sent(EffectId::Socket, 1))
             }
-            connection::Output::Effect(Effect::Http(errand, _)) => {
-                connection::Input::Happened(answered(errand, 200, None, r#"{"active":true,"policy_mode":"standard"}"#))
+            connection::Output::Effect(Effect::Http(effect_id, _)) => {
+                connection::Input::Io(answered(effect_id, 200, None, r#"{"active":true,"policy_mode":"standard"}"#))
             }
-            connection::Output::LookUp(errand, _) => {
-                connection::Input::Key(errand, KeyAnswer::Found(platform_key().public_key()))
+            connection::Output::LookUp(effect_id, _) => {
+                connection::Input::Key(effect_id, KeyAnswer::Found(platform_key().public_key()))
             }
             connection::Output::Confirmed(_) if self.is_replayed && !is_up => {
                 return Err(Broken::new("NOI-4", "a replayed message 1 counts"));

@@ -15,7 +15,7 @@ pub struct Entering;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Key(KeyAnswer),
-    Happened(Fate<&'static str>),
+    Io(Fate<&'static str>),
 }
 
 impl Subject for Entering {
@@ -49,17 +49,17 @@ impl Subject for Entering {
             r#"{"active":false,"reason":"machine_revoked"}"#,
             "<html>",
         ]);
-        prop_oneof![keys.prop_map(Fact::Key), fates(bodies).prop_map(Fact::Happened)].boxed()
+        prop_oneof![keys.prop_map(Fact::Key), fates(bodies).prop_map(Fact::Io)].boxed()
     }
 
     fn flood(&self) -> BoxedStrategy<Fact> {
-        Just(Fact::Happened(Fate::Stored)).boxed()
+        Just(Fact::Io(Fate::Stored)).boxed()
     }
 
     fn input(&self, fact: &Fact, _said: &[Output]) -> Input {
         match fact {
             Fact::Key(answer) => Input::Key(*answer),
-            Fact::Happened(fate) => Input::Happened(fate.happening((), ToString::to_string)),
+            Fact::Io(fate) => Input::Io(fate.io_event((), ToString::to_string)),
         }
     }
 }

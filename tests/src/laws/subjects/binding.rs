@@ -3,7 +3,7 @@ use proto_core::{
     BindingId, Reason, SessionId,
     api::PairingMode,
     device::{
-        binding::{Ask, Bindings, Input, Output},
+        binding::{Bindings, EffectId, Input, Output},
         credential::Renewal,
         pairing::Paired,
     },
@@ -17,7 +17,7 @@ pub struct Bound;
 
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Happened { back: usize, fate: Fate<()> },
+    Io { back: usize, fate: Fate<()> },
     Adopt { seed: u8, org: &'static str, target: &'static str, mode: PairingMode },
     Renewed { binding: BindingId, generation: u64 },
     Unpair(&'static str),
@@ -52,7 +52,7 @@ impl Subject for Bound {
     fn facts(&self) -> BoxedStrategy<Fact> {
         let modes = proptest::sample::select(&[PairingMode::New, PairingMode::Add, PairingMode::Replace]);
         prop_oneof![
-            12 => (recent(), fates(Just(()))).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            12 => (recent(), fates(Just(()))).prop_map(|(back, fate)| Fact::Io { back, fate }),
             4 => (1_u8..4, orgs(), targets(), modes).prop_map(|(seed, org, target, mode)| Fact::Adopt { seed, org, target, mode }),
             2 => (ids(), 1_u64..4).prop_map(|(binding, generation)| Fact::Renewed { binding, generation }),
             1 => orgs().prop_map(Fact::Unpair),
@@ -68,7 +68,7 @@ impl Subject for Bound {
         let binding = BindingId { org: parsed("A"), runtime_target: parsed("r1") };
         prop_oneof![
             1 => Just(adopt),
-            2 => Just(Fact::Happened { back: 0, fate: Fate::Stored }),
+            2 => Just(Fact::Io { back: 0, fate: Fate::Stored }),
             20 => any::<u32>().prop_map(move |session| Fact::Session { binding: binding.clone(), session, starts: true }),
         ]
         .boxed()
@@ -76,12 +76,12 @@ impl Subject for Bound {
 
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
         match fact {
-            Fact::Happened { back, fate } => {
+            Fact::Io { back, fate } => {
                 let asked = latest(said, *back, |output| match output {
                     Output::Effect(effect) => Some(id_of(effect)),
                     _ => None,
                 });
-                Input::Happening(fate.happening(asked.unwrap_or(Ask(99)), |()| String::new()))
+                Input::Io(fate.io_event(asked.unwrap_or(EffectId(99)), |()| String::new()))
             }
             Fact::Adopt { seed, org, target, mode } => Input::Adopt(Box::new(Paired {
                 kind: DeviceKind::Daemon,

@@ -5,14 +5,14 @@ use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Reason, SessionId,
     api::{PolicyMode, ValidateAnswer},
-    effect::{Effect, Happening, HttpAnswer},
+    effect::{Effect, HttpAnswer, IoEvent},
     noise::Symbolic,
     relay::{
         admission::{Gate, KeyAnswer},
-        connection::{Connection, Errand, Input, Output, Settings},
+        connection::{Connection, EffectId, Input, Output, Settings},
     },
     secret::{SecretBytes, SecretText},
-    wire::{FRAME_MAX_DEFAULT, Frame, Head, Suite},
+    wire::{Frame, Head, MAX_FRAME_DEFAULT, Suite},
 };
 
 use super::world::{Fate, clock, fates, id_of, identity, latest, platform_key, reasons, secret, socket_fates};
@@ -59,7 +59,7 @@ impl Subject for Entering {
         let settings = Settings {
             gate: Arc::new(gate),
             keys: identity(2).static_keys().clone(),
-            frame_max: u32::try_from(FRAME_MAX_DEFAULT).unwrap(),
+            frame_max: u32::try_from(MAX_FRAME_DEFAULT).unwrap(),
             software: "relay".into(),
         };
         Connection::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]))
@@ -93,13 +93,13 @@ impl Subject for Entering {
         match fact {
             Fact::Fitting => fitting(said),
             Fact::Odd(fate) => {
-                let errand = latest(said, 0, |output| match output {
+                let effect_id = latest(said, 0, |output| match output {
                     Output::Effect(effect) => Some(id_of(effect)),
                     _ => None,
                 });
-                Input::Happened(fate.happening(errand.unwrap_or(Errand::Socket), ToString::to_string))
+                Input::Io(fate.io_event(effect_id.unwrap_or(EffectId::Socket), ToString::to_string))
             }
-            Fact::Key(answer) => Input::Key(Errand::Decide(0), *answer),
+            Fact::Key(answer) => Input::Key(EffectId::Decide(0), *answer),
             Fact::Send(frame) => Input::Send(frame.clone()),
             Fact::SendTail(frame) => Input::SendTail(frame.clone()),
             Fact::Close(reason) => Input::Close(*reason),
@@ -112,17 +112,17 @@ impl Subject for Entering {
 
 fn fitting(said: &[Output]) -> Input {
     match said.last() {
-        None => Input::Happened(Happening::Received(Errand::Socket, first_message(SUITE))),
-        Some(Output::LookUp(errand, _)) => Input::Key(*errand, KeyAnswer::Found(platform_key().public_key())),
-        Some(Output::Effect(Effect::Http(errand, _))) => {
+        None => Input::Io(IoEvent::Received(EffectId::Socket, first_message(SUITE))),
+        Some(Output::LookUp(effect_id, _)) => Input::Key(*effect_id, KeyAnswer::Found(platform_key().public_key())),
+        Some(Output::Effect(Effect::Http(effect_id, _))) => {
             let psk = Some(secret(3));
             let answer = ValidateAnswer { active: true, reason: None, policy_mode: Some(PolicyMode::CryptoPairing), psk };
             let body = SecretBytes::new(serde_json::to_string(&answer).unwrap());
-            Input::Happened(Happening::Answered(*errand, HttpAnswer { status: 200, retry_after: None, body }))
+            Input::Io(IoEvent::Answered(*effect_id, HttpAnswer { status: 200, retry_after: None, body }))
         }
-        Some(Output::Effect(Effect::Send(errand, second))) if said.len() == 3 => {
-            Input::Happened(Happening::Received(*errand, third_message(SUITE, second.clone())))
+        Some(Output::Effect(Effect::Send(effect_id, second))) if said.len() == 3 => {
+            Input::Io(IoEvent::Received(*effect_id, third_message(SUITE, second.clone())))
         }
-        Some(_) => Input::Happened(Happening::Sent(Errand::Socket, 1)),
+        Some(_) => Input::Io(IoEvent::Sent(EffectId::Socket, 1)),
     }
 }

@@ -1,7 +1,7 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter,
-    device::credential::{Ask, Input, Output, Rotation},
+    device::credential::{EffectId, Input, Output, Rotation},
 };
 
 use super::world::{Fate, ISSUER, clock, fates, id_of, identity, latest, recent, renewed, secret, token};
@@ -11,7 +11,7 @@ pub struct Renewing;
 
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Happened { back: usize, fate: Fate<Body> },
+    Io { back: usize, fate: Fate<Body> },
     Stored,
     RenewNow,
 }
@@ -39,7 +39,7 @@ impl Subject for Renewing {
     fn facts(&self) -> BoxedStrategy<Fact> {
         let bodies = prop_oneof![4 => (1_u64..6).prop_map(Body::Generation), 1 => Just(Body::Html)];
         prop_oneof![
-            6 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            6 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Io { back, fate }),
             3 => Just(Fact::Stored),
             3 => Just(Fact::RenewNow),
         ]
@@ -48,7 +48,7 @@ impl Subject for Renewing {
 
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
         match fact {
-            Fact::Happened { back, fate } => {
+            Fact::Io { back, fate } => {
                 let asked = latest(said, *back, |output| match output {
                     Output::Effect(effect) => Some(id_of(effect)),
                     _ => None,
@@ -57,7 +57,7 @@ impl Subject for Renewing {
                     Body::Generation(number) => serde_json::to_string(&renewed(&secret(1), "A", "r", *number)).unwrap(),
                     Body::Html => "<html>".into(),
                 };
-                Input::Happening(fate.happening(asked.unwrap_or(Ask(99)), bake))
+                Input::Io(fate.io_event(asked.unwrap_or(EffectId(99)), bake))
             }
             Fact::Stored => Input::Stored,
             Fact::RenewNow => Input::RenewNow,

@@ -6,10 +6,10 @@ use proto_core::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
         control::{Attach, Attached, PairRequest, UnpairRequest},
-        daemon::{Ask, Daemon, Errand, Found, Input, Output, Request, RequestId, Settings},
+        daemon::{Daemon, EffectId, Found, Input, Output, Request, RequestId, Settings, TaskId},
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
     },
-    effect::{Effect, Happening, StateFile},
+    effect::{Effect, IoEvent, StateFile},
     noise::Symbolic,
     wire::{Frame, Title},
 };
@@ -25,7 +25,7 @@ pub struct Whole;
 
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Happened { back: usize, fate: Fate<()> },
+    Io { back: usize, fate: Fate<()> },
     Welcomed,
     Pair(PairingMode),
     Cancel,
@@ -79,7 +79,7 @@ impl Subject for Whole {
         let orgs = proptest::option::of(proptest::sample::select(&["A", "b", "C"]));
         let modes = proptest::sample::select(&[PairingMode::New, PairingMode::Add, PairingMode::Replace]);
         prop_oneof![
-            24 => (recent(), device_fates()).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            24 => (recent(), device_fates()).prop_map(|(back, fate)| Fact::Io { back, fate }),
             6 => Just(Fact::Welcomed),
             2 => modes.prop_map(Fact::Pair),
             1 => Just(Fact::Cancel),
@@ -110,23 +110,23 @@ impl Subject for Whole {
         // A number for each request, as a driver gives them.
         let id = RequestId(said.len() as u64);
         match fact {
-            Fact::Happened { back, fate } => {
+            Fact::Io { back, fate } => {
                 let effect = |output: &Output| match output {
                     Output::Effect(effect) => Some(asked(effect)),
                     _ => None,
                 };
-                let nobody = (Ask::Ledger(RequestId(u64::MAX)), String::new());
-                let (ask, url) = latest(said, *back, effect).unwrap_or(nobody);
-                Input::Happening(fate.happening(ask, |()| body(&url)))
+                let nobody = (EffectId::Ledger(RequestId(u64::MAX)), String::new());
+                let (effect_id, url) = latest(said, *back, effect).unwrap_or(nobody);
+                Input::Io(fate.io_event(effect_id, |()| body(&url)))
             }
             Fact::Welcomed => {
                 let sent = |output: &Output| match output {
-                    Output::Effect(Effect::Send(ask, message)) => Some((ask.clone(), message.clone())),
+                    Output::Effect(Effect::Send(effect_id, message)) => Some((effect_id.clone(), message.clone())),
                     _ => None,
                 };
                 match latest(said, 0, sent) {
-                    Some((ask, message)) => Input::Happening(Happening::Received(ask, answered(Some(&message)))),
-                    None => Input::Happening(Happening::Stored(Ask::Ledger(id))),
+                    Some((effect_id, message)) => Input::Io(IoEvent::Received(effect_id, answered(Some(&message)))),
+                    None => Input::Io(IoEvent::Stored(EffectId::Ledger(id))),
                 }
             }
             Fact::Pair(mode) => {
@@ -158,23 +158,23 @@ impl Subject for Whole {
             Fact::Detach(source) => Input::Detach(SourceId(*source)),
             Fact::Looked => {
                 let asks = |output: &Output| match output {
-                    Output::Look(errand, directory) => Some((*errand, directory.clone())),
+                    Output::Look(task_id, directory) => Some((*task_id, directory.clone())),
                     _ => None,
                 };
-                let nobody = (Errand::Source(SourceId(99)), Directory::parse("/").unwrap());
-                let (errand, directory) = latest(said, 0, asks).unwrap_or(nobody);
+                let nobody = (TaskId::Source(SourceId(99)), Directory::parse("/").unwrap());
+                let (task_id, directory) = latest(said, 0, asks).unwrap_or(nobody);
                 let granted = "org_id: \"A\"\nstreaming: enabled\nbound_at: \"then\"\n";
                 let local = if directory.as_str() == "/a" { File::Contents(granted.into()) } else { File::Absent };
                 let (workspace, ignore) = (File::Absent, File::Absent);
-                Input::Looked(errand, Looked { directory, is_repository: false, local, workspace, ignore })
+                Input::Looked(task_id, Looked { directory, is_repository: false, local, workspace, ignore })
             }
             Fact::Changed(works) => {
                 let asks = |output: &Output| match output {
-                    Output::Change(errand, _) => Some(*errand),
+                    Output::Change(task_id, _) => Some(*task_id),
                     _ => None,
                 };
-                let errand = latest(said, 0, asks).unwrap_or(Errand::Request(id));
-                Input::Changed(errand, works.then_some(()).ok_or(Reason::StateNotWritten))
+                let task_id = latest(said, 0, asks).unwrap_or(TaskId::Request(id));
+                Input::Changed(task_id, works.then_some(()).ok_or(Reason::StateNotWritten))
             }
         }
     }

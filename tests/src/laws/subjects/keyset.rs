@@ -2,7 +2,7 @@ use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter,
     jose::Thumbprint,
-    keyset::{FetchId, Input, KeySet, LookupId, Output, WAITING_MAX},
+    keyset::{EffectId, Input, KeySet, LookupId, MAX_WAITING, Output},
 };
 
 use super::world::{Fate, fates, id_of, key_set, latest, platform_key, recent};
@@ -13,15 +13,15 @@ pub struct Keys;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Look { lookup: u64, is_known: bool },
-    Happened { back: usize, fate: Fate<&'static str> },
+    Io { back: usize, fate: Fate<&'static str> },
 }
 
 impl Subject for Keys {
     type Machine = KeySet;
     type Fact = Fact;
     /// Everybody who waits is answered at once.
-    const MAX_OUTPUTS: usize = WAITING_MAX + 2;
-    const MAX_DEBUG: usize = WAITING_MAX * 160;
+    const MAX_OUTPUTS: usize = MAX_WAITING + 2;
+    const MAX_DEBUG: usize = MAX_WAITING * 160;
 
     fn start(&self, seed: u64) -> KeySet {
         KeySet::new(START, "https://api.example/jwks.json".into(), Jitter::new(seed))
@@ -31,7 +31,7 @@ impl Subject for Keys {
         let bodies = proptest::sample::select(&["keys", "keys", "{\"keys\":[]}", "<html>", ""]);
         prop_oneof![
             3 => any::<(u64, bool)>().prop_map(|(lookup, is_known)| Fact::Look { lookup, is_known }),
-            2 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            2 => (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Io { back, fate }),
         ]
         .boxed()
     }
@@ -46,13 +46,13 @@ impl Subject for Keys {
                 let kid = if *is_known { platform_key().kid() } else { Thumbprint([9; 32]) };
                 Input::Look { lookup: LookupId(*lookup), kid }
             }
-            Fact::Happened { back, fate } => {
+            Fact::Io { back, fate } => {
                 let asked = latest(said, *back, |output| match output {
                     Output::Effect(effect) => Some(id_of(effect)),
                     _ => None,
                 });
                 let bake = |body: &&str| if *body == "keys" { key_set() } else { (*body).into() };
-                Input::Happened(fate.happening(asked.unwrap_or(FetchId(99)), bake))
+                Input::Io(fate.io_event(asked.unwrap_or(EffectId(99)), bake))
             }
         }
     }

@@ -3,7 +3,7 @@ use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter, SessionId,
     device::link::{Config, Input, Link, Output},
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     noise::Symbolic,
     secret::SecretText,
     wire::{Frame, Head, Role},
@@ -17,7 +17,7 @@ pub struct Dialling;
 
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Happened(Fate<()>),
+    Io(Fate<()>),
     /// The relay answers message 1.
     Answered,
     Send(Frame),
@@ -49,7 +49,7 @@ impl Subject for Dialling {
     fn facts(&self) -> BoxedStrategy<Fact> {
         prop_oneof![
             20 => Just(Fact::Answered),
-            60 => socket_fates().prop_map(Fact::Happened),
+            60 => socket_fates().prop_map(Fact::Io),
             20 => frames().prop_map(Fact::Send),
             8 => Just(Fact::Renew),
             8 => Just(Fact::Hurry),
@@ -59,7 +59,7 @@ impl Subject for Dialling {
     }
 
     fn before_flood(&self) -> Vec<Fact> {
-        vec![Fact::Hurry, Fact::Happened(Fate::Connected(1)), Fact::Answered]
+        vec![Fact::Hurry, Fact::Io(Fate::Connected(1)), Fact::Answered]
     }
 
     fn flood(&self) -> BoxedStrategy<Fact> {
@@ -74,11 +74,11 @@ impl Subject for Dialling {
                     _ => None,
                 });
                 let answer = second_message(&relay_identity(), first.unwrap_or_default());
-                Input::Happening(Happening::Received((), answer))
+                Input::Io(IoEvent::Received((), answer))
             }
-            Fact::Happened(fate) => {
-                let happening: Happening<()> = fate.happening((), |()| String::new());
-                Input::Happening(happening)
+            Fact::Io(fate) => {
+                let event: IoEvent<()> = fate.io_event((), |()| String::new());
+                Input::Io(event)
             }
             Fact::Send(frame) => Input::Send(frame.clone()),
             Fact::Renew => Input::Renew(SecretText::new("newer")),

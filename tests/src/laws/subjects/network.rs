@@ -1,7 +1,7 @@
 //! Effects of machines that own an uplink, and what may come of them.
 
 use proptest::{prelude::*, strategy::BoxedStrategy};
-use proto_core::effect::{Effect, Happening};
+use proto_core::effect::{Effect, IoEvent};
 
 use super::world::{Fate, fates, id_of, recent, socket_fates};
 use crate::fixtures::network::fitting;
@@ -25,17 +25,17 @@ pub(super) fn nets() -> BoxedStrategy<Net> {
 }
 
 impl Net {
-    /// The happening; `body` is what the platform answers. `None` while there was no effect yet.
-    pub(super) fn happening<'a, I: Clone + 'a>(
+    /// The event; `body` is what the platform answers. `None` while there was no effect yet.
+    pub(super) fn io_event<'a, I: Clone + 'a>(
         &self,
         effects: impl DoubleEndedIterator<Item = &'a Effect<I>>,
         body: impl FnOnce(&I) -> String,
-    ) -> Option<Happening<I>> {
+    ) -> Option<IoEvent<I>> {
         match self {
             Self::Fitting { back } => effects.rev().nth(*back).map(|effect| fitting(effect, body)),
             Self::Odd { back, fate } => {
                 let id = id_of(effects.rev().nth(*back)?);
-                Some(fate.happening(id, ToString::to_string))
+                Some(fate.io_event(id, ToString::to_string))
             }
         }
     }

@@ -4,7 +4,7 @@ use proto_core::{
     api::{PairingMode, PollAnswer},
     device::{
         files::{Document, PendingPairing},
-        pairing::{Ask, Input, Output, Pairing, Settings},
+        pairing::{EffectId, Input, Output, Pairing, Settings},
     },
     effect::Effect,
     id::DeviceKind,
@@ -18,7 +18,7 @@ pub struct Waiting;
 
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Happened { back: usize, fate: Fate<Body> },
+    Io { back: usize, fate: Fate<Body> },
     Adopted,
     Rejected(Reason),
     Cancel,
@@ -69,13 +69,13 @@ impl Subject for Waiting {
 
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
         match fact {
-            Fact::Happened { back, fate } => {
+            Fact::Io { back, fate } => {
                 let asked = latest(said, *back, |output| match output {
                     Output::Effect(effect) => Some(id_of(effect)),
                     _ => None,
                 });
-                let ask = asked.unwrap_or(Ask::Poll(99));
-                Input::Happening(fate.happening(ask, |body| bake(body, ask, said)))
+                let effect_id = asked.unwrap_or(EffectId::Poll(99));
+                Input::Io(fate.io_event(effect_id, |body| bake(body, effect_id, said)))
             }
             Fact::Adopted => Input::Adopted,
             Fact::Rejected(reason) => Input::Rejected(*reason),
@@ -85,18 +85,18 @@ impl Subject for Waiting {
 }
 
 fn happened(bodies: impl Strategy<Value = Body> + 'static) -> BoxedStrategy<Fact> {
-    (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Happened { back, fate }).boxed()
+    (recent(), fates(bodies)).prop_map(|(back, fate)| Fact::Io { back, fate }).boxed()
 }
 
-fn bake(body: &Body, ask: Ask, said: &[Output]) -> String {
-    match (body, ask) {
+fn bake(body: &Body, effect_id: EffectId, said: &[Output]) -> String {
+    match (body, effect_id) {
         (Body::Html, _) => "<html>".into(),
         (Body::Pending, _) => r#"{"status":"pending"}"#.into(),
         (Body::Denied, _) => r#"{"status":"denied"}"#.into(),
-        (Body::Fitting, Ask::Mint(_)) => {
+        (Body::Fitting, EffectId::Mint(_)) => {
             r#"{"code":"BCDF2345","status_token":"s","url":"https://app.example/pair?code=BCDF2345","expires_in":900}"#.into()
         }
-        (Body::Fitting, Ask::KeySet(_)) => key_set(),
+        (Body::Fitting, EffectId::KeySet(_)) => key_set(),
         (Body::Fitting, _) => {
             let seed = latest(said, 0, seed).unwrap_or(secret(0));
             serde_json::to_string(&PollAnswer::Approved(Box::new(approval(&seed, "A", "r")))).unwrap()

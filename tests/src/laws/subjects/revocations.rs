@@ -1,7 +1,7 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Jitter,
-    relay::revocations::{AskId, Feed, Input, Output},
+    relay::revocations::{EffectId, Feed, Input, Output},
     secret::SecretText,
 };
 
@@ -49,6 +49,6 @@ impl Subject for Followed {
             Output::Effect(effect) => Some(id_of(effect)),
             _ => None,
         });
-        Input::Happened(fact.fate.happening(asked.unwrap_or(AskId(99)), |body| (*body).into()))
+        Input::Io(fact.fate.io_event(asked.unwrap_or(EffectId(99)), |body| (*body).into()))
     }
 }

@@ -22,7 +22,7 @@ impl Subject for Streamed {
     type Fact = Input;
     /// A window of records that are as small as they can be.
     const MAX_OUTPUTS: usize = 4_096;
-    /// Some hundred records of 64 KiB, byte by byte; a flood of small ones stays far below `RETAINED_MAX`.
+    /// Some hundred records of 64 KiB, byte by byte; a flood of small ones stays far below `MAX_RETAINED`.
     const MAX_DEBUG: usize = 64 * 1024 * 1024;
 
     fn start(&self, seed: u64) -> Session {

@@ -70,7 +70,7 @@ impl Subject for Wired {
                     Output::Effect(effect) => Some(effect),
                     _ => None,
                 });
-                net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
+                net.io_event(effects, platform_says).map_or(Input::Hurry, Input::Io)
             }
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Send => Input::Send(ping()),

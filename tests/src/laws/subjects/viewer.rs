@@ -59,7 +59,7 @@ impl Subject for Watching {
                     Output::Effect(effect) => Some(effect),
                     _ => None,
                 });
-                net.happening(effects, platform_says).map_or(Input::Hurry, Input::Happening)
+                net.io_event(effects, platform_says).map_or(Input::Hurry, Input::Io)
             }
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),

@@ -6,9 +6,9 @@ use proto_core::{
     device::{
         files::{Config, Document, IdentityFile, PendingPairing},
         pairing,
-        watcher::{Ask, Found, Goal, Input, Output, Settings, Watcher},
+        watcher::{EffectId, Found, Goal, Input, Output, Settings, Watcher},
     },
-    effect::{Effect, Happening, HttpAnswer, StateFile},
+    effect::{Effect, HttpAnswer, IoEvent, StateFile},
     id::DeviceKind,
     jose::{self, Claims},
     noise::Symbolic,
@@ -26,7 +26,7 @@ pub struct Whole;
 
 #[derive(Clone, Debug)]
 pub enum Fact {
-    Happened {
+    Io {
         back: usize,
         fate: Fate<()>,
     },
@@ -46,7 +46,7 @@ fn approved(seed: &Secret) -> String {
     serde_json::to_string(&PollAnswer::Approved(Box::new(approval))).unwrap()
 }
 
-fn effects(said: &[Output]) -> impl DoubleEndedIterator<Item = &Effect<Ask>> {
+fn effects(said: &[Output]) -> impl DoubleEndedIterator<Item = &Effect<EffectId>> {
     said.iter().filter_map(|output| if let Output::Effect(effect) = output { Some(effect) } else { None })
 }
 
@@ -81,7 +81,7 @@ impl Subject for Whole {
 
     fn facts(&self) -> BoxedStrategy<Fact> {
         prop_oneof![
-            30 => (recent(), device_fates()).prop_map(|(back, fate)| Fact::Happened { back, fate }),
+            30 => (recent(), device_fates()).prop_map(|(back, fate)| Fact::Io { back, fate }),
             8 => Just(Fact::Welcomed),
             8 => Just(Fact::Approved),
             4 => (0_u128..3).prop_map(Fact::Watch),
@@ -97,20 +97,22 @@ impl Subject for Whole {
 
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
         match fact {
-            Fact::Happened { back, fate } => match effects(said).rev().nth(*back).map(asked) {
-                Some((ask, url)) => Input::Happening(fate.happening(ask, |()| body(&url))),
+            Fact::Io { back, fate } => match effects(said).rev().nth(*back).map(asked) {
+                Some((effect_id, url)) => Input::Io(fate.io_event(effect_id, |()| body(&url))),
                 None => Input::Hurry,
             },
             Fact::Welcomed => {
                 let sent = effects(said).rev().find_map(|effect| match effect {
-                    Effect::Send(ask, message) => Some((*ask, message)),
+                    Effect::Send(effect_id, message) => Some((*effect_id, message)),
                     _ => None,
                 });
-                sent.map_or(Input::Hurry, |(ask, message)| Input::Happening(Happening::Received(ask, answered(Some(message)))))
+                sent.map_or(Input::Hurry, |(effect_id, message)| Input::Io(IoEvent::Received(effect_id, answered(Some(message)))))
             }
             Fact::Approved => {
                 let asks = |output: &Output| match output {
-                    Output::Effect(Effect::Http(ask @ Ask::Pairing(_, of), request)) => Some((*ask, *of, request.url.clone())),
+                    Output::Effect(Effect::Http(effect_id @ EffectId::Pairing(_, of), request)) => {
+                        Some((*effect_id, *of, request.url.clone()))
+                    }
                     _ => None,
                 };
                 let seed = |output: &Output| match output {
@@ -119,14 +121,14 @@ impl Subject for Whole {
                     }
                     _ => None,
                 };
-                let Some((ask, of, url)) = latest(said, 0, asks) else { return Input::Hurry };
+                let Some((effect_id, of, url)) = latest(said, 0, asks) else { return Input::Hurry };
                 let body = match (of, latest(said, 0, seed)) {
-                    (pairing::Ask::Poll(_), Some(seed)) => approved(&seed),
+                    (pairing::EffectId::Poll(_), Some(seed)) => approved(&seed),
                     _ => body(&url),
                 };
-                let status = if matches!(of, pairing::Ask::Mint(_)) { 201 } else { 200 };
+                let status = if matches!(of, pairing::EffectId::Mint(_)) { 201 } else { 200 };
                 let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) };
-                Input::Happening(Happening::Answered(ask, answer))
+                Input::Io(IoEvent::Answered(effect_id, answer))
             }
             Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),
             Fact::Hurry => Input::Hurry,

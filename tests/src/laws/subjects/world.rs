@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Reason,
-    effect::{Closed, Happening, HttpAnswer, NetFault},
+    effect::{Closed, HttpAnswer, IoEvent, NetFault},
     secret::SecretBytes,
 };
 
@@ -21,7 +21,7 @@ pub(super) fn reasons() -> BoxedStrategy<Reason> {
     proptest::sample::select(Reason::ALL).boxed()
 }
 
-/// What becomes of an effect: a recipe for a [`Happening`]. `B` is the recipe of a body.
+/// What becomes of an effect: a recipe for an [`IoEvent`]. `B` is the recipe of a body.
 #[derive(Clone, Debug)]
 pub enum Fate<B> {
     Answered { status: u16, retry_after: Option<u32>, body: B },
@@ -35,20 +35,20 @@ pub enum Fate<B> {
 }
 
 impl<B> Fate<B> {
-    /// The happening, with the body that `bake` makes.
-    pub(super) fn happening<I>(&self, id: I, bake: impl FnOnce(&B) -> String) -> Happening<I> {
+    /// The event, with the body that `bake` makes.
+    pub(super) fn io_event<I>(&self, id: I, bake: impl FnOnce(&B) -> String) -> IoEvent<I> {
         match self {
             Self::Answered { status, retry_after, body } => {
                 let body = SecretBytes::new(bake(body));
-                Happening::Answered(id, HttpAnswer { status: *status, retry_after: *retry_after, body })
+                IoEvent::Answered(id, HttpAnswer { status: *status, retry_after: *retry_after, body })
             }
-            Self::Unanswered(fault) => Happening::Unanswered(id, *fault),
-            Self::Connected(seed) => Happening::Connected(id, Entropy::new([*seed; 32])),
-            Self::Received(bytes) => Happening::Received(id, Bytes::copy_from_slice(bytes)),
-            Self::Sent(messages) => Happening::Sent(id, *messages),
-            Self::Closed(closed) => Happening::Closed(id, *closed),
-            Self::Stored => Happening::Stored(id),
-            Self::NotStored => Happening::NotStored(id),
+            Self::Unanswered(fault) => IoEvent::Unanswered(id, *fault),
+            Self::Connected(seed) => IoEvent::Connected(id, Entropy::new([*seed; 32])),
+            Self::Received(bytes) => IoEvent::Received(id, Bytes::copy_from_slice(bytes)),
+            Self::Sent(messages) => IoEvent::Sent(id, *messages),
+            Self::Closed(closed) => IoEvent::Closed(id, *closed),
+            Self::Stored => IoEvent::Stored(id),
+            Self::NotStored => IoEvent::NotStored(id),
         }
     }
 }

@@ -8,7 +8,7 @@ use proto_core::{
     BindingId, Instant, OrgId,
     crypto::Identity,
     device::{
-        daemon::{Ask, Event},
+        daemon::{EffectId, Event},
         files::{BindingRecord, Config, Document, IdentityFile, PendingPairing, SessionFile},
     },
     effect::{HttpRequest, StateFile},
@@ -111,7 +111,7 @@ impl Isolation {
 
     fn judge_request(&mut self, at: Instant, verdicts: &mut Verdicts, end: &End, request: &HttpRequest) {
         let allowed = match end {
-            End::Host(_, _, Ask::Bridge(binding, ..)) => self.owner(&binding.org.clone()),
+            End::Host(_, _, EffectId::Bridge(binding, ..)) => self.owner(&binding.org.clone()),
             End::Host(..) => PENDING,
             _ => return,
         };

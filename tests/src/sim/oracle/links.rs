@@ -12,7 +12,7 @@ use proto_core::{
         link::{LinkState, STABLE_AFTER},
     },
     noise::Noise,
-    wire::liveness::SILENCE_MAX,
+    wire::liveness::MAX_SILENCE,
 };
 
 use super::{Oracle, Seen, Verdicts};
@@ -21,7 +21,7 @@ use crate::sim::Sim;
 /// The time over which attempts are counted.
 const WINDOW: Duration = Duration::from_mins(10);
 /// Attempts within it, when nobody asked for more: the first, five quick ones, and slow ones ten seconds apart (LINK-1).
-const ATTEMPTS_MAX: usize = 6 + 60;
+const MAX_ATTEMPTS: usize = 6 + 60;
 /// What a message and a late step may add before a silence counts.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -88,7 +88,7 @@ impl<N: Noise + 'static> Oracle<N> for Links {
                     line.attempts.pop_front();
                 }
                 let count = line.attempts.len();
-                verdicts.demand(count <= ATTEMPTS_MAX, at, "LINK-1", || {
+                verdicts.demand(count <= MAX_ATTEMPTS, at, "LINK-1", || {
                     format!("laptop-{host} dialled the relay of {} {count} times within ten minutes", binding.org)
                 });
             }
@@ -112,7 +112,7 @@ impl<N: Noise + 'static> Oracle<N> for Links {
             let Some(daemon) = machine.laptop.daemon.as_ref().filter(|_| machine.stopped.is_none()) else { continue };
             let (Some(heard), Some(_)) = (line.heard, line.up_since) else { continue };
             let silent = machine.clock.monotonic(sim.now).since(heard);
-            if silent < SILENCE_MAX + SLACK + machine.late {
+            if silent < MAX_SILENCE + SLACK + machine.late {
                 continue;
             }
             let row = daemon.report().bindings.into_iter().find(|row| row.org.id == id.org);

@@ -10,7 +10,7 @@ use proto_core::{
     api::{MintAnswer, MintRequest, PAIRING_CODES_PATH, PairingMode},
     device::{
         control::PairEvent,
-        daemon::Ask,
+        daemon::EffectId,
         files::{BindingState, Config, Document, PendingPairing},
         pairing,
     },
@@ -61,19 +61,19 @@ impl Pairings {
         &mut self,
         at: Instant,
         host: usize,
-        (ask, request, clock): (pairing::Ask, &HttpRequest, Instant),
+        (effect_id, request, clock): (pairing::EffectId, &HttpRequest, Instant),
         verdicts: &mut Verdicts,
     ) {
         let bound = self.bound.contains(&host) && !self.damaged.contains(&host);
         let attempt = self.attempts.entry(host).or_default();
-        match ask {
-            pairing::Ask::Mint(_) => {
+        match effect_id {
+            pairing::EffectId::Mint(_) => {
                 let body = request.body.as_ref().and_then(|body| serde_json::from_slice::<MintRequest>(body.expose()).ok());
                 let is_new = body.is_some_and(|body| body.mode == PairingMode::New);
                 verdicts.demand(!(is_new && bound), at, "PAIR-10", || format!("laptop-{host} is bound, and asks for a code"));
                 *attempt = Attempt { interval: INTERVAL, ..Attempt::default() };
             }
-            pairing::Ask::Poll(_) => {
+            pairing::EffectId::Poll(_) => {
                 attempt.polls_in_flight += 1;
                 let in_flight = attempt.polls_in_flight;
                 verdicts.demand(in_flight == 1, at, "PAIR-2", || format!("laptop-{host} has {in_flight} polls under way"));
@@ -90,9 +90,9 @@ impl Pairings {
         }
     }
 
-    fn came(&mut self, host: usize, ask: pairing::Ask, outcome: &Result<HttpAnswer, NetFault>) {
+    fn came(&mut self, host: usize, effect_id: pairing::EffectId, outcome: &Result<HttpAnswer, NetFault>) {
         let attempt = self.attempts.entry(host).or_default();
-        if !matches!(ask, pairing::Ask::Poll(_)) {
+        if !matches!(effect_id, pairing::EffectId::Poll(_)) {
             return;
         }
         attempt.polls_in_flight = attempt.polls_in_flight.saturating_sub(1);
@@ -165,12 +165,14 @@ const fn may_end(reason: Reason) -> bool {
 impl<N: Noise + 'static> Oracle<N> for Pairings {
     fn see(&mut self, at: Instant, seen: &Seen<'_>, verdicts: &mut Verdicts) {
         match seen {
-            Seen::Asked { end: End::Host(host, life, Ask::Pairing(_, ask)), request, clock } => {
+            Seen::Asked { end: End::Host(host, life, EffectId::Pairing(_, effect_id)), request, clock } => {
                 self.lives.insert(*host, *life);
-                self.asked(at, *host, (*ask, request, *clock), verdicts);
+                self.asked(at, *host, (*effect_id, request, *clock), verdicts);
             }
-            Seen::Came { end: End::Host(host, life, Ask::Pairing(_, ask)), outcome } if self.lives.get(host) == Some(life) => {
-                self.came(*host, *ask, outcome);
+            Seen::Came { end: End::Host(host, life, EffectId::Pairing(_, effect_id)), outcome }
+                if self.lives.get(host) == Some(life) =>
+            {
+                self.came(*host, *effect_id, outcome);
             }
             Seen::Platform { request, answer, again: false } => self.minted(at, request, answer, verdicts),
             Seen::Pairing { host, event, disk, clock } => self.said(at, *host, (event, disk, *clock), verdicts),

@@ -24,7 +24,7 @@ const LATE_AFTER_WEATHER: Duration = Duration::from_secs(10);
 const DECISION: u64 = 20;
 /// Fetches of the key set by one relay in any minute: one every ten seconds; more often, with growing waits, only while a
 /// process that has just started holds no keys at all.
-const FETCHES_MAX: usize = 16;
+const MAX_FETCHES: usize = 16;
 
 /// The oracle.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ impl<N: Noise + 'static> Oracle<N> for Relays {
                     fetches.pop_front();
                 }
                 let count = fetches.len();
-                verdicts.demand(count <= FETCHES_MAX, at, "JWT-5", || {
+                verdicts.demand(count <= MAX_FETCHES, at, "JWT-5", || {
                     format!("relay-{station} fetched the key set {count} times within a minute")
                 });
             }

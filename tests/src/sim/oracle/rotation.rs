@@ -9,7 +9,7 @@ use proto_core::{
     BindingId, Instant,
     device::{
         credential::ATTEMPTS_PER_HOUR,
-        daemon::{Ask, Event},
+        daemon::{EffectId, Event},
         files::{BindingRecord, Config},
         uplink,
     },
@@ -127,7 +127,7 @@ impl<N: Noise + 'static> Oracle<N> for Rotations {
                     identities.remove(file)
                 };
             }
-            Seen::Asked { end: End::Host(host, _, Ask::Bridge(id, _, uplink::Ask::Rotation(_))), clock, .. } => {
+            Seen::Asked { end: End::Host(host, _, EffectId::Bridge(id, _, uplink::EffectId::Rotation(_))), clock, .. } => {
                 self.asked(at, *host, id, *clock, verdicts);
             }
             Seen::Logged { host, event: Event::Renewed(id) } => self.renewed(at, *host, id, verdicts),

@@ -15,7 +15,7 @@ use proto_core::{
     device::{
         control::Attached,
         files::{Document, Grants},
-        session::RETAINED_MAX,
+        session::MAX_RETAINED,
     },
     effect::StateFile,
     noise::Noise,
@@ -166,7 +166,7 @@ impl<N: Noise + 'static> Oracle<N> for Sessions {
         }
         for run in sim.hosts.iter().flat_map(|host| &host.laptop.runs) {
             let kept = run.session.as_ref().map_or(0, proto_core::device::session::Session::pending_bytes);
-            verdicts.demand(kept <= RETAINED_MAX + 65_536, sim.now, "SES-3", || format!("a session keeps {kept} bytes"));
+            verdicts.demand(kept <= MAX_RETAINED + 65_536, sim.now, "SES-3", || format!("a session keeps {kept} bytes"));
         }
     }
 }

@@ -4,7 +4,7 @@ use proto_core::{
     Reason,
     noise::Noise,
     secret::Secret,
-    wire::{Answer, FIRST_MESSAGE_MAX, Pattern, Preamble, Refused, Role, Suite},
+    wire::{Answer, MAX_FIRST_MESSAGE, Pattern, Preamble, Refused, Role, Suite},
 };
 
 use super::{
@@ -136,7 +136,7 @@ fn first_messages(suite: Suite, message_1: &[u8], message_2: &[u8]) -> Vec<Vecto
         vector(1, "a Hello cut by a byte", with_payload(&hello().encode()[..12]), "opens", "frame_malformed"),
         vector(1, "a Hello whose software is longer than 64 bytes", with_payload(&long.encode()), "opens", "frame_malformed"),
         vector(1, "a Hello whose token is longer than 4,096 bytes", with_payload(&longer.encode()), "opens", "frame_malformed"),
-        vector(1, "longer than 8,192 bytes", with_payload(&vec![0; FIRST_MESSAGE_MAX]), "opens", "frame_malformed"),
+        vector(1, "longer than 8,192 bytes", with_payload(&vec![0; MAX_FIRST_MESSAGE]), "opens", "frame_malformed"),
         vector(1, "the good one", message_1, "opens", COMES),
     ]);
     all

@@ -7,10 +7,10 @@ use super::*;
 fn only_the_answer_to_the_write_under_way_counts() {
     let mut laptop = Laptop::new();
     laptop.input(Input::Adopt(Box::new(paired("A", "r1", 1, New))));
-    let (Effect::Store(Ask(asked), ..) | Effect::Remove(Ask(asked), ..)) = laptop.effects[0] else { panic!() };
+    let (Effect::Store(EffectId(asked), ..) | Effect::Remove(EffectId(asked), ..)) = laptop.effects[0] else { panic!() };
     for other in [asked - 1, asked + 1] {
-        laptop.input(Input::Happening(Happening::Stored(Ask(other))));
-        laptop.input(Input::Happening(Happening::NotStored(Ask(other))));
+        laptop.input(Input::Io(IoEvent::Stored(EffectId(other))));
+        laptop.input(Input::Io(IoEvent::NotStored(EffectId(other))));
     }
     assert_eq!(laptop.machine.ignored(), 4);
     assert_eq!(laptop.machine.status(), Status::Running { waiting_for: "a state file to be durable" });

@@ -13,7 +13,7 @@ use crate::{
     api::{Approval, PairingMode, PolicyMode, RelayEndpoint, Renewed, Workspace},
     crypto::Identity,
     device::{files::DEFAULT_API_ENDPOINT, pairing::Paired},
-    effect::{Effect, Happening},
+    effect::{Effect, IoEvent},
     id::DeviceKind,
     jose::{self, Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint},
     key::StaticKey,
@@ -26,7 +26,7 @@ pub(super) const NOW: Instant = Instant::from_nanos(1_000);
 pub(super) struct Laptop {
     pub(super) machine: Bindings,
     pub(super) disk: BTreeMap<StateFile, SecretBytes>,
-    pub(super) effects: VecDeque<Effect<Ask>>,
+    pub(super) effects: VecDeque<Effect<EffectId>>,
     pub(super) said: Vec<Output>,
     pub(super) now: Instant,
 }
@@ -73,25 +73,25 @@ impl Laptop {
     /// The disk carries the next effect out; false when there is none.
     pub(super) fn write(&mut self) -> bool {
         let Some(effect) = self.effects.pop_front() else { return false };
-        let ask = match effect {
-            Effect::Store(ask, file, bytes) => {
+        let effect_id = match effect {
+            Effect::Store(effect_id, file, bytes) => {
                 self.disk.insert(file, bytes);
-                ask
+                effect_id
             }
-            Effect::Remove(ask, file) => {
+            Effect::Remove(effect_id, file) => {
                 self.disk.remove(&file);
-                ask
+                effect_id
             }
             other => panic!("{other:?}"),
         };
-        self.input(Input::Happening(Happening::Stored(ask)));
+        self.input(Input::Io(IoEvent::Stored(effect_id)));
         true
     }
 
     /// The next effect fails.
     pub(super) fn fail(&mut self) {
-        let (Effect::Store(ask, ..) | Effect::Remove(ask, ..)) = self.effects.pop_front().unwrap() else { panic!() };
-        self.input(Input::Happening(Happening::NotStored(ask)));
+        let (Effect::Store(effect_id, ..) | Effect::Remove(effect_id, ..)) = self.effects.pop_front().unwrap() else { panic!() };
+        self.input(Input::Io(IoEvent::NotStored(effect_id)));
     }
 
     /// The disk carries out all there is, which has an end (LINK-3).

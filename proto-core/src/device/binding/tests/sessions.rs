@@ -1,7 +1,7 @@
 //! How many sessions a binding may have.
 
 use super::*;
-use crate::device::bridge::SESSIONS_MAX;
+use crate::device::bridge::MAX_SESSIONS;
 
 /// A session more than a binding may have is refused; one that it has may start again.
 #[test]
@@ -15,7 +15,7 @@ fn sessions_of_a_binding_are_limited() {
         let input = Input::SessionStarted { binding: binding.clone(), session: SessionId(session) };
         laptop.machine.handle_input(laptop.now, input)
     };
-    assert!((0..SESSIONS_MAX).all(|n| start(&mut laptop, n).is_ok()));
-    assert!(start(&mut laptop, SESSIONS_MAX).is_err());
+    assert!((0..MAX_SESSIONS).all(|n| start(&mut laptop, n).is_ok()));
+    assert!(start(&mut laptop, MAX_SESSIONS).is_err());
     assert_eq!(start(&mut laptop, 0), Ok(()));
 }

@@ -25,11 +25,11 @@ fn answered(claims: &Claims, viewer: &Identity, has_keys: bool) -> (Bench, Symbo
     let (mut noise, message_1) = Symbolic::initiate(keys, Entropy::new([8; 32]), &hello.encode()).unwrap();
     bench.tell(peer(message_1));
     assert_eq!(bench.heard(), [], "nothing is said before the key is looked up");
-    let ask = Ask::Keys(FetchId(1));
-    bench.input(Input::Happening(if has_keys {
-        Happening::Answered(ask, key_set())
+    let effect_id = EffectId::Keys(keyset::EffectId(1));
+    bench.input(Input::Io(if has_keys {
+        IoEvent::Answered(effect_id, key_set())
     } else {
-        Happening::Unanswered(ask, NetFault::Dns)
+        IoEvent::Unanswered(effect_id, NetFault::Dns)
     }));
     let message_2 = bench.heard().pop();
     let answer = message_2.and_then(|frame| Answer::decode(&noise.read_answer(&frame.body).unwrap()).ok());
@@ -85,7 +85,7 @@ fn the_links_trouble_is_the_bridges() {
     let mut bench = Bench::new();
     bench.bridge.handle_timeout(START);
     assert_eq!(bench.bridge.trouble(), None);
-    bench.input(Input::Happening(Happening::Closed(Ask::Link, Closed::Fault(NetFault::Refused))));
+    bench.input(Input::Io(IoEvent::Closed(EffectId::Link, Closed::Fault(NetFault::Refused))));
     let [.., Output::Down(reason)] = bench.said[..] else { panic!("{:?}", bench.said) };
     assert_eq!(bench.bridge.trouble(), Some(reason));
 }

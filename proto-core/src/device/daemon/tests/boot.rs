@@ -104,7 +104,7 @@ fn a_binding_without_its_key_or_credential_is_broken() {
     for (found, reason) in [(without_key, Reason::StateInvalid), (without_credential, Reason::TokenMalformed)] {
         let mut laptop = Laptop::boot(&found);
         laptop.pass(Duration::ZERO);
-        assert!(matches!(&laptop.dialled()[..], [Ask::Bridge(id, ..)] if **id == beta()));
+        assert!(matches!(&laptop.dialled()[..], [EffectId::Bridge(id, ..)] if **id == beta()));
         let rows = laptop.daemon.report().bindings.into_iter();
         let rows: Vec<_> = rows.map(|row| (row.org.slug, row.link, row.reason, row.renewable_until > 0)).collect();
         let broken = ("org".into(), LinkState::Disconnected, Some(reason), false);

@@ -8,7 +8,7 @@ use super::{super::*, laptop::*};
 use crate::{
     Reason,
     device::uplink,
-    effect::Happening,
+    effect::IoEvent,
     wire::{Frame, Head},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 fn answers_that_nobody_waits_for_are_counted() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
-    let (request, source) = (Errand::Request(RequestId(9)), Errand::Source(SOURCE));
+    let (request, source) = (TaskId::Request(RequestId(9)), TaskId::Source(SOURCE));
     for n in 0..2 {
         laptop.input(Input::Looked(request, looked(directory("/"))));
         assert_eq!(laptop.stats(), [7 * n + 1, 0, 0]);
@@ -27,11 +27,11 @@ fn answers_that_nobody_waits_for_are_counted() {
         assert_eq!(laptop.stats(), [7 * n + 3, 0, 0]);
         laptop.input(Input::Changed(source, Err(Reason::StateNotWritten)));
         assert_eq!(laptop.stats(), [7 * n + 4, 0, 0]);
-        laptop.happens(Happening::Stored(Ask::Ledger(RequestId(9))));
+        laptop.happens(IoEvent::Stored(EffectId::Ledger(RequestId(9))));
         assert_eq!(laptop.stats(), [7 * n + 5, 0, 0]);
-        laptop.happens(Happening::Stored(Ask::Pin(SOURCE)));
+        laptop.happens(IoEvent::Stored(EffectId::Pin(SOURCE)));
         assert_eq!(laptop.stats(), [7 * n + 6, 0, 0]);
-        laptop.happens(Happening::NotStored(Ask::Pin(SOURCE)));
+        laptop.happens(IoEvent::NotStored(EffectId::Pin(SOURCE)));
         assert_eq!(laptop.stats(), [7 * n + 7, 0, 0]);
     }
     assert!(laptop.take_said().is_empty() && laptop.files.is_empty() && laptop.changes.is_empty());
@@ -43,7 +43,7 @@ fn the_ledger_counts_when_its_own_write_is_durable() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
     laptop.request(1, Request::Unbind(directory(BOUND)));
-    laptop.happens(Happening::Stored(Ask::Ledger(RequestId(2))));
+    laptop.happens(IoEvent::Stored(EffectId::Ledger(RequestId(2))));
     assert_eq!((laptop.stats(), laptop.changes.len()), ([1, 0, 0], 0));
     laptop.stored();
     assert_eq!((laptop.stats(), laptop.changes.len()), ([1, 0, 0], 1));
@@ -56,7 +56,7 @@ fn a_change_that_nobody_asked_for_keeps_the_request() {
     laptop.take_said();
     laptop.request(1, Request::Unpair(crate::device::control::UnpairRequest { org: Some("org".into()) }));
     for n in 1..3 {
-        laptop.input(Input::Changed(Errand::Request(RequestId(1)), Ok(())));
+        laptop.input(Input::Changed(TaskId::Request(RequestId(1)), Ok(())));
         assert_eq!(laptop.stats(), [n, 0, 0]);
     }
     laptop.settle();
@@ -68,20 +68,20 @@ fn a_change_that_nobody_asked_for_keeps_the_request() {
 fn what_comes_for_an_earlier_life_is_counted() {
     let mut laptop = Laptop::paired();
     let relay = laptop.up(&org());
-    let Ask::Bridge(id, Life(life), ask) = relay.ask.clone() else { panic!() };
+    let EffectId::Bridge(id, Life(life), effect_id) = relay.effect_id.clone() else { panic!() };
     laptop.take_said();
     for n in 0..2 {
-        let late = |ask| Happening::Closed(ask, crate::effect::Closed::ByUs);
-        laptop.happens(late(Ask::Bridge(id.clone(), Life(life + 1), ask)));
+        let late = |effect_id| IoEvent::Closed(effect_id, crate::effect::Closed::ByUs);
+        laptop.happens(late(EffectId::Bridge(id.clone(), Life(life + 1), effect_id)));
         assert_eq!(laptop.stats(), [0, 3 * n + 1, 0]);
         let strange = BindingId { org: "C".parse().unwrap(), ..org() };
-        laptop.happens(late(Ask::Bridge(strange.into(), Life(life), uplink::Ask::Link)));
+        laptop.happens(late(EffectId::Bridge(strange.into(), Life(life), uplink::EffectId::Link)));
         assert_eq!(laptop.stats(), [0, 3 * n + 2, 0]);
-        laptop.happens(Happening::Stored(Ask::Pairing(Life(1), crate::device::pairing::Ask::Save)));
+        laptop.happens(IoEvent::Stored(EffectId::Pairing(Life(1), crate::device::pairing::EffectId::Save)));
         assert_eq!(laptop.stats(), [0, 3 * n + 3, 0]);
     }
     assert_eq!(laptop.take_said(), vec![]);
-    laptop.happens(Happening::Closed(relay.ask, crate::effect::Closed::ByPeer(None)));
+    laptop.happens(IoEvent::Closed(relay.effect_id, crate::effect::Closed::ByPeer(None)));
     assert!(matches!(laptop.take_log()[..], [Event::Disconnected(..)]));
 }
 
@@ -116,11 +116,11 @@ fn so_many_requests_wait_for_the_disk() {
         let attach = crate::device::control::Attach::Start { directory: BOUND.into(), title: title() };
         Input::Attach(crate::device::bridge::SourceId(n as u64), attach, crate::Entropy::new([1; 32]))
     };
-    for n in 0..TASKS_MAX {
+    for n in 0..MAX_TASKS {
         laptop.input(start(n));
     }
     let full = Err(Misuse::Full("requests that wait for the disk"));
-    assert_eq!(laptop.daemon.handle_input(START, start(TASKS_MAX)), full);
+    assert_eq!(laptop.daemon.handle_input(START, start(MAX_TASKS)), full);
     assert_eq!(laptop.daemon.handle_input(START, Input::Request(RequestId(1), Request::Reconnect)), full);
     laptop.clock(WallClock::new(START, UNIX));
     laptop.look();

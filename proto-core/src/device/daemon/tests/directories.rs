@@ -26,8 +26,8 @@ fn write_ledger(laptop: &mut Laptop) -> Vec<String> {
 
 /// The directory's files are changed.
 fn change(laptop: &mut Laptop, result: Result<(), Reason>) -> Vec<Change> {
-    let (errand, files) = laptop.changes.pop_front().unwrap();
-    laptop.input(Input::Changed(errand, result));
+    let (task_id, files) = laptop.changes.pop_front().unwrap();
+    laptop.input(Input::Changed(task_id, result));
     files
 }
 

@@ -14,7 +14,7 @@ use crate::{
         files::{BindingRecord, Config, Document, Grant, Grants, IdentityFile, SessionFile, Unknown, VERSION},
         uplink::testing as relay,
     },
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, StateFile},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, StateFile},
     jose,
     noise::{Symbolic, channel::Channel},
     secret::{Secret, SecretBytes},
@@ -36,16 +36,16 @@ pub(super) const API: &str = "https://api.example/";
 pub(super) struct Laptop {
     pub(super) daemon: Daemon<Symbolic>,
     pub(super) now: Instant,
-    pub(super) files: VecDeque<(Ask, StateFile, Option<SecretBytes>)>,
-    pub(super) net: Vec<Effect<Ask>>,
-    pub(super) looks: VecDeque<(Errand, Directory)>,
-    pub(super) changes: VecDeque<(Errand, Vec<Change>)>,
+    pub(super) files: VecDeque<(EffectId, StateFile, Option<SecretBytes>)>,
+    pub(super) net: Vec<Effect<EffectId>>,
+    pub(super) looks: VecDeque<(TaskId, Directory)>,
+    pub(super) changes: VecDeque<(TaskId, Vec<Change>)>,
     pub(super) said: Vec<Output>,
 }
 
 /// The other end of a link.
 pub(super) struct Relay {
-    pub(super) ask: Ask,
+    pub(super) effect_id: EffectId,
     channel: Channel<Symbolic>,
 }
 
@@ -78,11 +78,11 @@ impl Laptop {
     fn drain(&mut self) {
         while let Some(output) = self.daemon.poll_output() {
             match output {
-                Output::Effect(Effect::Store(ask, file, bytes)) => self.files.push_back((ask, file, Some(bytes))),
-                Output::Effect(Effect::Remove(ask, file)) => self.files.push_back((ask, file, None)),
+                Output::Effect(Effect::Store(effect_id, file, bytes)) => self.files.push_back((effect_id, file, Some(bytes))),
+                Output::Effect(Effect::Remove(effect_id, file)) => self.files.push_back((effect_id, file, None)),
                 Output::Effect(effect) => self.net.push(effect),
-                Output::Look(errand, directory) => self.looks.push_back((errand, directory)),
-                Output::Change(errand, changes) => self.changes.push_back((errand, changes)),
+                Output::Look(task_id, directory) => self.looks.push_back((task_id, directory)),
+                Output::Change(task_id, changes) => self.changes.push_back((task_id, changes)),
                 said => self.said.push(said),
             }
         }
@@ -99,8 +99,8 @@ impl Laptop {
         self.drain();
     }
 
-    pub(super) fn happens(&mut self, happening: Happening<Ask>) {
-        self.input(Input::Happening(happening));
+    pub(super) fn happens(&mut self, io_event: IoEvent<EffectId>) {
+        self.input(Input::Io(io_event));
     }
 
     pub(super) fn request(&mut self, id: u64, request: Request) {
@@ -137,15 +137,15 @@ impl Laptop {
 
     /// The oldest store or removal becomes durable.
     pub(super) fn stored(&mut self) -> (StateFile, Option<SecretBytes>) {
-        let (ask, file, contents) = self.files.pop_front().unwrap();
-        self.happens(Happening::Stored(ask));
+        let (effect_id, file, contents) = self.files.pop_front().unwrap();
+        self.happens(IoEvent::Stored(effect_id));
         (file, contents)
     }
 
     /// The oldest store or removal fails.
     pub(super) fn not_stored(&mut self) -> StateFile {
-        let (ask, file, _) = self.files.pop_front().unwrap();
-        self.happens(Happening::NotStored(ask));
+        let (effect_id, file, _) = self.files.pop_front().unwrap();
+        self.happens(IoEvent::NotStored(effect_id));
         file
     }
 
@@ -161,9 +161,9 @@ impl Laptop {
 
     /// Everything that is asked about directories is answered: two are bound, and nothing stands anywhere else.
     pub(super) fn look(&mut self) {
-        while let Some((errand, directory)) = self.looks.pop_front() {
+        while let Some((task_id, directory)) = self.looks.pop_front() {
             let looked = looked(directory);
-            self.input(Input::Looked(errand, looked));
+            self.input(Input::Looked(task_id, looked));
         }
     }
 
@@ -192,40 +192,40 @@ impl Laptop {
 
     /// The next request of the pairing is answered.
     pub(super) fn answer(&mut self, status: u16, body: &impl ToString) -> HttpRequest {
-        self.answer_of(|ask| matches!(ask, Ask::Pairing(..)), status, body)
+        self.answer_of(|effect_id| matches!(effect_id, EffectId::Pairing(..)), status, body)
     }
 
     /// The next request of those that are meant is answered.
-    pub(super) fn answer_of(&mut self, is_meant: impl Fn(&Ask) -> bool, status: u16, body: &impl ToString) -> HttpRequest {
-        let at = self.net.iter().position(|effect| matches!(effect, Effect::Http(ask, _) if is_meant(ask))).unwrap();
-        let Effect::Http(ask, request) = self.net.remove(at) else { panic!() };
+    pub(super) fn answer_of(&mut self, is_meant: impl Fn(&EffectId) -> bool, status: u16, body: &impl ToString) -> HttpRequest {
+        let at = self.net.iter().position(|effect| matches!(effect, Effect::Http(effect_id, _) if is_meant(effect_id))).unwrap();
+        let Effect::Http(effect_id, request) = self.net.remove(at) else { panic!() };
         let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body.to_string()) };
-        self.happens(Happening::Answered(ask, answer));
+        self.happens(IoEvent::Answered(effect_id, answer));
         request
     }
 
     /// The bridges that dial, and have not been answered.
-    pub(super) fn dialled(&mut self) -> Vec<Ask> {
+    pub(super) fn dialled(&mut self) -> Vec<EffectId> {
         let (dials, others) = mem::take(&mut self.net).into_iter().partition(|effect| matches!(effect, Effect::Connect(..)));
         self.net = others;
-        let ask = |dial| if let Effect::Connect(ask, _) = dial { ask } else { panic!() };
-        Vec::into_iter(dials).map(ask).collect()
+        let effect_id = |dial| if let Effect::Connect(effect_id, _) = dial { effect_id } else { panic!() };
+        Vec::into_iter(dials).map(effect_id).collect()
     }
 
     /// The link of a binding comes up.
     pub(super) fn up(&mut self, id: &BindingId) -> Relay {
         self.pass(Duration::ZERO);
-        let is_its = |effect: &Effect<Ask>| matches!(effect, Effect::Connect(Ask::Bridge(of, ..), _) if **of == *id);
+        let is_its = |effect: &Effect<EffectId>| matches!(effect, Effect::Connect(EffectId::Bridge(of, ..), _) if **of == *id);
         let at = self.net.iter().position(is_its).unwrap();
-        let Effect::Connect(ask, _) = self.net.remove(at) else { panic!() };
-        self.happens(Happening::Connected(ask.clone(), Entropy::new([4; 32])));
-        let (channel, message_2) = relay::welcome(&self.sent(&ask).remove(0));
-        self.happens(Happening::Received(ask.clone(), message_2));
-        Relay { ask, channel }
+        let Effect::Connect(effect_id, _) = self.net.remove(at) else { panic!() };
+        self.happens(IoEvent::Connected(effect_id.clone(), Entropy::new([4; 32])));
+        let (channel, message_2) = relay::welcome(&self.sent(&effect_id).remove(0));
+        self.happens(IoEvent::Received(effect_id.clone(), message_2));
+        Relay { effect_id, channel }
     }
 
-    fn sent(&mut self, ask: &Ask) -> Vec<bytes::Bytes> {
-        let is_its = |effect: &Effect<Ask>| matches!(effect, Effect::Send(to, _) if to == ask);
+    fn sent(&mut self, effect_id: &EffectId) -> Vec<bytes::Bytes> {
+        let is_its = |effect: &Effect<EffectId>| matches!(effect, Effect::Send(to, _) if to == effect_id);
         let (its, others): (Vec<_>, _) = mem::take(&mut self.net).into_iter().partition(is_its);
         self.net = others;
         its.into_iter().map(|effect| if let Effect::Send(_, message) = effect { message } else { panic!() }).collect()
@@ -234,17 +234,17 @@ impl Laptop {
     /// The relay says something.
     pub(super) fn tell(&mut self, relay: &mut Relay, frame: impl Into<Frame>) {
         let message = relay.channel.seal(&frame.into()).unwrap();
-        self.happens(Happening::Received(relay.ask.clone(), message));
+        self.happens(IoEvent::Received(relay.effect_id.clone(), message));
     }
 
     /// The frames that arrived at the relay.
     pub(super) fn heard(&mut self, relay: &mut Relay) -> Vec<Frame> {
-        self.sent(&relay.ask).into_iter().map(|message| relay.channel.open(&message).unwrap()).collect()
+        self.sent(&relay.effect_id).into_iter().map(|message| relay.channel.open(&message).unwrap()).collect()
     }
 
     pub(super) fn stats(&self) -> [u64; 3] {
-        let Stats { stale_answers, stale_happenings, unattached } = *self.daemon.stats();
-        [stale_answers, stale_happenings, unattached]
+        let Stats { stale_answers, stale_events, unattached } = *self.daemon.stats();
+        [stale_answers, stale_events, unattached]
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
             testing::{LIFETIME, RELAY_URL, RENEWABLE, relay, token},
         },
     },
-    effect::{Closed, Happening, NetFault, StateFile},
+    effect::{Closed, IoEvent, NetFault, StateFile},
     wire::Head,
 };
 
@@ -22,21 +22,24 @@ fn waiting() -> Laptop {
     let mut laptop = Laptop::paired();
     laptop.pass(Duration::ZERO);
     for _ in 0..12 {
-        for ask in laptop.dialled() {
-            laptop.happens(Happening::Closed(ask, Closed::Fault(NetFault::Refused)));
+        for effect_id in laptop.dialled() {
+            laptop.happens(IoEvent::Closed(effect_id, Closed::Fault(NetFault::Refused)));
         }
         let next = laptop.daemon.poll_timeout().unwrap().at.since(laptop.now);
         laptop.pass(next);
     }
-    for ask in laptop.dialled() {
-        laptop.happens(Happening::Closed(ask, Closed::Fault(NetFault::Refused)));
+    for effect_id in laptop.dialled() {
+        laptop.happens(IoEvent::Closed(effect_id, Closed::Fault(NetFault::Refused)));
     }
     laptop.take_said();
     laptop
 }
 
-fn ids(dialled: Vec<Ask>) -> Vec<BindingId> {
-    dialled.into_iter().map(|ask| if let Ask::Bridge(id, ..) = ask { (*id).clone() } else { panic!("{ask:?}") }).collect()
+fn ids(dialled: Vec<EffectId>) -> Vec<BindingId> {
+    dialled
+        .into_iter()
+        .map(|effect_id| if let EffectId::Bridge(id, ..) = effect_id { (*id).clone() } else { panic!("{effect_id:?}") })
+        .collect()
 }
 
 /// S151: every binding dials at the start, each its own relay.
@@ -99,7 +102,7 @@ fn links_that_come_and_go_are_said() {
     laptop.take_said();
     let relay = laptop.up(&org());
     assert_eq!(laptop.take_log(), [Event::Connected(org())]);
-    laptop.happens(Happening::Closed(relay.ask, Closed::ByPeer(None)));
+    laptop.happens(IoEvent::Closed(relay.effect_id, Closed::ByPeer(None)));
     assert!(matches!(&laptop.take_log()[..], [Event::Disconnected(id, _)] if *id == org()));
 }
 
@@ -126,7 +129,8 @@ fn a_renewed_credential_is_durable_before_it_is_shown() {
     let newer = token(2, now);
     let key = relay().static_key().to_base64url();
     let body = json!({"issue_token": newer.expose(), "relay": {"url": RELAY_URL, "static_keys": [key]}});
-    let is_its = |ask: &Ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if **id == org());
+    let is_its =
+        |effect_id: &EffectId| matches!(effect_id, EffectId::Bridge(id, _, uplink::EffectId::Rotation(_)) if **id == org());
     laptop.answer_of(is_its, 200, &body);
     assert_eq!((laptop.heard(&mut link), laptop.take_said()), (vec![], vec![]));
     let (file, contents) = laptop.stored();
@@ -144,7 +148,11 @@ fn a_renewal_that_fails_is_said() {
     let mut laptop = Laptop::paired();
     laptop.clock(WallClock::new(START, UNIX.plus(LIFETIME)));
     laptop.take_said();
-    laptop.answer_of(|ask| matches!(ask, Ask::Bridge(id, _, uplink::Ask::Rotation(_)) if **id == org()), 503, &"");
+    laptop.answer_of(
+        |effect_id| matches!(effect_id, EffectId::Bridge(id, _, uplink::EffectId::Rotation(_)) if **id == org()),
+        503,
+        &"",
+    );
     assert!(matches!(&laptop.take_log()[..], [Event::NotRenewed(id, _)] if *id == org()));
     assert!(laptop.files.is_empty());
 }

@@ -14,7 +14,7 @@ use crate::{
         pairing::tests::desk::{approval, key_set, mint_answer},
         uplink::testing::{record, relay},
     },
-    effect::{Closed, Effect, Happening, StateFile},
+    effect::{Closed, Effect, IoEvent, StateFile},
 };
 
 fn pair(mode: PairingMode) -> Request {
@@ -79,7 +79,7 @@ fn a_pairing_ends_with_a_binding() {
 #[test]
 fn a_pairing_is_told_from_the_one_before_it() {
     let mut laptop = Laptop::new();
-    let late = |life| Happening::Stored(Ask::Pairing(Life(life), crate::device::pairing::Ask::Save));
+    let late = |life| IoEvent::Stored(EffectId::Pairing(Life(life), crate::device::pairing::EffectId::Save));
     for life in 1..=2 {
         laptop.net.clear();
         laptop.request(1, pair(PairingMode::New));
@@ -90,7 +90,7 @@ fn a_pairing_is_told_from_the_one_before_it() {
         assert!(laptop.daemon.report().pairing.is_some());
         laptop.request(2, Request::CancelPairing);
         laptop.files.clear();
-        laptop.happens(Happening::Stored(Ask::Pairing(Life(life), crate::device::pairing::Ask::Forget)));
+        laptop.happens(IoEvent::Stored(EffectId::Pairing(Life(life), crate::device::pairing::EffectId::Forget)));
         assert_eq!(laptop.stats(), [0, u64::from(life), 0]);
     }
 }
@@ -142,16 +142,19 @@ fn a_refresh_that_keeps_the_target_takes_over() {
     approve(&mut laptop, &pending);
     laptop.net.clear();
     laptop.settle();
-    let closed: Vec<_> =
-        laptop.net.iter().filter_map(|effect| if let Effect::Close(ask, _) = effect { Some(ask) } else { None }).collect();
-    assert_eq!(closed, [&old.ask]);
+    let closed: Vec<_> = laptop
+        .net
+        .iter()
+        .filter_map(|effect| if let Effect::Close(effect_id, _) = effect { Some(effect_id) } else { None })
+        .collect();
+    assert_eq!(closed, [&old.effect_id]);
     assert!(!laptop.take_said().iter().any(|output| matches!(output, Output::ToSource(..))), "its sessions are told nothing");
     let mut new = laptop.up(&org());
-    assert_ne!(new.ask, old.ask);
+    assert_ne!(new.effect_id, old.effect_id);
     let opened: Vec<_> = laptop.heard(&mut new).into_iter().filter_map(|frame| frame.head.session()).collect();
     assert_eq!(opened, [session]);
     let before = laptop.stats();
-    laptop.happens(Happening::Closed(old.ask, Closed::ByUs));
+    laptop.happens(IoEvent::Closed(old.effect_id, Closed::ByUs));
     assert_eq!(laptop.stats(), [before[0], before[1] + 1, before[2]]);
     assert_eq!(laptop.daemon.report().bindings[0].link, LinkState::Connected);
 }

@@ -6,7 +6,7 @@ use super::{super::*, laptop::*};
 use crate::{
     Reason,
     device::{
-        bridge::SESSIONS_MAX,
+        bridge::MAX_SESSIONS,
         control::Attached,
         files::{Document, SessionFile},
     },
@@ -177,8 +177,8 @@ fn a_session_is_over_when_the_relay_has_all_of_it() {
 #[test]
 fn the_oldest_session_that_is_over_makes_room() {
     let started = |n: usize| if n == 5 { 10 } else { 1_000 + n as u64 };
-    let its = (0..SESSIONS_MAX).map(|n| pin(n, &org(), started(n)));
-    let strangers = (SESSIONS_MAX..SESSIONS_MAX + 2).map(|n| pin(n, &beta(), 1));
+    let its = (0..MAX_SESSIONS).map(|n| pin(n, &org(), started(n)));
+    let strangers = (MAX_SESSIONS..MAX_SESSIONS + 2).map(|n| pin(n, &beta(), 1));
     let mut laptop = Laptop::boot(&with_pins(its.chain(strangers)));
     laptop.start(SOURCE, BOUND);
     assert_eq!(laptop.take_attached(), [local_only(SOURCE, Reason::StateNotWritten)], "all may come back yet");
@@ -199,7 +199,7 @@ fn the_oldest_session_that_is_over_makes_room() {
 /// While there is room nothing is forgotten: the last place is taken without anybody's key going.
 #[test]
 fn the_last_place_costs_nobody_a_key() {
-    let mut laptop = Laptop::boot(&with_pins((1..SESSIONS_MAX).map(|n| pin(n, &org(), n as u64))));
+    let mut laptop = Laptop::boot(&with_pins((1..MAX_SESSIONS).map(|n| pin(n, &org(), n as u64))));
     laptop.pass(RETURN_WITHIN);
     laptop.start(SOURCE, BOUND);
     let (kept, removed) = laptop.settle();

@@ -10,7 +10,7 @@ use crate::{
         files::BindingRecord,
         uplink::testing::record,
     },
-    effect::{Closed, Happening, StateFile},
+    effect::{Closed, IoEvent, StateFile},
     wire::Head,
 };
 
@@ -66,7 +66,7 @@ fn unpairing_leaves_nothing() {
     laptop.request(1, unpair(Some("org")));
     let revoke = Output::ToSource(SOURCE, Head::Revoke { reason: Reason::SessionCut }.into());
     assert_eq!(laptop.take_said()[..2], [Output::Log(Event::Cut(org(), None)), revoke]);
-    assert!(laptop.net.iter().any(|effect| matches!(effect, crate::effect::Effect::Close(ask, _) if *ask == relay.ask)));
+    assert!(laptop.net.iter().any(|effect| matches!(effect, crate::effect::Effect::Close(ask, _) if *ask == relay.effect_id)));
     let rows: Vec<_> = laptop.daemon.report().sessions.into_iter().map(|row| row.id).collect();
     assert_eq!(rows, [alloc::format!("{other}")]);
     let (stored, mut removed) = laptop.settle();
@@ -94,7 +94,7 @@ fn a_revocation_ends_its_binding_only() {
     let reason = Reason::MachineRevoked;
     laptop.tell(&mut relay, Head::Revoke { reason });
     assert!(matches!(laptop.take_log()[..], [Event::Disconnected(..)]));
-    laptop.happens(Happening::Closed(relay.ask, Closed::ByUs));
+    laptop.happens(IoEvent::Closed(relay.effect_id, Closed::ByUs));
     let revoke = Output::ToSource(SOURCE, Head::Revoke { reason }.into());
     assert_eq!(laptop.take_said(), [revoke, Output::Log(Event::Cut(org(), Some(reason)))]);
     laptop.settle();

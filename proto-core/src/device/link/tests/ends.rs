@@ -13,7 +13,7 @@ fn a_lost_link_says_why() {
     ] {
         let mut bench = Bench::new();
         bench.come_up();
-        assert_eq!(bench.happen(Happening::Closed((), closed)), [Output::Down(reason)]);
+        assert_eq!(bench.io_event(IoEvent::Closed((), closed)), [Output::Down(reason)]);
         assert_eq!(bench.link.trouble(), Some(reason));
     }
 }
@@ -28,7 +28,7 @@ fn a_failed_connection_says_why() {
     ] {
         let mut bench = Bench::new();
         bench.fire();
-        assert_eq!(bench.happen(Happening::Closed((), closed)), [Output::Failed(reason)]);
+        assert_eq!(bench.io_event(IoEvent::Closed((), closed)), [Output::Failed(reason)]);
         assert_eq!(bench.link.trouble(), Some(reason));
     }
 }
@@ -70,7 +70,7 @@ fn hurrying_makes_attempts_quick_again() {
     let message_1 = bench.knock();
     let busy = Answer::Refused(Refused { reason: Reason::RateLimited, retry_after: 6_000 });
     bench.answer(&message_1, None, &busy);
-    bench.happen(Happening::Closed((), Closed::ByUs));
+    bench.io_event(IoEvent::Closed((), Closed::ByUs));
     for _ in 0..QUICK_ATTEMPTS {
         bench.fire();
         bench.lose();

@@ -23,7 +23,7 @@ fn only_a_viewer_takes_tails() {
         bench.link.config.role = role;
         let mut relay = bench.come_up();
         let message = relay.channel.seal_with_tail(&data).unwrap();
-        let outputs = bench.happen(Happening::Received((), message));
+        let outputs = bench.io_event(IoEvent::Received((), message));
         if role == Role::Viewer {
             assert_eq!(outputs, [Output::Received(data.clone())]);
         } else {
@@ -90,17 +90,17 @@ fn a_link_becomes_stable_by_itself() {
     assert_eq!(bench.link.poll_timeout(), Some(Deadline::new(up_at.after(20 * SECOND + PING_AFTER), Timer::Ping)));
 }
 
-/// L6: happenings of a WebSocket that is not there, or is open already, are counted and change nothing.
+/// L6: events of a WebSocket that is not there, or is open already, are counted and change nothing.
 #[test]
 fn what_comes_at_the_wrong_time_is_stale() {
     let mut bench = Bench::new();
     for n in 1..=2 {
-        assert_eq!(bench.happen(Happening::Received((), Bytes::from_static(b"early"))), []);
+        assert_eq!(bench.io_event(IoEvent::Received((), Bytes::from_static(b"early"))), []);
         assert_eq!(bench.link.stats().stale, n);
     }
-    assert_eq!(bench.happen(Happening::Connected((), Entropy::new([9; 32]))), []);
+    assert_eq!(bench.io_event(IoEvent::Connected((), Entropy::new([9; 32]))), []);
     bench.come_up();
-    assert_eq!(bench.happen(Happening::Connected((), Entropy::new([9; 32]))), []);
+    assert_eq!(bench.io_event(IoEvent::Connected((), Entropy::new([9; 32]))), []);
     assert!(bench.link.is_up());
     assert_eq!(bench.link.stats(), &Stats { not_up: 0, stale: 4 });
 }

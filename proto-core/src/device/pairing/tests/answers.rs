@@ -44,22 +44,22 @@ fn only_slow_down_lengthens_the_interval() {
 /// PAIR-2: that an earlier request came to nothing says nothing about the one under way.
 #[test]
 fn stale_faults_are_ignored() {
-    let unanswered = |desk: &mut Desk, ask| {
+    let unanswered = |desk: &mut Desk, effect_id| {
         let before = desk.machine.clone();
-        desk.input(Input::Happening(Happening::Unanswered(ask, NetFault::BadUrl)));
-        assert_eq!(desk.machine.ignored(), before.ignored() + 1, "{ask:?}");
-        assert_eq!((&desk.machine.state, desk.machine.trouble()), (&before.state, before.trouble()), "{ask:?}");
+        desk.input(Input::Io(IoEvent::Unanswered(effect_id, NetFault::BadUrl)));
+        assert_eq!(desk.machine.ignored(), before.ignored() + 1, "{effect_id:?}");
+        assert_eq!((&desk.machine.state, desk.machine.trouble()), (&before.state, before.trouble()), "{effect_id:?}");
     };
     let mut desk = Desk::start();
-    unanswered(&mut desk, Ask::Mint(2));
+    unanswered(&mut desk, EffectId::Mint(2));
     desk.answer(201, mint_answer());
     desk.stored();
-    for ask in [Ask::Mint(1), Ask::Mint(2), Ask::Poll(1), Ask::Poll(3), Ask::KeySet(2)] {
-        unanswered(&mut desk, ask);
+    for effect_id in [EffectId::Mint(1), EffectId::Mint(2), EffectId::Poll(1), EffectId::Poll(3), EffectId::KeySet(2)] {
+        unanswered(&mut desk, effect_id);
     }
     desk.answer(200, approval(&desk.identity(), |_| {}));
-    for ask in [Ask::Poll(2), Ask::Poll(3), Ask::KeySet(2)] {
-        unanswered(&mut desk, ask);
+    for effect_id in [EffectId::Poll(2), EffectId::Poll(3), EffectId::KeySet(2)] {
+        unanswered(&mut desk, effect_id);
     }
     desk.answer(200, key_set());
     assert!(matches!(desk.said.last(), Some(Output::Approved(_))));
@@ -96,8 +96,7 @@ fn a_mint_under_way_waits_for_its_answer_alone() {
 fn an_ended_pairing_absorbs_everything() {
     let mut desk = Desk::start();
     desk.input(Input::Cancel);
-    let inputs =
-        [Input::Happening(Happening::Stored(Ask::Forget)), Input::Adopted, Input::Rejected(OrgAlreadyBound), Input::Cancel];
+    let inputs = [Input::Io(IoEvent::Stored(EffectId::Forget)), Input::Adopted, Input::Rejected(OrgAlreadyBound), Input::Cancel];
     for (n, input) in (1..).zip(inputs) {
         desk.input(input);
         assert_eq!((desk.machine.ignored(), desk.machine.status()), (n, Status::Failed(&PairingCancelled)));

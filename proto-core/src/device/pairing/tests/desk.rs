@@ -11,7 +11,7 @@ use super::super::*;
 use crate::{
     UnixTime,
     crypto::Identity,
-    effect::{Effect, Happening, HttpAnswer, HttpRequest, NetFault, StateFile},
+    effect::{Effect, HttpAnswer, HttpRequest, IoEvent, NetFault, StateFile},
     jose::{self, Claims, JwkSet, SigningKey},
     key::StaticKey,
     secret::{Secret, SecretBytes},
@@ -26,8 +26,8 @@ pub(super) const START: Instant = Instant::from_nanos(7_000_000_000);
 pub(super) struct Desk {
     pub(super) machine: Pairing,
     pub(super) now: Instant,
-    pub(super) http: Vec<(Ask, HttpRequest)>,
-    pub(super) files: Vec<(Ask, Option<SecretBytes>)>,
+    pub(super) http: Vec<(EffectId, HttpRequest)>,
+    pub(super) files: Vec<(EffectId, Option<SecretBytes>)>,
     pub(super) said: Vec<Output>,
 }
 
@@ -65,9 +65,11 @@ impl Desk {
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Effect(Effect::Http(ask, request)) => self.http.push((ask, request)),
-                Output::Effect(Effect::Store(ask, StateFile::PendingPairing, bytes)) => self.files.push((ask, Some(bytes))),
-                Output::Effect(Effect::Remove(ask, StateFile::PendingPairing)) => self.files.push((ask, None)),
+                Output::Effect(Effect::Http(effect_id, request)) => self.http.push((effect_id, request)),
+                Output::Effect(Effect::Store(effect_id, StateFile::PendingPairing, bytes)) => {
+                    self.files.push((effect_id, Some(bytes)))
+                }
+                Output::Effect(Effect::Remove(effect_id, StateFile::PendingPairing)) => self.files.push((effect_id, None)),
                 Output::Effect(other) => panic!("{other:?}"),
                 said => self.said.push(said),
             }
@@ -85,20 +87,20 @@ impl Desk {
     }
 
     pub(super) fn answer_later(&mut self, status: u16, body: &str, retry_after: Option<u32>) {
-        let (ask, _) = self.http.remove(0);
+        let (effect_id, _) = self.http.remove(0);
         let answer = HttpAnswer { status, retry_after, body: SecretBytes::new(body) };
-        self.input(Input::Happening(Happening::Answered(ask, answer)));
+        self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
     }
 
     pub(super) fn fault(&mut self, fault: NetFault) {
-        let (ask, _) = self.http.remove(0);
-        self.input(Input::Happening(Happening::Unanswered(ask, fault)));
+        let (effect_id, _) = self.http.remove(0);
+        self.input(Input::Io(IoEvent::Unanswered(effect_id, fault)));
     }
 
     /// The oldest store or removal becomes durable.
     pub(super) fn stored(&mut self) -> Option<SecretBytes> {
-        let (ask, bytes) = self.files.remove(0);
-        self.input(Input::Happening(Happening::Stored(ask)));
+        let (effect_id, bytes) = self.files.remove(0);
+        self.input(Input::Io(IoEvent::Stored(effect_id)));
         bytes
     }
 

@@ -6,10 +6,10 @@ use super::*;
 #[test]
 fn a_session_is_full_to_the_byte() {
     let mut s = session();
-    s.retained.push(0, Bytes::from(vec![0; RETAINED_MAX - 1]));
-    assert_eq!((s.has_room(), s.pending_bytes()), (true, RETAINED_MAX - 1));
+    s.retained.push(0, Bytes::from(vec![0; MAX_RETAINED - 1]));
+    assert_eq!((s.has_room(), s.pending_bytes()), (true, MAX_RETAINED - 1));
     s.retained.push(0, Bytes::from(vec![0; 1]));
-    assert_eq!((s.has_room(), s.pending_bytes()), (false, RETAINED_MAX));
+    assert_eq!((s.has_room(), s.pending_bytes()), (false, MAX_RETAINED));
     let Input::Push(content) = output("a") else { unreachable!() };
     assert_eq!(s.handle_input(Instant::ZERO, Input::Push(content)), Err(Misuse::Full("session buffer")));
 }
@@ -18,11 +18,11 @@ fn a_session_is_full_to_the_byte() {
 #[test]
 fn an_ended_session_pushes_nothing_back() {
     let mut s = session();
-    s.retained.push(0, Bytes::from(vec![0; RETAINED_MAX]));
+    s.retained.push(0, Bytes::from(vec![0; MAX_RETAINED]));
     feed(&mut s, Input::End(Outcome::Exited));
     for n in 1..=2 {
         assert_eq!(feed(&mut s, output("late")), []);
-        assert_eq!((s.stats().pushed_after_end, s.pending_bytes()), (n, RETAINED_MAX));
+        assert_eq!((s.stats().pushed_after_end, s.pending_bytes()), (n, MAX_RETAINED));
     }
 }
 
@@ -74,5 +74,5 @@ fn a_session_without_epochs_left_is_too_long() {
 /// SES-3, L8: what a session keeps for a relay that does not answer, and what it sends ahead: 64 MiB and 4 MiB.
 #[test]
 fn a_session_keeps_so_much_and_no_more() {
-    assert_eq!((RETAINED_MAX, IN_FLIGHT_MAX), (67_108_864, 4_194_304));
+    assert_eq!((MAX_RETAINED, MAX_IN_FLIGHT), (67_108_864, 4_194_304));
 }

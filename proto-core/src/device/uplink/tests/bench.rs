@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Bench {
     pub(super) uplink: Uplink<Symbolic>,
     pub(super) now: Instant,
-    pub(super) http: Vec<(Ask, HttpRequest)>,
+    pub(super) http: Vec<(EffectId, HttpRequest)>,
     pub(super) connects: Vec<String>,
     pub(super) closes: Vec<Close>,
     sent: Vec<Bytes>,
@@ -45,10 +45,10 @@ impl Bench {
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.uplink.poll_output() {
             match output {
-                Output::Effect(Effect::Http(ask, request)) => self.http.push((ask, request)),
-                Output::Effect(Effect::Connect(Ask::Link, connect)) => self.connects.push(connect.url),
-                Output::Effect(Effect::Send(Ask::Link, message)) => self.sent.push(message),
-                Output::Effect(Effect::Close(Ask::Link, close)) => self.closes.push(close),
+                Output::Effect(Effect::Http(effect_id, request)) => self.http.push((effect_id, request)),
+                Output::Effect(Effect::Connect(EffectId::Link, connect)) => self.connects.push(connect.url),
+                Output::Effect(Effect::Send(EffectId::Link, message)) => self.sent.push(message),
+                Output::Effect(Effect::Close(EffectId::Link, close)) => self.closes.push(close),
                 Output::Effect(other) => panic!("{other:?}"),
                 said => self.said.push(said),
             }
@@ -73,8 +73,8 @@ impl Bench {
         self.drain();
     }
 
-    pub(super) fn happen(&mut self, happening: Happening<Ask>) {
-        self.input(Input::Happening(happening));
+    pub(super) fn io_event(&mut self, event: IoEvent<EffectId>) {
+        self.input(Input::Io(event));
     }
 
     pub(super) fn take_said(&mut self) -> Vec<Output> {
@@ -94,9 +94,9 @@ impl Bench {
 
     /// The platform answers what it was asked first.
     pub(super) fn answer(&mut self, status: u16, body: &str) {
-        let (ask, _) = self.http.remove(0);
+        let (effect_id, _) = self.http.remove(0);
         let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body.to_owned()) };
-        self.happen(Happening::Answered(ask, answer));
+        self.io_event(IoEvent::Answered(effect_id, answer));
     }
 
     /// The next connection comes about, and message 1 is answered.
@@ -104,11 +104,11 @@ impl Bench {
         while self.connects.is_empty() {
             self.fire();
         }
-        self.happen(Happening::Connected(Ask::Link, Entropy::new([4; 32])));
+        self.io_event(IoEvent::Connected(EffectId::Link, Entropy::new([4; 32])));
         let message_1 = self.sent.remove(0);
         let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), &message_1).unwrap();
         let message_2 = noise.answer(None, &answer.encode()).unwrap();
-        self.happen(Happening::Received(Ask::Link, message_2.into()));
+        self.io_event(IoEvent::Received(EffectId::Link, message_2.into()));
         noise
     }
 
@@ -123,12 +123,12 @@ impl Bench {
     /// The relay says no, and its close comes through.
     pub(super) fn refuse(&mut self, reason: Reason, retry_after: u32) {
         self.shake_hands(&Answer::Refused(Refused { reason, retry_after }));
-        self.happen(Happening::Closed(Ask::Link, Closed::ByUs));
+        self.io_event(IoEvent::Closed(EffectId::Link, Closed::ByUs));
     }
 
     pub(super) fn tell(&mut self, relay: &mut Channel<Symbolic>, frame: impl Into<Frame>) {
         let message = relay.seal(&frame.into()).unwrap();
-        self.happen(Happening::Received(Ask::Link, message));
+        self.io_event(IoEvent::Received(EffectId::Link, message));
     }
 
     /// What arrived at the relay since it was looked at last.
@@ -139,13 +139,13 @@ impl Bench {
     /// The credential's whole lifetime passes at once, as in a suspend: its renewal is asked for.
     pub(super) fn expire(&mut self) {
         self.clock(WallClock::new(self.now, UNIX.plus(LIFETIME)));
-        assert!(self.http.iter().any(|(ask, _)| matches!(ask, Ask::Rotation(_))), "{:?}", self.http);
-        self.http.retain(|(ask, _)| matches!(ask, Ask::Rotation(_)));
+        assert!(self.http.iter().any(|(effect_id, _)| matches!(effect_id, EffectId::Rotation(_))), "{:?}", self.http);
+        self.http.retain(|(effect_id, _)| matches!(effect_id, EffectId::Rotation(_)));
     }
 
     /// The platform renews the credential.
     pub(super) fn renew(&mut self, token: &SecretText) {
-        self.http.retain(|(ask, _)| matches!(ask, Ask::Rotation(_)));
+        self.http.retain(|(effect_id, _)| matches!(effect_id, EffectId::Rotation(_)));
         let key = relay().static_key().to_base64url();
         let body = json!({"issue_token": token.expose(), "relay": {"url": RELAY_URL, "static_keys": [key]}});
         self.answer(200, &serde_json::to_string(&body).unwrap());

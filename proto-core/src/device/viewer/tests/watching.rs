@@ -188,10 +188,10 @@ fn a_platform_that_cannot_be_reached_is_asked_again() {
     bench.heard();
     bench.said.clear();
     bench.input(Input::Watch(SESSION));
-    bench.input(Input::Happening(Happening::Unanswered(Ask::Keys(FetchId(1)), crate::effect::NetFault::Dns)));
+    bench.input(Input::Io(IoEvent::Unanswered(EffectId::Keys(keyset::EffectId(1)), crate::effect::NetFault::Dns)));
     assert_eq!((bench.heard(), bench.said.len()), (vec![], 0));
     assert_eq!(bench.viewer.sessions.next_deadline().map(|deadline| deadline.at), Some(START.after(ANSWER_TIMEOUT)));
     bench.viewer.handle_timeout(START.after(ANSWER_TIMEOUT));
-    bench.input(Input::Happening(Happening::Answered(Ask::Keys(FetchId(1)), key_set())));
+    bench.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
     assert!(bench.said.is_empty());
 }

@@ -15,7 +15,7 @@ pub(super) use crate::{
         pairing::tests::desk::{approval, key_set, mint_answer},
         uplink::testing::{START, UNIX, record, relay, signer, welcome},
     },
-    effect::{Closed, Connect, Effect, Happening, HttpAnswer, HttpRequest, StateFile},
+    effect::{Closed, Connect, Effect, HttpAnswer, HttpRequest, IoEvent, StateFile},
     id::DeviceKind,
     jose::{self, Claims},
     noise::{Noise as _, Symbolic, channel::Channel},
@@ -29,14 +29,14 @@ pub(super) const API: &str = "https://api.example";
 pub(super) struct Bench {
     pub(super) watcher: Watcher<Symbolic>,
     pub(super) now: Instant,
-    pub(super) files: VecDeque<(Ask, StateFile, Option<SecretBytes>)>,
-    pub(super) net: Vec<Effect<Ask>>,
+    pub(super) files: VecDeque<(EffectId, StateFile, Option<SecretBytes>)>,
+    pub(super) net: Vec<Effect<EffectId>>,
     pub(super) said: Vec<Output>,
 }
 
 /// The other end of a link.
 pub(super) struct Relay {
-    pub(super) ask: Ask,
+    pub(super) effect_id: EffectId,
     pub(super) channel: Channel<Symbolic>,
 }
 
@@ -63,8 +63,8 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.watcher.poll_output() {
             match output {
-                Output::Effect(Effect::Store(ask, file, bytes)) => self.files.push_back((ask, file, Some(bytes))),
-                Output::Effect(Effect::Remove(ask, file)) => self.files.push_back((ask, file, None)),
+                Output::Effect(Effect::Store(effect_id, file, bytes)) => self.files.push_back((effect_id, file, Some(bytes))),
+                Output::Effect(Effect::Remove(effect_id, file)) => self.files.push_back((effect_id, file, None)),
                 Output::Effect(effect) => self.net.push(effect),
                 said => self.said.push(said),
             }
@@ -76,8 +76,8 @@ impl Bench {
         self.drain();
     }
 
-    pub(super) fn happens(&mut self, happening: Happening<Ask>) {
-        self.input(Input::Happening(happening));
+    pub(super) fn happens(&mut self, event: IoEvent<EffectId>) {
+        self.input(Input::Io(event));
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
@@ -97,8 +97,8 @@ impl Bench {
 
     /// The oldest store or removal becomes durable.
     pub(super) fn stored(&mut self) -> (StateFile, Option<SecretBytes>) {
-        let (ask, file, contents) = self.files.pop_front().unwrap();
-        self.happens(Happening::Stored(ask));
+        let (effect_id, file, contents) = self.files.pop_front().unwrap();
+        self.happens(IoEvent::Stored(effect_id));
         (file, contents)
     }
 
@@ -113,11 +113,11 @@ impl Bench {
     }
 
     /// The next request of this kind is answered.
-    pub(super) fn answer(&mut self, is_meant: impl Fn(&Ask) -> bool, status: u16, body: &impl ToString) -> HttpRequest {
-        let at = self.net.iter().position(|effect| matches!(effect, Effect::Http(ask, _) if is_meant(ask))).unwrap();
-        let Effect::Http(ask, request) = self.net.remove(at) else { panic!() };
+    pub(super) fn answer(&mut self, is_meant: impl Fn(&EffectId) -> bool, status: u16, body: &impl ToString) -> HttpRequest {
+        let at = self.net.iter().position(|effect| matches!(effect, Effect::Http(effect_id, _) if is_meant(effect_id))).unwrap();
+        let Effect::Http(effect_id, request) = self.net.remove(at) else { panic!() };
         let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body.to_string()) };
-        self.happens(Happening::Answered(ask, answer));
+        self.happens(IoEvent::Answered(effect_id, answer));
         request
     }
 
@@ -141,18 +141,19 @@ impl Bench {
     }
 
     /// The links that are dialled, and have not been answered.
-    pub(super) fn dialled(&mut self) -> Vec<Ask> {
+    pub(super) fn dialled(&mut self) -> Vec<EffectId> {
         let dials = self.net.extract_if(.., |effect| matches!(effect, Effect::Connect(..)));
-        dials.map(|dial| if let Effect::Connect(ask, Connect { .. }) = dial { ask } else { panic!() }).collect()
+        dials.map(|dial| if let Effect::Connect(effect_id, Connect { .. }) = dial { effect_id } else { panic!() }).collect()
     }
 
     /// The relay refuses to let the device in, under its pinned key.
     pub(super) fn refused_under_key(&mut self, reason: Reason) {
-        let ask = self.connects();
-        let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), &self.sent(ask).remove(0)).unwrap();
+        let effect_id = self.connects();
+        let (mut noise, _) =
+            Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), &self.sent(effect_id).remove(0)).unwrap();
         let refusal = Answer::Refused(Refused { reason, retry_after: 0 }).encode();
-        self.happens(Happening::Received(ask, noise.answer(None, &refusal).unwrap().into()));
-        self.closes(ask, None);
+        self.happens(IoEvent::Received(effect_id, noise.answer(None, &refusal).unwrap().into()));
+        self.closes(effect_id, None);
     }
 
     /// The link comes up.
@@ -163,39 +164,39 @@ impl Bench {
 
     /// The same, where it may have been dialled already, or will be after a pause.
     pub(super) fn up_after_dial(&mut self) -> Relay {
-        let ask = self.connects();
-        let (channel, message_2) = welcome(&self.sent(ask).remove(0));
-        self.happens(Happening::Received(ask, message_2));
-        Relay { ask, channel }
+        let effect_id = self.connects();
+        let (channel, message_2) = welcome(&self.sent(effect_id).remove(0));
+        self.happens(IoEvent::Received(effect_id, message_2));
+        Relay { effect_id, channel }
     }
 
-    fn connects(&mut self) -> Ask {
-        let is_dial = |effect: &Effect<Ask>| matches!(effect, Effect::Connect(..));
+    fn connects(&mut self) -> EffectId {
+        let is_dial = |effect: &Effect<EffectId>| matches!(effect, Effect::Connect(..));
         while !self.net.iter().any(is_dial) {
             let at = self.watcher.poll_timeout().expect("a link that tries again").at;
             self.pass(at.since(self.now));
         }
-        let ask = self.dialled().pop().expect("a link is dialled");
+        let effect_id = self.dialled().pop().expect("a link is dialled");
         // What was sent over an earlier one is lost.
-        self.sent(ask);
-        self.happens(Happening::Connected(ask, Entropy::new([4; 32])));
-        ask
+        self.sent(effect_id);
+        self.happens(IoEvent::Connected(effect_id, Entropy::new([4; 32])));
+        effect_id
     }
 
-    pub(super) fn sent(&mut self, ask: Ask) -> Vec<Bytes> {
-        let its = self.net.extract_if(.., |effect| matches!(effect, Effect::Send(to, _) if *to == ask));
+    pub(super) fn sent(&mut self, effect_id: EffectId) -> Vec<Bytes> {
+        let its = self.net.extract_if(.., |effect| matches!(effect, Effect::Send(to, _) if *to == effect_id));
         its.map(|effect| if let Effect::Send(_, message) = effect { message } else { panic!() }).collect()
     }
 
     /// The relay says something.
     pub(super) fn tell(&mut self, relay: &mut Relay, frame: impl Into<Frame>) {
         let message = relay.channel.seal(&frame.into()).unwrap();
-        self.happens(Happening::Received(relay.ask, message));
+        self.happens(IoEvent::Received(relay.effect_id, message));
     }
 
     /// The frames that arrived at the relay.
     pub(super) fn heard(&mut self, relay: &mut Relay) -> Vec<Frame> {
-        self.sent(relay.ask).into_iter().map(|message| relay.channel.open(&message).unwrap()).collect()
+        self.sent(relay.effect_id).into_iter().map(|message| relay.channel.open(&message).unwrap()).collect()
     }
 
     /// The relay names a session, with a voucher that cannot be read.
@@ -204,15 +205,15 @@ impl Bench {
     }
 
     /// The socket is closed, with this reason or none.
-    pub(super) fn closes(&mut self, ask: Ask, reason: Option<Reason>) {
-        self.happens(Happening::Closed(ask, Closed::ByPeer(reason)));
+    pub(super) fn closes(&mut self, effect_id: EffectId, reason: Option<Reason>) {
+        self.happens(IoEvent::Closed(effect_id, Closed::ByPeer(reason)));
     }
 
     /// Dials, and is turned away because of its pre-shared key.
     pub(super) fn is_of_no_use(&mut self) {
         self.pass(Duration::ZERO);
-        let ask = self.dialled().pop().expect("a link is dialled");
-        self.closes(ask, Some(Reason::NoisePskInvalid));
+        let effect_id = self.dialled().pop().expect("a link is dialled");
+        self.closes(effect_id, Some(Reason::NoisePskInvalid));
     }
 
     pub(super) fn waits_for(&self) -> &'static str {
@@ -223,12 +224,12 @@ impl Bench {
     }
 }
 
-pub(super) const fn of_pairing(ask: &Ask) -> bool {
-    matches!(ask, Ask::Pairing(..))
+pub(super) const fn of_pairing(effect_id: &EffectId) -> bool {
+    matches!(effect_id, EffectId::Pairing(..))
 }
 
-pub(super) const fn of_rotation(ask: &Ask) -> bool {
-    matches!(ask, Ask::Viewer(_, uplink::Ask::Rotation(_)))
+pub(super) const fn of_rotation(effect_id: &EffectId) -> bool {
+    matches!(effect_id, EffectId::Viewer(_, uplink::EffectId::Rotation(_)))
 }
 
 pub(super) fn settings() -> Settings {

@@ -28,7 +28,7 @@ fn a_list_of_no_sessions_settles_half_a_second_after_the_link_came_up() {
     bench.pass(LESS);
     assert_eq!(sessions(&bench.take_said()), Some(vec![]));
     assert_eq!(bench.watcher.status(), Status::Finished);
-    assert!(bench.net.iter().any(|effect| matches!(effect, Effect::Close(ask, _) if *ask == relay.ask)));
+    assert!(bench.net.iter().any(|effect| matches!(effect, Effect::Close(ask, _) if *ask == relay.effect_id)));
 }
 
 /// A list waits three seconds for what runs in each session, and says the sessions without it then. Each is watched for its title.
@@ -50,7 +50,7 @@ fn a_list_waits_for_titles_and_not_for_ever() {
 fn a_list_waits_for_a_relay_that_went_away() {
     let mut bench = Bench::paired(Goal::List);
     let relay = bench.up();
-    bench.closes(relay.ask, None);
+    bench.closes(relay.effect_id, None);
     assert_eq!(bench.take_said().pop(), Some(Output::Down(Reason::RelayClosed)));
     bench.pass(SETTLED);
     assert!(sessions(&bench.take_said()).is_none());
@@ -120,7 +120,7 @@ fn a_session_that_the_relay_does_not_name_is_unknown() {
 #[test]
 fn only_who_chooses_may_watch_more() {
     let mut bench = Bench::paired(Goal::Chosen);
-    for n in 0..viewer::SESSIONS_MAX {
+    for n in 0..viewer::MAX_SESSIONS {
         bench.input(Input::Watch(numbered(n as u128)));
     }
     assert_eq!(bench.watcher.ignored(), 0);

@@ -55,7 +55,7 @@ fn an_interrupted_pairing_goes_on_when_it_is_the_one_that_is_wanted() {
         let mut bench = Bench::boot(&found, org, Goal::Chosen);
         let said = bench.take_said();
         assert_eq!(said.iter().any(|output| matches!(output, Output::ShowCode(shown) if shown.code == pending.code)), goes_on);
-        let is_mint = |effect: &Effect<Ask>| matches!(effect, Effect::Http(Ask::Pairing(_, asking), _) if matches!(asking, crate::device::pairing::Ask::Mint(_)));
+        let is_mint = |effect: &Effect<EffectId>| matches!(effect, Effect::Http(EffectId::Pairing(_, asking), _) if matches!(asking, crate::device::pairing::EffectId::Mint(_)));
         assert_eq!(bench.net.iter().any(is_mint), !goes_on, "{org:?}");
     }
 }
@@ -119,8 +119,8 @@ fn a_binding_that_cannot_be_written_is_not_paired() {
     let mut bench = Bench::new();
     let pending = bench.mint();
     bench.approve(&pending, |_| {});
-    let (ask, ..) = bench.files.pop_front().unwrap();
-    bench.happens(Happening::NotStored(ask));
+    let (effect_id, ..) = bench.files.pop_front().unwrap();
+    bench.happens(IoEvent::NotStored(effect_id));
     bench.settle();
     assert_eq!(bench.watcher.status(), Status::Failed(&Reason::StateNotWritten));
 }
@@ -187,7 +187,7 @@ fn a_revocation_ends_a_pairing_that_is_made_anew() {
         if is_up {
             let mut relay = bench.up_after_dial();
             bench.tell(&mut relay, Head::Revoke { reason: Reason::MachineRevoked });
-            bench.closes(relay.ask, None);
+            bench.closes(relay.effect_id, None);
         } else {
             bench.refused_under_key(Reason::MachineRevoked);
         }
@@ -234,10 +234,10 @@ fn a_stop_after_the_approval_ends_with_a_binding() {
 fn late_answers_of_another_life_are_ignored() {
     let mut bench = Bench::paired(Goal::Chosen);
     bench.pass(Duration::ZERO);
-    let ask = bench.dialled().pop().unwrap();
-    let Ask::Viewer(Life(life), asking) = ask else { panic!("{ask:?}") };
+    let effect_id = bench.dialled().pop().unwrap();
+    let EffectId::Viewer(Life(life), asking) = effect_id else { panic!("{effect_id:?}") };
     bench.net.clear();
-    bench.happens(Happening::Connected(Ask::Viewer(Life(life + 1), asking), Entropy::new([4; 32])));
-    bench.happens(Happening::Stored(Ask::Pairing(Life(life), crate::device::pairing::Ask::Save)));
+    bench.happens(IoEvent::Connected(EffectId::Viewer(Life(life + 1), asking), Entropy::new([4; 32])));
+    bench.happens(IoEvent::Stored(EffectId::Pairing(Life(life), crate::device::pairing::EffectId::Save)));
     assert_eq!((bench.watcher.ignored(), bench.net.len()), (2, 0));
 }

@@ -34,14 +34,14 @@ fn a_revocation_ends_the_binding() {
     let mut bench = Bench::paired(Goal::Chosen);
     let mut relay = bench.up();
     bench.tell(&mut relay, Head::Revoke { reason: Reason::MachineRevoked });
-    bench.closes(relay.ask, None);
+    bench.closes(relay.effect_id, None);
     assert_eq!(bench.waits_for(), "record and key to be removed");
     assert_eq!(bench.settle(), (vec![StateFile::Config], vec![StateFile::Identity(org(), 0)]));
     assert_eq!(bench.watcher.status(), Status::Failed(&Reason::MachineRevoked));
     for reason in [Reason::MachineRevoked, Reason::TokenExpired, Reason::RelayFull] {
         let mut bench = Bench::paired(Goal::Chosen);
         let relay = bench.up();
-        bench.closes(relay.ask, Some(reason));
+        bench.closes(relay.effect_id, Some(reason));
         assert_eq!((bench.files.len(), bench.watcher.bindings().workspaces().len()), (0, 1), "{reason:?}");
         assert!(matches!(bench.watcher.status(), Status::Running { .. }));
     }
@@ -53,10 +53,10 @@ fn a_key_that_cannot_be_removed_is_tried_again() {
     let mut bench = Bench::paired(Goal::Chosen);
     let mut relay = bench.up();
     bench.tell(&mut relay, Head::Revoke { reason: Reason::MachineRevoked });
-    bench.closes(relay.ask, None);
+    bench.closes(relay.effect_id, None);
     bench.take_said();
-    let (ask, ..) = bench.files.pop_front().unwrap();
-    bench.happens(Happening::NotStored(ask));
+    let (effect_id, ..) = bench.files.pop_front().unwrap();
+    bench.happens(IoEvent::NotStored(effect_id));
     assert_eq!(bench.take_said(), [Output::Trouble(Reason::StateNotWritten)]);
     bench.pass(Duration::from_mins(1));
     assert_eq!(bench.files.len(), 1);
@@ -71,9 +71,9 @@ fn a_stop_closes_the_link() {
     let relay = bench.up();
     bench.input(Input::Stop);
     assert_eq!(bench.watcher.status(), Status::Finished);
-    assert!(bench.net.iter().any(|effect| matches!(effect, Effect::Close(ask, _) if *ask == relay.ask)));
+    assert!(bench.net.iter().any(|effect| matches!(effect, Effect::Close(effect_id, _) if *effect_id == relay.effect_id)));
     bench.net.clear();
-    bench.closes(relay.ask, None);
+    bench.closes(relay.effect_id, None);
     bench.clock(UNIX.plus(7_200));
     bench.pass(Duration::from_hours(1));
     assert_eq!((bench.watcher.status(), bench.watcher.poll_timeout(), bench.net.len()), (Status::Finished, None, 0));
@@ -85,18 +85,18 @@ fn a_watcher_that_slept_renews_and_dials_at_once() {
     let mut bench = Bench::paired(Goal::Chosen);
     let relay = bench.up();
     // The attempts go on every five minutes by now.
-    let mut ask = relay.ask;
+    let mut effect_id = relay.effect_id;
     for _ in 0..7 {
-        bench.closes(ask, None);
+        bench.closes(effect_id, None);
         bench.pass(Duration::from_mins(6));
-        ask = bench.dialled().pop().unwrap();
+        effect_id = bench.dialled().pop().unwrap();
     }
-    bench.closes(ask, None);
+    bench.closes(effect_id, None);
     bench.net.clear();
     bench.clock(UNIX.plus(2 * 3_600));
     bench.pass(Duration::ZERO);
     assert_eq!(bench.dialled().len(), 1);
-    let is_renewal = |effect: &Effect<Ask>| matches!(effect, Effect::Http(_, request) if request.url.ends_with("/rotate"));
+    let is_renewal = |effect: &Effect<EffectId>| matches!(effect, Effect::Http(_, request) if request.url.ends_with("/rotate"));
     assert!(bench.net.iter().any(is_renewal), "{:?}", bench.net);
 }
 

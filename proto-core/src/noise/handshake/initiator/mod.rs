@@ -27,7 +27,7 @@ use bytes::Bytes;
 
 pub use self::event::{Failure, Input, Output, Timer};
 use self::state::State;
-use super::{GARBAGE_MAX, HANDSHAKE_TIMEOUT};
+use super::{HANDSHAKE_TIMEOUT, MAX_GARBAGE};
 use crate::{
     Reason,
     machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, port::Port, time::Instant},
@@ -70,7 +70,7 @@ impl<N: Noise> Initiator<N> {
         match mem::replace(&mut self.state, State::Established) {
             State::Awaiting { mut noise, pattern, garbage, until } => match noise.read_answer(message) {
                 Ok(payload) => self.conclude(noise, &payload),
-                Err(_) if garbage < GARBAGE_MAX => {
+                Err(_) if garbage < MAX_GARBAGE => {
                     self.state = State::Awaiting { noise, pattern, garbage: garbage.saturating_add(1), until };
                 }
                 Err(_) => self.fail(unanswered(pattern, garbage, Reason::NoiseHandshakeFailed)),

@@ -83,7 +83,7 @@ on_both! {
             [(Suite::IkAesGcm, Reason::NoiseHandshakeFailed), (Suite::IkPsk2ChaChaPoly, Reason::NoisePskInvalid)]
         {
             let (mut machine, message) = started::<N>(suite);
-            for _ in 0..GARBAGE_MAX {
+            for _ in 0..MAX_GARBAGE {
                 receive(&mut machine, Bytes::from_static(b"garbage"));
             }
             assert!(drain(&mut machine).is_empty());

@@ -33,7 +33,7 @@ use crate::{
     machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, port::Port, time::Instant},
     noise::{FirstMessage, Noise, NoiseError},
     secret::Secret,
-    wire::{Answer, FIRST_MESSAGE_MAX, Hello, Pattern, Preamble, Refused, Welcome, parts},
+    wire::{Answer, Hello, MAX_FIRST_MESSAGE, Pattern, Preamble, Refused, Welcome, parts},
 };
 
 /// One handshake, from the open connection to its confirmation.
@@ -199,7 +199,7 @@ impl<N: Noise> Machine for Responder<N> {
 impl Door {
     /// What is checked before any key is touched.
     fn admit(self, message: &[u8]) -> Result<(), Reason> {
-        if message.len() > FIRST_MESSAGE_MAX {
+        if message.len() > MAX_FIRST_MESSAGE {
             return Err(Reason::FrameMalformed);
         }
         let (preamble, _) = Preamble::split(message).map_err(|invalid| reason_for(invalid.into()))?;

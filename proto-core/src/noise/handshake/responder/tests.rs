@@ -211,7 +211,7 @@ on_both! {
             (responder(Door::Devices), changed(2, Role::Peer as u8), Reason::FrameMalformed),
             (responder(Door::Devices), changed(2, Role::Viewer as u8), Reason::NoiseHandshakeFailed),
             (responder(Door::Devices), vec![], Reason::FrameMalformed),
-            (responder(Door::Devices), vec![1; FIRST_MESSAGE_MAX + 1], Reason::FrameMalformed),
+            (responder(Door::Devices), vec![1; MAX_FIRST_MESSAGE + 1], Reason::FrameMalformed),
             (responder(Door::Devices), good[..60].to_vec(), Reason::NoiseHandshakeFailed),
             (responder(Door::Peers), good.clone(), Reason::FrameMalformed),
             (stranger, good.clone(), Reason::NoiseHandshakeFailed),

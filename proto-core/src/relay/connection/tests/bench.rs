@@ -155,15 +155,15 @@ impl<N: Noise> Bench<N> {
     fn drain(&mut self) {
         while let Some(output) = self.connection.poll_output() {
             match output {
-                Output::Effect(Effect::Send(Errand::Socket, message)) => self.to_device.push(message),
-                Output::Effect(Effect::Close(Errand::Socket, close)) => self.closed = Some(close),
-                Output::LookUp(errand, _) => {
-                    self.connection.handle_input(self.now, Input::Key(errand, self.platform.key)).unwrap();
+                Output::Effect(Effect::Send(EffectId::Socket, message)) => self.to_device.push(message),
+                Output::Effect(Effect::Close(EffectId::Socket, close)) => self.closed = Some(close),
+                Output::LookUp(effect_id, _) => {
+                    self.connection.handle_input(self.now, Input::Key(effect_id, self.platform.key)).unwrap();
                 }
-                Output::Effect(Effect::Http(errand, _)) => {
+                Output::Effect(Effect::Http(effect_id, _)) => {
                     let body = SecretBytes::new(self.platform.body.to_string());
                     let answer = HttpAnswer { status: self.platform.status, retry_after: None, body };
-                    let answered = Input::Happened(Happening::Answered(errand, answer));
+                    let answered = Input::Io(IoEvent::Answered(effect_id, answer));
                     self.connection.handle_input(self.now, answered).unwrap();
                 }
                 other => self.outputs.push(other),
@@ -183,7 +183,7 @@ impl<N: Noise> Bench<N> {
     }
 
     pub(super) fn receive(&mut self, message: impl Into<Bytes>) {
-        self.input(Input::Happened(Happening::Received(Errand::Socket, message.into())));
+        self.input(Input::Io(IoEvent::Received(EffectId::Socket, message.into())));
     }
 
     pub(super) fn knock(&mut self) {

@@ -20,8 +20,8 @@ fn a_device_that_reports_an_error_is_let_go() {
 #[test]
 fn a_peer_frame_that_just_fits_goes_through() {
     let peer = |len: usize| Frame { head: Head::Peer { session: S, viewer: 1 }, body: vec![0; len].into() };
-    let longest = (0..65_536).rev().find(|len| sealed_len(Frame::HEAD_MAX + len) <= 65_536).unwrap();
-    assert_eq!(sealed_len(Frame::HEAD_MAX + longest), 65_536);
+    let longest = (0..65_536).rev().find(|len| sealed_len(Frame::MAX_HEAD + len) <= 65_536).unwrap();
+    assert_eq!(sealed_len(Frame::MAX_HEAD + longest), 65_536);
     for (len, goes_through) in [(0, true), (longest, true), (longest + 1, false)] {
         let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
         bench.input(Input::Send(peer(len)));
@@ -70,29 +70,29 @@ fn a_renewal_that_waits_is_not_hurried_by_frames() {
 fn a_late_answer_about_another_credential_is_ignored() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
     let message = bench.sealed(Head::Rotate { token: token(&claims(Role::Daemon, 2)) });
-    let received = Input::Happened(Happening::Received(Errand::Socket, message));
+    let received = Input::Io(IoEvent::Received(EffectId::Socket, message));
     bench.connection.handle_input(bench.now, received).unwrap();
-    let Some(Output::LookUp(errand, _)) = bench.connection.poll_output() else { panic!("no lookup") };
-    assert_eq!(errand, Errand::Decide(1));
-    for (n, late) in (1..).zip([Errand::Decide(0), Errand::Decide(2)]) {
+    let Some(Output::LookUp(effect_id, _)) = bench.connection.poll_output() else { panic!("no lookup") };
+    assert_eq!(effect_id, EffectId::Decide(1));
+    for (n, late) in (1..).zip([EffectId::Decide(0), EffectId::Decide(2)]) {
         bench.input(Input::Key(late, KeyAnswer::Unknown));
         assert_eq!((bench.take(), bench.connection.ignored()), (vec![], n));
     }
-    bench.input(Input::Key(errand, bench.platform.key));
+    bench.input(Input::Key(effect_id, bench.platform.key));
     assert_eq!(bench.hear(), [Head::Rotated { generation: 2 }.into()]);
 }
 
 /// L6: nor does one that belongs to no decision yet decide about the first credential.
 #[test]
-fn an_answer_to_another_errand_lets_nobody_in() {
+fn an_answer_to_another_question_lets_nobody_in() {
     let mut bench = Bench::<Symbolic>::new(Suite::IkAesGcm, Role::Daemon, None, token(&claims(Role::Daemon, 1)));
     let message = bench.message_1();
-    let received = Input::Happened(Happening::Received(Errand::Socket, message));
+    let received = Input::Io(IoEvent::Received(EffectId::Socket, message));
     bench.connection.handle_input(bench.now, received).unwrap();
-    assert!(matches!(bench.connection.poll_output(), Some(Output::LookUp(Errand::Decide(0), _))));
-    bench.input(Input::Key(Errand::Decide(1), bench.platform.key));
+    assert!(matches!(bench.connection.poll_output(), Some(Output::LookUp(EffectId::Decide(0), _))));
+    bench.input(Input::Key(EffectId::Decide(1), bench.platform.key));
     assert_eq!((bench.connection.stage(), bench.connection.ignored()), (Some(Stage::Deciding), 1));
-    bench.input(Input::Key(Errand::Decide(0), bench.platform.key));
+    bench.input(Input::Key(EffectId::Decide(0), bench.platform.key));
     assert_eq!(bench.connection.stage(), Some(Stage::Unconfirmed));
     assert_eq!(bench.shake_hands(), None);
 }

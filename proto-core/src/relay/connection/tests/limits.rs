@@ -46,11 +46,11 @@ fn a_farewell_that_does_not_fit_still_ends_the_link_once() {
 fn an_answer_to_another_decision_is_ignored_and_counted() {
     let mut bench = Bench::<Symbolic>::new(Suite::IkAesGcm, Role::Daemon, None, token(&claims(Role::Daemon, 1)));
     let message_1 = bench.message_1();
-    let received = Input::Happened(Happening::Received(Errand::Socket, message_1));
+    let received = Input::Io(IoEvent::Received(EffectId::Socket, message_1));
     bench.connection.handle_input(bench.now, received).unwrap();
     let Some(Output::LookUp(asked, _)) = bench.connection.poll_output() else { panic!("nobody is asked") };
-    let key = |errand| Input::Key(errand, KeyAnswer::Unknown);
-    for other in [Errand::Decide(7), Errand::Socket] {
+    let key = |effect_id| Input::Key(effect_id, KeyAnswer::Unknown);
+    for other in [EffectId::Decide(7), EffectId::Socket] {
         bench.input(key(other));
     }
     assert_eq!((bench.connection.stage(), bench.connection.ignored()), (Some(Stage::Deciding), 2));
@@ -62,12 +62,12 @@ fn an_answer_to_another_decision_is_ignored_and_counted() {
 #[test]
 fn an_answer_to_an_older_renewal_is_ignored_and_counted() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
-    bench.input(Input::Key(Errand::Decide(0), KeyAnswer::Unknown));
+    bench.input(Input::Key(EffectId::Decide(0), KeyAnswer::Unknown));
     assert_eq!(bench.connection.ignored(), 1);
     let message = bench.sealed(Head::Rotate { token: token(&claims(Role::Daemon, 2)) });
-    let received = Input::Happened(Happening::Received(Errand::Socket, message));
+    let received = Input::Io(IoEvent::Received(EffectId::Socket, message));
     bench.connection.handle_input(bench.now, received).unwrap();
-    bench.connection.handle_input(bench.now, Input::Key(Errand::Decide(0), KeyAnswer::Unknown)).unwrap();
+    bench.connection.handle_input(bench.now, Input::Key(EffectId::Decide(0), KeyAnswer::Unknown)).unwrap();
     assert_eq!(bench.connection.ignored(), 2);
     bench.input(Input::Release);
     assert_eq!(bench.hear(), [Head::Rotated { generation: 2 }.into()]);

@@ -72,9 +72,9 @@ fn all_daemons_together_are_held_back_when_the_store_is_behind() {
     }
     let held: Vec<_> = daemons.iter().copied().filter(|daemon| world.inboxes[daemon].held).collect();
     assert_eq!(held, daemons[16..], "only the latest one says what is too much for all");
-    assert!(world.hub.unstored() >= UNSTORED_MAX);
+    assert!(world.hub.unstored() >= MAX_UNSTORED);
     // The writes of the last daemon are the latest ones: half of all leaves it waiting, the rest lets it go on.
-    while world.hub.unstored() > UNSTORED_MAX / 2 {
+    while world.hub.unstored() > MAX_UNSTORED / 2 {
         assert!(world.inboxes[&held[0]].held);
         world.commit(10);
     }
@@ -122,6 +122,6 @@ fn who_does_not_drain_the_hub_is_told_so() {
 #[test]
 fn the_bounds_are_those_that_are_promised() {
     const MIB: usize = 1_048_576;
-    assert_eq!((VIEWER_WINDOW, PEER_WINDOW, READ_MAX, REPLY_WINDOW), (MIB, MIB + MIB, MIB / 4, MIB / 4));
-    assert_eq!((UNSTORED_PER_DAEMON, UNSTORED_MAX), (4_194_304, 67_108_864));
+    assert_eq!((VIEWER_WINDOW, PEER_WINDOW, MAX_READ, REPLY_WINDOW), (MIB, MIB + MIB, MIB / 4, MIB / 4));
+    assert_eq!((UNSTORED_PER_DAEMON, MAX_UNSTORED), (4_194_304, 67_108_864));
 }

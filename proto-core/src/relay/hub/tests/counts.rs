@@ -155,12 +155,12 @@ fn daemons_are_held_for_all_records_until_half_is_durable() {
         }
     }
     let latest = daemons[31];
-    assert_eq!((world.hub.unstored(), world.inboxes[&latest].held), (UNSTORED_MAX, true));
+    assert_eq!((world.hub.unstored(), world.inboxes[&latest].held), (MAX_UNSTORED, true));
     for _ in 0..32 {
         assert!(world.inboxes[&latest].held, "{}", world.hub.unstored());
         world.commit(1);
     }
-    assert_eq!((world.hub.unstored(), world.inboxes[&latest].held), (UNSTORED_MAX / 2, false));
+    assert_eq!((world.hub.unstored(), world.inboxes[&latest].held), (MAX_UNSTORED / 2, false));
 }
 
 /// S136: a viewer's window is full from its last byte on, not before; what waits is sent as soon as one byte is taken.

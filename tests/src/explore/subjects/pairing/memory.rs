@@ -7,7 +7,7 @@ use proto_core::{
     api::MintRequest,
     device::{
         files::{Document, PendingPairing},
-        pairing::{Ask, Output},
+        pairing::{EffectId, Output},
     },
     effect::{Effect, StateFile},
     key::IdentityKey,
@@ -92,13 +92,13 @@ impl Memory {
 
     pub(super) fn judge(&mut self, output: &Output, now: Instant) -> Result<(), Broken> {
         match output {
-            Output::Effect(Effect::Http(ask, request)) => {
+            Output::Effect(Effect::Http(effect_id, request)) => {
                 let is_open = !matches!(self.asked, None | Some(Kind::Save | Kind::Forget));
-                let (kind, number) = match *ask {
-                    Ask::Mint(number) => (Kind::Mint, number),
-                    Ask::Poll(number) => (Kind::Poll, number),
-                    Ask::KeySet(number) => (Kind::Keys, number),
-                    Ask::Save | Ask::Forget => return Err(Broken::new("PAIR-2", "a file is not asked for over HTTP")),
+                let (kind, number) = match *effect_id {
+                    EffectId::Mint(number) => (Kind::Mint, number),
+                    EffectId::Poll(number) => (Kind::Poll, number),
+                    EffectId::KeySet(number) => (Kind::Keys, number),
+                    EffectId::Save | EffectId::Forget => return Err(Broken::new("PAIR-2", "a file is not asked for over HTTP")),
                 };
                 if is_open {
                     return Err(Broken::new("PAIR-2", "a second request while one is under way"));

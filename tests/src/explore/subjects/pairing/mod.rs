@@ -9,9 +9,9 @@ use proto_core::{
     api::{PairingMode, PollAnswer, Problem},
     device::{
         files::{PendingPairing, Unknown, VERSION},
-        pairing::{Ask, Input, Output, Pairing, REQUEST_TIMEOUT, Settings},
+        pairing::{EffectId, Input, Output, Pairing, REQUEST_TIMEOUT, Settings},
     },
-    effect::{Happening, NetFault},
+    effect::{IoEvent, NetFault},
     id::DeviceKind,
     secret::{Secret, SecretText},
 };
@@ -182,19 +182,19 @@ impl Waiting {
         self.approvals.borrow_mut().entry((*seed.expose(), org)).or_insert_with(make).clone()
     }
 
-    fn polled(&self, polled: Polled, ask: Ask, memory: &Memory) -> Happening<Ask> {
+    fn polled(&self, polled: Polled, effect_id: EffectId, memory: &Memory) -> IoEvent<EffectId> {
         let own = memory.seed.clone().unwrap_or_else(|| secret(0));
         match polled {
-            Polled::Pending => answered(ask, 200, None, r#"{"status":"pending"}"#),
-            Polled::Approved => answered(ask, 200, None, self.approval(&own, "A")),
-            Polled::ApprovedForOther => answered(ask, 200, None, self.approval(&secret(0x66), "A")),
-            Polled::ApprovedElsewhere => answered(ask, 200, None, self.approval(&own, "B")),
-            Polled::Denied => answered(ask, 200, None, r#"{"status":"denied"}"#),
-            Polled::Gone => answered(ask, 404, None, problem(404, Reason::CodeExpired)),
-            Polled::GoneHtml => answered(ask, 404, None, "<html>"),
-            Polled::SlowDown => answered(ask, 429, None, problem(429, Reason::RateLimited)),
-            Polled::Busy => answered(ask, 503, Some(86_400), "<html>"),
-            Polled::Html => answered(ask, 200, None, "<html>"),
+            Polled::Pending => answered(effect_id, 200, None, r#"{"status":"pending"}"#),
+            Polled::Approved => answered(effect_id, 200, None, self.approval(&own, "A")),
+            Polled::ApprovedForOther => answered(effect_id, 200, None, self.approval(&secret(0x66), "A")),
+            Polled::ApprovedElsewhere => answered(effect_id, 200, None, self.approval(&own, "B")),
+            Polled::Denied => answered(effect_id, 200, None, r#"{"status":"denied"}"#),
+            Polled::Gone => answered(effect_id, 404, None, problem(404, Reason::CodeExpired)),
+            Polled::GoneHtml => answered(effect_id, 404, None, "<html>"),
+            Polled::SlowDown => answered(effect_id, 429, None, problem(429, Reason::RateLimited)),
+            Polled::Busy => answered(effect_id, 503, Some(86_400), "<html>"),
+            Polled::Html => answered(effect_id, 200, None, "<html>"),
         }
     }
 }
@@ -203,26 +203,26 @@ fn problem(status: u16, reason: Reason) -> Vec<u8> {
     serde_json::to_vec(&Problem::because(status, reason)).expect("JSON")
 }
 
-fn minted(minted: Minted, ask: Ask) -> Happening<Ask> {
+fn minted(minted: Minted, effect_id: EffectId) -> IoEvent<EffectId> {
     let code = |interval: &str| {
         format!(r#"{{"code":"BCDF2345","status_token":"s","url":"https://a.example/","expires_in":{LIFETIME}{interval}}}"#)
     };
     match minted {
-        Minted::Code => answered(ask, 201, None, code("")),
-        Minted::IntervalZero => answered(ask, 201, None, code(r#","interval":0"#)),
-        Minted::IntervalHuge => answered(ask, 201, None, code(r#","interval":18446744073709551615"#)),
-        Minted::Html => answered(ask, 200, None, "<html>"),
-        Minted::Refused => answered(ask, 403, None, problem(403, Reason::RateLimited)),
-        Minted::Busy => answered(ask, 503, None, "<html>"),
+        Minted::Code => answered(effect_id, 201, None, code("")),
+        Minted::IntervalZero => answered(effect_id, 201, None, code(r#","interval":0"#)),
+        Minted::IntervalHuge => answered(effect_id, 201, None, code(r#","interval":18446744073709551615"#)),
+        Minted::Html => answered(effect_id, 200, None, "<html>"),
+        Minted::Refused => answered(effect_id, 403, None, problem(403, Reason::RateLimited)),
+        Minted::Busy => answered(effect_id, 503, None, "<html>"),
     }
 }
 
-fn keys(keys: Keys, ask: Ask) -> Happening<Ask> {
+fn keys(keys: Keys, effect_id: EffectId) -> IoEvent<EffectId> {
     match keys {
-        Keys::Right => answered(ask, 200, None, key_set()),
-        Keys::Empty => answered(ask, 200, None, r#"{"keys":[]}"#),
-        Keys::Html => answered(ask, 200, None, "<html>"),
-        Keys::Busy => answered(ask, 503, None, "<html>"),
+        Keys::Right => answered(effect_id, 200, None, key_set()),
+        Keys::Empty => answered(effect_id, 200, None, r#"{"keys":[]}"#),
+        Keys::Html => answered(effect_id, 200, None, "<html>"),
+        Keys::Busy => answered(effect_id, 503, None, "<html>"),
     }
 }
 
@@ -272,29 +272,29 @@ impl Subject for Waiting {
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let number = at.memory.number.0;
-        let happening = match *fact {
-            Fact::Mint(said) => minted(said, Ask::Mint(number)),
-            Fact::Poll(said) => self.polled(said, Ask::Poll(number), &at.memory),
-            Fact::Keys(said) => keys(said, Ask::KeySet(number)),
-            Fact::OldPoll => self.polled(Polled::Approved, Ask::Poll(number.wrapping_sub(1)), &at.memory),
+        let event = match *fact {
+            Fact::Mint(said) => minted(said, EffectId::Mint(number)),
+            Fact::Poll(said) => self.polled(said, EffectId::Poll(number), &at.memory),
+            Fact::Keys(said) => keys(said, EffectId::KeySet(number)),
+            Fact::OldPoll => self.polled(Polled::Approved, EffectId::Poll(number.wrapping_sub(1)), &at.memory),
             Fact::Unanswered | Fact::BadUrl => {
                 let fault = if *fact == Fact::BadUrl { NetFault::BadUrl } else { NetFault::TimedOut };
-                let ask = match at.memory.asked {
-                    Some(Kind::Mint) => Ask::Mint(number),
-                    Some(Kind::Keys) => Ask::KeySet(number),
-                    _ => Ask::Poll(number),
+                let effect_id = match at.memory.asked {
+                    Some(Kind::Mint) => EffectId::Mint(number),
+                    Some(Kind::Keys) => EffectId::KeySet(number),
+                    _ => EffectId::Poll(number),
                 };
-                Happening::Unanswered(ask, fault)
+                IoEvent::Unanswered(effect_id, fault)
             }
-            Fact::Stored => Happening::Stored(Ask::Save),
-            Fact::NotStored => Happening::NotStored(Ask::Save),
-            Fact::Forgotten => Happening::Stored(Ask::Forget),
+            Fact::Stored => IoEvent::Stored(EffectId::Save),
+            Fact::NotStored => IoEvent::NotStored(EffectId::Save),
+            Fact::Forgotten => IoEvent::Stored(EffectId::Forget),
             Fact::ClockAnHourBack | Fact::ClockRight => unreachable!("it has a reading"),
             Fact::Adopted => return Input::Adopted,
             Fact::Rejected => return Input::Rejected(Reason::OrgAlreadyBound),
             Fact::Cancel => return Input::Cancel,
         };
-        Input::Happening(happening)
+        Input::Io(event)
     }
 
     fn reading(&self, fact: &Fact) -> Option<WallClock> {

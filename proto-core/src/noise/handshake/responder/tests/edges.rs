@@ -35,7 +35,7 @@ on_both! {
     /// ADM-1: a message 1 of the greatest length is still shown to the keys, one byte more is not.
     fn the_longest_message_1_is_read<N>() {
         for (length, reason) in
-            [(FIRST_MESSAGE_MAX, Reason::NoiseHandshakeFailed), (FIRST_MESSAGE_MAX + 1, Reason::FrameMalformed)]
+            [(MAX_FIRST_MESSAGE, Reason::NoiseHandshakeFailed), (MAX_FIRST_MESSAGE + 1, Reason::FrameMalformed)]
         {
             let mut relay = responder::<N>(Door::Devices);
             receive(&mut relay, vec![1; length]);
