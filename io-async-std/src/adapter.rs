@@ -20,8 +20,8 @@ use crate::{
 
 /// Performs a machine's effects, each named by an `I`, and tells what came of them.
 ///
-/// It owns all of its work and spawns no task: everything goes on while somebody waits for [`Adapter::next`], nothing piles up
-/// while nobody does, and dropping the adapter ends it all and closes its sockets. [`Adapter::shutdown`] does so in good order.
+/// It owns all of its work and spawns no task: everything goes on while the caller waits for [`Adapter::next`], nothing piles up
+/// while it does not, and dropping the adapter ends it all and closes its sockets. [`Adapter::shutdown`] does so in good order.
 pub struct Adapter<I> {
     roots: Roots,
     /// The orders for each WebSocket that this side has not heard the end of. Without them it is let go of.
@@ -104,7 +104,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
         });
     }
 
-    /// An order for a WebSocket whose end is known came too late, and is nobody's loss.
+    /// An order for a WebSocket whose end is known came too late and has no effect.
     fn order(&self, id: &I, order: Order) {
         if let Some(orders) = self.links.get(id) {
             // Its end may be there and not have been told yet.

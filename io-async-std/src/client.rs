@@ -1,4 +1,4 @@
-//! Sockets and requests on async-std, for whoever wants to wait for them directly.
+//! Sockets and requests on async-std, to be waited for directly.
 
 use async_std::{
     io::{Read, Write},

@@ -59,7 +59,7 @@ async fn open(
     }
 }
 
-/// Waits until nobody wants the WebSocket any more. There is nobody yet to send to.
+/// Waits until the WebSocket is not wanted any more. There is no peer yet to send to.
 async fn given_up(orders: &mut Receiver<Order>) {
     while let Some(Order::Send(_)) = orders.next().await {}
 }

@@ -1,4 +1,4 @@
-//! A transducer over a byte stream: moves bytes between the two while somebody waits for its next event.
+//! A transducer over a byte stream: moves bytes between the two while the caller waits for its next event.
 
 use std::{
     cell::Cell,
@@ -41,8 +41,8 @@ thread_local! {
     static SHARED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// `T` over the stream `S`. Makes progress while somebody waits for its next event, in both directions; reading stops while
-/// nobody waits.
+/// `T` over the stream `S`. Makes progress while the caller waits for its next event, in both directions; reading stops while
+/// it does not wait.
 #[derive(Debug)]
 pub struct Driven<S, T> {
     transducer: T,

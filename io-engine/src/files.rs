@@ -50,7 +50,7 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Somebody else owns the file or folder.
+    /// Another user owns the file or folder.
     #[error("{} belongs to another user", .0.display())]
     NotOurs(PathBuf),
     /// Another process owns the home.

@@ -1,4 +1,4 @@
-//! One WebSocket, for whoever wants to wait for it directly: an adapter, the relay's connections, the daemon's local interface.
+//! One WebSocket, to be waited for directly: an adapter, the relay's connections, the daemon's local interface.
 
 use std::{
     fmt,
@@ -12,8 +12,8 @@ use proto_core::effect::{Close, IoEvent};
 
 use crate::{ByteStream, Driven, LINGER, MessageSocket, Runtime, Transducer, WebSocket};
 
-/// A WebSocket over the byte stream `S`, with the timers of `R`. It makes progress while somebody waits for [`Socket::next`],
-/// in both directions; what is queued in between is written in few large writes. Reading stops while nobody waits, so a slow
+/// A WebSocket over the byte stream `S`, with the timers of `R`. It makes progress while the caller waits for [`Socket::next`],
+/// in both directions; what is queued in between is written in few large writes. Reading stops while the caller does not wait, so a slow
 /// consumer slows its sender down. An idle one holds no buffer.
 pub struct Socket<R: Runtime, S, T = WebSocket> {
     driven: Driven<S, T>,

@@ -64,7 +64,7 @@ impl Tls {
         }
     }
 
-    /// An end without TLS's own goodbye can be somebody's who cuts the connection, so it is a fault (RFC 8446 section 6.1).
+    /// An end without `close_notify` may be a truncation attack, so it is a fault (RFC 8446 section 6.1).
     pub(crate) fn receive_end(&mut self, above: &mut impl Transducer) {
         self.hand_up(above);
         above.fail(NetFault::Broken);

@@ -53,12 +53,12 @@ pub(crate) struct Reports<I> {
 pub(crate) struct Room<'a, I>(u64, mpsc::Permit<'a, Told<I>>);
 
 impl<I> Reports<I> {
-    /// Waits for room; `None` when nobody listens any more.
+    /// Waits for room; `None` when the adapter is gone.
     pub(crate) async fn room(&self) -> Option<Room<'_, I>> {
         self.sender.reserve().await.ok().map(|permit| Room(self.generation, permit))
     }
 
-    /// Tells what happened, once there is room. `None` when nobody listens any more.
+    /// Tells what happened, once there is room. `None` when the adapter is gone.
     pub(crate) async fn tell(&self, event: IoEvent<I>) -> Option<()> {
         self.room().await.map(|room| room.tell(event))
     }
@@ -146,7 +146,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
         });
     }
 
-    /// An order for a WebSocket whose end is known came too late, and is nobody's loss.
+    /// An order for a WebSocket whose end is known came too late and has no effect.
     fn order(&self, id: &I, order: Order) {
         if let Some(orders) = self.links.get(id) {
             // The task may have ended with its report still on its way.

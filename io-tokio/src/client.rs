@@ -1,4 +1,4 @@
-//! Sockets and requests on tokio, for whoever wants to wait for them directly.
+//! Sockets and requests on tokio, to be waited for directly.
 
 use bytes::Bytes;
 use io_engine::{Connection, Roots, WebSocket, WebSocketClient};

@@ -14,7 +14,7 @@ pub(crate) async fn work<I>(home: Option<Home>, mut jobs: mpsc::UnboundedReceive
     while let Some((id, job)) = jobs.recv().await {
         let home = Arc::clone(&home);
         let durable = spawn_blocking(move || job.carry_out((*home).as_ref())).await.unwrap_or(false);
-        // Nobody listens any more after a shutdown, which waits for the rest of the jobs.
+        // The adapter does not listen any more after a shutdown, which waits for the rest of the jobs.
         let _ = reports.tell(if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }).await;
     }
 }

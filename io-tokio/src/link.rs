@@ -42,7 +42,7 @@ pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) 
     }
 }
 
-/// Waits until nobody wants the WebSocket any more. There is nobody yet to send to.
+/// Waits until the WebSocket is not wanted any more. There is no peer yet to send to.
 async fn given_up(orders: &mut mpsc::UnboundedReceiver<Order>) {
     while let Some(Order::Send(_)) = orders.recv().await {}
 }

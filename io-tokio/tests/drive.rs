@@ -106,7 +106,7 @@ async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
     assert_eq!(desk.read, ["second", "second", "argument out of range: input", "0 after 2"]);
 }
 
-/// However many facts wait, whoever shares the thread gets its turns.
+/// However many facts wait, other tasks of the thread get their turns.
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_facts_starves_nobody() {
     struct Flood(u32);

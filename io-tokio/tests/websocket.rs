@@ -126,7 +126,7 @@ async fn a_slow_reader_stops_the_sender() {
         let IoEvent::Sent((), count) = event else { panic!("{event:?}") };
         sent += count;
     }
-    assert!(sent < 10, "{sent} messages of 10 kB went into a pipe of 64 KiB that nobody reads from");
+    assert!(sent < 10, "{sent} messages of 10 kB went into a pipe of 64 KiB that is not read from");
     tokio::spawn(to_the_end(server));
     for at in 0..100_u8 {
         assert_eq!(client.next().await, IoEvent::Received((), vec![at; 10_000].into()));

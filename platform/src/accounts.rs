@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// How long somebody stays signed in, in seconds: two weeks.
+/// How long a browser stays signed in, in seconds: two weeks.
 pub(crate) const SESSION_LIFETIME: u64 = 14 * 24 * 60 * 60;
 
 /// Who signs up.
@@ -147,7 +147,7 @@ pub(crate) const KNOWN_FOR: u64 = 400 * 24 * 60 * 60;
 /// Signs in.
 ///
 /// Wrong passwords put off the next try from the same address, and slow down all tries for the same account by some seconds.
-/// Neither concerns a browser in which that account signed in before: that has a count of its own, so nobody else can keep
+/// Neither concerns a browser in which that account signed in before: that has a count of its own, so others cannot keep
 /// an account's owner out.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ impl Clock {
         Self(Source::Manual(Arc::new(watch::Sender::new(now))))
     }
 
-    /// Moves a manual clock, and all its clones, forward. Whoever sleeps by it and is due wakes. The system's clock stays.
+    /// Moves a manual clock, and all its clones, forward. Tasks that sleep by it and are due wake. The system's clock stays.
     pub fn advance(&self, seconds: u64) {
         if let Source::Manual(shown) = &self.0 {
             shown.send_modify(|now| *now = now.plus(seconds));

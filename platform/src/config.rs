@@ -26,7 +26,7 @@ pub struct Config {
     pub internal_key: SecretText,
     /// How many codes one address may mint in 15 minutes; 0 is no limit. An IPv6 network of /64 counts as one address.
     pub mints_per_address: usize,
-    /// How many codes may live at a time, whoever minted them.
+    /// How many codes may live at a time, of all devices together.
     pub max_codes: i64,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,

@@ -32,7 +32,7 @@ impl News {
 
     /// A code was decided.
     pub(crate) fn code_decided(&self, code: CodeText) {
-        // Nobody may be waiting.
+        // There may be no waiting task.
         let _ = self.decided.send(code);
     }
 

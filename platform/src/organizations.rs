@@ -93,7 +93,7 @@ pub(crate) async fn set_policy(app: &App, admin: &AccountId, organization: &Orga
     Ok(tx.commit().await?)
 }
 
-/// Deletes a workspace: all its machines are revoked, nobody belongs to it any more (S196).
+/// Deletes a workspace: all its machines are revoked, it has no members any more (S196).
 pub(crate) async fn delete(app: &App, admin: &AccountId, organization: &Organization) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.store.write().await?;

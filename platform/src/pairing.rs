@@ -118,10 +118,10 @@ async fn look(app: &App, code: CodeText, token: &SecretText) -> Result<PollAnswe
     }
 }
 
-/// The device gave its code up: while nobody decided, it is forgotten, so that nobody can approve it any more.
+/// The device gave its code up: while it is undecided, it is forgotten, so that it cannot be approved any more.
 ///
 /// # Errors
-/// [`Error::NotFound`] as for [`poll`]; [`Error::Conflict`] when somebody decided before.
+/// [`Error::NotFound`] as for [`poll`]; [`Error::Conflict`] when it was decided before.
 pub(crate) async fn cancel(app: &App, code: CodeText, token: &SecretText) -> Result<(), Error> {
     match look(app, code, token).await? {
         PollAnswer::Pending => {}
@@ -191,7 +191,7 @@ fn hand_in(machine: &mut PairingCode, now: UnixTime, input: Input) -> Result<(),
     machine.handle_input(moment(now), input).map_err(|misuse| Error::Internal(misuse.to_string()))
 }
 
-/// What somebody pressed.
+/// Which button was pressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     Approve(OrganizationId),

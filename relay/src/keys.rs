@@ -77,7 +77,7 @@ impl Host<KeySet> for Desk {
                 Input::Look { lookup: LookupId(self.next), kid }
             }
             Some(Ok(event)) = self.fetches.join_next() => Input::Io(event),
-            // Nobody asks any more: the relay is gone.
+            // The relay is gone.
             else => return Next::Stop,
         });
         Next::GoOn

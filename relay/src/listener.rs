@@ -155,7 +155,7 @@ async fn upgrade(State(door): State<Door>, Extension(peer): Extension<Peer>, mut
     answer
 }
 
-/// Why somebody is not even upgraded.
+/// Why a peer is not even upgraded.
 #[derive(Debug)]
 struct Refusal {
     status: StatusCode,

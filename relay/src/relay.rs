@@ -74,7 +74,7 @@ impl Relay {
     /// Opens the store, binds the address and begins to fetch the key set. The static key is made when there is none.
     ///
     /// # Errors
-    /// [`RelayError`]: the address is taken, the directory belongs to somebody else, another relay runs on it.
+    /// [`RelayError`]: the address is taken, the directory belongs to another user, another relay runs on it.
     pub async fn bind(config: Config) -> Result<Self, RelayError> {
         Self::bind_with(config, Options::default()).await
     }
@@ -94,7 +94,7 @@ impl Relay {
         let (store, sessions) = Store::open(
             &config.data_dir,
             Arc::new(move |answer| {
-                // Without a hub nobody waits for it.
+                // Without a hub it is not waited for.
                 let _ = answers.send(answer);
             }),
         )?;
@@ -135,7 +135,7 @@ impl Relay {
         let Self { listener, local_addr, shared, stop, mut tasks, hub } = self;
         shared.journal.record(Entry { address: Some(local_addr.ip()), ..Entry::new("serving") });
         let mut all_ended = listener::accept_until(listener, &shared, shutdown).await;
-        // Nobody listens when there are no connections.
+        // There are no listeners without connections.
         let _ = stop.send(true);
         // Nothing is ever sent: it ends with the last connection.
         let _ = time::timeout(FAREWELL, all_ended.recv()).await;

@@ -346,7 +346,7 @@ fn relay_url(url: &str) -> Result<String, String> {
 }
 
 impl ServeArgs {
-    /// What clap cannot say: an address that nobody can connect to needs one that somebody can.
+    /// What clap cannot say: a listening address that clients cannot connect to needs one that they can.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         let pairs = [(self.listen, &self.public_url, "--public-url"), (self.relay_listen, &self.relay_url, "--relay-url")];
         for (listen, url, option) in pairs {

@@ -33,7 +33,7 @@ impl Failure {
         Self { notes, ..self }
     }
 
-    /// The failure that a problem document tells of; a document without a reason is an answer that makes no sense to us.
+    /// The failure that a problem document tells of; a document without a reason is an invalid answer.
     pub(crate) fn from_problem(problem: Problem) -> Self {
         match problem.reason {
             Some(reason) => Self { reason, detail: problem.detail, notes: Vec::new() },
@@ -83,7 +83,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         let _ = writeln!(text, "{} {error:#}", "error:".red().bold());
         UNFORESEEN
     };
-    // Where the standard error is closed there is nobody to tell.
+    // Where the standard error is closed the error cannot be told.
     let _ = anstream::stderr().write_all(&text);
     ExitCode::from(code)
 }

@@ -32,7 +32,7 @@ impl Home {
         Self(path.into())
     }
 
-    /// Makes sure that the directory exists and that nobody else can read it. One that is too open is closed: it may have been
+    /// Makes sure that the directory exists and that other users cannot read it. One that is too open is closed: it may have been
     /// made by hand.
     pub(crate) fn create(&self) -> Result<(), Failure> {
         for directory in [self.path().to_owned(), self.logs()] {
@@ -80,7 +80,7 @@ fn shorten_below(path: &Path, home: Option<&Path>) -> String {
     }
 }
 
-/// Makes sure that a directory exists and that nobody else can read it.
+/// Makes sure that a directory exists and that other users cannot read it.
 pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let mode = fs::metadata(directory)?.mode();
@@ -112,7 +112,7 @@ fn not_written(detail: impl std::fmt::Display) -> Failure {
 mod tests {
     use super::*;
 
-    /// BIND-9: private from the start, and closed again where somebody opened it.
+    /// BIND-9: private from the start, and closed again where it was opened.
     #[test]
     fn homes_are_private() {
         let place = tempfile::tempdir().unwrap();

@@ -54,7 +54,7 @@ impl Servers {
         let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
         let local_url = format!("http://{}", listener.local_addr()?);
         let public_url = args.public_url.clone().unwrap_or_else(|| local_url.clone());
-        // Both ends of it live in this process, so nobody needs to know or keep it.
+        // Both ends of it live in this process, so the operator need not know or keep it.
         let internal_key = SecretText::new(BASE64URL_NOPAD.encode(io_engine::fresh_entropy().derive("internal key").expose()));
         let mut config = viewport_relay::Config::new(&local_url, internal_key.clone(), data.join("relay"))?;
         config.listen = args.relay_listen;

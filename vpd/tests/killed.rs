@@ -41,7 +41,7 @@ impl Control {
         let (platform, founded, url) = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            // Nobody listens there: these tests are about pairing alone.
+            // No server listens there: these tests are about pairing alone.
             let relay = RelayEndpoint { url: "ws://127.0.0.1:9/ws".into(), static_keys: vec![StaticKey([9; 32])] };
             let key = SecretText::new("an internal key of enough length");
             let config = Config::new(data.path().join("platform.db"), &url, relay, key);
@@ -202,7 +202,7 @@ fn killed_at_any_moment() {
         for _ in 0..moment {
             machine.report();
         }
-        // First whoever asked, who would start the daemon again.
+        // First the client, which would start the daemon again.
         wait.kill().unwrap();
         wait.wait().unwrap();
         machine.kill();

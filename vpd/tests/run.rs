@@ -156,7 +156,7 @@ fn signals_are_passed_on() {
     assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("terminated\n", Some(5)));
 }
 
-/// The reader of our output goes away: the command ends like one whose own output nobody reads.
+/// The reader of our output goes away: the command ends like one whose own output is not read.
 #[test]
 fn nobody_reads_any_more() {
     let home = Home::new();

@@ -160,7 +160,7 @@ impl Transducer for WebSocketClient {
 }
 
 impl MessageSocket for WebSocketClient {
-    /// Before [`IoEvent::Connected`] there is nobody to send to: dropped.
+    /// Before [`IoEvent::Connected`] there is no peer to send to: dropped.
     fn send(&mut self, message: Bytes) {
         if let Stage::Open(socket) = &mut self.stage {
             socket.send(message);

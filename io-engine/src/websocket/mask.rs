@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::entropy;
 
-/// Masking keys that nobody can foresee, fetched from the operating system 64 at a time.
+/// Unpredictable masking keys, fetched from the operating system 64 at a time.
 pub(super) struct MaskKeys {
     pool: [[u8; 4]; 64],
     used: usize,

@@ -237,7 +237,7 @@ fn violations_are_answered_with_their_code() {
         let mut server = Peer::of(&client);
         let read = server.read(&mut client);
         assert!(matches!(&read[..], [Message::Close(Some(frame))] if u16::from(frame.code) == code), "{bytes:?}: {read:?}");
-        client.receive(b"more, which nobody looks at");
+        client.receive(b"more, which is not looked at");
         client.receive_end();
         assert_eq!(events(&mut client), [IoEvent::Closed((), Closed::Fault(fault))]);
     }

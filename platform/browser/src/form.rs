@@ -1,6 +1,6 @@
 //! The forms of a page: enough HTML for pages that are written carefully.
 
-/// A form, as it would be sent if nobody typed anything.
+/// A form, as it would be sent untouched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     /// Names and values of its fields; unchecked ones are left out, as a browser does.

@@ -212,7 +212,7 @@ fn no_workspace(visitor: &Visitor, signed_in: &SignedIn, stored: &StoredCode) ->
     }
 }
 
-/// S25, S26, S211: whoever opens the page now sees that it is done; only members see where.
+/// S25, S26, S211: a visitor who opens the page now sees that it is done; only members see where.
 fn approved(visitor: &Visitor, stored: &StoredCode, joined: Option<&Joined>) -> Markup {
     layout::plain(
         visitor,

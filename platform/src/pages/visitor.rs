@@ -62,7 +62,7 @@ impl FromRequestParts<Shared> for Visitor {
     }
 }
 
-/// Whoever is not signed in is asked to, and comes back.
+/// A visitor who is not signed in is asked to, and comes back.
 impl FromRequestParts<Shared> for SignedIn {
     type Rejection = Response;
 

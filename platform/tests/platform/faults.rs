@@ -44,7 +44,7 @@ async fn expired_codes_keep_nobody_from_pairing() {
         Device::new(seed).mint(&world).await;
     }
     let kept: i64 = query_scalar("SELECT count(*) FROM pairing_code").fetch_one(&mut database(&world).await).await.unwrap();
-    assert_eq!(kept, 3, "those that nobody decided are gone");
+    assert_eq!(kept, 3, "undecided ones are gone");
 }
 
 /// F23: the token is looked at before a password costs anything, and an address tries it only so often.
@@ -221,7 +221,7 @@ async fn control_characters_lead_nowhere() {
     assert_eq!(browser.post("/sign-in", &fields).await.location(), "/");
 }
 
-/// F42: a code that its device gave up cannot be approved; only its device gives it up, and only while nobody decided.
+/// F42: a code that its device gave up cannot be approved; only its device gives it up, and only while it is undecided.
 #[tokio::test]
 async fn a_cancelled_code_cannot_be_approved() {
     let (world, mut ann) = World::with_ann().await;
@@ -273,7 +273,7 @@ async fn a_form_that_is_sent_again_invites_once() {
     assert_ne!(ann.invite("acme", "dave", "member").await, format!("/invitation?token={}", link(&first)));
 }
 
-/// F46: members leave by themselves, with their machines there, unless nobody would govern the workspace any more.
+/// F46: members leave by themselves, with their machines there, unless the workspace would have no admin any more.
 #[tokio::test]
 async fn a_member_can_leave() {
     let (world, mut ann) = World::with_ann().await;
@@ -321,7 +321,7 @@ async fn health_tries_a_write_and_reads_go_on() {
         world.validate(&approval.issue_token, Device::new(1).identity.static_key()),
     );
     assert_eq!(ill.problem(), (StatusCode::SERVICE_UNAVAILABLE, None));
-    assert_eq!(page.expect("reads wait for nobody").status, StatusCode::OK);
+    assert_eq!(page.expect("reads do not wait").status, StatusCode::OK);
     assert!(validated.active);
     query("ROLLBACK").execute(&mut other).await.unwrap();
     world.clock.advance(5);

@@ -70,7 +70,7 @@ impl World {
         self.platform.create_first_admin(admin).await.unwrap();
     }
 
-    /// A browser that nobody is signed in with.
+    /// A browser that is not signed in.
     pub(crate) fn browser(&self) -> Browser {
         Browser { router: self.platform.router(), cookies: BTreeMap::new(), page: Answer::default(), address: None }
     }

@@ -84,7 +84,7 @@ async fn a_wrong_internal_key_is_named() {
     is_on_record(&site, Reason::InternalKeyMismatch).await;
 }
 
-/// S178: the key set cannot be fetched, so nobody is let in, and `/ready` says so.
+/// S178: the key set cannot be fetched, so no device is let in, and `/ready` says so.
 #[tokio::test]
 async fn an_unreachable_key_set_is_named() {
     let mut site = Site::open().await;
@@ -121,7 +121,7 @@ async fn a_psk_that_does_not_fit_is_named() {
     }
 }
 
-/// PIN-3: a device that pinned another key does not come in, and nobody takes it for an instruction to delete anything.
+/// PIN-3: a device that pinned another key does not come in, and does not take the refusal for an instruction to delete anything.
 #[tokio::test]
 async fn another_relay_key_ends_the_handshake() {
     let site = Site::open().await;

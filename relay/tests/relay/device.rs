@@ -1,4 +1,4 @@
-//! A daemon or viewer, as somebody would write it from docs/WIRE.md: real sockets, real Noise.
+//! A daemon or viewer, written from docs/WIRE.md alone: real sockets, real Noise.
 
 use std::{
     net::SocketAddr,

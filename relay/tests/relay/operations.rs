@@ -28,7 +28,7 @@ async fn the_admin_endpoints_ask_for_their_token() {
     assert_eq!(without.get("/logs", Some(ADMIN_TOKEN)).await.status, 404);
 }
 
-/// No token, key or content is in what an operator, or whoever steals the logs, can read.
+/// No token, key or content is in what an operator, or a thief of the logs, can read.
 #[tokio::test]
 async fn nothing_secret_is_shown() {
     let site = Site::open().await;

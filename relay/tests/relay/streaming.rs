@@ -153,7 +153,7 @@ async fn a_credential_is_renewed_in_band() {
     assert_eq!(viewer.hear().await.body, device.token().expose().as_bytes());
 }
 
-/// A viewer that does not read is not disconnected and misses nothing, and nobody else waits for it.
+/// A viewer that does not read is not disconnected and misses nothing, and no other viewer waits for it.
 #[tokio::test]
 async fn a_viewer_that_does_not_read_catches_up() {
     let site = Site::open().await;

@@ -160,7 +160,7 @@ fn tell(files: &io_engine::Home, signal: Signal) {
     let Some(owner) = files.owner() else { return };
     let process = i32::try_from(owner).ok().and_then(Pid::from_raw);
     let handle = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    // Whoever owns the home now and has this number has had it since before the handle was opened.
+    // If the home's owner still has this number, it has had it since before the handle was opened.
     if let Some(handle) = handle.filter(|_| files.owner() == Some(owner)) {
         // One that is gone needs no signal.
         let _ = pidfd_send_signal(handle, signal);

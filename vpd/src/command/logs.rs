@@ -18,7 +18,7 @@ use crate::{
 /// How often a followed file is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// Prints the lines; with `--follow`, until somebody interrupts it.
+/// Prints the lines; with `--follow`, until it is interrupted.
 pub(crate) async fn logs(home: &Home, args: &LogsArgs) -> anyhow::Result<()> {
     let folder = home.logs();
     let mut out = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! The daemon's local interface: HTTP and JSON over `vpd.sock` (0600). Whoever may open the socket is its owner.
+//! The daemon's local interface: HTTP and JSON over `vpd.sock` (0600). Only its owner may open the socket.
 //!
 //! | request | body | answer |
 //! |---|---|---|

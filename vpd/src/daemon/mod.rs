@@ -115,7 +115,7 @@ impl Running {
     }
 }
 
-/// Owns the home. The last owner may still be on its way out, after a restart or a kill: as long as nobody answers on the
+/// Owns the home. The last owner may still be on its way out, after a restart or a kill: as long as no daemon answers on the
 /// socket, that is waited for.
 fn own(files: &io_engine::Home, socket: &Path) -> Result<HomeLock, Failure> {
     let began = Instant::now();

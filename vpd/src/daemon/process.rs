@@ -88,7 +88,7 @@ impl Process {
         Self { daemon, clock, turns: Turns::new(wall), desk }
     }
 
-    /// Runs until somebody asks it to stop, or `stop` comes.
+    /// Runs until a client asks it to stop, or `stop` comes.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) {
         self.desk.stop = Box::pin(stop);
         drive(&mut self.daemon, &mut self.turns, &mut self.clock, &mut self.desk).await;
@@ -218,7 +218,7 @@ impl Desk {
 
     fn answer(&mut self, id: RequestId, answer: Result<Answer, Reason>) {
         let Some(waiting) = self.waiting.remove(&id) else { return };
-        // Whoever asked may have gone.
+        // The client that asked may have gone.
         match (waiting, answer) {
             (Waiting::Done(reply), Ok(Answer::Done)) => drop(reply.send(Ok(()))),
             (Waiting::Unpaired(reply), Ok(Answer::Unpaired(unpaired))) => drop(reply.send(Ok(unpaired))),

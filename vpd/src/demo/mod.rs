@@ -110,7 +110,7 @@ fn report(evidence: &Evidence, stage: &Stage) -> anyhow::Result<bool> {
     Ok(findings.iter().all(|finding| finding.held))
 }
 
-/// Stays up until somebody interrupts.
+/// Stays up until it is interrupted.
 async fn keep(stage: &Stage, repository: &Path) -> anyhow::Result<()> {
     let [email, password] = stage.account();
     say(&format!("\nIt stays up. In the browser, as {email} with the password {password}:\n"))?;
@@ -125,7 +125,7 @@ async fn keep(stage: &Stage, repository: &Path) -> anyhow::Result<()> {
     std::future::pending().await
 }
 
-/// A text that nobody else has ever written.
+/// A text that exists nowhere else.
 fn canary() -> String {
     format!("canary-{}", HEXLOWER.encode(&io_engine::fresh_entropy().derive("canary").expose()[..12]))
 }

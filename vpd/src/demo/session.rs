@@ -14,7 +14,7 @@ use super::program::Program;
 const COLUMNS: u16 = 80;
 const ROWS: u16 = 24;
 
-/// Where the default command waits, when somebody wants to do something in the middle of the stream.
+/// Where the default command waits, when something is to happen in the middle of the stream.
 const HALF_WAY: &str = "half way";
 
 /// The file that lets the default command go on from there.
@@ -105,7 +105,7 @@ impl Session {
         Ok(self.shown)
     }
 
-    /// A terminal ends with an error when nobody holds its other side any more.
+    /// A terminal ends with an error when no process holds its other side any more.
     async fn read(&mut self) -> usize {
         self.terminal.read_buf(&mut self.shown).await.unwrap_or(0)
     }

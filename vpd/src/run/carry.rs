@@ -169,13 +169,13 @@ impl Carrier {
         self.record.happened(Content::Resize { columns, rows }, Instant::now());
     }
 
-    /// The command was stopped: so are we, in the same way, until whoever controls the job lets both go on.
+    /// The command was stopped: so are we, in the same way, until the shell that controls the job lets both go on.
     fn stop(&mut self, signal: i32, buffer: &mut [u8]) {
         self.pump_all(buffer);
         if let Actor::OnOwnTerminal(_, console) = &mut self.actor {
             console.give_back();
         }
-        // Either comes back when the stop is over, or at once where nobody controls the job: then the system knows no stop.
+        // Either comes back when the stop is over, or at once where no shell controls the job: then the system knows no stop.
         match Signal::from_named_raw(signal) {
             // Not for the job: it was meant for the command alone.
             Some(Signal::STOP) | None => drop(raise(signal)),
@@ -222,7 +222,7 @@ fn pump(way: &Way, buffer: &mut [u8], record: &mut Growing) -> Option<usize> {
     let bytes = buffer.get(..now.len).unwrap_or_default();
     let is_shown = through::write_all(way.to.as_fd(), bytes).is_ok();
     record.shown(bytes, Instant::now());
-    // Nobody reads our output any more: the command finds its pipe closed. A terminal that is gone says so by a signal.
+    // Our output is not read any more: the command finds its pipe closed. A terminal that is gone says so by a signal.
     (!now.is_end && (is_shown || way.is_terminal)).then_some(now.len)
 }
 

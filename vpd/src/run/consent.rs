@@ -61,7 +61,7 @@ pub(super) fn directory() -> Option<PathBuf> {
     env::current_dir().ok()
 }
 
-/// Whether somebody bound this directory or one above it; only the daemon knows whether that counts.
+/// Whether this directory was bound, or one above it; only the daemon knows whether that counts.
 fn looks_bound(directory: &Path) -> bool {
     directory.ancestors().any(|above| above.join(".viewport/local.yaml").exists())
 }

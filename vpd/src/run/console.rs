@@ -72,7 +72,7 @@ impl Console {
         match rustix::io::write(&self.pty, &self.unsent) {
             Ok(count) => drop(self.unsent.drain(..count)),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // Nobody is there any more to type for.
+            // The command has ended: it reads no keys any more.
             Err(_) => self.unsent.clear(),
         }
     }
@@ -92,7 +92,7 @@ impl Console {
         }
     }
 
-    /// Takes the terminal again where it is our turn now. Whoever had it meanwhile may have changed its settings.
+    /// Takes the terminal again where it is our turn now. The job that had it meanwhile may have changed its settings.
     pub(super) fn take_again(&mut self, command: &Kept) {
         if matches!(self.turn, Turn::Gone) || !terminal::is_ours_now() {
             return;

@@ -32,7 +32,7 @@ impl End {
         }
     }
 
-    /// Ends this process in the same way: whoever called it sees what it would have seen of the command. Comes back with an exit
+    /// Ends this process in the same way: the caller sees what it would have seen of the command. Comes back with an exit
     /// code where that is the way, or where this process cannot be killed, as the first one of a container.
     pub(super) fn repeat(self) -> ExitCode {
         if let Self::Killed(signal) = self

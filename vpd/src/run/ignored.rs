@@ -1,4 +1,4 @@
-//! Signals that whoever started us had ignored (`nohup`, a shell's `&` without job control): they stay ignored, here and in the
+//! Signals that our parent had ignored (`nohup`, a shell's `&` without job control): they stay ignored, here and in the
 //! command. Listening for one would take that from both.
 
 use std::fs;

@@ -172,7 +172,7 @@ impl Stream {
         let streamer = Streamer::new(Client::of(home), &AwsLc, attachment, attached, content, tell_bytes)?;
         let (tell_ending, ending) = oneshot::channel();
         tokio::spawn(async move {
-            // Nobody asks any more when the person has left.
+            // Not asked any more when the command has ended.
             let _ = tell_ending.send(streamer.stream().await);
         });
         Some(Self { recorder, ending, pending_bytes })

@@ -13,7 +13,7 @@ use rustix::{
 /// Writes all of it, however long that takes.
 ///
 /// # Errors
-/// When nobody reads it any more, or the terminal is gone.
+/// When its reader or the terminal is gone.
 pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(to, bytes) {
@@ -44,14 +44,14 @@ pub(super) fn read_now(from: impl AsFd, buffer: &mut [u8]) -> Now {
             Ok(count) => len += count,
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => break,
-            // A terminal ends with EIO when nobody holds its other side any more.
+            // A terminal ends with EIO when no process holds its other side any more.
             Err(_) => return Now { len, is_end: true },
         }
     }
     Now { len, is_end: false }
 }
 
-/// Copies until nothing follows, or nobody takes it.
+/// Copies until nothing follows, or the reader is gone.
 pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{command::status, failure::Failure};
 
-/// A terminal with somebody before it.
+/// The viewer's terminal.
 pub(super) struct Terminal {
     adapter: Adapter<EffectId>,
     interrupted: Signal,
@@ -43,7 +43,7 @@ pub(super) struct Seen {
     pub(super) failed: Option<SessionId>,
     /// A person, or the system, wanted no more.
     pub(super) is_interrupted: bool,
-    /// The output could not be written; whoever read it may have seen enough.
+    /// The output could not be written; its reader may have seen enough.
     pub(super) unwritten: Option<std::io::Error>,
 }
 

@@ -37,7 +37,7 @@ struct Shown {
 #[derive(Default)]
 struct State {
     bytes: Vec<u8>,
-    /// Nobody holds the terminal any more.
+    /// No process holds the terminal any more.
     is_over: bool,
 }
 

@@ -49,7 +49,7 @@ use message::{Order, Report};
 /// the command's.
 pub(crate) fn keep(args: &KeepArgs) -> ExitCode {
     let kept = Keeper::start(args).and_then(|keeper| keeper.map_or(Ok(()), Keeper::attend));
-    // There is nobody to tell: `vpd run` sees that the keeper has gone.
+    // The error cannot be told: `vpd run` sees that the keeper has gone.
     if kept.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -1,4 +1,4 @@
-//! What a session's records look like to whoever watches.
+//! How a session's records are shown on the viewer's terminal.
 //!
 //! Where the standard output is a terminal, only drawing reaches it ([`allowed`]), what is typed meanwhile is swallowed
 //! ([`keys`]), and every way out takes back what was changed: the end of the session, an error, and the signals, which have a
@@ -176,7 +176,7 @@ pub(super) fn headline(title: &Title) -> String {
     format!("{command} · {directory} · {}×{}", title.columns, title.rows)
 }
 
-/// Somebody else's text for this terminal: without line breaks and control characters, and not too long.
+/// Text of another machine for this terminal: without line breaks and control characters, and not too long.
 fn one_line(text: &str) -> String {
     let printable: String = text.chars().map(|c| if plain::steers(c) { ' ' } else { c }).collect();
     let words: Vec<_> = printable.split_whitespace().collect();
@@ -191,7 +191,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A title comes from somebody else's machine: nothing in it may move the cursor or fill the screen.
+    /// A title comes from another machine: nothing in it may move the cursor or fill the screen.
     #[test]
     fn a_headline_is_one_short_line_without_control_characters() {
         let title =
