@@ -7,7 +7,7 @@ use async_std::{
 use io_engine::Roots;
 use proto_core::{
     Entropy,
-    effect::{Connect, HttpAnswer, HttpRequest, NetFault},
+    effect::{Closed, Connect, HttpAnswer, HttpRequest, NetFault},
 };
 
 use crate::{AsyncStd, Stream};
@@ -27,7 +27,7 @@ pub async fn request(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer,
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), NetFault> {
+pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), Closed> {
     io_engine::connect::<AsyncStd>(connect, roots).await
 }
 
@@ -35,6 +35,6 @@ pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<T
 ///
 /// # Errors
 /// As for [`connect`].
-pub async fn connect_over<S: Read + Write + Unpin>(stream: S, connect: &Connect) -> Result<(ClientSocket<S>, Entropy), NetFault> {
+pub async fn connect_over<S: Read + Write + Unpin>(stream: S, connect: &Connect) -> Result<(ClientSocket<S>, Entropy), Closed> {
     io_engine::connect_over(Stream(stream), connect).await
 }

@@ -54,7 +54,7 @@ async fn open(
 ) -> Result<(ClientSocket<TcpStream>, IoEvent<()>), Closed> {
     match select(pin!(client::connect(connect, roots)), pin!(given_up(orders))).await {
         Either::Left((Ok((socket, entropy)), _)) => Ok((socket, IoEvent::Connected((), entropy))),
-        Either::Left((Err(fault), _)) => Err(Closed::Fault(fault)),
+        Either::Left((Err(closed), _)) => Err(closed),
         Either::Right(_) => Err(Closed::ByUs),
     }
 }

@@ -15,7 +15,7 @@ pub type ClientSocket<R, S> = Socket<R, S, Connection<WebSocketClient>>;
 /// # Errors
 /// Why there was no answer; [`NetFault::TimedOut`] when the request's own timeout passed.
 pub async fn request<R: Runtime>(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
-    within::<R, _>(request.timeout, async {
+    within::<R, _, _>(request.timeout, async {
         let (target, call) = HttpCall::new(request)?;
         let connection = Connection::to(&target, call, roots)?;
         Driven::new(dial::<R>(&target).await?, connection).next().await
@@ -27,8 +27,8 @@ pub async fn request<R: Runtime>(request: &HttpRequest, roots: &Roots) -> Result
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect<R: Runtime>(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<R, R::Tcp>, Entropy), NetFault> {
-    within::<R, _>(connect.timeout, async {
+pub async fn connect<R: Runtime>(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<R, R::Tcp>, Entropy), Closed> {
+    within::<R, _, _>(connect.timeout, async {
         let (target, client) = WebSocketClient::new(connect)?;
         let connection = Connection::to(&target, client, roots)?;
         opened(Socket::over(dial::<R>(&target).await?, connection)).await
@@ -43,18 +43,18 @@ pub async fn connect<R: Runtime>(connect: &Connect, roots: &Roots) -> Result<(Cl
 pub async fn connect_over<R: Runtime, S: ByteStream>(
     stream: S,
     connect: &Connect,
-) -> Result<(ClientSocket<R, S>, Entropy), NetFault> {
-    within::<R, _>(connect.timeout, async {
+) -> Result<(ClientSocket<R, S>, Entropy), Closed> {
+    within::<R, _, _>(connect.timeout, async {
         let (target, client) = WebSocketClient::new(connect)?;
         opened(Socket::over(stream, Connection::to_plain(&target, client)?)).await
     })
     .await
 }
 
-async fn opened<R: Runtime, S: ByteStream>(mut socket: ClientSocket<R, S>) -> Result<(ClientSocket<R, S>, Entropy), NetFault> {
+async fn opened<R: Runtime, S: ByteStream>(mut socket: ClientSocket<R, S>) -> Result<(ClientSocket<R, S>, Entropy), Closed> {
     match socket.next().await {
         IoEvent::Connected((), entropy) => Ok((socket, entropy)),
-        IoEvent::Closed((), Closed::Fault(fault)) => Err(fault),
-        _ => Err(NetFault::Broken),
+        IoEvent::Closed((), closed) => Err(closed),
+        _ => Err(NetFault::Broken.into()),
     }
 }

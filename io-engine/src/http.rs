@@ -261,7 +261,7 @@ fn headers(target: &Target, request: &HttpRequest, body_len: usize) -> Option<He
 }
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3); more than fit are as many as fit.
-fn retry_after(response: &Response<()>) -> Option<u32> {
+pub(crate) fn retry_after(response: &Response<()>) -> Option<u32> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u32::MAX))

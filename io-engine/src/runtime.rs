@@ -35,9 +35,9 @@ pub(crate) async fn before<A>(end: impl Future<Output = ()>, work: impl Future<O
 }
 
 /// `work`, which takes no longer than `limit`.
-pub(crate) async fn within<R: Runtime, A>(
+pub(crate) async fn within<R: Runtime, A, E: From<NetFault>>(
     limit: Duration,
-    work: impl Future<Output = Result<A, NetFault>>,
-) -> Result<A, NetFault> {
-    before(R::sleep(limit), work).await.unwrap_or(Err(NetFault::TimedOut))
+    work: impl Future<Output = Result<A, E>>,
+) -> Result<A, E> {
+    before(R::sleep(limit), work).await.unwrap_or(Err(NetFault::TimedOut.into()))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use io_engine::{Connection, Roots, WebSocket, WebSocketClient};
 use proto_core::{
     Entropy,
-    effect::{Connect, HttpAnswer, HttpRequest, NetFault},
+    effect::{Closed, Connect, HttpAnswer, HttpRequest, NetFault},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -31,7 +31,7 @@ pub async fn request(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer,
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), NetFault> {
+pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), Closed> {
     io_engine::connect::<Tokio>(connect, roots).await
 }
 
@@ -39,7 +39,7 @@ pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<T
 ///
 /// # Errors
 /// As for [`connect`].
-pub async fn connect_over<S>(stream: S, connect: &Connect) -> Result<(ClientSocket<S>, Entropy), NetFault>
+pub async fn connect_over<S>(stream: S, connect: &Connect) -> Result<(ClientSocket<S>, Entropy), Closed>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

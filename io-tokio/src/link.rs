@@ -27,7 +27,7 @@ pub(crate) struct Link {
 /// dropped at once.
 pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) {
     let outcome = tokio::select! {
-        opened = client::connect(&link.connect, &link.roots) => opened.map_err(Closed::Fault),
+        opened = client::connect(&link.connect, &link.roots) => opened,
         () = given_up(&mut link.orders) => Err(Closed::ByUs),
     };
     match outcome {

@@ -67,14 +67,15 @@ async fn the_servers_reason_reaches_the_client() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_refused_is_not_understood() {
+async fn an_upgrade_that_is_refused_says_by_which_status() {
     let (address, _sockets) = serve().await;
-    for path in ["forbidden", "nowhere", "hello"] {
+    for (path, expected) in [("forbidden", 403), ("nowhere", 404), ("hello", 200)] {
         let refused = connect(&websocket(format!("ws://{address}/{path}")), &Roots::default()).await.unwrap_err();
-        assert_eq!(refused, NetFault::NotUnderstood, "{path}");
+        let Closed::Refused(refusal) = refused else { panic!("{path}: {refused:?}") };
+        assert_eq!(refusal.status, expected, "{path}");
     }
     let nobody = websocket("ws://127.0.0.1:1/ws".to_owned());
-    assert_eq!(connect(&nobody, &Roots::default()).await.unwrap_err(), NetFault::Refused);
+    assert_eq!(connect(&nobody, &Roots::default()).await.unwrap_err(), Closed::Fault(NetFault::Refused));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +83,7 @@ async fn an_upgrade_that_is_not_answered_times_out() {
     let (near, _far) = duplex(1024);
     let wanted = Connect { timeout: Duration::from_secs(15), ..websocket("ws://localhost/ws".to_owned()) };
     let start = Instant::now();
-    assert_eq!(connect_over(near, &wanted).await.unwrap_err(), NetFault::TimedOut);
+    assert_eq!(connect_over(near, &wanted).await.unwrap_err(), Closed::Fault(NetFault::TimedOut));
     assert_eq!(start.elapsed().as_secs(), 15);
 }
 

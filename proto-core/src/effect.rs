@@ -152,7 +152,7 @@ pub enum NetFault {
     TimedOut,
     /// The connection broke in the middle.
     Broken,
-    /// The answer was not HTTP, or the upgrade was answered with something else than 101.
+    /// The answer was not HTTP, or its 101 is not that of a WebSocket of ours.
     NotUnderstood,
     /// The answer or message is larger than allowed.
     TooLarge,
@@ -187,6 +187,25 @@ pub enum Closed {
     ByUs,
     /// It broke, or never came about.
     Fault(NetFault),
+    /// The request for the upgrade had an answer of HTTP that is no 101.
+    Refused(UpgradeRefusal),
+}
+
+impl From<NetFault> for Closed {
+    fn from(fault: NetFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How a server, or something between, refuses to open a WebSocket. Not authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UpgradeRefusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The seconds of `Retry-After`, where it gives some.
+    pub retry_after: Option<u32>,
+    /// Whether it is a problem document (RFC 9457), as our relay answers.
+    pub is_problem: bool,
 }
 
 /// A file below `VIEWPORT_HOME`. The adapter maps it to a path with [`StateFile::path`].

@@ -10,7 +10,8 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use proto_core::{
-    effect::{Close, Closed, Connect, IoEvent, NetFault},
+    api::Problem,
+    effect::{Close, Closed, Connect, IoEvent, NetFault, UpgradeRefusal},
     wire::SUBPROTOCOL,
 };
 use tungstenite::{
@@ -20,7 +21,7 @@ use tungstenite::{
 use ureq_proto::parser::try_parse_response;
 
 use super::WebSocket;
-use crate::{MessageSocket, Target, Transducer};
+use crate::{MessageSocket, Target, Transducer, http::retry_after};
 
 /// The most that the answer to the upgrade may take, and the most headers in it.
 const MAX_HEAD: usize = 16 * 1024;
@@ -74,15 +75,18 @@ impl WebSocketClient {
 
 impl Asking {
     /// The WebSocket, once the answer is complete and agrees. What came after the answer is the first of it.
-    fn answer(&mut self, bytes: &[u8]) -> Result<Option<WebSocket>, NetFault> {
+    fn answer(&mut self, bytes: &[u8]) -> Result<Option<WebSocket>, Closed> {
         self.received.extend_from_slice(bytes);
-        let parsed = try_parse_response::<MAX_HEADERS>(&self.received).map_err(|_| NetFault::NotUnderstood)?;
+        let parsed = try_parse_response::<MAX_HEADERS>(&self.received).map_err(|_| Closed::Fault(NetFault::NotUnderstood))?;
         let Some((head_len, response)) = parsed else {
-            return if self.received.len() > MAX_HEAD { Err(NetFault::TooLarge) } else { Ok(None) };
+            return if self.received.len() > MAX_HEAD { Err(Closed::Fault(NetFault::TooLarge)) } else { Ok(None) };
         };
-        if !self.agrees(&response) {
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             tracing::debug!(status = response.status().as_u16(), "the upgrade to a WebSocket was refused");
-            return Err(NetFault::NotUnderstood);
+            return Err(Closed::Refused(refusal(&response)));
+        }
+        if !self.agrees(response.headers()) {
+            return Err(Closed::Fault(NetFault::NotUnderstood));
         }
         let mut socket = WebSocket::new(Role::Client, self.max_message);
         socket.receive(&self.received[head_len..]);
@@ -90,10 +94,8 @@ impl Asking {
     }
 
     /// RFC 6455 section 4.1, what a client checks; and the subprotocol has to be ours.
-    fn agrees(&self, response: &Response<()>) -> bool {
-        let headers = response.headers();
-        response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && lists(headers, &header::UPGRADE, "websocket")
+    fn agrees(&self, headers: &HeaderMap) -> bool {
+        lists(headers, &header::UPGRADE, "websocket")
             && lists(headers, &header::CONNECTION, "upgrade")
             && headers.get(header::SEC_WEBSOCKET_ACCEPT).is_some_and(|key| key == self.accept_key.as_str())
             && headers.get(header::SEC_WEBSOCKET_PROTOCOL).is_some_and(|protocol| protocol == SUBPROTOCOL)
@@ -109,7 +111,7 @@ impl Transducer for WebSocketClient {
             Stage::Asking(asking) => match asking.answer(bytes) {
                 Ok(None) => {}
                 Ok(Some(socket)) => self.stage = Stage::Open(socket),
-                Err(fault) => self.fail(fault),
+                Err(closed) => self.stage = Stage::Failed(Some(closed)),
             },
             Stage::Open(socket) => socket.receive(bytes),
             Stage::Failed(_) => {}
@@ -181,6 +183,15 @@ impl MessageSocket for WebSocketClient {
             Stage::Open(socket) => socket.is_closing(),
             Stage::Failed(closed) => closed.is_some(),
         }
+    }
+}
+
+fn refusal(response: &Response<()>) -> UpgradeRefusal {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    UpgradeRefusal {
+        status: response.status().as_u16(),
+        retry_after: retry_after(response),
+        is_problem: content_type == Some(Problem::MEDIA_TYPE),
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
 };
 
 use proptest::prelude::*;
-use proto_core::{Reason, effect::Connect};
+use proto_core::{
+    Reason,
+    effect::{Connect, UpgradeRefusal},
+};
 use tungstenite::{
     Message,
     protocol::{
@@ -372,14 +375,30 @@ fn a_client_checks_the_answer_to_its_upgrade() {
         assert!(!taken_from(&mut client).is_empty());
     }
     let refused = [IoEvent::Closed((), Closed::Fault(NetFault::NotUnderstood))];
-    assert_eq!(upgraded(|_| "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".to_owned(), b"", 9).1, refused);
     assert_eq!(upgraded(|answer| answer.replace("viewport.v1", "viewport.v2"), b"", 9).1, refused);
     assert_eq!(upgraded(|answer| answer.replace("accept: ", "accept: x"), b"", 9).1, refused);
     assert_eq!(upgraded(|answer| answer.replace("upgrade: websocket", "upgrade: h2c"), b"", 9).1, refused);
-    assert_eq!(upgraded(|answer| answer.replace("101 ", "200 "), b"", 9).1, refused);
     assert_eq!(upgraded(|_| "<html>\r\n\r\n".to_owned(), b"", 9).1, refused);
     let endless = |answer: String| answer.replace("\r\n\r\n", &format!("\r\nx: {}", "y".repeat(17_000)));
     assert_eq!(upgraded(endless, b"", 999).1, [IoEvent::Closed((), Closed::Fault(NetFault::TooLarge))]);
+}
+
+/// F43: what was answered instead of 101 reaches the machine, with the seconds to wait.
+#[test]
+fn a_refusal_of_the_upgrade_says_which() {
+    let refused = |answer: &str| {
+        let answer = answer.to_owned();
+        match &upgraded(|_| answer.clone(), b"", 9).1[..] {
+            [IoEvent::Closed((), Closed::Refused(refusal))] => *refusal,
+            events => panic!("{events:?}"),
+        }
+    };
+    let plain = |status| UpgradeRefusal { status, retry_after: None, is_problem: false };
+    assert_eq!(refused("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"), plain(403));
+    assert_eq!(refused("HTTP/1.1 200 OK\r\n\r\n"), plain(200));
+    assert_eq!(refused("HTTP/1.1 301 Moved\r\nLocation: http://x/\r\n\r\n"), plain(301));
+    let full = refused("HTTP/1.1 503 x\r\nRetry-After: 30\r\nContent-Type: application/problem+json\r\n\r\n{}");
+    assert_eq!(full, UpgradeRefusal { status: 503, retry_after: Some(30), is_problem: true });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use proto_core::{
     Reason,
-    effect::NetFault,
+    effect::{Closed, UpgradeRefusal},
     jose::SigningKey,
     secret::{Secret, SecretText},
     wire::{Frame, Head, Role, Suite},
@@ -162,7 +162,12 @@ async fn too_many_connections_of_one_address_are_refused_before_the_upgrade() {
     for _ in 0..2 {
         device.connect(site.address, site.key).await.unwrap().leave().await;
     }
-    assert_eq!(refused(&site, &device).await, Outcome::NotOpened(NetFault::NotUnderstood));
+    let refusal = |outcome| match outcome {
+        Outcome::NotOpened(Closed::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let limited = refusal(refused(&site, &device).await);
+    assert!(limited.status == 429 && limited.is_problem && limited.retry_after.is_some(), "{limited:?}");
     let answer = site.get("/ws", None).await;
     let body = String::from_utf8_lossy(answer.body.expose()).into_owned();
     assert!(answer.status == 429 && body.contains("rate_limited"), "{} {body}", answer.status);
@@ -184,6 +189,7 @@ async fn a_full_relay_says_so() {
     let site = Site::open_with(|config| config.max_connections = 1, Options::default()).await;
     let _first = site.daemon("org", "first").connect(site.address, site.key).await.unwrap();
     let second = refused(&site, &site.daemon("org", "second")).await;
-    assert_eq!(second, Outcome::NotOpened(NetFault::NotUnderstood));
+    let full = UpgradeRefusal { status: 503, retry_after: Some(30), is_problem: true };
+    assert_eq!(second, Outcome::NotOpened(Closed::Refused(full)));
     is_on_record(&site, Reason::RelayFull).await;
 }

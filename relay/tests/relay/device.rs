@@ -10,7 +10,7 @@ use io_tokio::{ClientSocket, Roots};
 use proto_core::{
     Entropy, Instant, Machine as _, Reason, UnixTime,
     crypto::Identity,
-    effect::{Close, Closed, Connect, IoEvent, NetFault},
+    effect::{Close, Closed, Connect, IoEvent},
     id::DeviceKind,
     jose::{Claims, Confirmation, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
     key::StaticKey,
@@ -44,7 +44,7 @@ pub(crate) struct Device {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The WebSocket was not opened.
-    NotOpened(NetFault),
+    NotOpened(Closed),
     /// Refused in message 2, under the relay's key.
     Refused(Reason),
     /// Message 2 did not open. A device may wait for another one; this one closes with `noise_psk_invalid` at once.
@@ -128,7 +128,7 @@ impl Device {
 fn hint(closed: Closed) -> Option<Reason> {
     match closed {
         Closed::ByPeer(reason) => reason,
-        Closed::ByUs | Closed::Fault(_) => None,
+        Closed::ByUs | Closed::Fault(_) | Closed::Refused(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use io_engine::MessageSocket;
 use proto_core::{
     Reason,
-    effect::{Close, Closed, Connect, Effect, HttpRequest, IoEvent, Method, NetFault},
+    effect::{Close, Closed, Connect, Effect, HttpRequest, IoEvent, Method, NetFault, UpgradeRefusal},
 };
 
 use crate::{PATIENCE, Subject, next, peer::Peer, subject};
@@ -54,15 +54,18 @@ pub fn messages_come_back<S: Subject>() {
     peer.finish();
 }
 
-/// Any answer but 101.
+/// Any answer but 101: its status and what it says of waiting reach the machine (F43).
 pub fn refused_upgrade<S: Subject>() {
     let peer = Peer::plain(|mut far| {
         far.request();
-        far.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+        far.write(
+            b"HTTP/1.1 503 Full\r\nRetry-After: 7\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}",
+        );
     });
     let mut subject = subject::<S>();
     subject.perform(Effect::Connect("relay", to(&peer)));
-    assert_eq!(closed(&mut subject), Closed::Fault(NetFault::NotUnderstood));
+    let refusal = UpgradeRefusal { status: 503, retry_after: Some(7), is_problem: true };
+    assert_eq!(closed(&mut subject), Closed::Refused(refusal));
     peer.finish();
 }
 

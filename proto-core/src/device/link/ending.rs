@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Machine, Port, Reason, Status,
-    effect::{Close, Closed, Effect, NetFault},
+    effect::{Close, Closed, Effect, NetFault, UpgradeRefusal},
     noise::{
         Noise,
         handshake::{Initiator, initiator},
@@ -17,6 +17,9 @@ use crate::{
 
 /// How long a device that another one with its pairing displaced leaves it alone.
 pub(super) const TAKEOVER_PAUSE: Duration = Duration::from_mins(5);
+
+/// The longest wait that an answer without a proof may ask for: anybody between could ask for a year.
+pub(super) const MAX_UNPROVEN_WAIT: Duration = Duration::from_mins(2);
 
 impl<N: Noise> Link<N> {
     /// The relay said no, under its pinned key.
@@ -55,7 +58,13 @@ impl<N: Noise> Link<N> {
                 return;
             }
             State::Closing(then) => *then,
-            State::Connecting => self.failed(why_closed(closed, Reason::RelayUnreachable)),
+            State::Connecting => {
+                if let Closed::Refused(UpgradeRefusal { retry_after: Some(seconds), .. }) = closed {
+                    let wait = Duration::from_secs(u64::from(seconds)).min(MAX_UNPROVEN_WAIT);
+                    self.schedule.not_before(self.port.now().after(wait));
+                }
+                self.failed(why_closed(closed, Reason::RelayUnreachable))
+            }
             State::Handshaking(initiator) => {
                 let reason = why_handshake_closed(&mut self.port, initiator, closed);
                 self.failed(reason)
@@ -97,6 +106,9 @@ const fn why_closed(closed: Closed, otherwise: Reason) -> Reason {
     match closed {
         Closed::ByPeer(Some(reason)) => reason,
         Closed::Fault(NetFault::TooLarge) => Reason::FrameTooLarge,
+        Closed::Refused(UpgradeRefusal { status: 429, .. }) => Reason::RateLimited,
+        // Where it is no relay that answers, a 503 is that of a proxy that does not reach one.
+        Closed::Refused(UpgradeRefusal { status: 503, is_problem: true, .. }) => Reason::RelayFull,
         _ => otherwise,
     }
 }

@@ -5,7 +5,7 @@ use alloc::{string::ToString, vec, vec::Vec};
 
 use super::*;
 use crate::{
-    effect::{Close, Closed, HttpAnswer, NetFault},
+    effect::{Close, Closed, HttpAnswer, NetFault, UpgradeRefusal},
     noise::{FirstMessage, Symbolic},
     wire::{
         Answer, Refused,
@@ -143,6 +143,28 @@ fn it_connects_shakes_hands_and_confirms_at_once() {
     assert_eq!(bench.link.state(), LinkState::Connecting);
     bench.come_up();
     assert_eq!((bench.link.state(), bench.link.trouble()), (LinkState::Connected, None));
+}
+
+/// S178, D7, F43: a relay that is full, or has had enough of this address, is not unreachable, and is left alone as long as it
+/// asks; what has no proof cannot ask for ever.
+#[test]
+fn a_refused_upgrade_says_why_and_for_how_long() {
+    let refused = |status, retry_after, is_problem| Closed::Refused(UpgradeRefusal { status, retry_after, is_problem });
+    for (closed, reason, wait) in [
+        (refused(429, Some(40), true), Reason::RateLimited, 40),
+        (refused(429, Some(50), false), Reason::RateLimited, 50),
+        (refused(503, Some(60), true), Reason::RelayFull, 60),
+        (refused(503, Some(70), false), Reason::RelayUnreachable, 70),
+        (refused(503, Some(u32::MAX), true), Reason::RelayFull, 120),
+        (refused(403, None, false), Reason::RelayUnreachable, 0),
+    ] {
+        let mut bench = Bench::new();
+        bench.fire();
+        bench.io_event(IoEvent::Closed((), closed));
+        assert_eq!(bench.link.trouble(), Some(reason));
+        let waits = bench.link.poll_timeout().unwrap().at.since(bench.now);
+        assert!((wait..=wait.max(1)).contains(&waits.as_secs()), "{closed:?}: {waits:?}");
+    }
 }
 
 /// S144, S145, D7: five quick attempts that `vpd status` counts, then slow ones, for ever.

@@ -153,7 +153,7 @@ impl<N: Noise> Connection<N> {
             Closed::ByPeer(reason) => reason,
             Closed::Fault(NetFault::TooLarge) => Some(Reason::FrameTooLarge),
             Closed::Fault(NetFault::NotUnderstood) => Some(Reason::FrameMalformed),
-            Closed::ByUs | Closed::Fault(_) => None,
+            Closed::ByUs | Closed::Fault(_) | Closed::Refused(_) => None,
         };
         match &mut self.state {
             State::Entering(entering) => {
