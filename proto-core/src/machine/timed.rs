@@ -59,6 +59,11 @@ impl<K: Ord + Clone, C: Timed<Timer = T>, T: Wake> TimedMap<K, C, T> {
         self.children.get(key)
     }
 
+    /// The children, by key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &C)> {
+        self.children.iter()
+    }
+
     /// The key of a child as it stands in here.
     pub(crate) fn key<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&K>
     where

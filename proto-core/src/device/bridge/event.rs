@@ -5,8 +5,14 @@ use alloc::boxed::Box;
 use crate::{
     Reason, SessionId,
     crypto::{Cipher, seal::EpochSecret},
-    device::{credential::Renewal, files::RelayRecord, uplink::EffectId},
+    device::{
+        credential::Renewal,
+        files::RelayRecord,
+        uplink::{self, EffectId},
+    },
     effect::{Effect, IoEvent},
+    machine::Wake,
+    noise::handshake::responder,
     wire::Frame,
 };
 
@@ -67,4 +73,22 @@ pub enum Output {
     Down(Reason),
     /// The relay ended this binding, under its pinned key: delete it.
     Ended(Reason),
+}
+
+/// What a bridge's deadlines are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The uplink.
+    Uplink(uplink::Timer),
+    /// The handshake of a viewer.
+    Visitor(responder::Timer),
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Uplink(timer) => timer.why(),
+            Self::Visitor(timer) => timer.why(),
+        }
+    }
 }

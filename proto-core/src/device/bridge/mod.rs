@@ -9,7 +9,7 @@
 //!   Running ── Cut ──► Finished         Running ── the relay ended it ──► Failed(reason)
 //! ```
 //!
-//! The bridge drains its uplink inside its own `handle_*`; its deadlines are the uplink's.
+//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earlier one of the uplink's and the visitors'.
 
 mod event;
 mod stream;
@@ -20,7 +20,9 @@ mod tests;
 
 use alloc::collections::BTreeMap;
 
-pub use event::{Input, Output, SourceId};
+use bytes::Bytes;
+
+pub use event::{Input, Output, SourceId, Timer};
 use stream::Stream;
 use visitors::{Host, Step, Visitor, Visitors};
 
@@ -61,7 +63,7 @@ pub struct Stats {
     pub out_of_turn: u64,
     /// Frames about sessions that are not known here, or of somebody else.
     pub unknown_session: u64,
-    /// Messages of viewers that do not open or make no sense.
+    /// Messages of viewers that do not open or are not valid here.
     pub strange_visitors: u64,
 }
 
@@ -184,14 +186,15 @@ impl<N: Noise> Bridge<N> {
         }
     }
 
-    fn visit(&mut self, visitor: Visitor, body: &[u8]) {
+    fn visit(&mut self, visitor: Visitor, body: &Bytes) {
         let (Some(stream), Some(entropy)) = (self.streams.get(&visitor.0), self.uplink.draw()) else {
             self.stats.0.unknown_session += 1;
             return;
         };
         let local = self.identity.static_keys();
-        match self.visitors.message(visitor, body, stream.secret(), local, entropy) {
-            Step::Ignored => self.stats.0.strange_visitors += 1,
+        match self.visitors.message(&mut self.port, visitor, body, stream.secret(), local, &entropy) {
+            Step::Nothing => {}
+            Step::Strange => self.stats.0.strange_visitors += 1,
             Step::Send(frame) => self.send(frame),
             Step::Look(lookup, kid) => self.drive(uplink::Input::Look(lookup, kid)),
         }
@@ -199,7 +202,7 @@ impl<N: Noise> Bridge<N> {
 
     fn looked_up(&mut self, lookup: LookupId) {
         let host = Host { org: &self.org, software: &self.software, keys: self.uplink.keys(), unix: self.uplink.unix() };
-        if let Some(frame) = self.visitors.looked_up(lookup, &host) {
+        if let Some(frame) = self.visitors.looked_up(&mut self.port, lookup, &host) {
             self.send(frame);
         }
     }
@@ -253,7 +256,7 @@ impl<N: Noise> Machine for Bridge<N> {
     type Input = Input;
     type Output = Output;
     type Failure = Reason;
-    type Timer = uplink::Timer;
+    type Timer = Timer;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
@@ -280,6 +283,7 @@ impl<N: Noise> Machine for Bridge<N> {
     fn handle_timeout(&mut self, now: Instant) {
         self.port.advance(now);
         self.uplink.handle_timeout(self.port.now());
+        self.visitors.expire(&self.port);
         self.drain();
     }
 
@@ -293,8 +297,13 @@ impl<N: Noise> Machine for Bridge<N> {
         self.port.pop()
     }
 
-    fn poll_timeout(&self) -> Option<Deadline<uplink::Timer>> {
-        self.uplink.poll_timeout()
+    fn poll_timeout(&self) -> Option<Deadline<Timer>> {
+        if !matches!(self.status(), Status::Running { .. }) {
+            return None;
+        }
+        let uplink = self.uplink.poll_timeout().map(|deadline| deadline.map(Timer::Uplink));
+        let visitor = self.visitors.next_deadline().map(|deadline| deadline.map(Timer::Visitor));
+        Deadline::earliest(uplink, visitor)
     }
 
     /// A bridge lives as long as its uplink.

@@ -1,23 +1,34 @@
 //! Viewers that ask for a session's key, through the relay (WIRE section 8).
 //!
 //! ```text
-//!   message 1 ──► Parked ── its platform key was looked up ──► Answered ── KeyRequest ──► KeyAnswer
+//!                        credential is looked up    Send(message 2)        first KeyRequest
+//!   message 1 ──► Entering ──────────────────► Entering ──────────► Entering ──────────► Inside ──┐ KeyRequest:
+//!      ▲             │                            │ refused            │                    ▲     │ KeyAnswer
+//!      └── again ────┴────────────────────────────┴────────────────────┘                    └─────┘
+//!                    does not open · not confirmed within 10 s: gone
 //! ```
 //!
-//! Whoever records a message 1 can send it again, so nothing but message 2 comes of it; the key goes out only after a
-//! transport message was opened.
+//! Each visitor shakes hands with a [`Responder`] of its own. Whoever records a message 1 can send it again, so nothing but
+//! message 2 comes of it; the key goes out only after the handshake was confirmed. A new message 1 starts over.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
+use bytes::Bytes;
+
+use super::Output;
 use crate::{
-    Entropy, Reason, SessionId, UnixTime,
+    Deadline, Entropy, Machine, Port, Reason, SessionId, Status, UnixTime,
     crypto::{StaticKeys, seal::EpochSecret},
     id::{DeviceKind, OrgId},
     jose::{Expectation, Expiry, JwkSet, Thumbprint, Unverified},
     key::StaticKey,
     keyset::LookupId,
-    noise::Noise,
-    wire::{Answer, Frame, Head, Hello, KeyAnswer, KeyRequest, Pattern, Refused, Role, Welcome},
+    machine::timed::{Timed, TimedMap},
+    noise::{
+        Noise,
+        handshake::responder::{self, Responder, Verdict},
+    },
+    wire::{Frame, Head, KeyAnswer, KeyRequest, Pattern, Refused, Welcome},
 };
 
 /// The most viewers that are served at once; the one that has been quiet for longest makes room.
@@ -29,24 +40,31 @@ pub(super) type Visitor = (SessionId, u64);
 /// All viewers that are being served.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Visitors<N> {
-    doors: BTreeMap<Visitor, Door<N>>,
+    doors: TimedMap<Visitor, Door<N>, responder::Timer>,
     /// Counts what happened, so that the quietest visitor is known.
     turn: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Door<N> {
-    noise: N,
-    phase: Phase,
+    stage: Stage<N>,
     turn: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    /// Message 1 was read; the key that is said to have signed its credential is being looked up.
-    Parked { lookup: LookupId, static_key: StaticKey, token: Box<Unverified> },
-    /// Message 2 said welcome.
-    Answered,
+enum Stage<N> {
+    /// It shakes hands. `applicant` is there while the key that is said to have signed its credential is being looked up.
+    Entering { handshake: Box<Responder<N>>, applicant: Option<Box<Applicant>> },
+    /// It is who it says it is, and it is there: it may ask for the key, and again.
+    Inside(N),
+}
+
+/// What a visitor says that it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Applicant {
+    lookup: LookupId,
+    static_key: StaticKey,
+    token: Unverified,
 }
 
 /// What a verdict is made of.
@@ -57,11 +75,13 @@ pub(super) struct Host<'a> {
     pub(super) unix: UnixTime,
 }
 
-/// What a frame of a viewer leads to.
+/// What a message of a viewer leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing: it does not open, or makes no sense.
-    Ignored,
+    /// Nothing, and it is counted by whoever ignored it.
+    Nothing,
+    /// Nothing: it does not open, or is not valid here.
+    Strange,
     /// Send this back.
     Send(Frame),
     /// Look this key up, then tell [`Visitors::looked_up`].
@@ -70,91 +90,192 @@ pub(super) enum Step {
 
 impl<N: Noise> Visitors<N> {
     pub(super) const fn new() -> Self {
-        Self { doors: BTreeMap::new(), turn: 0 }
+        Self { doors: TimedMap::new(), turn: 0 }
+    }
+
+    /// When the next handshake is given up.
+    pub(super) fn next_deadline(&self) -> Option<Deadline<responder::Timer>> {
+        self.doors.next_deadline()
     }
 
     /// A viewer's message about a session whose first secret is `secret`. `entropy` is used if a handshake begins.
     pub(super) fn message(
         &mut self,
+        port: &mut Port<Output>,
         visitor: Visitor,
-        body: &[u8],
+        body: &Bytes,
         secret: &EpochSecret,
         local: &StaticKeys,
-        entropy: Entropy,
+        entropy: &Entropy,
     ) -> Step {
         self.turn = self.turn.saturating_add(1);
-        if let Some(frame) = self.key_request(visitor, body, secret) {
-            return Step::Send(frame);
+        if let Some(plaintext) = self.open(visitor, body) {
+            return self.asked(visitor, &plaintext, secret);
         }
-        self.knock(visitor, body, local, entropy)
+        if let Some((handshake, applicant)) = knock(port, body, local, entropy, LookupId(self.turn)) {
+            let look = Step::Look(applicant.lookup, applicant.token.kid());
+            let stage = Stage::Entering { handshake: Box::new(handshake), applicant: Some(Box::new(applicant)) };
+            self.make_room(visitor);
+            self.doors.insert(&visitor, Door { stage, turn: self.turn });
+            return look;
+        }
+        match self.shake_on(port, visitor, body) {
+            Some(responder::Output::Confirmed { noise, plaintext }) => {
+                self.doors.insert(&visitor, Door { stage: Stage::Inside(noise), turn: self.turn });
+                self.asked(visitor, &plaintext, secret)
+            }
+            Some(_) => Step::Strange,
+            None if self.doors.get(&visitor).is_some_and(Door::is_entering) => Step::Nothing,
+            None => Step::Strange,
+        }
     }
 
     /// The key was looked up, found or not: the visitor who waited for it gets an answer.
-    pub(super) fn looked_up(&mut self, lookup: LookupId, host: &Host<'_>) -> Option<Frame> {
-        let is_meant = |door: &Door<N>| matches!(door.phase, Phase::Parked { lookup: its, .. } if its == lookup);
-        let visitor = self.doors.iter().find(|(_, door)| is_meant(door)).map(|(visitor, _)| *visitor)?;
-        let mut door = self.doors.remove(&visitor)?;
-        let Phase::Parked { static_key, token, .. } = door.phase else { return None };
-        let verdict = admit(*token, static_key, host);
-        let answer = match verdict {
-            Ok(()) => Answer::Welcome(Welcome { frame_max: 0, time: host.unix.0, software: String::from(host.software) }),
-            Err(reason) => Answer::Refused(Refused { reason, retry_after: 0 }),
-        };
-        let message = door.noise.answer(None, &answer.encode()).ok()?;
-        if verdict.is_ok() {
-            self.doors.insert(visitor, Door { phase: Phase::Answered, ..door });
-        }
-        Some(frame(visitor, message))
+    pub(super) fn looked_up(&mut self, port: &mut Port<Output>, lookup: LookupId, host: &Host<'_>) -> Option<Frame> {
+        let visitor = self.doors.iter().find(|(_, door)| door.waits_for(lookup)).map(|(visitor, _)| *visitor)?;
+        let message = self.doors.touch(&visitor, |door| door.decide(port, host)).flatten();
+        self.dismiss_if_over(visitor);
+        Some(frame(visitor, message?))
     }
 
-    fn knock(&mut self, visitor: Visitor, body: &[u8], local: &StaticKeys, entropy: Entropy) -> Step {
-        let Ok((noise, first)) = N::respond(local, entropy, body) else { return Step::Ignored };
-        if first.preamble.role != Role::Peer || first.preamble.suite.pattern() != Pattern::Ik {
-            return Step::Ignored;
+    /// Gives up the handshakes whose time is over.
+    pub(super) fn expire(&mut self, port: &Port<Output>) {
+        for visitor in self.doors.due(port.now()) {
+            self.doors.touch(&visitor, |door| {
+                if let Stage::Entering { handshake, .. } = &mut door.stage {
+                    handshake.handle_timeout(port.now());
+                }
+            });
+            self.dismiss_if_over(visitor);
         }
-        let token = Hello::decode(&first.payload).ok().and_then(|hello| Unverified::parse(&hello.token).ok());
-        let Some(token) = token else { return Step::Ignored };
-        self.make_room(visitor);
-        let (lookup, kid) = (LookupId(self.turn), token.kid());
-        let phase = Phase::Parked { lookup, static_key: first.static_key, token: Box::new(token) };
-        self.doors.insert(visitor, Door { noise, phase, turn: self.turn });
-        Step::Look(lookup, kid)
     }
 
-    fn key_request(&mut self, visitor: Visitor, body: &[u8], secret: &EpochSecret) -> Option<Frame> {
-        let door = self.doors.get_mut(&visitor).filter(|door| door.phase == Phase::Answered)?;
-        let mut plaintext = Vec::new();
-        door.noise.open(body, &mut plaintext).ok()?;
-        door.turn = self.turn;
-        KeyRequest::decode(&plaintext).ok().filter(|request| request.session == visitor.0)?;
-        let answer = KeyAnswer { epoch: 0, secret: secret.secret().clone() };
-        let mut message = Vec::new();
-        door.noise.seal(&answer.encode(), &mut message).ok()?;
-        Some(frame(visitor, message))
+    /// A message of a visitor that is inside already.
+    fn open(&mut self, visitor: Visitor, body: &[u8]) -> Option<Vec<u8>> {
+        let turn = self.turn;
+        let opened = self.doors.touch(&visitor, |door| {
+            let Stage::Inside(noise) = &mut door.stage else { return None };
+            let mut plaintext = Vec::new();
+            noise.open(body, &mut plaintext).ok()?;
+            door.turn = turn;
+            Some(plaintext)
+        });
+        opened.flatten()
+    }
+
+    /// A visitor that is inside asks for something.
+    fn asked(&mut self, visitor: Visitor, request: &[u8], secret: &EpochSecret) -> Step {
+        let answer = self.doors.touch(&visitor, |door| {
+            let Stage::Inside(noise) = &mut door.stage else { return None };
+            KeyRequest::decode(request).ok().filter(|request| request.session == visitor.0)?;
+            let answer = KeyAnswer { epoch: 0, secret: secret.secret().clone() };
+            let mut message = Vec::new();
+            noise.seal(&answer.encode(), &mut message).ok()?;
+            Some(frame(visitor, message.into()))
+        });
+        answer.flatten().map_or(Step::Strange, Step::Send)
+    }
+
+    /// The next message of a handshake; what the responder says to it.
+    fn shake_on(&mut self, port: &mut Port<Output>, visitor: Visitor, body: &Bytes) -> Option<responder::Output<N>> {
+        let said = self.doors.touch(&visitor, |door| {
+            let Stage::Entering { handshake, .. } = &mut door.stage else { return None };
+            port.feed(&mut **handshake, responder::Input::Received(body.clone()));
+            handshake.poll_output()
+        });
+        self.dismiss_if_over(visitor);
+        said.flatten()
+    }
+
+    fn dismiss_if_over(&mut self, visitor: Visitor) {
+        if self.doors.get(&visitor).is_some_and(Door::is_over) {
+            self.doors.remove(&visitor);
+        }
     }
 
     fn make_room(&mut self, visitor: Visitor) {
-        if self.doors.len() >= MAX_VISITORS && !self.doors.contains_key(&visitor) {
+        if self.doors.len() >= MAX_VISITORS && self.doors.get(&visitor).is_none() {
             let quietest = self.doors.iter().min_by_key(|(_, door)| door.turn).map(|(visitor, _)| *visitor);
             quietest.map(|visitor| self.doors.remove(&visitor));
         }
     }
 }
 
+impl<N: Noise> Door<N> {
+    const fn is_entering(&self) -> bool {
+        matches!(self.stage, Stage::Entering { .. })
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(&self.stage, Stage::Entering { handshake, .. } if matches!(handshake.status(), Status::Failed(_)))
+    }
+
+    fn waits_for(&self, lookup: LookupId) -> bool {
+        matches!(&self.stage, Stage::Entering { applicant: Some(applicant), .. } if applicant.lookup == lookup)
+    }
+
+    /// Message 2, whatever it says.
+    fn decide(&mut self, port: &mut Port<Output>, host: &Host<'_>) -> Option<Bytes> {
+        let Stage::Entering { handshake, applicant } = &mut self.stage else { return None };
+        let verdict = match admit(*applicant.take()?, host) {
+            Ok(()) => {
+                let welcome = Welcome { frame_max: 0, time: host.unix.0, software: String::from(host.software) };
+                Verdict::Admit { psk: None, welcome }
+            }
+            Err(reason) => Verdict::Refuse(Refused { reason, retry_after: 0 }),
+        };
+        port.feed(&mut **handshake, responder::Input::Verdict(verdict));
+        match handshake.poll_output() {
+            Some(responder::Output::Send(message)) => Some(message),
+            _ => None,
+        }
+    }
+}
+
+impl<N: Noise> Timed for Door<N> {
+    type Timer = responder::Timer;
+
+    fn deadline(&self) -> Option<Deadline<responder::Timer>> {
+        match &self.stage {
+            Stage::Entering { handshake, .. } => handshake.poll_timeout(),
+            Stage::Inside(_) => None,
+        }
+    }
+}
+
+/// A handshake that begins with this message, if it is the first one of a viewer with a credential that can be read. Only plain IK
+/// is spoken here.
+fn knock<N: Noise>(
+    port: &mut Port<Output>,
+    body: &Bytes,
+    local: &StaticKeys,
+    entropy: &Entropy,
+    lookup: LookupId,
+) -> Option<(Responder<N>, Applicant)> {
+    let mut handshake = Responder::new(port.now(), responder::Door::Peers, local.clone(), entropy);
+    port.feed(&mut handshake, responder::Input::Received(body.clone()));
+    let Some(responder::Output::Hello { preamble, static_key, hello }) = handshake.poll_output() else { return None };
+    if preamble.suite.pattern() != Pattern::Ik {
+        return None;
+    }
+    let token = Unverified::parse(&hello.token).ok()?;
+    Some((handshake, Applicant { lookup, static_key, token }))
+}
+
 /// Whether a viewer may have the key: a credential of this org, for a viewer, whose key the handshake proved.
-fn admit(token: Unverified, static_key: StaticKey, host: &Host<'_>) -> Result<(), Reason> {
+fn admit(applicant: Applicant, host: &Host<'_>) -> Result<(), Reason> {
     let keys = host.keys.ok_or(Reason::JwksUnreachable)?;
     let expected = Expectation { issuer: None, expiry: Expiry::Connect };
-    let claims = token.verify(keys, host.unix, &expected)?;
+    let claims = applicant.token.verify(keys, host.unix, &expected)?;
     if claims.role != DeviceKind::Viewer || claims.org != *host.org {
         return Err(Reason::TokenWrongAudience);
     }
-    if claims.confirmation.static_key != static_key {
+    if claims.confirmation.static_key != applicant.static_key {
         return Err(Reason::TokenKeyMismatch);
     }
     Ok(())
 }
 
-fn frame((session, viewer): Visitor, body: Vec<u8>) -> Frame {
-    Frame { head: Head::Peer { session, viewer }, body: body.into() }
+fn frame((session, viewer): Visitor, body: Bytes) -> Frame {
+    Frame { head: Head::Peer { session, viewer }, body }
 }

@@ -7,7 +7,7 @@ use crate::{
     api::Workspace,
     device::{
         binding,
-        bridge::SourceId,
+        bridge::{self, SourceId},
         consent::{Change, Directory, Looked},
         control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
         pairing, uplink,
@@ -170,7 +170,7 @@ pub enum Timer {
     /// The bindings.
     Bindings(binding::Timer),
     /// The bridge of a binding.
-    Bridge(uplink::Timer),
+    Bridge(bridge::Timer),
     /// The pairing.
     Pairing(pairing::Timer),
     /// A session whose process stays away is over.

@@ -38,7 +38,13 @@ use state::{Living, Task};
 
 use crate::{
     Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Port, SessionId, Status, WallClock,
-    device::{binding::Bindings, bridge::Bridge, control::PairEvent, pairing::Pairing, uplink},
+    device::{
+        binding::Bindings,
+        bridge::{self, Bridge},
+        control::PairEvent,
+        pairing::Pairing,
+        uplink,
+    },
     machine::timed::TimedMap,
     noise::Noise,
 };
@@ -60,7 +66,7 @@ pub struct Daemon<N> {
     clock: WallClock,
     jitter: Jitter,
     bindings: Bindings,
-    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>, uplink::Timer>,
+    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>, bridge::Timer>,
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
     spoken_to: BTreeSet<Arc<BindingId>>,
     pairing: Option<Living<Pairing>>,

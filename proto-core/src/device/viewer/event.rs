@@ -61,6 +61,8 @@ pub enum Output {
 pub enum Timer {
     /// The platform's keys are asked for again, to verify the credential of a session's daemon.
     AskForKeys,
+    /// The daemon of a session is asked again.
+    AskAgain,
     /// The daemon of a session takes too long to answer.
     DaemonAnswer,
     /// The uplink.
@@ -71,6 +73,7 @@ impl Wake for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::AskForKeys => "ask for the platform's keys again",
+            Self::AskAgain => "ask the daemon again",
             Self::DaemonAnswer => "the daemon's answer",
             Self::Uplink(timer) => timer.why(),
         }

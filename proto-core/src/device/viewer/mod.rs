@@ -129,19 +129,18 @@ impl<N: Noise> Viewer<N> {
 
     /// The relay says something.
     fn relay_said(&mut self, frame: &Frame) {
-        let now = self.port.now();
         match frame.head {
             Head::Open { session, cipher } => self.opened(session, cipher, &frame.body),
             Head::Data { session, epoch, sequence } => self.record(session, epoch, sequence, &frame.body),
-            Head::End { session, next, outcome } => self.step(session, |w, _| w.end(next, outcome)),
-            Head::Peer { session, .. } => self.step(session, |w, me| w.answered(session, me, &frame.body, now)),
+            Head::End { session, next, outcome } => self.step(session, |w, _, _| w.end(next, outcome)),
+            Head::Peer { session, .. } => self.step(session, |w, me, port| w.answered(port, session, me, &frame.body)),
             _ => self.port.ignore(),
         }
     }
 
     fn record(&mut self, session: SessionId, epoch: u32, sequence: u64, sealed: &[u8]) {
         let mut spares = mem::take(&mut self.spares);
-        self.step(session, |watched, _| watched.record(epoch, sequence, sealed, &mut spares));
+        self.step(session, |watched, _, _| watched.record(epoch, sequence, sealed, &mut spares));
         self.spares = spares;
     }
 
@@ -179,7 +178,7 @@ impl<N: Noise> Viewer<N> {
         let Some(token) = self.sessions.get(&session).and_then(Watched::unverified) else { return };
         let (verdict, now) = (self.verified(token), self.port.now());
         let is_vouched_for = verdict.is_ok();
-        self.step(session, |watched, _| watched.vouched(verdict, now));
+        self.step(session, |watched, _, _| watched.vouched(verdict, now));
         if is_vouched_for {
             self.approach(session);
         }
@@ -199,11 +198,11 @@ impl<N: Noise> Viewer<N> {
         }
         let Some(entropy) = self.uplink.draw() else { return };
         let now = self.port.now();
-        self.step(session, |watched, me| watched.knock(session, me, entropy, now));
+        self.step(session, |watched, me, _| watched.knock(session, me, entropy, now));
     }
 
     /// Lets a session's own machine take a step and does what comes of it.
-    fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>) -> Step) {
+    fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>, &mut Port<Output>) -> Step) {
         let me = Me {
             org: &self.org,
             keys: self.identity.static_keys(),
@@ -212,7 +211,8 @@ impl<N: Noise> Viewer<N> {
             aes_in_hardware: self.aes_in_hardware,
             primitives: self.primitives,
         };
-        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me)) else { return self.port.ignore() };
+        let port = &mut self.port;
+        let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me, port)) else { return self.port.ignore() };
         match step {
             Step::Nothing => {}
             Step::Send(frame) => self.send(frame),
@@ -233,7 +233,7 @@ impl<N: Noise> Viewer<N> {
     fn ask_again(&mut self) {
         let due = self.sessions.due(self.port.now());
         for session in &due {
-            self.sessions.touch(session, Watched::give_up);
+            self.sessions.touch(session, Watched::start_over);
         }
         for session in due {
             self.approach(session);

@@ -3,18 +3,21 @@
 //! ```text
 //!            Watch            vouched for       message 2         KeyAnswer
 //!   Listed ────────► Wanted ──────────► Knocked ──────────► Asked ─────────► Reading ──► Over
-//!                      ▲                  │ no answer         │
-//!                      └──────────────────┴───────────────────┘
+//!                     ▲  ▲                 │ │ no answer      │
+//!                     │  └─────────────────│─┴────────────────┘
+//!                     └──── 5 s ── Turned away: for now, or by garbage
 //! ```
+//!
+//! The handshake is an [`Initiator`], which knows a genuine message 2 and passes over a few that are not.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{str, time::Duration};
 
 use bytes::Bytes;
 
-use super::Timer;
+use super::{Output, Timer};
 use crate::{
-    Deadline, Entropy, Instant, Reason, SessionId, Spares,
+    Deadline, Entropy, Instant, Machine, Port, Reason, SessionId, Spares,
     crypto::{
         Cipher, Primitives, StaticKeys, TAG_LEN,
         seal::{EpochSecret, Opener, Scope},
@@ -23,11 +26,12 @@ use crate::{
     jose::{Thumbprint, Unverified},
     key::StaticKey,
     machine::timed::Timed,
-    noise::{InitiatorKeys, Noise},
-    secret::{SecretBytes, SecretText},
-    wire::{
-        Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite,
+    noise::{
+        InitiatorKeys, Noise,
+        handshake::initiator::{self, Failure, Initiator},
     },
+    secret::{SecretBytes, SecretText},
+    wire::{Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite},
 };
 
 /// How long the daemon may take to answer before it is asked again.
@@ -52,8 +56,10 @@ enum Phase<N> {
     Listed,
     /// Somebody wants to see it. Where the platform's keys cannot be had, they are asked for `again`.
     Wanted { again: Option<Instant> },
-    /// The daemon was asked to shake hands.
-    Knocked { noise: N, until: Instant },
+    /// The daemon was asked to shake hands; whatever comes of it, it is not asked `again` before.
+    Knocked { handshake: Box<Initiator<N>>, again: Instant },
+    /// It did not let this viewer in, for a reason that passes, or garbage came instead of its answer.
+    TurnedAway { again: Instant },
     /// The handshake is through; the key was asked for.
     Asked { noise: N, until: Instant },
     /// Records are read; `next` is the first that is missing, `exited` whether the one before it said that the command ended.
@@ -159,60 +165,63 @@ impl<N: Noise> Watched<N> {
         let preamble = Preamble { suite, role: Role::Peer };
         let keys = InitiatorKeys { preamble, local: me.keys, responder, psk: None };
         let hello = Hello { token: me.token.clone(), software: me.software.into() };
-        match N::initiate(keys, entropy, &hello.encode()) {
-            Ok((noise, message)) => {
-                self.phase = Phase::Knocked { noise, until: now.after(ANSWER_TIMEOUT) };
+        let mut handshake = Initiator::start_within(ANSWER_TIMEOUT, now, keys, entropy, &hello);
+        match handshake.poll_output() {
+            Some(initiator::Output::Send(message)) => {
+                self.phase = Phase::Knocked { handshake: Box::new(handshake), again: now.after(ANSWER_TIMEOUT) };
                 Step::Send(peer(session, message))
             }
-            Err(_) => self.fail(Reason::NoiseHandshakeFailed),
+            _ => self.fail(Reason::NoiseHandshakeFailed),
         }
     }
 
     /// The daemon said something.
-    pub(super) fn answered(&mut self, session: SessionId, me: &Me<'_>, body: &[u8], now: Instant) -> Step {
-        match core::mem::replace(&mut self.phase, Phase::Wanted { again: None }) {
-            Phase::Knocked { noise, until } => self.welcomed(session, noise, until, body, now),
-            Phase::Asked { noise, until } => self.keyed(session, me, noise, until, body),
-            other => {
-                self.phase = other;
-                Step::Nothing
+    pub(super) fn answered(&mut self, port: &mut Port<Output>, session: SessionId, me: &Me<'_>, body: &Bytes) -> Step {
+        match &mut self.phase {
+            Phase::Knocked { handshake, again } => {
+                let again = *again;
+                port.feed(&mut **handshake, initiator::Input::Received(body.clone()));
+                match handshake.poll_output() {
+                    Some(outcome) => self.shook(session, outcome, again, port.now()),
+                    None => Step::Nothing,
+                }
             }
+            Phase::Asked { noise, .. } => match key_answer(noise, body) {
+                Some(answer) => self.keyed(session, me, answer),
+                None => Step::Nothing,
+            },
+            _ => Step::Nothing,
         }
     }
 
-    fn welcomed(&mut self, session: SessionId, mut noise: N, until: Instant, body: &[u8], now: Instant) -> Step {
-        let answer = noise.read_answer(body).ok().and_then(|payload| Answer::decode(&payload).ok());
-        match answer {
-            // Anybody can send garbage through the relay: it changes nothing.
-            None => {
-                self.phase = Phase::Knocked { noise, until };
-                Step::Nothing
-            }
-            // It is asked again once the time for this answer is over.
-            Some(Answer::Refused(Refused { reason, .. })) if reason.is_temporary() || reason == Reason::TokenExpired => {
-                self.phase = Phase::Knocked { noise, until };
-                Step::Nothing
-            }
-            Some(Answer::Refused(Refused { reason, .. })) => self.fail(reason),
-            Some(Answer::Welcome(_)) => {
+    /// The handshake has ended. Where another one may end better, it is tried `again`.
+    fn shook(&mut self, session: SessionId, outcome: initiator::Output<N>, again: Instant, now: Instant) -> Step {
+        match outcome {
+            initiator::Output::Established { mut noise, .. } => {
                 let mut message = Vec::new();
                 if noise.seal(&KeyRequest { session }.encode(), &mut message).is_err() {
                     return self.fail(Reason::NoiseHandshakeFailed);
                 }
                 self.phase = Phase::Asked { noise, until: now.after(ANSWER_TIMEOUT) };
-                Step::Send(peer(session, message))
+                Step::Send(peer(session, message.into()))
+            }
+            initiator::Output::Failed(Failure::Refused(Refused { reason, .. }))
+                if !reason.is_temporary() && reason != Reason::TokenExpired =>
+            {
+                self.fail(reason)
+            }
+            initiator::Output::Failed(_) | initiator::Output::Send(_) => {
+                self.phase = Phase::TurnedAway { again };
+                Step::Nothing
             }
         }
     }
 
-    fn keyed(&mut self, session: SessionId, me: &Me<'_>, mut noise: N, until: Instant, body: &[u8]) -> Step {
-        let mut plaintext = Vec::new();
-        let answer = noise.open(body, &mut plaintext).ok().and_then(|()| KeyAnswer::decode(&plaintext).ok());
-        let Some(KeyAnswer { epoch, secret }) = answer else {
-            self.phase = Phase::Asked { noise, until };
+    fn keyed(&mut self, session: SessionId, me: &Me<'_>, KeyAnswer { epoch, secret }: KeyAnswer) -> Step {
+        let Some(cipher) = self.cipher else {
+            self.phase = Phase::Wanted { again: None };
             return Step::Nothing;
         };
-        let Some(cipher) = self.cipher else { return Step::Nothing };
         let scope = Scope { org: me.org.clone(), session, cipher };
         let opener = Opener::new(me.primitives, scope, epoch, EpochSecret::new(secret));
         self.phase = Phase::Reading { opener, next: 0, exited: false };
@@ -250,8 +259,8 @@ impl<N: Noise> Watched<N> {
         }
     }
 
-    /// There was no answer in time: ask again.
-    pub(super) fn give_up(&mut self) {
+    /// There was no answer in time, or the pause is over: the daemon is asked from the beginning.
+    pub(super) fn start_over(&mut self) {
         self.phase = Phase::Wanted { again: None };
     }
 
@@ -261,18 +270,27 @@ impl<N: Noise> Watched<N> {
     }
 }
 
-impl<N> Timed for Watched<N> {
+impl<N: Noise> Timed for Watched<N> {
     type Timer = Timer;
 
     fn deadline(&self) -> Option<Deadline<Timer>> {
         match &self.phase {
             Phase::Wanted { again } => again.map(|at| Deadline::new(at, Timer::AskForKeys)),
-            Phase::Knocked { until, .. } | Phase::Asked { until, .. } => Some(Deadline::new(*until, Timer::DaemonAnswer)),
+            Phase::Knocked { handshake, .. } => handshake.poll_timeout().map(|deadline| deadline.map(|_| Timer::DaemonAnswer)),
+            Phase::TurnedAway { again } => Some(Deadline::new(*again, Timer::AskAgain)),
+            Phase::Asked { until, .. } => Some(Deadline::new(*until, Timer::DaemonAnswer)),
             _ => None,
         }
     }
 }
 
-fn peer(session: SessionId, body: Vec<u8>) -> Frame {
-    Frame { head: Head::Peer { session, viewer: 0 }, body: body.into() }
+/// What a daemon answers to a request for a key; anybody can send garbage through the relay, and it changes nothing.
+fn key_answer<N: Noise>(noise: &mut N, body: &[u8]) -> Option<KeyAnswer> {
+    let mut plaintext = Vec::new();
+    noise.open(body, &mut plaintext).ok()?;
+    KeyAnswer::decode(&plaintext).ok()
+}
+
+fn peer(session: SessionId, body: Bytes) -> Frame {
+    Frame { head: Head::Peer { session, viewer: 0 }, body }
 }

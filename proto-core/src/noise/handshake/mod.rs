@@ -1,4 +1,4 @@
-//! The Noise handshake of a link, as two machines (WIRE section 4).
+//! The Noise handshake of a device with its relay (WIRE section 4) and of a viewer with a daemon (section 8), as two machines.
 //!
 //! ```text
 //! Initiator                                              Responder
@@ -28,7 +28,7 @@ mod testing;
 pub use initiator::Initiator;
 pub use responder::Responder;
 
-/// How long each side waits for the other's next message.
+/// How long each side waits for the other's next message; a viewer waits less for a daemon.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many messages that do not open an initiator passes over while it waits for message 2.

@@ -4,7 +4,10 @@ use super::*;
 use crate::{
     crypto::Identity,
     effect::NetFault,
-    noise::Noise,
+    noise::{
+        Noise,
+        handshake::{HANDSHAKE_TIMEOUT, responder},
+    },
     wire::{Answer, KeyAnswer, KeyRequest, Refused},
 };
 
@@ -77,6 +80,63 @@ fn a_visitor_is_given_the_key_of_its_session() {
     noise.seal(&KeyRequest { session: numbered(2) }.encode(), &mut request).unwrap();
     bench.tell(peer(request));
     assert_eq!((bench.heard(), bench.stats()), (vec![], [0, 0, 1]), "another session's key is none of its business");
+}
+
+/// Asks for the key of session 1; what the daemon answers.
+fn request(bench: &mut Bench, noise: &mut Symbolic) -> Vec<Frame> {
+    let mut request = Vec::new();
+    noise.seal(&KeyRequest { session: numbered(1) }.encode(), &mut request).unwrap();
+    bench.tell(peer(request));
+    bench.heard().into_iter().filter(|frame| matches!(frame.head, Head::Peer { .. })).collect()
+}
+
+/// WIRE section 8, L8: a visitor that does not confirm its handshake within ten seconds is forgotten.
+#[test]
+fn a_visitor_that_does_not_confirm_is_forgotten() {
+    let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
+    let deadline = bench.bridge.visitors.next_deadline().unwrap();
+    assert_eq!((deadline.at, deadline.timer), (START.after(HANDSHAKE_TIMEOUT), responder::Timer::Confirmation));
+    bench.bridge.handle_timeout(deadline.at);
+    assert_eq!(bench.bridge.visitors.next_deadline(), None);
+    assert_eq!((request(&mut bench, &mut noise), bench.stats()), (vec![], [0, 0, 1]));
+}
+
+/// A visitor that has confirmed its handshake is not: it may ask again later.
+#[test]
+fn a_visitor_that_confirmed_stays() {
+    let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
+    assert_eq!(request(&mut bench, &mut noise).len(), 1);
+    assert_eq!(bench.bridge.visitors.next_deadline(), None);
+    bench.bridge.handle_timeout(START.after(HANDSHAKE_TIMEOUT));
+    assert_eq!((request(&mut bench, &mut noise).len(), bench.stats()), (1, [0, 0, 0]));
+}
+
+/// WIRE section 8, NOI-2: the first message after message 2 that does not open ends the handshake; inside it changes nothing.
+#[test]
+fn garbage_ends_a_handshake_that_is_not_confirmed() {
+    for is_inside in [false, true] {
+        let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
+        if is_inside {
+            assert_eq!(request(&mut bench, &mut noise).len(), 1);
+        }
+        bench.tell(peer(b"garbage".to_vec()));
+        assert_eq!(bench.stats(), [0, 0, 1]);
+        assert_eq!(request(&mut bench, &mut noise).len(), usize::from(is_inside));
+    }
+}
+
+/// What comes while a visitor's credential is being decided about is ignored, and counted once.
+#[test]
+fn a_visitor_waits_for_the_decision() {
+    let mut bench = Bench::up();
+    bench.know(numbered(1));
+    bench.tell(peer(knock(Role::Peer, Suite::IkAesGcm).to_vec()));
+    bench.heard();
+    let before = bench.bridge.ignored();
+    bench.tell(peer(b"too early".to_vec()));
+    assert_eq!((bench.bridge.ignored(), bench.stats()), (before + 1, [0, 0, 0]));
+    bench.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
+    assert_eq!(bench.heard().len(), 1);
 }
 
 /// D7: why the link is not up is there to be shown.

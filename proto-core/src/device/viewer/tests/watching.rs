@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     crypto::seal::{EpochSecret, Scope, Sealer},
     device::viewer::watched::ANSWER_TIMEOUT,
-    noise::Noise,
+    noise::{Noise, handshake::MAX_GARBAGE},
     secret::Secret,
     wire::{Content, KeyAnswer, KeyRequest, Outcome, Record, Welcome},
 };
@@ -151,6 +151,25 @@ fn garbage_in_place_of_an_answer_changes_nothing() {
     noise.seal(&KeyAnswer { epoch: 0, secret: Secret::new([7; 32]) }.encode(), &mut key).unwrap();
     bench.tell(peer(key));
     assert_eq!(bench.heard(), [Head::Resume { session: SESSION, next: 0 }.into()]);
+}
+
+/// WIRE section 8: after too much garbage the handshake is lost, and another one begins when the time for the first is over.
+#[test]
+fn garbage_without_end_does_not_make_the_viewer_ask_faster() {
+    let (mut bench, _, answer) = knocked();
+    for _ in 0..=MAX_GARBAGE {
+        bench.tell(peer(b"garbage".to_vec()));
+    }
+    bench.tell(answer);
+    assert_eq!((bench.heard(), bench.said.len()), (vec![], 0));
+    let again = bench.viewer.sessions.next_deadline().unwrap();
+    assert_eq!((again.at, again.timer), (START.after(ANSWER_TIMEOUT), Timer::AskAgain));
+    bench.viewer.handle_timeout(again.at);
+    bench.input(Input::Hurry);
+    let [Frame { head: Head::Peer { .. }, body }] = &bench.heard()[..] else { panic!("no knock") };
+    let (_, answer) = welcomed(body);
+    bench.tell(answer);
+    assert!(matches!(bench.heard()[..], [Frame { head: Head::Peer { .. }, .. }]), "the key is asked for");
 }
 
 /// WIRE section 8: a daemon that does not answer within five seconds is asked again, with another handshake; that holds for

@@ -12,6 +12,8 @@
 //!      Established  Failed
 //! ```
 //!
+//! Ten seconds are for a relay; a viewer starts with a patience of its own.
+//!
 //! The driver's loop is the one of [`Machine`]. After [`Output::Failed`] the driver closes the connection with the failure's
 //! reason; after [`Output::Established`] it sends something at once, because only that confirms the handshake.
 
@@ -21,7 +23,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use core::mem;
+use core::{mem, time::Duration};
 
 use bytes::Bytes;
 
@@ -46,12 +48,17 @@ impl<N: Noise> Initiator<N> {
     /// Sends message 1. Keys that cannot work (a responder's key of low order, a PSK that does not fit the pattern) make a
     /// machine that has failed.
     pub fn start(now: Instant, keys: InitiatorKeys<'_>, entropy: Entropy, hello: &Hello) -> Self {
+        Self::start_within(HANDSHAKE_TIMEOUT, now, keys, entropy, hello)
+    }
+
+    /// The same with another patience than [`HANDSHAKE_TIMEOUT`].
+    pub fn start_within(patience: Duration, now: Instant, keys: InitiatorKeys<'_>, entropy: Entropy, hello: &Hello) -> Self {
         let pattern = keys.preamble.suite.pattern();
         let mut machine = Self { state: State::Established, port: Port::new(now) };
         match N::initiate(keys, entropy, &hello.encode()) {
             Ok((noise, message)) => {
                 machine.port.push(Output::Send(Bytes::from(message)));
-                machine.state = State::Awaiting { noise, pattern, garbage: 0, until: now.after(HANDSHAKE_TIMEOUT) };
+                machine.state = State::Awaiting { noise, pattern, garbage: 0, until: now.after(patience) };
             }
             Err(NoiseError::PskPolicy) => machine.fail(Failure::Broken(Reason::NoisePskInvalid)),
             Err(_) => machine.fail(Failure::Broken(Reason::NoiseHandshakeFailed)),
