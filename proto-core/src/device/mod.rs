@@ -10,6 +10,7 @@ pub mod control;
 pub mod credential;
 pub mod daemon;
 pub mod files;
+pub mod life;
 pub mod link;
 pub mod pairing;
 pub mod session;

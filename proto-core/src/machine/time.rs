@@ -7,6 +7,8 @@ use core::{
 
 use serde::{Deserialize, Serialize};
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// A moment on a monotonic axis that the driver chooses: nanoseconds since its zero.
 ///
 /// Comparable only with moments of the same driver. Arithmetic saturates: there is no moment before zero or after
@@ -41,7 +43,7 @@ impl Instant {
     /// The moment `by` later.
     #[must_use]
     pub const fn after(self, by: Duration) -> Self {
-        let nanos = by.as_secs().saturating_mul(1_000_000_000).saturating_add(by.subsec_nanos() as u64);
+        let nanos = by.as_secs().saturating_mul(NANOS_PER_SECOND).saturating_add(by.subsec_nanos() as u64);
         Self(self.0.saturating_add(nanos))
     }
 
@@ -98,7 +100,7 @@ impl WallClock {
     pub const fn unix_at(&self, now: Instant) -> UnixTime {
         let ahead = now.since(self.at).as_secs();
         // Rounded down as well, so that readings that agree show the same at every moment.
-        let behind = self.at.0.saturating_sub(now.0).div_ceil(1_000_000_000);
+        let behind = self.at.0.saturating_sub(now.0).div_ceil(NANOS_PER_SECOND);
         UnixTime(self.unix.0.saturating_add(ahead).saturating_sub(behind))
     }
 

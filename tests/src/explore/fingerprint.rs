@@ -119,7 +119,7 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     fn at(seconds: u64) -> Instant {
-        Instant::from_nanos(seconds * 1_000_000_000)
+        Instant::ZERO.after(Duration::from_secs(seconds))
     }
 
     #[test]

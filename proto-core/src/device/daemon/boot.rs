@@ -16,6 +16,7 @@ use crate::{
     device::{
         binding::Bindings,
         files::{Document, Grants, PendingPairing, SessionFile},
+        life::Lives,
         pairing::Pairing,
         uplink,
     },
@@ -92,7 +93,7 @@ impl<N: Noise> Daemon<N> {
             spoken_to: BTreeSet::new(),
             pairing: None,
             paired: None,
-            lives: 0,
+            lives: Lives::default(),
             ledger: Ledger::new(ledger),
             sessions,
             unremoved: None,

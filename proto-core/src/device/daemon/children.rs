@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-use super::{Daemon, EffectId, Event, Life, Output, running::Presence, state::Living};
+use super::{Daemon, EffectId, Event, Output, running::Presence};
 use crate::{
     BindingId, Machine, Reason, Status,
     crypto::{Cipher, seal::EpochSecret},
@@ -11,6 +11,7 @@ use crate::{
         bridge::{self, Bridge},
         control::{PairEvent, PendingPairing},
         files::SessionFile,
+        life::{Life, Living},
         pairing::{self, Paired, Pairing},
     },
     effect::IoEvent,
@@ -73,13 +74,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn begin_pairing(&mut self, machine: Pairing) {
-        let life = self.next_life();
-        self.pairing = Some(Living { life, machine: Box::new(machine) });
-    }
-
-    const fn next_life(&mut self) -> Life {
-        self.lives = self.lives.wrapping_add(1);
-        Life(self.lives)
+        self.pairing = Some(Living::new(self.lives.next(), machine));
     }
 
     /// Takes what the children want, until none of them wants anything: what one says may make another speak.
@@ -195,9 +190,8 @@ impl<N: Noise> Daemon<N> {
         self.dismiss(id);
         match bridge {
             Ok(machine) => {
-                let life = self.next_life();
                 let key = Arc::new(id.clone());
-                self.bridges.insert(&key, Living { life, machine: Box::new(machine) });
+                self.bridges.insert(&key, Living::new(self.lives.next(), machine));
                 self.spoken_to.insert(key);
             }
             Err(reason) => return self.log(Event::Trouble(reason)),

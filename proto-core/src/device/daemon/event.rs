@@ -10,6 +10,7 @@ use crate::{
         bridge::{self, SourceId},
         consent::{Change, Directory, Looked},
         control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
+        life::Life,
         pairing, uplink,
     },
     effect::{Effect, IoEvent},
@@ -29,11 +30,6 @@ pub enum TaskId {
     /// A session's that is about to start.
     Source(SourceId),
 }
-
-/// Tells a pairing from the one before it, and a bridge from the one that it took over from: what comes late for one of these
-/// is not taken for an answer to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Life(pub u32);
 
 /// Who in the daemon asked for an effect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

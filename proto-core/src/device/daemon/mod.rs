@@ -31,10 +31,10 @@ use alloc::{
 use core::{convert::Infallible, time::Duration};
 
 pub use boot::{Found, Settings};
-pub use event::{Answer, EffectId, Event, Input, Life, Output, Request, RequestId, TaskId, Timer};
+pub use event::{Answer, EffectId, Event, Input, Output, Request, RequestId, TaskId, Timer};
 use ledger::Ledger;
 use running::Sessions;
-use state::{Living, Task};
+use state::Task;
 
 use crate::{
     Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Port, SessionId, Status, WallClock,
@@ -42,6 +42,7 @@ use crate::{
         binding::Bindings,
         bridge::{self, Bridge},
         control::PairEvent,
+        life::{Lives, Living},
         pairing::Pairing,
         uplink,
     },
@@ -73,7 +74,7 @@ pub struct Daemon<N> {
     /// How an approved pairing comes out: said once it has ended, because whoever hears it may begin the next one at once.
     paired: Option<PairEvent>,
     /// How many bridges and pairings there were.
-    lives: u32,
+    lives: Lives,
     ledger: Ledger,
     sessions: Sessions,
     /// Pins that could not be removed, and when that is tried again.
@@ -157,9 +158,11 @@ impl<N: Noise> Machine for Daemon<N> {
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
         self.port.advance(now);
-        self.clock = wall;
-        self.tell_clock();
-        self.drain();
+        if !self.clock.agrees_with(wall) {
+            self.clock = wall;
+            self.tell_clock();
+            self.drain();
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -1,16 +1,14 @@
 //! What the daemon keeps beside its children.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
-use super::Life;
 use crate::{
-    Deadline, Machine, SessionId,
+    SessionId,
     api::Workspace,
     device::{
         consent::{Change, Directory, Plan, Resolver},
         files::SessionFile,
     },
-    machine::timed::Timed,
     wire::Title,
 };
 
@@ -45,20 +43,4 @@ pub(super) struct Start {
     /// Epoch 0's secret, drawn for it.
     pub(super) secret: crate::crypto::seal::EpochSecret,
     pub(super) title: Title,
-}
-
-/// A child that others of its kind came before.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Living<M> {
-    pub(super) life: Life,
-    /// In memory of its own: a map makes room for eleven of its values at a time, and most daemons have one binding or two.
-    pub(super) machine: Box<M>,
-}
-
-impl<M: Machine> Timed for Living<M> {
-    type Timer = M::Timer;
-
-    fn deadline(&self) -> Option<Deadline<M::Timer>> {
-        self.machine.poll_timeout()
-    }
 }

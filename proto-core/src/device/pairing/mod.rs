@@ -184,7 +184,7 @@ impl Machine for Pairing {
     /// When a code ends is written down by the new clock; how long it is polled for stays as it is.
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
         self.port.advance(now);
-        if !self.has_ended() {
+        if !self.has_ended() && !self.clock.agrees_with(wall) {
             self.clock = wall;
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     device::{
         binding::Bindings,
         files::{Document, PendingPairing},
+        life::Lives,
         uplink,
     },
     effect::StateFile,
@@ -79,7 +80,7 @@ impl<N: Noise> Watcher<N> {
             jitter,
             bindings,
             pending,
-            lives: 0,
+            lives: Lives::default(),
             state: State::Finished,
             port: Port::new(now),
         };

@@ -7,7 +7,7 @@ use crate::{
     api::Workspace,
     device::{
         binding,
-        daemon::Life,
+        life::Life,
         pairing::{self, Shown},
         uplink, viewer,
     },

@@ -49,8 +49,8 @@ use crate::{
     Deadline, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Status, WallClock,
     device::{
         binding::Bindings,
-        daemon::Life,
         files::PendingPairing,
+        life::Lives,
         uplink,
         viewer::{self, Viewer},
     },
@@ -70,7 +70,7 @@ pub struct Watcher<N> {
     pending: Option<PendingPairing>,
     pursuit: Pursuit,
     /// How many pairings and viewers there were.
-    lives: u32,
+    lives: Lives,
     state: State<N>,
     port: Port<Output>,
 }
@@ -106,11 +106,6 @@ impl<N: Noise> Watcher<N> {
         } else {
             self.port.ignore();
         }
-    }
-
-    const fn next_life(&mut self) -> Life {
-        self.lives = self.lives.wrapping_add(1);
-        Life(self.lives)
     }
 
     fn list_deadline(&self) -> Option<Deadline<Timer>> {

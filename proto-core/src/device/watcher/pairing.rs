@@ -5,7 +5,7 @@ use core::mem;
 
 use super::{
     Occasion, Output, Watcher,
-    state::{Asking, Living, State},
+    state::{Asking, State},
 };
 use crate::{
     BindingId, Machine, Reason, Status,
@@ -13,6 +13,7 @@ use crate::{
     device::{
         binding::{self, Phase},
         files::PendingPairing,
+        life::Living,
         pairing::{self, Pairing, is_known_elsewhere, machine_name},
     },
     id::DeviceKind,
@@ -56,13 +57,13 @@ impl<N: Noise> Watcher<N> {
         };
         // A pairing that goes on has its code already.
         self.port.extend(machine.shown().map(Output::ShowCode));
-        Asking { pairing: Living::new(self.next_life(), machine), adopted: None }
+        Asking { pairing: Living::new(self.lives.next(), machine), adopted: None }
     }
 
     /// The binding of this pairing is durable, and only the pending file is left to go.
     pub(super) fn finish_pairing(&mut self, pending: PendingPairing) {
         let machine = Pairing::resume(self.port.now(), self.clock, pending);
-        self.state = State::Pairing(Asking { pairing: Living::new(self.next_life(), machine), adopted: None });
+        self.state = State::Pairing(Asking { pairing: Living::new(self.lives.next(), machine), adopted: None });
         self.drive_pairing(pairing::Input::Adopted);
     }
 

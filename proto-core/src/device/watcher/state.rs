@@ -1,10 +1,8 @@
 //! Where a watcher stands.
 
-use alloc::boxed::Box;
-
 use crate::{
-    BindingId, Machine, Reason,
-    device::{daemon::Life, pairing::Pairing, viewer::Viewer},
+    BindingId, Reason,
+    device::{life::Living, pairing::Pairing, viewer::Viewer},
 };
 
 /// The states of a watcher.
@@ -40,19 +38,6 @@ pub(super) struct Asking {
 pub(super) struct Watching<N> {
     pub(super) binding: BindingId,
     pub(super) viewer: Living<Viewer<N>>,
-}
-
-/// A child that others of its kind came before.
-#[derive(Clone, Debug, Hash)]
-pub(super) struct Living<M> {
-    pub(super) life: Life,
-    pub(super) machine: Box<M>,
-}
-
-impl<M: Machine> Living<M> {
-    pub(super) fn new(life: Life, machine: M) -> Self {
-        Self { life, machine: Box::new(machine) }
-    }
 }
 
 impl<N> State<N> {

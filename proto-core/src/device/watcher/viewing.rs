@@ -5,13 +5,14 @@ use core::mem;
 use super::{
     EffectId, Output, Watcher,
     pursuit::Settled,
-    state::{Living, State, Watching},
+    state::{State, Watching},
 };
 use crate::{
     BindingId, Machine, Reason, SessionId,
     device::{
         binding,
         credential::Renewal,
+        life::Living,
         pairing,
         viewer::{self, Viewer},
     },
@@ -23,7 +24,7 @@ impl<N: Noise> Watcher<N> {
     pub(super) fn view(&mut self, id: BindingId) {
         self.state = match self.viewer_of(&id) {
             Ok(machine) => {
-                let viewer = Living::new(self.next_life(), machine);
+                let viewer = Living::new(self.lives.next(), machine);
                 State::Watching(Watching { binding: id, viewer })
             }
             Err(reason) => State::Failed(reason),

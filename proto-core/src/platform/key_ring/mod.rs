@@ -23,14 +23,15 @@ use alloc::vec::Vec;
 
 use crate::{
     jose::{JwkSet, SKEW, SigningKey, Thumbprint},
+    keyset::FRESH_FOR,
     machine::time::UnixTime,
 };
 
 /// How long a key signs, in seconds: 90 days.
 pub const SERVICE: u64 = 90 * 24 * 60 * 60;
 
-/// How long a successor is published before it signs, in seconds. Relays keep a key set for one hour (S181).
-pub const LEAD: u64 = 2 * 60 * 60;
+/// How long a successor is published before it signs, in seconds: two hours, twice as long as relays keep a key set (S181).
+pub const LEAD: u64 = 2 * FRESH_FOR.as_secs();
 
 /// A key and its standing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -69,16 +69,6 @@ impl<K: Ord + Clone> Window<K> {
     pub fn forgive(&mut self, key: &K) {
         self.acts.remove(key);
     }
-
-    /// How many keys are remembered, at most [`MAX_KEYS`].
-    pub fn len(&self) -> usize {
-        self.acts.len()
-    }
-
-    /// Whether no key is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.acts.is_empty()
-    }
 }
 
 /// How waits grow: in seconds, but for `free`.
@@ -150,16 +140,6 @@ impl<K: Ord + Clone> Waits<K> {
         if let Some((count, _)) = self.failures.get_mut(key) {
             *count = count.saturating_sub(1);
         }
-    }
-
-    /// How many keys are remembered, at most [`MAX_KEYS`].
-    pub fn len(&self) -> usize {
-        self.failures.len()
-    }
-
-    /// Whether no key is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.failures.is_empty()
     }
 
     const fn is_over(&self, last: UnixTime, now: UnixTime) -> bool {

@@ -291,6 +291,9 @@ impl<N: Noise> Machine for Connection<N> {
     /// A decision that is under way goes on by the new clock.
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
         let now = self.port.advance(now);
+        if self.clock.agrees_with(wall) {
+            return;
+        }
         self.clock = wall;
         match &mut self.state {
             State::Entering(entering) => entering.tell_clock(now, wall),

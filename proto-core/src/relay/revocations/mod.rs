@@ -12,7 +12,7 @@
 //! be validated again: [`Output::Recheck`]. After that nothing is skipped: a request that failed is repeated from the same place.
 //!
 //! One request is always open. The platform holds its answer back for 2 s, so a request that is lost on its way costs no more
-//! than [`LATEST`]. The driver's loop is the one of [`Machine`]; the machine never ends.
+//! than 5 s. The driver's loop is the one of [`Machine`]; the machine never ends.
 
 mod event;
 mod state;
@@ -47,8 +47,6 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 pub const QUIET: Duration = Duration::from_secs(1);
 /// The waits after requests that failed. They stay short, because what is revoked meanwhile waits for them.
 pub const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(1) };
-/// A revocation is heard at most so long after the last request that failed had ended, with the second that the way may take.
-pub const LATEST: Duration = Duration::from_secs(5);
 
 /// The feed of one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,8 @@ use proto_core::{
     api::{Approval, PollAnswer},
     crypto::PureRust,
     device::{
-        daemon::Life,
         files::{Config, Document, IdentityFile, PendingPairing},
+        life::Life,
         pairing, uplink,
         watcher::{EffectId, Found, Goal, Input, Occasion, Output, Settings, Watcher},
     },

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{super::*, laptop::*};
 use crate::{
     Reason,
-    device::uplink,
+    device::{life::Life, uplink},
     effect::IoEvent,
     wire::{Frame, Head},
 };

@@ -10,6 +10,7 @@ use crate::{
     device::{
         control::PairRequest,
         files::{BindingRecord, Document, PendingPairing},
+        life::Life,
         link::LinkState,
         pairing::tests::desk::{approval, key_set, mint_answer},
         uplink::testing::{record, relay},

@@ -4,6 +4,7 @@ use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
 use super::*;
+use crate::device::life::Life;
 
 const ACME: &str = "acme";
 
