@@ -6,12 +6,8 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Entropy, Instant, Jitter, Machine, Reason, SessionId, Status,
-    crypto::PureRust,
-    device::{
-        files::{Config, Document, IdentityFile},
-        watcher::{EffectId, Found, Goal, Input, Output, Settings, Watcher},
-    },
-    effect::{Closed, Effect, IoEvent, StateFile},
+    device::watcher::{EffectId, Goal, Input, Output, Watcher},
+    effect::{Closed, Effect, IoEvent},
     noise::{
         Noise, Symbolic,
         channel::{Channel, Tails},
@@ -19,7 +15,11 @@ use proto_core::{
     wire::{Answer, Head},
 };
 use tests::{
-    fixtures::{ISSUER, clock, durable_record, handshake::welcome, parsed, relay_identity, secret},
+    fixtures::{
+        handshake::welcome,
+        relay_identity,
+        watcher::{boot, paired},
+    },
     laws::START,
     models::{
         config,
@@ -75,22 +75,7 @@ impl Side {
             Wish::This(number) => Goal::This(session(number)),
             Wish::TheOnly => Goal::TheOnly,
         };
-        let settings = Settings {
-            host: "tablet".into(),
-            software: "vpd".into(),
-            api_endpoint: Some(ISSUER.into()),
-            aes_in_hardware: true,
-            primitives: &PureRust,
-            org: None,
-            goal,
-        };
-        let key = IdentityFile::new(secret(1)).write().unwrap();
-        let found = Found {
-            config: Some(Config { bindings: vec![durable_record("A", 1)], ..Config::default() }.write().unwrap()),
-            identities: vec![(StateFile::Identity(parsed("A"), 0), key)],
-            pending: None,
-        };
-        let watcher = Watcher::boot(START, clock(), &found, settings, &Entropy::new([7; 32]), Jitter::new(1)).unwrap();
+        let watcher = boot(&paired(), goal, Jitter::new(1));
         let (dialled, sent, channel) = (None, None, None);
         let mut side =
             Self { watcher, reader: Reader::new(wish), now: START, dialled, sent, channel, list: None, is_over: false };

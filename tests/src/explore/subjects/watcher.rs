@@ -7,18 +7,14 @@ use std::{
 };
 
 use proto_core::{
-    Aside, Entropy, Jitter, Machine, SessionId, Status,
-    api::{Approval, PollAnswer},
-    crypto::PureRust,
+    Aside, Jitter, Machine, SessionId, Status,
     device::{
-        files::{Config, Document, IdentityFile, PendingPairing},
+        files::{Config, Document, PendingPairing},
         life::Life,
         pairing, uplink,
-        watcher::{EffectId, Found, Goal, Input, Occasion, Output, Settings, Watcher},
+        watcher::{EffectId, Found, Goal, Input, Occasion, Output, Watcher},
     },
     effect::{Effect, IoEvent, StateFile},
-    id::DeviceKind,
-    jose::{self, Claims},
     noise::Symbolic,
     secret::{Secret, SecretBytes},
     wire::Head,
@@ -30,8 +26,7 @@ use super::{
 };
 use crate::{
     explore::{Action, Broken, Seen, Situation, Subject},
-    fixtures::{ISSUER, approval, claims, clock, durable_record, key_set, parsed, platform_key, secret},
-    laws::START,
+    fixtures::{key_set, secret, watcher},
 };
 
 /// A viewing device.
@@ -93,19 +88,6 @@ enum Kind {
     Keys,
 }
 
-fn start(found: &Found, goal: Goal) -> Watcher<Symbolic> {
-    let settings = Settings {
-        host: "tablet".into(),
-        software: "vpd".into(),
-        api_endpoint: Some(ISSUER.into()),
-        aes_in_hardware: true,
-        primitives: &PureRust,
-        org: None,
-        goal,
-    };
-    Watcher::boot(START, clock(), found, settings, &Entropy::new([7; 32]), Jitter::constant(0)).expect("good files")
-}
-
 fn generations(config: &SecretBytes) -> Vec<u64> {
     let config = Config::parse(config.expose()).expect("a sound file");
     config.bindings.iter().map(|binding| binding.generation).collect()
@@ -113,12 +95,7 @@ fn generations(config: &SecretBytes) -> Vec<u64> {
 
 impl Viewing {
     fn approved(&self, seed: &Secret) -> String {
-        let make = || {
-            let claims = Claims { role: DeviceKind::Viewer, ..claims(seed, "A", "r2", 1) };
-            let approval = Approval { issue_token: jose::sign(&claims, &platform_key()), ..approval(seed, "A", "r2") };
-            serde_json::to_string(&PollAnswer::Approved(Box::new(approval))).expect("JSON")
-        };
-        self.approvals.borrow_mut().entry(*seed.expose()).or_insert_with(make).clone()
+        self.approvals.borrow_mut().entry(*seed.expose()).or_insert_with(|| watcher::approved(seed, "r2")).clone()
     }
 }
 
@@ -138,9 +115,6 @@ impl Subject for Viewing {
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
-        let config = Config { bindings: vec![durable_record("A", 1)], ..Config::default() }.write().expect("a file");
-        let key = IdentityFile::new(secret(1)).write().expect("a file");
-        let identities = vec![(StateFile::Identity(parsed("A"), 0), key)];
         let fresh = Memory {
             ends: Ends::default(),
             counts: Counts::default(),
@@ -159,8 +133,8 @@ impl Subject for Viewing {
             is_up: false,
         };
         let paired = Memory { durable: vec![1], ..fresh.clone() };
-        let found = Found { config: Some(config), identities, pending: None };
-        vec![(start(&Found::default(), Goal::TheOnly), fresh), (start(&found, Goal::TheOnly), paired)]
+        let start = |found| watcher::boot(&found, Goal::TheOnly, Jitter::constant(0));
+        vec![(start(Found::default()), fresh), (start(watcher::paired()), paired)]
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {

@@ -1,26 +1,24 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Jitter, SessionId,
-    api::{Approval, PollAnswer},
-    crypto::PureRust,
+    Jitter, SessionId,
     device::{
-        files::{Config, Document, IdentityFile, PendingPairing},
+        files::{Document, PendingPairing},
         pairing,
-        watcher::{EffectId, Found, Goal, Input, Output, Settings, Watcher},
+        watcher::{EffectId, Found, Goal, Input, Output, Watcher},
     },
     effect::{Effect, HttpAnswer, IoEvent, StateFile},
-    id::DeviceKind,
-    jose::{self, Claims},
     noise::Symbolic,
-    secret::{Secret, SecretBytes},
+    secret::SecretBytes,
 };
 
 use super::{
     device::{answered, asked, body, device_fates},
-    world::{Fate, ISSUER, approval, clock, latest, parsed, platform_key, recent, secret},
+    world::{Fate, latest, recent},
 };
-use crate::fixtures::{claims, durable_record};
-use crate::laws::{START, Subject};
+use crate::{
+    fixtures::watcher::{approved, boot, paired},
+    laws::Subject,
+};
 
 pub struct Whole;
 
@@ -38,14 +36,6 @@ pub enum Fact {
     Stop,
 }
 
-/// What the platform answers once this device was approved.
-fn approved(seed: &Secret) -> String {
-    let claims = Claims { role: DeviceKind::Viewer, ..claims(seed, "A", "r", 1) };
-    let issue_token = jose::sign(&claims, &platform_key());
-    let approval = Approval { issue_token, ..approval(seed, "A", "r") };
-    serde_json::to_string(&PollAnswer::Approved(Box::new(approval))).unwrap()
-}
-
 fn effects(said: &[Output]) -> impl DoubleEndedIterator<Item = &Effect<EffectId>> {
     said.iter().filter_map(|output| if let Output::Effect(effect) = output { Some(effect) } else { None })
 }
@@ -59,24 +49,9 @@ impl Subject for Whole {
 
     fn start(&self, seed: u64) -> Self::Machine {
         let goals = [Goal::Chosen, Goal::TheOnly, Goal::List, Goal::This(SessionId([1; 16]))];
-        let config = Config { bindings: vec![durable_record("A", 1)], ..Config::default() };
-        let key = IdentityFile::new(secret(1)).write().unwrap();
-        let paired = Found {
-            config: Some(config.write().unwrap()),
-            identities: vec![(StateFile::Identity(parsed("A"), 0), key)],
-            pending: None,
-        };
-        let settings = Settings {
-            host: "tablet".into(),
-            software: "vpd".into(),
-            api_endpoint: Some(ISSUER.into()),
-            aes_in_hardware: true,
-            primitives: &PureRust,
-            org: None,
-            goal: goals[usize::try_from(seed / 2).unwrap_or(0) % goals.len()],
-        };
-        let found = if seed.is_multiple_of(2) { paired } else { Found::default() };
-        Watcher::boot(START, clock(), &found, settings, &Entropy::new([7; 32]), Jitter::new(seed)).unwrap()
+        let goal = goals[usize::try_from(seed / 2).unwrap_or(0) % goals.len()];
+        let found = if seed.is_multiple_of(2) { paired() } else { Found::default() };
+        boot(&found, goal, Jitter::new(seed))
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {
@@ -123,7 +98,7 @@ impl Subject for Whole {
                 };
                 let Some((effect_id, of, url)) = latest(said, 0, asks) else { return Input::Hurry };
                 let body = match (of, latest(said, 0, seed)) {
-                    (pairing::EffectId::Poll(_), Some(seed)) => approved(&seed),
+                    (pairing::EffectId::Poll(_), Some(seed)) => approved(&seed, "r"),
                     _ => body(&url),
                 };
                 let status = if matches!(of, pairing::EffectId::Mint(_)) { 201 } else { 200 };
