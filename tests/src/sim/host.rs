@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use io_engine::Turns;
 use proto_core::{Instant, OrgId, Reason, UnixTime, WallClock, noise::Noise};
 
 use super::{START, dice::Dice, disk::Disk, plan::Decision};
@@ -17,8 +16,6 @@ pub struct Host<N> {
     pub disk: Disk,
     /// Both of its clocks.
     pub clock: Clock,
-    /// Its daemon's loop.
-    pub(super) turns: Turns,
     /// Until then nothing of it runs; whether it sleeps meanwhile.
     pub(super) stopped: Option<Stopped>,
     /// When its timer fires.
@@ -88,7 +85,6 @@ impl<N: Noise> Host<N> {
             laptop: Laptop::new(&format!("laptop-{number}"), dice.next()),
             disk: Disk::default(),
             clock,
-            turns: Turns::new(clock.reading(START)),
             stopped: None,
             scheduled: None,
             late: Duration::ZERO,

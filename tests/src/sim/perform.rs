@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use io_engine::Perform;
 use proto_core::{
-    BindingId, Machine, Misuse,
+    BindingId, Machine,
     device::{
         daemon::{self, EffectId},
         files::{Config, Document},
@@ -25,25 +24,6 @@ use super::{
     step::Event,
 };
 use crate::world::Want;
-
-/// What a machine wants, taken in one turn and carried out after it.
-pub(super) struct Wants<O>(pub(super) Vec<O>);
-
-impl<O> Default for Wants<O> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<M: Machine> Perform<M> for Wants<M::Output> {
-    fn perform(&mut self, output: M::Output) {
-        self.0.push(output);
-    }
-
-    fn refused(&mut self, misuse: Misuse) {
-        panic!("{misuse}");
-    }
-}
 
 fn said<M: Machine>(machine: &mut M) -> impl Iterator<Item = M::Output> {
     core::iter::from_fn(|| machine.poll_output())

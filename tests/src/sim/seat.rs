@@ -1,6 +1,5 @@
 //! Somebody who watches: a viewer's program, which can be started again.
 
-use io_engine::Turns;
 use proto_core::{Entropy, Instant, Jitter, device::watcher::Goal, noise::Noise};
 
 use super::host::{Clock, Stopped};
@@ -17,8 +16,6 @@ pub struct Seat<N> {
     pub life: u32,
     /// Its clock.
     pub clock: Clock,
-    /// Its loop.
-    pub(super) turns: Turns,
     /// Until then nothing of it runs; whether it sleeps meanwhile.
     pub(super) stopped: Option<Stopped>,
     /// When its timer fires.
@@ -28,9 +25,8 @@ pub struct Seat<N> {
 impl<N: Noise> Seat<N> {
     pub(super) fn new(now: Instant, org: usize, disk: Disk, entropy: &Entropy, jitter: Jitter) -> Self {
         let clock = Clock::of_server();
-        let turns = Turns::new(clock.reading(now));
         let tablet = boot(&clock, now, disk, entropy, jitter);
-        Self { tablet, org, life: 0, clock, turns, stopped: None, scheduled: None }
+        Self { tablet, org, life: 0, clock, stopped: None, scheduled: None }
     }
 
     /// The program is started again, on what its disk holds.
@@ -39,7 +35,6 @@ impl<N: Noise> Seat<N> {
         if let Some(Stopped { since, asleep: true, .. }) = self.stopped.take() {
             self.clock.slept += now.since(since);
         }
-        self.turns = Turns::new(self.clock.reading(now));
         self.tablet = boot(&self.clock, now, disk, entropy, jitter);
         self.life += 1;
         self.scheduled = None;

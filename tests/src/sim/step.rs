@@ -21,9 +21,9 @@ use super::{
     fault::Fault,
     net::{End, Way},
     oracle::Seen,
-    perform::Wants,
     plan::What,
 };
+use crate::world::Wants;
 
 /// So many events at one moment are a cycle (LINK-3).
 const AT_ONE_MOMENT: u32 = 100_000;
@@ -242,11 +242,11 @@ impl<N: Noise + 'static> Sim<N> {
         let host = &mut self.hosts[number];
         let wall = host.clock.reading(self.now);
         let Some(daemon) = host.laptop.daemon.as_mut() else { return };
-        if host.turns.notices(wall) {
+        if host.laptop.turns.notices(wall) {
             self.court.see(self.now, &Seen::Hurried { host: number });
         }
         let mut wants = Wants::default();
-        host.turns.turn(daemon, wall, input, &mut wants);
+        host.laptop.turns.turn(daemon, wall, input, &mut wants);
         self.host_wants(number, wants.0);
     }
 
@@ -275,7 +275,7 @@ impl<N: Noise + 'static> Sim<N> {
         let seat = &mut self.seats[number];
         let wall = seat.clock.reading(self.now);
         let mut wants = Wants::default();
-        seat.turns.turn(&mut seat.tablet.watcher, wall, input, &mut wants);
+        seat.tablet.turns.turn(&mut seat.tablet.watcher, wall, input, &mut wants);
         self.seat_wants(number, wants.0);
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use io_engine::Turns;
 use proto_core::{device::session, effect::StateFile, noise::Noise, secret::SecretBytes};
 
 use super::{
@@ -243,7 +242,6 @@ impl<N: Noise + 'static> Sim<N> {
         }
         let machine = &mut self.hosts[host];
         let reading = machine.clock.reading(self.now);
-        machine.turns = Turns::new(reading);
         machine.scheduled = None;
         machine.refuses = machine.laptop.boot(machine.clock.monotonic(self.now), reading).err();
         if let Some(reason) = machine.refuses {

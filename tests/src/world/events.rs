@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use proto_core::{
-    Machine,
     device::{
         bridge::SourceId,
         daemon::{self, EffectId},
@@ -30,10 +29,7 @@ impl World {
                 self.events.push_back(Event::Laptop(life, daemon::Input::Changed(task_id, Ok(()))));
             }
             Event::Look(..) | Event::Change(..) => {}
-            Event::Watcher(watcher, input) => {
-                self.watchers[watcher].tell(self.now, input);
-                self.drain_watcher(watcher);
-            }
+            Event::Watcher(watcher, input) => self.turn_watcher(watcher, Some(input)),
             Event::Http(end, request) => self.request(end, &request),
             Event::Dial(end, url) => self.dial(end, url),
             Event::Relay(url, connection, input) => {
@@ -52,9 +48,8 @@ impl World {
     }
 
     pub(super) fn tell_laptop(&mut self, life: u32, input: daemon::Input) {
-        if let Some(daemon) = self.laptop.daemon.as_mut().filter(|_| life == self.laptop.life) {
-            daemon.handle_input(self.now, input).unwrap();
-            self.drain_laptop();
+        if life == self.laptop.life {
+            self.turn_laptop(Some(input));
         }
     }
 
@@ -69,9 +64,9 @@ impl World {
         self.events.push_back(Event::Laptop(life, daemon::Input::Io(io_event)));
     }
 
-    pub(super) fn drain_laptop(&mut self) {
+    pub(super) fn laptop_wants(&mut self, wants: Vec<daemon::Output>) {
         let life = self.laptop.life;
-        while let Some(output) = self.laptop.daemon.as_mut().and_then(Machine::poll_output) {
+        for output in wants {
             match output {
                 daemon::Output::Effect(effect) => self.perform_for_laptop(life, effect),
                 daemon::Output::Answer(id, answer) => {
@@ -117,8 +112,8 @@ impl World {
         }
     }
 
-    pub(super) fn drain_watcher(&mut self, watcher: usize) {
-        while let Some(output) = self.watchers[watcher].watcher.poll_output() {
+    pub(super) fn watcher_wants(&mut self, watcher: usize, wants: Vec<watcher::Output>) {
+        for output in wants {
             if let Some(effect) = self.watchers[watcher].said(output) {
                 self.perform_for_watcher(watcher, effect);
             }

@@ -10,7 +10,7 @@ use proto_core::{
     wire::Frame,
 };
 
-use super::{End, Event, Socket, World, relay_url};
+use super::{End, Event, Socket, World, relay_url, turns::begun};
 
 impl World {
     /// The daemon dies: what was not durable is lost, and so are its connections.
@@ -28,9 +28,10 @@ impl World {
 
     /// The daemon starts; commands that still run come back to it.
     pub fn boot(&mut self) {
-        let clock = self.wall;
+        let clock = self.told;
         self.laptop.boot(self.now, clock).expect("the disk is sound");
-        self.drain_laptop();
+        let wants = self.laptop.daemon.as_mut().map(|daemon| begun(&self.laptop.turns, daemon));
+        self.laptop_wants(wants.unwrap_or_default());
         for run in 0..self.laptop.runs.len() {
             self.come_back(run);
         }
@@ -52,13 +53,10 @@ impl World {
 
     /// The drivers of daemon and viewers notice that they slept.
     pub fn wake(&mut self) {
-        if let Some(daemon) = &mut self.laptop.daemon {
-            daemon.handle_clock(self.now, self.wall);
-            self.drain_laptop();
-        }
+        self.told = self.wall;
+        self.turn_laptop(None);
         for watcher in 0..self.watchers.len() {
-            self.watchers[watcher].watcher.handle_clock(self.now, self.wall);
-            self.drain_watcher(watcher);
+            self.turn_watcher(watcher, None);
         }
     }
 

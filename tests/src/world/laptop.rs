@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use io_engine::Turns;
 use proto_core::{
     Instant, Jitter, Machine, OrgId, Reason, SessionId, Status, UnixTime, WallClock,
     crypto::{
@@ -32,6 +33,8 @@ pub struct Laptop<N = Symbolic> {
     pub version: String,
     /// The daemon while it runs.
     pub daemon: Option<Daemon<N>>,
+    /// Its loop.
+    pub(crate) turns: Turns,
     /// How often it was started: what belongs to an earlier life is lost.
     pub life: u32,
     /// Whether it has a network.
@@ -81,6 +84,7 @@ impl<N: Noise> Laptop<N> {
             name: name.into(),
             version: "0.1.0".into(),
             daemon: None,
+            turns: Turns::new(WallClock::new(Instant::ZERO, UnixTime(0))),
             life: 0,
             is_online: true,
             disk_works: true,
@@ -115,6 +119,7 @@ impl<N: Noise> Laptop<N> {
         };
         let jitter = Jitter::new(self.seed.wrapping_add(u64::from(self.life) + 1));
         self.daemon = Some(Daemon::boot(now, clock, &found, settings, jitter)?);
+        self.turns = Turns::new(clock);
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod relay;
 mod revocations;
 mod tablet;
 mod time;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -46,6 +47,7 @@ pub use relay::{Relay, Stored, Tampering};
 pub use revocations::Ended;
 pub(crate) use tablet::adopted;
 pub use tablet::{Disk, Tablet};
+pub(crate) use turns::Wants;
 
 /// What the wall clock shows at the beginning.
 pub const EPOCH: UnixTime = UnixTime(1_800_000_000);
@@ -86,6 +88,8 @@ pub struct World {
     sockets: BTreeMap<ConnectionId, Socket>,
     /// What the wall clock shows.
     wall: WallClock,
+    /// What the machine and the viewers take it for: they sleep until [`World::wake`].
+    told: WallClock,
     drawn: Jitter,
     numbers: u64,
 }
@@ -140,6 +144,7 @@ impl World {
             stuck: Vec::new(),
             sockets: BTreeMap::new(),
             wall: WallClock::new(Instant::from_nanos(1_000_000_000), EPOCH),
+            told: WallClock::new(Instant::from_nanos(1_000_000_000), EPOCH),
             drawn: Jitter::new(0x776f_726c),
             numbers: 0,
         };

@@ -21,7 +21,7 @@ use proto_core::{
     wire::{Content, Frame, Outcome, Title},
 };
 
-use super::{Event, Run, Tablet, World, adopted, relay_url, tablet::Disk};
+use super::{Event, Run, Tablet, World, adopted, relay_url, tablet::Disk, turns::begun};
 
 impl World {
     /// Asks the daemon; the answer comes into [`Laptop::answers`](super::Laptop::answers).
@@ -166,9 +166,11 @@ impl World {
     /// Starts a viewer on this disk, for an organization by id or slug, with a goal; gives its number among
     /// [`World::watchers`].
     pub fn start_watcher(&mut self, disk: Disk, org: Option<&str>, goal: Goal) -> usize {
-        let (entropy, clock) = (self.entropy(), self.wall);
-        self.watchers.push(Tablet::boot(self.now, clock, disk, org, goal, &entropy, Jitter::new(77)));
-        self.drain_watcher(self.watchers.len() - 1);
+        let (entropy, clock) = (self.entropy(), self.told);
+        let mut tablet = Tablet::boot(self.now, clock, disk, org, goal, &entropy, Jitter::new(77));
+        let wants = begun(&tablet.turns, &mut tablet.watcher);
+        self.watchers.push(tablet);
+        self.watcher_wants(self.watchers.len() - 1, wants);
         self.settle();
         self.watchers.len() - 1
     }

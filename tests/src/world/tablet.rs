@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use io_engine::Turns;
 use proto_core::{
     Entropy, Instant, Jitter, Machine, Reason, SessionId, Status, WallClock,
     api::{Approval, PairingMode, Workspace},
@@ -29,6 +30,8 @@ pub type Disk = BTreeMap<StateFile, SecretBytes>;
 pub struct Tablet<N = Symbolic> {
     /// Its program.
     pub watcher: Watcher<N>,
+    /// Its loop.
+    pub(crate) turns: Turns,
     /// The state files that are durable.
     pub disk: Disk,
     /// Why it asked for pairings.
@@ -80,6 +83,7 @@ impl<N: Noise> Tablet<N> {
         let watcher = Watcher::boot(now, clock, &found, settings, entropy, jitter).expect("the disk is sound");
         Self {
             watcher,
+            turns: Turns::new(clock),
             disk,
             occasions: Vec::new(),
             code: None,
@@ -107,10 +111,6 @@ impl<N: Noise> Tablet<N> {
             Status::Failed(reason) => Some(*reason),
             _ => None,
         }
-    }
-
-    pub(crate) fn tell(&mut self, now: Instant, input: Input) {
-        self.watcher.handle_input(now, input).unwrap();
     }
 
     /// Remembers what was said; what is left to do.

@@ -74,15 +74,12 @@ impl World {
     }
 
     pub(super) fn fire(&mut self) {
-        let now = self.now;
-        self.laptop.daemon.iter_mut().for_each(|daemon| daemon.handle_timeout(now));
-        self.drain_laptop();
+        self.turn_laptop(None);
         for watcher in 0..self.watchers.len() {
-            self.watchers[watcher].watcher.handle_timeout(now);
-            self.drain_watcher(watcher);
+            self.turn_watcher(watcher, None);
         }
         for url in self.relays.keys().cloned().collect::<Vec<_>>() {
-            let wants = self.relays.get_mut(&url).unwrap().fire(now);
+            let wants = self.relays.get_mut(&url).unwrap().fire(self.now);
             self.relay_wants(&url, wants);
         }
     }
