@@ -53,6 +53,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
             Effect::Close(id, close) => self.order(&id, Order::Close(close)),
             Effect::Store(id, file, contents) => self.file(id, FileJob::Store(file, contents)),
             Effect::Remove(id, file) => self.file(id, FileJob::Remove(file)),
+            Effect::Load(id, file) => self.file(id, FileJob::Load(file)),
         }
     }
 

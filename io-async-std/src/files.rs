@@ -12,7 +12,7 @@ pub(crate) fn work<I>(home: Option<Home>, jobs: Receiver<(I, FileJob)>) -> impl 
     stream::unfold((Arc::new(home), jobs), async |(home, jobs)| {
         let (id, job) = jobs.recv().await.ok()?;
         let shared = Arc::clone(&home);
-        let durable = spawn_blocking(move || job.carry_out((*shared).as_ref())).await;
-        Some((if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }, (home, jobs)))
+        let io_event = spawn_blocking(move || job.carry_out((), (*shared).as_ref())).await;
+        Some((io_event.with_id(id), (home, jobs)))
     })
 }

@@ -11,7 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proto_core::{Reason, effect::StateFile, secret::SecretBytes};
+use proto_core::{
+    Reason,
+    effect::{IoEvent, StateFile},
+    secret::SecretBytes,
+};
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
@@ -19,7 +23,7 @@ use zeroize::Zeroizing;
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Folders below the home that hold state files.
-const FOLDERS: [&str; 3] = ["relay-identities", "state", "state/sessions"];
+const FOLDERS: [&str; 4] = ["relay-identities", "state", "state/sessions", "state/spool"];
 
 /// The file whose lock says who owns the home, and that holds the number of that process.
 const LOCK: &str = "daemon.lock";
@@ -174,21 +178,32 @@ impl Home {
     pub fn store(&self, file: &StateFile, contents: &SecretBytes) -> Result<(), FileError> {
         let path = self.path_of(file);
         self.make_folders()?;
+        if let StateFile::Segment(session, _) = file {
+            self.make_spool(*session)?;
+        }
         let written = folder_of(&path).and_then(|folder| write_durably(folder, &path, contents.expose()));
         written.map_err(|source| FileError::NotWritten { path, source })
     }
 
-    /// Removes `file` durably. One that is not there is removed already.
+    /// Removes `file` durably. One that is not there is removed already. [`StateFile::Spool`] is a folder, and goes with all that is
+    /// in it.
     ///
     /// # Errors
     /// When that failed.
     pub fn remove(&self, file: &StateFile) -> Result<(), FileError> {
         let path = self.path_of(file);
-        let removed = match fs::remove_file(&path) {
+        let gone = match file {
+            StateFile::Spool(_) => fs::remove_dir_all(&path),
+            _ => fs::remove_file(&path),
+        };
+        let removed = match gone {
             Ok(()) => folder_of(&path).and_then(sync_folder),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         };
+        if let StateFile::Segment(session, _) = file {
+            self.leave_spool(*session);
+        }
         removed.map_err(|source| FileError::NotWritten { path, source })
     }
 
@@ -210,7 +225,8 @@ impl Home {
 
     /// An unfinished file that cannot be removed does no harm: it is never read.
     fn clear_unfinished(&self) {
-        for folder in std::iter::once(self.root.clone()).chain(FOLDERS.map(|folder| self.root.join(folder))) {
+        let folders = std::iter::once(self.root.clone()).chain(FOLDERS.map(|folder| self.root.join(folder)));
+        for folder in folders.chain(self.spool_folders()) {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
                 if let Err(error) = fs::remove_file(entry.path()) {
@@ -228,33 +244,40 @@ pub enum FileJob {
     Store(StateFile, SecretBytes),
     /// Remove it durably.
     Remove(StateFile),
+    /// Read it.
+    Load(StateFile),
 }
 
 impl FileJob {
-    /// Whether it is done, and durable. Without a home no job can be. Blocks.
-    pub fn carry_out(&self, home: Option<&Home>) -> bool {
-        let Some(home) = home else { return false };
-        let done = match self {
-            Self::Store(file, contents) => home.store(file, contents),
-            Self::Remove(file) => home.remove(file),
+    /// What came of it. Without a home no job can be done. Blocks.
+    pub fn carry_out<I>(&self, id: I, home: Option<&Home>) -> IoEvent<I> {
+        let durable = |done: Result<(), FileError>| done.inspect_err(report).is_ok();
+        let is_durable = match (self, home) {
+            (Self::Load(file), home) => {
+                let contents = home.and_then(|home| home.read(file).inspect_err(report).ok().flatten());
+                return IoEvent::Loaded(id, contents);
+            }
+            (Self::Store(file, contents), Some(home)) => durable(home.store(file, contents)),
+            (Self::Remove(file), Some(home)) => durable(home.remove(file)),
+            (Self::Store(..) | Self::Remove(_), None) => false,
         };
-        done.inspect_err(report).is_ok()
+        if is_durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }
     }
 }
 
 fn report(error: &FileError) {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(%error, cause, "a state file is not durable");
+    tracing::error!(%error, cause, "a state file is not durable, or cannot be read");
 }
 
-enum Folder {
+pub(crate) enum Folder {
     Made,
     WasThere,
     NotOurs,
 }
 
 /// Makes the folder with mode 0700, or gives one of our own that mode.
-fn make_private(folder: &Path) -> io::Result<Folder> {
+pub(crate) fn make_private(folder: &Path) -> io::Result<Folder> {
     match fs::metadata(folder) {
         Ok(metadata) if metadata.uid() != geteuid().as_raw() => Ok(Folder::NotOurs),
         Ok(metadata) => {
@@ -308,7 +331,7 @@ fn folder_of(path: &Path) -> io::Result<&Path> {
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

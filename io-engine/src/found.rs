@@ -18,6 +18,7 @@ impl Home {
             pending: self.read(&StateFile::PendingPairing)?,
             grants: self.read(&StateFile::Grants)?,
             sessions: self.sessions()?,
+            spools: self.spools()?,
         })
     }
 

@@ -37,6 +37,7 @@ mod primitives;
 mod roots;
 mod runtime;
 mod socket;
+mod spool;
 mod target;
 mod tls;
 mod transducer;

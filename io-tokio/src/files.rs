@@ -13,8 +13,9 @@ pub(crate) async fn work<I>(home: Option<Home>, mut jobs: mpsc::UnboundedReceive
     let home = Arc::new(home);
     while let Some((id, job)) = jobs.recv().await {
         let home = Arc::clone(&home);
-        let durable = spawn_blocking(move || job.carry_out((*home).as_ref())).await.unwrap_or(false);
-        // The adapter does not listen any more after a shutdown, which waits for the rest of the jobs.
-        let _ = reports.tell(if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }).await;
+        let failed = if matches!(job, FileJob::Load(_)) { IoEvent::Loaded((), None) } else { IoEvent::NotStored(()) };
+        let io_event = spawn_blocking(move || job.carry_out((), (*home).as_ref())).await.unwrap_or(failed);
+        // Nobody listens any more after a shutdown, which waits for the rest of the jobs.
+        let _ = reports.tell(io_event.with_id(id)).await;
     }
 }

@@ -31,6 +31,8 @@ pub enum Effect<I> {
     Store(I, StateFile, SecretBytes),
     /// Remove the file durably; one that is not there is removed already. Answered like [`Effect::Store`].
     Remove(I, StateFile),
+    /// Read the file, after the stores and removals before it. Answered by [`IoEvent::Loaded`].
+    Load(I, StateFile),
 }
 
 impl<I> Effect<I> {
@@ -43,6 +45,7 @@ impl<I> Effect<I> {
             Self::Close(id, close) => Effect::Close(wrap(id), close),
             Self::Store(id, file, contents) => Effect::Store(wrap(id), file, contents),
             Self::Remove(id, file) => Effect::Remove(wrap(id), file),
+            Self::Load(id, file) => Effect::Load(wrap(id), file),
         }
     }
 }
@@ -66,6 +69,8 @@ pub enum IoEvent<I> {
     Stored(I),
     /// The store or removal failed; the old contents are intact.
     NotStored(I),
+    /// What the file holds; `None` when there is none, or none that can be read.
+    Loaded(I, Option<SecretBytes>),
 }
 
 impl<I> IoEvent<I> {
@@ -80,6 +85,7 @@ impl<I> IoEvent<I> {
             Self::Closed(id, closed) => (id, IoEvent::Closed((), closed)),
             Self::Stored(id) => (id, IoEvent::Stored(())),
             Self::NotStored(id) => (id, IoEvent::NotStored(())),
+            Self::Loaded(id, contents) => (id, IoEvent::Loaded((), contents)),
         }
     }
 }
@@ -96,6 +102,7 @@ impl IoEvent<()> {
             Self::Closed((), closed) => IoEvent::Closed(id, closed),
             Self::Stored(()) => IoEvent::Stored(id),
             Self::NotStored(()) => IoEvent::NotStored(id),
+            Self::Loaded((), contents) => IoEvent::Loaded(id, contents),
         }
     }
 }
@@ -224,4 +231,9 @@ pub enum StateFile {
     Declines,
     /// `state/sessions/{id}.json`: the pin and the secret of a streamed session.
     Session(SessionId),
+    /// `state/spool/{id}/{first}`: sealed records of a session that are not at the relay yet, from number `first` on. With the last
+    /// one the session's folder goes.
+    Segment(SessionId, u64),
+    /// `state/spool/{id}`: all that is kept of a session. It is only ever removed.
+    Spool(SessionId),
 }

@@ -170,7 +170,7 @@ impl Line {
                 }));
             }
             // A connection at the relay asks for nothing else.
-            Effect::Connect(..) | Effect::Store(..) | Effect::Remove(..) => {}
+            Effect::Connect(..) | Effect::Store(..) | Effect::Remove(..) | Effect::Load(..) => {}
         }
     }
 

@@ -49,6 +49,7 @@ fn report() -> Report {
         bindings: vec![binding],
         directories: Vec::new(),
         sessions: Vec::new(),
+        spool: Vec::new(),
         pairing: None,
     }
 }

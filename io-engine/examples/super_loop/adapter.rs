@@ -67,6 +67,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
             Effect::Close(id, close) => self.with_link(&id, |link| link.close(close)),
             Effect::Store(id, file, contents) => self.file(id, &FileJob::Store(file, contents)),
             Effect::Remove(id, file) => self.file(id, &FileJob::Remove(file)),
+            Effect::Load(id, file) => self.file(id, &FileJob::Load(file)),
         }
     }
 
@@ -170,8 +171,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     }
 
     fn file(&mut self, id: I, job: &FileJob) {
-        let durable = job.carry_out(self.home.as_ref());
-        self.io_events.push_back(if durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) });
+        self.io_events.push_back(job.carry_out(id, self.home.as_ref()));
     }
 }
 
@@ -235,7 +235,9 @@ impl<T: Transducer> Wire<T> {
 fn link_of<I>(io_event: &IoEvent<I>) -> Option<&I> {
     match io_event {
         IoEvent::Connected(id, _) | IoEvent::Received(id, _) | IoEvent::Sent(id, _) | IoEvent::Closed(id, _) => Some(id),
-        IoEvent::Answered(..) | IoEvent::Unanswered(..) | IoEvent::Stored(_) | IoEvent::NotStored(_) => None,
+        IoEvent::Answered(..) | IoEvent::Unanswered(..) | IoEvent::Stored(_) | IoEvent::NotStored(_) | IoEvent::Loaded(..) => {
+            None
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod life;
 pub mod link;
 pub mod pairing;
 pub mod session;
+pub mod spool;
 pub mod uplink;
 pub mod viewer;
 pub mod watcher;

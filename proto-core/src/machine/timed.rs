@@ -44,6 +44,10 @@ impl<K, C, T> TimedMap<K, C, T> {
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.children.keys()
     }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &C> {
+        self.children.values()
+    }
 }
 
 impl<K: Ord + Clone, C: Timed<Timer = T>, T: Wake> TimedMap<K, C, T> {

@@ -188,4 +188,6 @@ catalogue! {
         "It was removed, as git clean -fdx does, or the directory was cloned anew.", "vpd bind <path>   (or: vpd unbind <path>)";
     ViewerInUse, "viewer_in_use", Local, "another vpd watch of this home is open",
         "A viewer has one connection to its relay, so one process owns it at a time.", "end the other one (Ctrl-C in its terminal), then: vpd watch";
+    SpoolFull, "spool_full", Local, "no more of this session can be kept on this machine",
+        "The relay was out of reach, or slow, for so long that the spool is full. The session itself goes on.", "vpd status   (it shows what waits, and why)";
 }

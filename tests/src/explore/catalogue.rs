@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
     subjects::{
-        Asked, Bound, Coded, Connecting, Dialling, Entering, Followed, Hosting, Keys, Knocking, Opening, Renewing, Streamed,
-        Streaming, Viewing, Waiting, Watching, Whole, Wired,
+        Asked, Bound, Coded, Connecting, Dialling, Entering, Followed, Hosting, Kept, Keys, Knocking, Opening, Renewing,
+        Streamed, Streaming, Viewing, Waiting, Watching, Whole, Wired,
     },
     systems::{
         Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
@@ -78,6 +78,7 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
         Box::new(Alone(Connecting)),
         Box::new(Alone(Followed)),
         Box::new(Alone(Streamed)),
+        Box::new(Alone(Kept)),
         Box::new(Alone(Wired)),
         Box::new(Alone(Watching)),
         Box::new(Alone(Viewing::default())),

@@ -20,7 +20,7 @@ use crate::laws::{
     self, Law, Step, Subject, Trace,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        revocations, session, uplink, viewer, watcher,
+        revocations, session, spool, uplink, viewer, watcher,
     },
 };
 
@@ -74,6 +74,8 @@ targets! {
     law_revocations = revocations::Followed;
     /// A session's records until they are durable.
     law_session = session::Streamed;
+    /// What is kept until a relay takes it.
+    law_spool = spool::Kept;
     /// A link with its credential and key set.
     law_uplink = uplink::Wired;
     /// Somebody who watches.

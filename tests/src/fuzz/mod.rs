@@ -29,8 +29,8 @@ pub use jose::{credential, key_set, proof};
 pub use link::link;
 pub use machines::{
     law_admission, law_binding, law_bridge, law_connection, law_consent, law_credential, law_daemon, law_hub, law_initiator,
-    law_keyset, law_link, law_pairing, law_pairing_code, law_responder, law_revocations, law_session, law_uplink, law_viewer,
-    law_watcher,
+    law_keyset, law_link, law_pairing, law_pairing_code, law_responder, law_revocations, law_session, law_spool, law_uplink,
+    law_viewer, law_watcher,
 };
 pub use network::network;
 pub use noise::{initiator, responder};
@@ -70,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     ("law_responder", law_responder),
     ("law_revocations", law_revocations),
     ("law_session", law_session),
+    ("law_spool", law_spool),
     ("law_uplink", law_uplink),
     ("law_viewer", law_viewer),
     ("law_watcher", law_watcher),

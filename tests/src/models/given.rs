@@ -126,6 +126,7 @@ pub fn id_of<I: Clone>(effect: &Effect<I>) -> I {
         | Effect::Send(id, _)
         | Effect::Close(id, _)
         | Effect::Store(id, ..)
-        | Effect::Remove(id, _) => id.clone(),
+        | Effect::Remove(id, _)
+        | Effect::Load(id, _) => id.clone(),
     }
 }

@@ -28,6 +28,7 @@ pub mod revocations;
 pub mod rotation;
 pub mod routes;
 pub mod session;
+pub mod spool;
 pub mod watcher;
 
 /// The moment at which every model begins.

@@ -255,6 +255,14 @@ impl<N: Noise + 'static> Sim<N> {
                 open.push(OpenEnd { invariant: "SES-1", bound, what });
             }
         }
+        for session in host.laptop.spools().into_keys() {
+            let Some(pin) = host.laptop.pins().into_iter().find(|pin| pin.session == session) else { continue };
+            let record = config.bindings.iter().find(|record| record.id() == pin.pin());
+            if record.is_some_and(|record| self.expected(record) == Expected::Connected) {
+                let what = format!("laptop-{number}: what was kept for {} is not delivered", self.slug(&pin.workspace_id));
+                open.push(OpenEnd { invariant: "SPOOL-1", bound: bound + Duration::from_mins(3), what });
+            }
+        }
         for record in config.bindings.iter().filter(|record| record.state == BindingState::Draining) {
             if self.expected(record) == Expected::Connected {
                 let what = format!("laptop-{number}: {} still drains", record.slug);

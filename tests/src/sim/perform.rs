@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use proto_core::{
-    BindingId, Machine,
+    BindingId, Instant, Machine,
     device::{
         daemon::{self, EffectId},
         files::{Config, Document},
@@ -92,6 +92,10 @@ impl<N: Noise + 'static> Sim<N> {
         match effect {
             Effect::Store(effect_id, file, contents) => self.begins_write(host, life, effect_id, file, Some(contents)),
             Effect::Remove(effect_id, file) => self.begins_write(host, life, effect_id, file, None),
+            Effect::Load(effect_id, file) => {
+                let at = self.when_disk_is_free(host);
+                self.queue.put(at, Event::Load(host, life, effect_id, file));
+            }
             Effect::Http(effect_id, request) => self.asks(End::Host(host, life, effect_id), request),
             Effect::Connect(effect_id, connect) => {
                 if let EffectId::Bridge(binding, ..) = &effect_id {
@@ -113,10 +117,10 @@ impl<N: Noise + 'static> Sim<N> {
         let io_event = IoEvent::Closed((), Closed::ByUs);
         match end {
             End::Host(host, life, effect_id) => {
-                self.soon(Event::Host(host, life, daemon::Input::Io(io_event.with_id(effect_id))))
+                self.soon(Event::Host(host, life, daemon::Input::Io(io_event.with_id(effect_id))));
             }
             End::Seat(seat, life, effect_id) => {
-                self.soon(Event::Seat(seat, life, watcher::Input::Io(io_event.with_id(effect_id))))
+                self.soon(Event::Seat(seat, life, watcher::Input::Io(io_event.with_id(effect_id))));
             }
             End::Peer(..) | End::Keys(..) | End::Feed(..) | End::Attacker => {}
         }
@@ -124,10 +128,26 @@ impl<N: Noise + 'static> Sim<N> {
 
     /// Writes of one process come to their ends in their order.
     fn begins_write(&mut self, host: usize, life: u32, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) {
+        let at = self.when_disk_is_free(host);
+        self.queue.put(at, Event::Disk(host, life, effect_id, file, contents));
+    }
+
+    fn when_disk_is_free(&mut self, host: usize) -> Instant {
         let time = disk::latency(&mut self.hosts[host].dice);
         let at = self.now.after(time).max(self.hosts[host].disk.free_at);
         self.hosts[host].disk.free_at = at;
-        self.queue.put(at, Event::Disk(host, life, effect_id, file, contents));
+        at
+    }
+
+    pub(super) fn load(&mut self, host: usize, life: u32, effect_id: EffectId, file: StateFile) {
+        if life != self.hosts[host].laptop.life {
+            return;
+        }
+        if let Some(until) = self.is_stopped(Party::Host(host)) {
+            return self.queue.put(until, Event::Load(host, life, effect_id, file));
+        }
+        let contents = self.hosts[host].laptop.disk.get(&file).cloned();
+        self.tell_host(host, life, daemon::Input::Io(IoEvent::Loaded(effect_id, contents)));
     }
 
     pub(super) fn write(&mut self, host: usize, life: u32, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) {
@@ -149,7 +169,9 @@ impl<N: Noise + 'static> Sim<N> {
                 IoEvent::NotStored(effect_id)
             }
             Fate::Done => {
-                machine.disk.replaces(self.now, &machine.laptop.disk, &file);
+                for file in machine.laptop.touched(&file) {
+                    machine.disk.replaces(self.now, &machine.laptop.disk, &file);
+                }
                 machine.laptop.write(file.clone(), contents.clone());
                 self.trace.note(self.now, 4, host as u64, contents.as_ref().map_or(&[], SecretBytes::expose));
                 self.saw_durable(host, &file, contents.as_ref());
@@ -205,6 +227,7 @@ impl<N: Noise + 'static> Sim<N> {
                 let written = self.seats[seat].tablet.write(effect_id, file, None);
                 self.soon(Event::Seat(seat, life, written));
             }
+            Effect::Load(..) => unreachable!("a viewer keeps no records"),
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) enum Event {
     Host(usize, u32, daemon::Input),
     /// A write or removal comes to its end.
     Disk(usize, u32, EffectId, StateFile, Option<SecretBytes>),
+    Load(usize, u32, EffectId, StateFile),
     Look(usize, u32, TaskId, Directory),
     Change(usize, u32, TaskId, Vec<Change>),
     /// A daemon starts.
@@ -109,6 +110,7 @@ impl<N: Noise + 'static> Sim<N> {
             Event::Over(number) => self.over(number),
             Event::Host(host, life, input) => self.tell_host(host, life, input),
             Event::Disk(host, life, effect_id, file, contents) => self.write(host, life, effect_id, file, contents),
+            Event::Load(host, life, effect_id, file) => self.load(host, life, effect_id, file),
             Event::Look(host, life, task_id, directory) => {
                 let looked = self.hosts[host].laptop.look(directory);
                 self.tell_host(host, life, daemon::Input::Looked(task_id, looked));

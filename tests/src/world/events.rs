@@ -20,6 +20,7 @@ impl World {
         match event {
             Event::Laptop(life, input) => self.tell_laptop(life, input),
             Event::Disk(life, effect_id, file, contents) => self.write(life, effect_id, file, contents),
+            Event::Load(life, effect_id, file) => self.load(life, effect_id, file),
             Event::Look(life, task_id, directory) if life == self.laptop.life => {
                 let looked = self.laptop.look(directory);
                 self.events.push_back(Event::Laptop(life, daemon::Input::Looked(task_id, looked)));
@@ -64,6 +65,17 @@ impl World {
         self.events.push_back(Event::Laptop(life, daemon::Input::Io(io_event)));
     }
 
+    fn load(&mut self, life: u32, effect_id: EffectId, file: StateFile) {
+        if life != self.laptop.life {
+            return;
+        }
+        if !self.laptop.disk_moves {
+            return self.stuck.push(Event::Load(life, effect_id, file));
+        }
+        let io_event = IoEvent::Loaded(effect_id, self.laptop.disk.get(&file).cloned());
+        self.events.push_back(Event::Laptop(life, daemon::Input::Io(io_event)));
+    }
+
     pub(super) fn laptop_wants(&mut self, wants: Vec<daemon::Output>) {
         let life = self.laptop.life;
         for output in wants {
@@ -102,6 +114,7 @@ impl World {
         match effect {
             Effect::Store(effect_id, file, contents) => self.events.push_back(Event::Disk(life, effect_id, file, Some(contents))),
             Effect::Remove(effect_id, file) => self.events.push_back(Event::Disk(life, effect_id, file, None)),
+            Effect::Load(effect_id, file) => self.events.push_back(Event::Load(life, effect_id, file)),
             Effect::Http(effect_id, request) => {
                 self.sent.push(Sent { at: self.now, to: API.into(), bytes: bytes_of(&request) });
                 self.events.push_back(Event::Http(End::Laptop(life, effect_id), request));
@@ -124,12 +137,13 @@ impl World {
         match effect {
             Effect::Http(effect_id, request) => self.events.push_back(Event::Http(End::Watcher(watcher, effect_id), request)),
             Effect::Connect(effect_id, connect) => {
-                self.events.push_back(Event::Dial(End::Watcher(watcher, effect_id), connect.url))
+                self.events.push_back(Event::Dial(End::Watcher(watcher, effect_id), connect.url));
             }
             Effect::Send(effect_id, message) => self.send(&End::Watcher(watcher, effect_id), message),
             Effect::Close(effect_id, close) => self.close(End::Watcher(watcher, effect_id), close),
             Effect::Store(effect_id, file, contents) => self.write_for_watcher(watcher, effect_id, file, Some(contents)),
             Effect::Remove(effect_id, file) => self.write_for_watcher(watcher, effect_id, file, None),
+            Effect::Load(..) => unreachable!("a viewer keeps no records"),
         }
     }
 

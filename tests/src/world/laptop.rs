@@ -116,6 +116,7 @@ impl<N: Noise> Laptop<N> {
             pending: file(StateFile::PendingPairing),
             grants: file(StateFile::Grants),
             sessions: of(|file| matches!(file, StateFile::Session(_))).map(|(_, bytes)| bytes.clone()).collect(),
+            spools: self.spools(),
         };
         let jitter = Jitter::new(self.seed.wrapping_add(u64::from(self.life) + 1));
         self.daemon = Some(Daemon::boot(now, clock, &found, settings, jitter)?);
@@ -157,10 +158,31 @@ impl<N: Noise> Laptop<N> {
         if self.disk_works {
             match contents {
                 Some(contents) => drop(self.disk.insert(file, contents)),
-                None => drop(self.disk.remove(&file)),
+                None => self.touched(&file).iter().for_each(|file| drop(self.disk.remove(file))),
             }
         }
         self.disk_works
+    }
+
+    /// The files that change when this one is stored or removed.
+    pub(crate) fn touched(&self, file: &StateFile) -> Vec<StateFile> {
+        match file {
+            StateFile::Spool(session) => {
+                self.disk.keys().filter(|file| matches!(file, StateFile::Segment(of, _) if of == session)).cloned().collect()
+            }
+            file => vec![file.clone()],
+        }
+    }
+
+    /// What is kept of each session.
+    pub fn spools(&self) -> BTreeMap<SessionId, BTreeMap<u64, u64>> {
+        let mut spools = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for (file, contents) in &self.disk {
+            if let StateFile::Segment(session, first) = file {
+                spools.entry(*session).or_default().insert(*first, contents.expose().len() as u64);
+            }
+        }
+        spools
     }
 
     pub(crate) fn look(&self, directory: Directory) -> Looked {

@@ -112,6 +112,7 @@ enum End {
 enum Event {
     Laptop(u32, daemon::Input),
     Disk(u32, EffectId, StateFile, Option<SecretBytes>),
+    Load(u32, EffectId, StateFile),
     Look(u32, TaskId, Directory),
     Change(u32, TaskId, Vec<Change>),
     Watcher(usize, watcher::Input),

@@ -53,6 +53,7 @@ explored! {
     connection: "connection",
     revocations: "revocations",
     session: "session",
+    spool: "spool",
     uplink: "uplink",
     viewer: "viewer",
     watcher: "watcher",

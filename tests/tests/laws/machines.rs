@@ -15,7 +15,7 @@ use tests::laws::{
     self, START, Subject,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        revocations, session, uplink, viewer, watcher,
+        revocations, session, spool, uplink, viewer, watcher,
     },
 };
 
@@ -164,6 +164,24 @@ fn a_session_keeps_the_laws() {
             "waiting for more",
             "waiting for the relay's last",
             "failed",
+            "finished",
+        ],
+    );
+}
+
+#[test]
+fn a_spool_keeps_the_laws() {
+    laws::check(
+        &spool::Kept,
+        256,
+        &[
+            "waiting for the process and the relay",
+            "waiting for the disk",
+            "waiting for the relay to say where to go on",
+            "waiting for more records, and the relay",
+            "waiting for the relay to take the rest",
+            "waiting for the relay to take the end",
+            "failed: RecordsLost",
             "finished",
         ],
     );

@@ -19,5 +19,6 @@ mod revocations;
 mod rotation;
 mod routes;
 mod session;
+mod spool;
 mod watcher;
 mod whole;

@@ -1,6 +1,6 @@
 //! `vpd status`: the daemon, one row per binding, one per bound directory.
 
-use std::{io::Write, path::Path};
+use std::{collections::BTreeMap, io::Write, path::Path};
 
 use owo_colors::{OwoColorize as _, Style};
 
@@ -8,7 +8,7 @@ use super::directories::{self, Standing};
 use crate::{
     cli::StatusArgs,
     client::Client,
-    control::{BindingRow, LinkState, Report, SessionRow},
+    control::{BindingRow, LinkState, Report, SessionRow, SpoolRow},
     home::{self, Home},
     plain::Line,
 };
@@ -39,6 +39,10 @@ fn render(report: &Report, directories: &[Standing]) -> String {
         lines.push(format!("Streaming sessions ({}):", report.sessions.len()));
         lines.extend(session_rows(&report.sessions));
     }
+    if !report.spool.is_empty() {
+        lines.push("Kept here until the relay takes it:".to_owned());
+        lines.extend(spool_rows(&report.spool));
+    }
     lines.extend(remarks(report));
     lines.push(String::new());
     lines.join("\n")
@@ -65,6 +69,30 @@ fn directory_rows(directories: &[Standing]) -> Vec<String> {
 fn session_rows(sessions: &[SessionRow]) -> Vec<String> {
     let row = |session: &SessionRow| [Line(&session.command).to_string(), format!("→ {}", Line(&session.org))];
     aligned(&sessions.iter().map(row).collect::<Vec<_>>())
+}
+
+/// One line per organization.
+fn spool_rows(spool: &[SpoolRow]) -> Vec<String> {
+    let mut orgs = BTreeMap::<_, (u64, u64)>::new();
+    for row in spool {
+        let (sessions, bytes) = orgs.entry(&row.org).or_default();
+        *sessions += 1;
+        *bytes += row.bytes;
+    }
+    let row = |(org, (sessions, bytes)): (&String, (u64, u64))| {
+        let plural = if sessions == 1 { "" } else { "s" };
+        [Line(org).to_string(), format!("{} of {sessions} session{plural}", amount(bytes))]
+    };
+    aligned(&orgs.into_iter().map(row).collect::<Vec<_>>())
+}
+
+/// Bytes as people say them.
+pub(crate) fn amount(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
 }
 
 fn state(binding: &BindingRow) -> String {
@@ -151,6 +179,7 @@ mod tests {
                 directory(&below("oss/relay"), false, "OSS Maintainers"),
             ],
             sessions: Vec::new(),
+            spool: Vec::new(),
             pairing: None,
         }
     }
@@ -213,6 +242,21 @@ Bound directories (4):
         let text = plain_with(&report(), &[gone]);
         assert!(text.contains("/srv/a  → Acme · streams nothing: this directory was bound"), "{text}");
         assert!(text.contains("(local_file_missing)"), "{text}");
+    }
+
+    /// D17: what waits on this machine is shown, per organization.
+    #[test]
+    fn what_waits_for_the_relay_is_shown() {
+        let row = |org: &str, bytes| SpoolRow { session: "a".into(), org: org.into(), bytes };
+        let spool = vec![row("Personal", 2_500_000), row("Acme Engineering", 1_200), row("Personal", 2_600_000)];
+        let text = plain(&Report { spool, ..report() });
+        let page = "Kept here until the relay takes it:\n  Acme Engineering  1 kB of 1 session\n  Personal          5 MB of 2 sessions\n";
+        assert!(text.ends_with(page), "{text}");
+    }
+
+    #[test]
+    fn amounts_are_readable() {
+        assert_eq!([amount(999), amount(1_500), amount(2_000_000)], ["999 bytes", "1 kB", "2 MB"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@
 pub(crate) use proto_core::device::{
     control::{
         Attach, Attached, BindRequest, BindingRow, Bound, DirectoryRow, PairEvent, PairRequest, PendingPairing, Report,
-        SessionRow, UnbindRequest, Unbound, UnpairRequest, Unpaired,
+        SessionRow, SpoolRow, UnbindRequest, Unbound, UnpairRequest, Unpaired,
     },
     link::LinkState,
 };

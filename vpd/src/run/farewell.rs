@@ -1,6 +1,6 @@
-//! After the command has ended: waits until its last records are durable, as long as they move.
+//! After the command has ended: waits until its last records are durable, at the relay or on this machine, and says which.
 
-use std::{io, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use owo_colors::OwoColorize as _;
 use tokio::{
@@ -9,15 +9,62 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{ignored, streamer::Ending};
+use super::{ignored, mark::Mark, streamer::Ending};
+use crate::{
+    client::Client,
+    command::{lifecycle, status::amount},
+    home::Home,
+};
 
 /// So long it waits without a word.
 const QUIET: Duration = Duration::from_secs(1);
-/// So long it waits without any progress: whoever called the command gets it back within two seconds, offline or not (F8).
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// So long it waits without any progress: whoever called the command gets it back within two seconds, offline or not (F8). What the
+/// relay does not take in a quarter of that is kept on this machine.
+const PATIENCE: Duration = Duration::from_millis(1900);
+/// So long a daemon that is not there is waited for before one is started.
+const ALONE: Duration = Duration::from_millis(250);
+/// So long the daemon may take to say what it kept.
+const ASKED: Duration = Duration::from_millis(250);
 
-/// Waits for the end of the stream and says what there is to say about it. TERM, HUP and Ctrl-C end the wait at once.
-pub(super) async fn wait(mut ending: oneshot::Receiver<Ending>, mut pending_bytes: watch::Receiver<usize>) {
+/// Sees a session off: waits for the end of its stream, and says where what is not at the relay is.
+pub(super) async fn see_off(
+    home: &Home,
+    mark: &Mark,
+    is_quiet: bool,
+    ending: oneshot::Receiver<Ending>,
+    bytes: watch::Receiver<usize>,
+) {
+    let client = Client::of(home);
+    let waited = tokio::select! {
+        waited = wait(ending, bytes) => waited,
+        never = revive(&client, home) => match never {},
+    };
+    if let (Some(Ending::Delivered), false) = (waited, is_quiet)
+        && let Some(bytes) = kept(&client, mark).await
+    {
+        note(&format!("{} of this session are kept here and will be delivered when the relay is reachable", amount(bytes)));
+    }
+}
+
+/// Bytes of the session that lie on this machine until the relay takes them.
+async fn kept(client: &Client, mark: &Mark) -> Option<u64> {
+    let report = time::timeout(ASKED, client.status()).await.ok()?.ok()?;
+    let session = mark.session().to_string();
+    report.spool.iter().find(|row| row.session == session).map(|row| row.bytes)
+}
+
+/// Without a daemon nothing can be kept: one that is gone is started again, as at the start of a session.
+async fn revive(client: &Client, home: &Home) -> Infallible {
+    time::sleep(ALONE).await;
+    if client.connect().is_err() {
+        // Without one, what is left is said to be lost.
+        let _ = lifecycle::ensure_running(home).await;
+    }
+    std::future::pending().await
+}
+
+/// Waits for the end of the stream and says what is lost of it. TERM, HUP and Ctrl-C end the wait at once.
+async fn wait(mut ending: oneshot::Receiver<Ending>, mut pending_bytes: watch::Receiver<usize>) -> Option<Ending> {
     let mut calls = Calls::listen();
     let begun = Instant::now();
     let mut quiet_until = Some(begun + QUIET);
@@ -34,15 +81,17 @@ pub(super) async fn wait(mut ending: oneshot::Receiver<Ending>, mut pending_byte
                 quiet_until = None;
                 // Without any progress the wait is over soon.
                 if latest > begun {
-                    let bytes = amount(*pending_bytes.borrow());
-                    note(&format!("waiting until the last {bytes} are safe at the relay; Ctrl-C leaves them behind"));
+                    let bytes = amount(*pending_bytes.borrow() as u64);
+                    note(&format!("waiting until the last {bytes} are safe; Ctrl-C leaves them behind"));
                 }
             }
         }
     };
     match ended {
         Some(Ending::Delivered) => {}
-        Some(Ending::Stalled) => note("the relay took nothing for too long; the record of this session stops where that began"),
+        Some(Ending::Stalled) => {
+            note("nothing could be streamed or kept for too long; the record of this session stops where that began");
+        }
         Some(Ending::Cut(reason)) => {
             note(&format!("{reason} ({}); the record stops there", reason.code()));
             note(&format!("next: {}", reason.next()));
@@ -52,6 +101,7 @@ pub(super) async fn wait(mut ending: oneshot::Receiver<Ending>, mut pending_byte
             note("next: vpd status");
         }
     }
+    ended
 }
 
 /// One line that cannot be mistaken for the command's.
@@ -109,16 +159,8 @@ async fn fewer(pending_bytes: &mut watch::Receiver<usize>, left: &mut usize) {
 /// What is lost, in words.
 fn left_behind(bytes: usize) -> String {
     match bytes {
-        0 => "the relay did not confirm the end of this session".to_owned(),
-        _ => format!("the last {} of this session did not reach the relay and are not kept", amount(bytes)),
-    }
-}
-
-fn amount(bytes: usize) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
-        _ => format!("{} MB", bytes / 1_000_000),
+        0 => "nothing confirmed the end of this session".to_owned(),
+        _ => format!("the last {} of this session did not reach the relay and are not kept", amount(bytes as u64)),
     }
 }
 
@@ -135,7 +177,7 @@ mod tests {
             time::sleep(Duration::from_millis(700)).await;
             tell.send(Ending::Delivered).unwrap();
         });
-        wait(ending, pending_bytes).await;
+        assert_eq!(wait(ending, pending_bytes).await, Some(Ending::Delivered));
         assert_eq!(begun.elapsed(), Duration::from_millis(700));
     }
 
@@ -176,8 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_readable() {
-        assert_eq!([amount(999), amount(1_500), amount(2_000_000)], ["999 bytes", "1 kB", "2 MB"]);
+    fn an_end_without_a_loss_is_no_loss_of_nothing() {
         assert!(!left_behind(0).contains("0 bytes"));
     }
 }

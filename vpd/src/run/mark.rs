@@ -30,6 +30,11 @@ impl Mark {
         }
     }
 
+    /// Its id.
+    pub(super) const fn session(&self) -> SessionId {
+        self.session
+    }
+
     /// The variables of the command.
     pub(super) fn environment(&self) -> [(&'static str, String); 2] {
         [(SESSION, self.session.to_string()), (ORG, self.org.slug.clone())]

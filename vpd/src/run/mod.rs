@@ -84,6 +84,7 @@ pub(crate) fn run(home: Result<Home, Failure>, args: &RunArgs) -> anyhow::Result
 
 /// A session that the daemon agreed to stream.
 struct Streaming {
+    home: Home,
     stream: Stream,
     title: Title,
     mark: Mark,
@@ -101,7 +102,8 @@ async fn consented(home: Result<Home, Failure>, args: &RunArgs) -> Option<Stream
     match consent::ask(&home, &directory, &title).await {
         Consent::Streams(attachment, attached) => {
             let mark = Mark::of(&attached)?;
-            Stream::start(&home, *attachment, attached).map(|stream| Streaming { stream, title, mark })
+            let stream = Stream::start(&home, *attachment, attached)?;
+            Some(Streaming { home, stream, title, mark })
         }
         Consent::LocalOnly(why) => {
             if let Some(why) = why {
@@ -119,7 +121,8 @@ fn note_local_only(args: &RunArgs, why: &Failure) {
     }
 }
 
-fn run_streaming(runtime: &Runtime, args: &RunArgs, Streaming { stream, title, mark }: Streaming) -> anyhow::Result<ExitCode> {
+fn run_streaming(runtime: &Runtime, args: &RunArgs, streaming: Streaming) -> anyhow::Result<ExitCode> {
+    let Streaming { home, stream, title, mark } = streaming;
     if !args.quiet && io::stderr().is_terminal() {
         farewell::note(&mark.line().dimmed().to_string());
     }
@@ -134,7 +137,7 @@ fn run_streaming(runtime: &Runtime, args: &RunArgs, Streaming { stream, title, m
                 recorder.record(content).await;
             }
         });
-        farewell::wait(ending, pending_bytes).await;
+        farewell::see_off(&home, &mark, args.quiet, ending, pending_bytes).await;
     });
     Ok(end.repeat())
 }

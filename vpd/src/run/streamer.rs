@@ -1,7 +1,8 @@
 //! What a session's machine stands in: content in, frames to and from the daemon, for as long as it takes.
 //!
-//! It outlives every daemon: when one goes away, it waits for the next and goes on where the relay says. Only when the relay has
-//! taken nothing for [`STALL`] while the buffer is full, the stream is ended, so that the command can go on.
+//! It outlives every daemon: when one goes away, it waits for the next and goes on where that says. What the relay does not take in
+//! time the daemon keeps on the disk (D17), so only a daemon that is not there, or a disk that is full, can fill the buffer: when
+//! nothing was taken for [`STALL`] then, the stream is ended, so that the command can go on.
 
 use std::{
     future::{pending, ready},
@@ -31,17 +32,17 @@ use crate::{
     control::{Attach, Attached},
 };
 
-/// How long a command is held up by a relay that takes nothing.
-const STALL: Duration = Duration::from_secs(10);
+/// How long a command is held up while neither relay nor disk take anything.
+const STALL: Duration = Duration::from_secs(2);
 /// The waits before the daemon's socket is tried again.
-const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
+const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_millis(500) };
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// All of it is durable at the relay.
+    /// All of it is durable: at the relay, or on this machine until the relay takes it.
     Delivered,
-    /// All of it up to the point where the relay took nothing for too long.
+    /// All of it up to the point where nothing was taken for too long.
     Stalled,
     /// It was cut.
     Cut(Reason),

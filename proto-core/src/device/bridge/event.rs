@@ -20,6 +20,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u64);
 
+impl SourceId {
+    /// The daemon itself, which hands over what it kept of a session: no driver's number for a process.
+    pub const SPOOL: Self = Self(u64::MAX);
+}
+
 /// Facts and commands for a bridge.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {

@@ -124,9 +124,8 @@ impl<N: Noise> Visitors<N> {
                 self.doors.insert(&visitor, Door { stage: Stage::Inside(noise), turn: self.turn });
                 self.asked(visitor, &plaintext, secret)
             }
-            Some(_) => Step::Strange,
             None if self.doors.get(&visitor).is_some_and(Door::is_entering) => Step::Nothing,
-            None => Step::Strange,
+            Some(_) | None => Step::Strange,
         }
     }
 

@@ -23,6 +23,9 @@ pub struct Report {
     pub directories: Vec<DirectoryRow>,
     /// Sessions that stream now.
     pub sessions: Vec<SessionRow>,
+    /// Sessions that wait on this machine until their relay takes them.
+    #[serde(default)]
+    pub spool: Vec<SpoolRow>,
     /// A pairing that waits for its approval.
     pub pairing: Option<PendingPairing>,
 }
@@ -64,6 +67,17 @@ pub struct SessionRow {
     pub org: String,
     /// The command line.
     pub command: String,
+}
+
+/// One session of which something is kept on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpoolRow {
+    /// Its id.
+    pub session: String,
+    /// The organization's name.
+    pub org: String,
+    /// Sealed bytes that are not known to be at the relay.
+    pub bytes: u64,
 }
 
 /// A pairing that waits.

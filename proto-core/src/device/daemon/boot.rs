@@ -12,7 +12,7 @@ use super::{
     running::{Presence, Sessions},
 };
 use crate::{
-    Aside, Instant, Jitter, Port, Reason, WallClock,
+    Aside, Instant, Jitter, Port, Reason, SessionId, WallClock,
     device::{
         binding::Bindings,
         files::{Document, Grants, PendingPairing, SessionFile},
@@ -54,6 +54,8 @@ pub struct Found {
     pub grants: Option<SecretBytes>,
     /// What stands in `state/sessions/`.
     pub sessions: Vec<SecretBytes>,
+    /// What stands in `state/spool/`: for each session its segments, by the number of their first record, and the bytes of each.
+    pub spools: BTreeMap<SessionId, BTreeMap<u64, u64>>,
 }
 
 impl<N: Noise> Daemon<N> {
@@ -96,6 +98,7 @@ impl<N: Noise> Daemon<N> {
             lives: Lives::default(),
             ledger: Ledger::new(ledger),
             sessions,
+            spools: TimedMap::new(),
             unremoved: None,
             tasks: BTreeMap::new(),
             stats: Aside(super::Stats::default()),
@@ -103,6 +106,7 @@ impl<N: Noise> Daemon<N> {
         };
         daemon.port.extend(log.into_iter().map(|reason| Output::Log(Event::Trouble(reason))));
         daemon.forget_lost_pins();
+        daemon.recall_spools(&found.spools);
         if let Some((seed, pairing)) = pairing {
             daemon.take_up(pairing, &seed);
         }

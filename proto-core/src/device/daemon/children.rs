@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
-use super::{Daemon, EffectId, Event, Output, running::Presence};
+use super::{Daemon, EffectId, Event, Output};
 use crate::{
     BindingId, Machine, Reason, Status,
     crypto::{Cipher, seal::EpochSecret},
@@ -13,8 +13,9 @@ use crate::{
         files::SessionFile,
         life::{Life, Living},
         pairing::{self, Paired, Pairing},
+        spool,
     },
-    effect::IoEvent,
+    effect::{IoEvent, StateFile},
     noise::Noise,
     secret::Secret,
 };
@@ -30,10 +31,14 @@ impl<N: Noise> Daemon<N> {
             EffectId::Bridge(id, life, effect_id) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
                 self.drive_bridge(&id, bridge::Input::Io(io_event.with_id(effect_id)));
             }
-            EffectId::Pairing(..) | EffectId::Bridge(..) => self.stats.0.stale_events += 1,
             EffectId::Ledger(request) => self.ledger_written(request, matches!(io_event, IoEvent::Stored(()))),
             EffectId::Pin(source) => self.pinned(source, matches!(io_event, IoEvent::Stored(()))),
-            EffectId::Unpin(session) => self.unpinned(session, matches!(io_event, IoEvent::Stored(()))),
+            EffectId::Unpin(session) => self.removed(StateFile::Session(session), matches!(io_event, IoEvent::Stored(()))),
+            EffectId::Spool(session, life, effect_id) if self.spools.get(&session).is_some_and(|spool| spool.life == life) => {
+                self.drive_spool(session, spool::Input::Io(io_event.with_id(effect_id)));
+            }
+            EffectId::Erase(session) => self.removed(StateFile::Spool(session), matches!(io_event, IoEvent::Stored(()))),
+            EffectId::Pairing(..) | EffectId::Bridge(..) | EffectId::Spool(..) => self.stats.0.stale_events += 1,
         }
     }
 
@@ -199,9 +204,7 @@ impl<N: Noise> Daemon<N> {
         let its: Vec<_> = self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(_, r)| r.clone()).collect();
         for running in its {
             self.make_known(&running.file);
-            if let Presence::Here(source) = running.presence() {
-                self.drive_bridge(id, bridge::Input::Attach(source, running.file.session));
-            }
+            self.attach_again(id, &running);
         }
     }
 
@@ -233,8 +236,9 @@ impl<N: Noise> Daemon<N> {
 
     fn disconnect(&mut self, id: &BindingId, reason: Option<Reason>) {
         self.log(Event::Cut(id.clone(), reason));
-        self.cut_sessions(id);
-        self.drive_bridge(id, bridge::Input::Cut(reason.unwrap_or(Reason::SessionCut)));
+        let reason = reason.unwrap_or(Reason::SessionCut);
+        self.cut_sessions(id, reason);
+        self.drive_bridge(id, bridge::Input::Cut(reason));
     }
 
     fn gone(&mut self, id: BindingId) {
@@ -247,7 +251,7 @@ impl<N: Noise> Daemon<N> {
                 let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
                 self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Bridge(Arc::clone(id), life, effect_id))));
             }
-            bridge::Output::ToSource(source, frame) => self.port.push(Output::ToSource(source, frame)),
+            bridge::Output::ToSource(source, frame) => self.relay_said(source, frame),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),
             bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed((**id).clone(), reason)),
             bridge::Output::Lapsed => self.log(Event::Lapsed((**id).clone())),

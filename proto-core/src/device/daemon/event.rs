@@ -11,7 +11,7 @@ use crate::{
         consent::{Change, Directory, Looked},
         control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
         life::Life,
-        pairing, uplink,
+        pairing, spool, uplink,
     },
     effect::{Effect, IoEvent},
     machine::Wake,
@@ -46,6 +46,10 @@ pub enum EffectId {
     Pin(SourceId),
     /// The pin of a session whose binding is gone.
     Unpin(SessionId),
+    /// What is kept of a session until the relay takes it.
+    Spool(SessionId, Life, spool::EffectId),
+    /// What is kept of a session, which is to go.
+    Erase(SessionId),
 }
 
 /// Facts and requests for the daemon.
@@ -169,10 +173,12 @@ pub enum Timer {
     Bridge(bridge::Timer),
     /// The pairing.
     Pairing(pairing::Timer),
-    /// A session whose process stays away is over.
+    /// What stands between a session and its bridge.
+    Spool(spool::Timer),
+    /// A session whose process stays away is given up.
     Farewell,
-    /// The key of a session that is over is removed again.
-    Unpin,
+    /// What is left of a session is removed again.
+    Remove,
 }
 
 impl Wake for Timer {
@@ -181,8 +187,9 @@ impl Wake for Timer {
             Self::Bindings(timer) => timer.why(),
             Self::Bridge(timer) => timer.why(),
             Self::Pairing(timer) => timer.why(),
-            Self::Farewell => "a session that stays away is over",
-            Self::Unpin => "remove a session's key again",
+            Self::Spool(timer) => timer.why(),
+            Self::Farewell => "a session that stays away is given up",
+            Self::Remove => "remove what is left of a session again",
         }
     }
 }

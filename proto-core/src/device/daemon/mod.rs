@@ -6,6 +6,7 @@
 //!                      ◄── Answer ─── │ Daemon │ ─── Effect ────►
 //!   vpd run ── Attach, Frame ───────► │        │     pairing::Pairing ── approved ──► binding::Bindings ── Started ──► bridge
 //!           ◄─ Attached, ToSource ─── └────────┘     consent::Resolver ── which org? ──► pin (durable) ──► bridge::Bridge
+//!                                                    spool::Spool ── what the relay keeps up with, or the disk first ──► bridge
 //! ```
 //!
 //! It runs until its driver drops it. Nothing here looks at more than one binding at a time: what one org's bridge does never
@@ -19,6 +20,7 @@ mod report;
 mod request;
 mod running;
 mod session;
+mod spools;
 mod state;
 
 #[cfg(test)]
@@ -40,12 +42,14 @@ use crate::{
     Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Port, SessionId, Status, WallClock,
     device::{
         binding::Bindings,
-        bridge::{self, Bridge},
+        bridge::{self, Bridge, SourceId},
         control::PairEvent,
         life::{Lives, Living},
         pairing::Pairing,
+        spool::{self, Spool},
         uplink,
     },
+    effect::StateFile,
     machine::timed::TimedMap,
     noise::Noise,
 };
@@ -73,12 +77,14 @@ pub struct Daemon<N> {
     pairing: Option<Living<Pairing>>,
     /// How an approved pairing comes out: said once it has ended, because whoever hears it may begin the next one at once.
     paired: Option<PairEvent>,
-    /// How many bridges and pairings there were.
+    /// How many bridges, pairings and spools there were.
     lives: Lives,
     ledger: Ledger,
     sessions: Sessions,
-    /// Pins that could not be removed, and when that is tried again.
-    unremoved: Option<(Instant, BTreeSet<SessionId>)>,
+    /// What stands between sessions and their bridges: one for each that is attached, kept or closing.
+    spools: TimedMap<SessionId, Living<Spool>, spool::Timer>,
+    /// Files of sessions that could not be removed, and when that is tried again.
+    unremoved: Option<(Instant, BTreeSet<StateFile>)>,
     tasks: BTreeMap<TaskId, Task>,
     stats: Aside<Stats>,
     port: Port<Output>,
@@ -112,8 +118,9 @@ impl<N: Noise> Daemon<N> {
         let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
         let pairing = pairing.map(|deadline| deadline.map(Timer::Pairing));
         let bindings = self.bindings.poll_timeout().map(|deadline| deadline.map(Timer::Bindings));
-        let others = pairing.chain(bindings).chain(self.next_farewell()).chain(self.next_unpinning());
-        others.chain(self.bridges.next_deadline().map(|deadline| deadline.map(Timer::Bridge)))
+        let others = pairing.chain(bindings).chain(self.next_farewell()).chain(self.next_removal());
+        let others = others.chain(self.bridges.next_deadline().map(|deadline| deadline.map(Timer::Bridge)));
+        others.chain(self.spools.next_deadline().map(|deadline| deadline.map(Timer::Spool)))
     }
 }
 
@@ -127,6 +134,9 @@ impl<N: Noise> Machine for Daemon<N> {
         let is_new_task = matches!(input, Input::Request(..) | Input::Attach(..));
         if is_new_task && self.tasks.len() >= MAX_TASKS {
             return Err(Misuse::Full("requests that wait for the disk"));
+        }
+        if matches!(input, Input::Attach(SourceId::SPOOL, ..)) {
+            return Err(Misuse::OutOfRange("the number of a process"));
         }
         self.port.enter(now)?;
         match input {
@@ -151,8 +161,9 @@ impl<N: Noise> Machine for Daemon<N> {
             self.bridges.touch(&id, |bridge| bridge.machine.handle_timeout(now));
             self.spoken_to.insert(id);
         }
+        self.wake_spools();
         self.say_farewells();
-        self.unpin_again();
+        self.remove_again();
         self.drain();
     }
 

@@ -11,7 +11,7 @@ use crate::{
     device::{
         binding::{Binding, Phase},
         bridge::Bridge,
-        control::{BindingRow, DirectoryRow, Report, SessionRow},
+        control::{BindingRow, DirectoryRow, Report, SessionRow, SpoolRow},
         link::LinkState,
     },
     noise::Noise,
@@ -47,6 +47,7 @@ impl<N: Noise> Daemon<N> {
                     command: running.file.title.command.clone(),
                 })
                 .collect(),
+            spool: self.spool_rows(),
             pairing: self.shown(),
         }
     }
@@ -67,6 +68,14 @@ impl<N: Noise> Daemon<N> {
             draining,
             renewable_until: bridge.map_or(0, |bridge| bridge.renewable_until().0),
         })
+    }
+
+    fn spool_rows(&self) -> Vec<SpoolRow> {
+        let row = |(session, bytes): (crate::SessionId, u64)| {
+            let org = self.name_of(self.sessions.get(session)?.file.workspace_id.as_str());
+            Some(SpoolRow { session: session.to_string(), org, bytes })
+        };
+        self.spooled().filter_map(row).collect()
     }
 
     /// The org's name, or its id when this daemon is not paired with it.

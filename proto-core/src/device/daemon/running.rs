@@ -25,6 +25,8 @@ pub(super) enum Presence {
     Here(SourceId),
     /// Whoever did is away, and counts as gone for good from then on.
     Away { until: Instant },
+    /// Whoever did does not come back; what there is of its records is still on its way to the relay.
+    Leaving,
     /// It ended. Its key is still given to viewers.
     Over,
 }

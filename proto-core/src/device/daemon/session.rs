@@ -17,6 +17,7 @@ use crate::{
         consent::{self, Decision, Directory, Looked, Resolver},
         control::{Attach, Attached},
         files::{Document, SessionFile, Unknown, VERSION},
+        spool,
     },
     effect::{Effect, StateFile},
     noise::Noise,
@@ -68,6 +69,7 @@ impl<N: Noise> Daemon<N> {
             Phase::Draining(_) => running.presence() != Presence::Over,
             Phase::Broken(_) | Phase::Leaving => false,
         };
+        let may = may && running.presence() != Presence::Leaving && !self.is_closed(session);
         let org = binding.workspace();
         may.then_some((pin, org))
     }
@@ -164,7 +166,7 @@ impl<N: Noise> Daemon<N> {
 
     fn stream(&mut self, source: SourceId, file: &SessionFile, org: Workspace) {
         let SessionFile { session, cipher, ref secret, .. } = *file;
-        self.drive_bridge(&file.pin(), bridge::Input::Attach(source, session));
+        self.stand_between(source, file);
         let attached = Attached::Streaming { session, org, secret: secret.clone(), cipher };
         self.port.push(Output::Attached(source, attached));
     }
@@ -175,8 +177,8 @@ impl<N: Noise> Daemon<N> {
 
     pub(super) fn source_said(&mut self, source: SourceId, frame: Frame) {
         let session = frame.head.session().and_then(|session| self.sessions.get(session));
-        match session.filter(|running| running.presence() == Presence::Here(source)).map(Running::pin) {
-            Some(pin) => self.drive_bridge(&pin, bridge::Input::Frame(source, frame)),
+        match session.filter(|running| running.presence() == Presence::Here(source)) {
+            Some(running) => self.keep_or_pass(running.file.session, frame),
             None => self.stats.0.unattached += 1,
         }
     }
@@ -192,6 +194,7 @@ impl<N: Noise> Daemon<N> {
         for (session, pin) in its {
             self.sessions.set(session, Presence::Away { until });
             self.drive_bridge(&pin, bridge::Input::Detach(source));
+            self.drive_spool(session, spool::Input::Left);
         }
     }
 
@@ -200,26 +203,33 @@ impl<N: Noise> Daemon<N> {
         let running = self.sessions.get(session).filter(|running| running.presence() != Presence::Over);
         let Some(binding) = running.map(Running::pin) else { return };
         self.sessions.set(session, Presence::Over);
+        self.drop_spool(session);
         self.log(Event::SessionEnded(session, binding.clone()));
         self.drive_bindings(binding::Input::SessionEnded { binding, session });
     }
 
-    /// When the next session that is away counts as over.
+    /// When the next session whose maker is away is given up.
     pub(super) fn next_farewell(&self) -> Option<Deadline<Timer>> {
         self.sessions.next_farewell().map(|at| Deadline::new(at, Timer::Farewell))
     }
 
     pub(super) fn say_farewells(&mut self) {
         for session in self.sessions.overdue(self.port.now()) {
-            self.session_over(session);
+            self.sessions.set(session, Presence::Leaving);
+            if self.spools.get(&session).is_some() {
+                self.drive_spool(session, spool::Input::Close);
+            } else {
+                self.session_over(session);
+            }
         }
     }
 
     /// The binding ends: its sessions stream no more, and their keys go (S118, S129).
-    pub(super) fn cut_sessions(&mut self, id: &BindingId) {
+    pub(super) fn cut_sessions(&mut self, id: &BindingId, reason: Reason) {
         let cut: Vec<_> =
             self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(session, _)| session).collect();
         for session in cut {
+            self.tell_cut(session, reason);
             self.forget(session);
         }
     }
@@ -241,6 +251,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn forget(&mut self, session: SessionId) {
+        self.drop_spool(session);
         self.sessions.remove(session);
         self.unpin(session);
     }
@@ -249,23 +260,28 @@ impl<N: Noise> Daemon<N> {
         self.port.push(Output::Effect(Effect::Remove(EffectId::Unpin(session), StateFile::Session(session))));
     }
 
-    /// A pin is removed, or the disk would not: then it is tried again, so that no session's key outlives its binding (BIND-5).
-    pub(super) fn unpinned(&mut self, session: SessionId, is_durable: bool) {
+    /// A file of a session is removed, or the disk would not: then it is tried again, so that nothing of a session outlives its
+    /// binding (BIND-5).
+    pub(super) fn removed(&mut self, file: StateFile, is_durable: bool) {
         if !is_durable {
             let again = self.port.now().after(UNPIN_PAUSE);
-            self.unremoved.get_or_insert((again, BTreeSet::new())).1.insert(session);
+            self.unremoved.get_or_insert((again, BTreeSet::new())).1.insert(file);
         }
     }
 
-    pub(super) fn next_unpinning(&self) -> Option<Deadline<Timer>> {
-        self.unremoved.as_ref().map(|(at, _)| Deadline::new(*at, Timer::Unpin))
+    pub(super) fn next_removal(&self) -> Option<Deadline<Timer>> {
+        self.unremoved.as_ref().map(|(at, _)| Deadline::new(*at, Timer::Remove))
     }
 
-    pub(super) fn unpin_again(&mut self) {
+    pub(super) fn remove_again(&mut self) {
         let now = self.port.now();
         let due = self.unremoved.take_if(|(at, _)| *at <= now);
-        for session in due.into_iter().flat_map(|(_, sessions)| sessions) {
-            self.unpin(session);
+        for file in due.into_iter().flat_map(|(_, files)| files) {
+            match file {
+                StateFile::Session(session) => self.unpin(session),
+                StateFile::Spool(session) => self.erase(session),
+                _ => {}
+            }
         }
     }
 }

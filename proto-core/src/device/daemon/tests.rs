@@ -6,4 +6,5 @@ mod links;
 mod pairing;
 mod report;
 mod sessions;
+mod spools;
 mod unpairing;

@@ -6,6 +6,7 @@ use core::fmt::Write as _;
 use crate::{effect::StateFile, id::OrgId};
 
 const IDENTITIES: &str = "relay-identities/";
+const SPOOL: &str = "state/spool";
 
 impl StateFile {
     /// The file's path relative to `VIEWPORT_HOME`, with `/` between its parts.
@@ -21,7 +22,15 @@ impl StateFile {
             Self::Grants => "grants.json".into(),
             Self::Declines => "declines.json".into(),
             Self::Session(session) => format!("state/sessions/{session}.json"),
+            Self::Segment(session, first) => format!("{SPOOL}/{session}/{first:020}"),
+            Self::Spool(session) => format!("{SPOOL}/{session}"),
         }
+    }
+
+    /// The segment with this session and name; `None` unless [`path`](Self::path) gives exactly that.
+    pub fn segment_at(session: &str, name: &str) -> Option<Self> {
+        let file = Self::Segment(session.parse().ok()?, name.parse().ok()?);
+        (file.path() == format!("{SPOOL}/{session}/{name}")).then_some(file)
     }
 
     /// The identity file with this path; `None` unless [`path`](Self::path) gives exactly that path.
@@ -99,6 +108,22 @@ mod tests {
     fn other_paths_are_no_identities() {
         for path in ["config.json", "relay-identities/a.json", "relay-identities/A+0.json", "relay-identities/../A.json"] {
             assert_eq!(StateFile::identity_at(path), None, "{path}");
+        }
+    }
+
+    /// SPOOL-1: a segment's place says whose it is and where it begins; in the order of their names they go on without a gap.
+    #[test]
+    fn segments_stand_in_the_order_of_their_numbers() {
+        let (session, folder) = (SessionId([0; 16]), "a".repeat(26));
+        let names: Vec<_> = [0, 9, 10, u64::MAX].map(|first| alloc::format!("{first:020}")).into();
+        assert!(names.is_sorted());
+        for (name, first) in names.iter().zip([0, 9, 10, u64::MAX]) {
+            let file = StateFile::Segment(session, first);
+            assert_eq!(file.path(), alloc::format!("{}/{name}", StateFile::Spool(session).path()));
+            assert_eq!(StateFile::segment_at(&folder, name), Some(file));
+        }
+        for (folder, name) in [("a", names[0].as_str()), (&folder, "1"), (&folder, ".unfinished-x"), (&folder, "")] {
+            assert_eq!(StateFile::segment_at(folder, name), None, "{folder}/{name}");
         }
     }
 

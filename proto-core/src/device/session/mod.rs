@@ -15,6 +15,9 @@
 //!        any ── Revoke ──► Failed(reason)       ended and all acknowledged ──► Finished
 //! ```
 //!
+//! To the daemon, the body of `Open` says the first record that is still here (8 bytes big-endian): where a
+//! [spool](super::spool) can begin. What the spool has made durable is acknowledged as what the relay has.
+//!
 //! Driver: push content as it comes while [`Session::has_room`]; hand frames from the daemon in; send what comes out. There
 //! is no deadline: everything this machine waits for comes from outside.
 
@@ -133,8 +136,9 @@ impl Session {
     fn attached(&mut self) {
         if let State::Live { path, .. } = &mut self.state {
             *path = Path::Opening;
-            let open = Head::Open { session: self.id, cipher: self.cipher as u8 };
-            self.port.push(Output::Send(open.into()));
+            let head = Head::Open { session: self.id, cipher: self.cipher as u8 };
+            let body = Bytes::copy_from_slice(&self.retained.first().to_be_bytes());
+            self.port.push(Output::Send(Frame { head, body }));
         }
     }
 

@@ -30,6 +30,11 @@ impl Retained {
         self.first.saturating_add(self.records.len() as u64)
     }
 
+    /// The number of the oldest record that is kept, or of the next one.
+    pub(super) const fn first(&self) -> u64 {
+        self.first
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -54,7 +54,11 @@ fn sequences(frames: &[Frame]) -> Vec<u64> {
 fn nothing_is_sent_before_the_relay_said_where_to_go_on() {
     let mut s = session();
     assert_eq!(feed(&mut s, output("a")), []);
-    assert_eq!(feed(&mut s, Input::Attached), [Head::Open { session: ID, cipher: 2 }.into()]);
+    let open = |kept_from: u64| {
+        let body = Bytes::copy_from_slice(&kept_from.to_be_bytes());
+        Frame { head: Head::Open { session: ID, cipher: 2 }, body }
+    };
+    assert_eq!(feed(&mut s, Input::Attached), [open(0)]);
     assert_eq!(feed(&mut s, output("b")), []);
     assert_eq!(sequences(&feed(&mut s, resume(0))), [0, 1]);
     assert_eq!(sequences(&feed(&mut s, output("c"))), [2]);

@@ -51,7 +51,9 @@ impl World for Memory {
                 }
             }
             Effect::Close(..) => self.close(Closed::ByUs),
-            Effect::Http(..) | Effect::Store(..) | Effect::Remove(..) => panic!("a link asks for none of these"),
+            Effect::Http(..) | Effect::Store(..) | Effect::Remove(..) | Effect::Load(..) => {
+                panic!("a link asks for none of these")
+            }
         }
     }
 

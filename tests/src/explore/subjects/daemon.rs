@@ -1,6 +1,6 @@
 //! `daemon`: one binding, one directory that is bound and one that is not, sessions that start in both, and a disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proto_core::{
@@ -109,6 +109,7 @@ impl Subject for Whole {
             pending: None,
             grants: Some(grants.write().expect("a file")),
             sessions: Vec::new(),
+            spools: BTreeMap::new(),
         };
         let settings = Settings {
             host: "laptop".into(),

@@ -16,6 +16,7 @@ mod pairing;
 mod pairing_code;
 mod revocations;
 mod session;
+mod spool;
 mod uplinked;
 mod viewer;
 mod watcher;
@@ -40,6 +41,7 @@ pub use pairing::Waiting;
 pub use pairing_code::Coded;
 pub use revocations::Followed;
 pub use session::Streamed;
+pub use spool::Kept;
 pub use uplinked::Wired;
 pub use viewer::Watching;
 pub use watcher::Viewing;
@@ -56,6 +58,7 @@ fn effect<I: Clone + Debug>(effect: &Effect<I>) -> String {
         Effect::Close(_, close) => ("Close", format!("{close:?}")),
         Effect::Store(_, file, _) => ("Store", format!("{file:?}")),
         Effect::Remove(_, file) => ("Remove", format!("{file:?}")),
+        Effect::Load(_, file) => ("Load", format!("{file:?}")),
     };
     let words = [id, of].into_iter().filter(|word| !word.is_empty() && word != "()").collect::<Vec<_>>();
     format!("{what}({})", words.join(", "))

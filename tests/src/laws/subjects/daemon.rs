@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     Entropy, Jitter, Reason,
@@ -63,6 +65,7 @@ impl Subject for Whole {
             pending: None,
             grants: Some(grants.write().unwrap()),
             sessions: Vec::new(),
+            spools: BTreeMap::new(),
         };
         let settings = Settings {
             host: "laptop".into(),

@@ -17,6 +17,7 @@ pub mod pairing;
 pub mod pairing_code;
 pub mod revocations;
 pub mod session;
+pub mod spool;
 pub mod uplink;
 pub mod viewer;
 pub mod watcher;

@@ -69,8 +69,8 @@ impl Isolation {
                 self.watch(PENDING, "a pending seed", true, pending.seed.expose());
                 self.watch(PENDING, "a status token", false, pending.status_token.expose().as_bytes());
             }
-            // What a configuration says is seen by itself.
-            StateFile::Config | StateFile::Grants | StateFile::Declines => {}
+            // Records are sealed, and a session's id is in its pin. What a configuration says is seen by itself.
+            StateFile::Segment(..) | StateFile::Spool(_) | StateFile::Config | StateFile::Grants | StateFile::Declines => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! ISO-6, ISO-7, SES-1 to SES-3: where sessions go, and whether they arrive whole.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     time::Duration,
 };
@@ -24,7 +24,7 @@ use proto_core::{
 };
 
 use super::{Oracle, Seen, Verdicts};
-use crate::sim::Sim;
+use crate::{sim::Sim, world::Stored};
 
 /// A session whose directory was looked at before the grant went may still start so much later: its pin is being written.
 const STARTING: Duration = Duration::from_secs(1);
@@ -39,8 +39,10 @@ pub(super) struct Sessions {
     granted: BTreeMap<(usize, String, OrgId), Option<Instant>>,
     /// How much each viewer has shown.
     shown: BTreeMap<(usize, SessionId), usize>,
-    /// Delivered, and not compared with the store yet.
-    to_compare: Vec<SessionId>,
+    /// Delivered by their makers, on these machines, and not compared with the store yet.
+    to_compare: Vec<(usize, SessionId)>,
+    /// Machines whose disks did not keep what they said to keep.
+    damaged: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
@@ -101,14 +103,29 @@ impl Sessions {
         verdicts.demand(shown == said, at, "SES-1", || format!("viewer-{seat} shows an end after {shown} of {said} records"));
     }
 
-    /// A session that its maker calls delivered is in the store, whole and in order.
-    fn compare<N: Noise>(&self, sim: &Sim<N>, session: SessionId, verdicts: &mut Verdicts) {
-        let Some(known) = self.known.get(&session) else { return };
+    /// A session that its maker calls delivered is in the store, whole and in order, or lies on its machine until it is (SPOOL-2).
+    /// Whether it is in the store.
+    fn compare<N: Noise>(&self, sim: &Sim<N>, host: usize, session: SessionId, verdicts: &mut Verdicts) -> bool {
+        let Some(known) = self.known.get(&session) else { return true };
         let stored = sim.stations.iter().find_map(|station| station.relay.session(session));
-        let Some(stored) = stored else {
-            return verdicts.broken(sim.now, "SES-2", "a session is delivered, and no relay has it".into());
+        let disk = &sim.hosts[host].laptop.disk;
+        let is_kept = disk.keys().any(|file| matches!(file, StateFile::Segment(of, _) if *of == session));
+        let is_cut = !disk.contains_key(&StateFile::Session(session));
+        let Some(stored) = stored.filter(|stored| stored.ended.is_some()) else {
+            verdicts.demand(is_kept || is_cut || self.damaged.contains(&host), sim.now, "SPOOL-2", || {
+                format!("laptop-{host}: a session is delivered, and neither a relay nor the machine has all of it")
+            });
+            return !is_kept;
         };
-        verdicts.demand(stored.org == known.org, sim.now, "ADM-4", || format!("{} has a session of {}", stored.org, known.org));
+        if self.damaged.contains(&host) {
+            return true;
+        }
+        self.compare_records(sim.now, known, session, stored, verdicts);
+        true
+    }
+
+    fn compare_records(&self, now: Instant, known: &Known, session: SessionId, stored: &Stored, verdicts: &mut Verdicts) {
+        verdicts.demand(stored.org == known.org, now, "ADM-4", || format!("{} has a session of {}", stored.org, known.org));
         let Some(cipher) = Cipher::from_byte(known.cipher) else { return };
         let scope = Scope { org: known.org.clone(), session, cipher };
         let mut opener = Opener::new(&PureRust, scope, 0, EpochSecret::new(known.secret.clone()));
@@ -119,7 +136,7 @@ impl Sessions {
             records.push(if opens { Record::decode(&plain.into()).map_or(0, |record| digest(&record.content)) } else { 0 });
         }
         let said = self.said.get(&known.command);
-        verdicts.demand(said == Some(&records) && stored.ended == Some(Outcome::Exited), sim.now, "SES-2", || {
+        verdicts.demand(said == Some(&records) && stored.ended == Some(Outcome::Exited), now, "SES-2", || {
             let said = said.map_or(0, Vec::len);
             format!("a session is delivered: {said} records were said, {} are durable, {:?}", records.len(), stored.ended)
         });
@@ -148,7 +165,8 @@ impl<N: Noise + 'static> Oracle<N> for Sessions {
                 }
             }
             Seen::Frame { device, frame } => self.frame(at, device.map(|device| &device.org), frame, verdicts),
-            Seen::Delivered { session, .. } => self.to_compare.push(*session),
+            Seen::Delivered { host, session } => self.to_compare.push((*host, *session)),
+            Seen::Damaged { host } => drop(self.damaged.insert(*host)),
             Seen::Shown { seat, session, record } => self.shown(at, *seat, *session, record, verdicts),
             Seen::ShownEnd { seat, session, outcome: Outcome::Exited } => self.shown_end(at, *seat, *session, verdicts),
             Seen::ViewerRestarted { seat } => self.shown.retain(|(of, _), _| of != seat),
@@ -161,9 +179,9 @@ impl<N: Noise + 'static> Oracle<N> for Sessions {
     }
 
     fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
-        for session in std::mem::take(&mut self.to_compare) {
-            self.compare(sim, session, verdicts);
-        }
+        let mut to_compare = std::mem::take(&mut self.to_compare);
+        to_compare.retain(|(host, session)| !self.compare(sim, *host, *session, verdicts));
+        self.to_compare = to_compare;
         for run in sim.hosts.iter().flat_map(|host| &host.laptop.runs) {
             let kept = run.session.as_ref().map_or(0, proto_core::device::session::Session::pending_bytes);
             verdicts.demand(kept <= MAX_RETAINED + 65_536, sim.now, "SES-3", || format!("a session keeps {kept} bytes"));

@@ -270,6 +270,7 @@ pub(super) fn found() -> Found {
         pending: None,
         grants: Some(grants.write().unwrap()),
         sessions: vec![],
+        spools: BTreeMap::new(),
     }
 }
 

@@ -67,7 +67,7 @@ impl Desk {
             match output {
                 Output::Effect(Effect::Http(effect_id, request)) => self.http.push((effect_id, request)),
                 Output::Effect(Effect::Store(effect_id, StateFile::PendingPairing, bytes)) => {
-                    self.files.push((effect_id, Some(bytes)))
+                    self.files.push((effect_id, Some(bytes)));
                 }
                 Output::Effect(Effect::Remove(effect_id, StateFile::PendingPairing)) => self.files.push((effect_id, None)),
                 Output::Effect(other) => panic!("{other:?}"),

@@ -1,0 +1,80 @@
+//! What a spool hears and says.
+
+use crate::{
+    Reason,
+    effect::{Effect, IoEvent},
+    machine::Wake,
+    wire::Frame,
+};
+
+/// What a spool asks its adapter for. Each says what it is for, so an answer that comes late is not taken for another one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EffectId {
+    /// Everything below this number durable.
+    Keep(u64),
+    /// The segment that begins with this number.
+    Read(u64),
+    /// The segment that begins with this number removed.
+    Remove(u64),
+}
+
+/// Facts and commands for a spool.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// The process that makes the records says this.
+    Source {
+        /// What.
+        frame: Frame,
+        /// So many bytes more may lie in the spools of this machine.
+        free: u64,
+    },
+    /// That process is gone, for now or for good.
+    Left,
+    /// It does not come back: what there is of its records is all there will be.
+    Close,
+    /// The relay says this about the session.
+    Relay(Frame),
+    /// What came of an effect.
+    Io(IoEvent<EffectId>),
+}
+
+/// What a spool wants.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Hand this to the process that makes the records, if it is there.
+    ToSource(Frame),
+    /// Hand this to the relay, in the place of whoever [`Takes`](Self::Takes) says.
+    ToRelay(Frame),
+    /// From now on the spool hands records to the relay, and the process does not.
+    Takes,
+    /// The process hands its records to the relay itself again.
+    Returns,
+    /// For the adapter.
+    Effect(Effect<EffectId>),
+    /// The disk did not take what was to be kept; it is tried again.
+    Trouble(Reason),
+}
+
+/// What a spool does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The relay took too long: records are kept.
+    Patience,
+    /// The process has had more than the relay takes for too long: records are kept.
+    Behind,
+    /// What was gathered is written.
+    Write,
+    /// Records pass again.
+    Pass,
+}
+
+impl Wake for Timer {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Patience => "keep what the relay does not take",
+            Self::Behind => "keep what is more than the relay takes",
+            Self::Write => "write what was gathered",
+            Self::Pass => "let records pass again",
+        }
+    }
+}
