@@ -12,6 +12,7 @@ use tokio::{
 use crate::{
     client, files,
     link::{self, Link, Order},
+    reports::{Reports, Told},
 };
 
 /// How many events wait for the machine. When it does not keep up, reading from sockets stops.
@@ -39,37 +40,6 @@ struct Tasks<I> {
     reports: Reports<I>,
 }
 
-/// What was told, and of which generation of WebSockets; 0 for everything else.
-type Told<I> = (u64, IoEvent<I>);
-
-/// The way from the tasks back to the machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Reports<I> {
-    generation: u64,
-    sender: mpsc::Sender<Told<I>>,
-}
-
-/// Room for one event.
-pub(crate) struct Room<'a, I>(u64, mpsc::Permit<'a, Told<I>>);
-
-impl<I> Reports<I> {
-    /// Waits for room; `None` when the adapter is gone.
-    pub(crate) async fn room(&self) -> Option<Room<'_, I>> {
-        self.sender.reserve().await.ok().map(|permit| Room(self.generation, permit))
-    }
-
-    /// Tells what happened, once there is room. `None` when the adapter is gone.
-    pub(crate) async fn tell(&self, event: IoEvent<I>) -> Option<()> {
-        self.room().await.map(|room| room.tell(event))
-    }
-}
-
-impl<I> Room<'_, I> {
-    pub(crate) fn tell(self, event: IoEvent<I>) {
-        self.1.send((self.0, event));
-    }
-}
-
 impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     /// An adapter whose files live in `home` (none can be stored without one) and whose TLS clients trust `roots`.
     ///
@@ -78,7 +48,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     pub fn new(home: Option<Home>, roots: Roots) -> Self {
         let (sender, events) = mpsc::channel(WAITING);
         let (files, jobs) = mpsc::unbounded_channel();
-        let reports = Reports { generation: 0, sender };
+        let reports = Reports::new(sender);
         let mut lasting = JoinSet::new();
         lasting.spawn(files::work(home, jobs, reports.clone()));
         let tasks = Tasks { requests: JoinSet::new(), lasting, files, reports };
@@ -141,7 +111,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
         links.open(id.clone(), |generation| {
             let (orders, taken) = mpsc::unbounded_channel();
             let link = Link { connect, roots: roots.clone(), orders: taken };
-            let reports = Reports { generation, sender: tasks.reports.sender.clone() };
+            let reports = tasks.reports.of_generation(generation);
             tasks.lasting.spawn(link::serve(id, link, reports));
             orders
         });

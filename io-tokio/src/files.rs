@@ -6,7 +6,7 @@ use io_engine::{FileJob, Home};
 use proto_core::effect::IoEvent;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use crate::adapter::Reports;
+use crate::reports::Reports;
 
 /// Carries out the jobs in order until there will be no more of them. Without a home none of them succeeds.
 pub(crate) async fn work<I>(home: Option<Home>, mut jobs: mpsc::UnboundedReceiver<(I, FileJob)>, reports: Reports<I>) {

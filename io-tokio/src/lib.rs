@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod files;
 mod link;
+mod reports;
 mod runtime;
 mod stream;
 

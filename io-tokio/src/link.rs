@@ -5,7 +5,7 @@ use io_engine::Roots;
 use proto_core::effect::{Close, Closed, Connect, IoEvent};
 use tokio::{net::TcpStream, sync::mpsc};
 
-use crate::{ClientSocket, adapter::Reports, client};
+use crate::{ClientSocket, client, reports::Reports};
 
 /// How many orders are taken before the socket gets its turn: what they send goes out in one write.
 const BATCH: usize = 64;
