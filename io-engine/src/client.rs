@@ -5,7 +5,9 @@ use proto_core::{
     effect::{Closed, Connect, HttpAnswer, HttpRequest, IoEvent, NetFault},
 };
 
-use crate::{ByteStream, Connection, Driven, HttpCall, Roots, Runtime, Socket, WebSocketClient, dial::dial, runtime::within};
+use crate::{
+    ByteStream, Connection, Driven, HttpCall, Roots, Runtime, Socket, WebSocketClient, dial::dial, fresh_entropy, runtime::within,
+};
 
 /// A client's WebSocket over `S`.
 pub type ClientSocket<R, S> = Socket<R, S, Connection<WebSocketClient>>;
@@ -29,14 +31,15 @@ pub async fn request<R: Runtime>(request: &HttpRequest, roots: &Roots) -> Result
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
 pub async fn connect<R: Runtime>(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<R, R::Tcp>, Entropy), Closed> {
     within::<R, _, _>(connect.timeout, async {
-        let (target, client) = WebSocketClient::new(connect)?;
+        let (target, client) = WebSocketClient::new(connect, &fresh_entropy())?;
         let connection = Connection::to(&target, client, roots)?;
         opened(Socket::over(dial::<R>(&target).await?, connection)).await
     })
     .await
 }
 
-/// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `Host`.
+/// [`connect`] over a stream that is connected already and stays on this machine, such as a Unix socket: see
+/// [`WebSocketClient::local`]. The URL's scheme has to be `ws`; its host goes into `Host`.
 ///
 /// # Errors
 /// As for [`connect`].
@@ -45,7 +48,7 @@ pub async fn connect_over<R: Runtime, S: ByteStream>(
     connect: &Connect,
 ) -> Result<(ClientSocket<R, S>, Entropy), Closed> {
     within::<R, _, _>(connect.timeout, async {
-        let (target, client) = WebSocketClient::new(connect)?;
+        let (target, client) = WebSocketClient::local(connect, &fresh_entropy())?;
         opened(Socket::over(stream, Connection::to_plain(&target, client)?)).await
     })
     .await

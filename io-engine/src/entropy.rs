@@ -24,7 +24,7 @@ pub fn fresh_jitter() -> Jitter {
     Jitter::new(u64::from_ne_bytes(seed))
 }
 
-pub(crate) fn fill(bytes: &mut [u8]) {
+fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system's random number generator works");
 }
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use proto_core::effect::{Close, IoEvent};
 
-use crate::{ByteStream, Driven, LINGER, MessageSocket, Runtime, Transducer, WebSocket};
+use crate::{ByteStream, Driven, LINGER, MessageSocket, Runtime, Transducer, WebSocket, fresh_entropy};
 
 /// A WebSocket over the byte stream `S`, with the timers of `R`. It makes progress while the caller waits for [`Socket::next`],
 /// in both directions; what is queued in between is written in few large writes. Reading stops while the caller does not wait, so a slow
@@ -28,7 +28,7 @@ impl<R: Runtime, S: ByteStream> Socket<R, S> {
     /// [`NetFault::TooLarge`](proto_core::effect::NetFault::TooLarge).
     #[expect(clippy::needless_pass_by_value, reason = "see above: it has to be dropped")]
     pub fn accept(stream: S, read_already: Bytes, max_message: usize) -> Self {
-        let mut socket = WebSocket::server(max_message);
+        let mut socket = WebSocket::server(max_message, fresh_entropy());
         socket.receive(&read_already);
         Self::over(stream, socket)
     }

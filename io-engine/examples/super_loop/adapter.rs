@@ -9,7 +9,7 @@ use std::{
 
 use io_engine::{
     Connection, FileJob, Home, HttpCall, LINGER, MessageSocket, Roots, SystemClock, Target, Transducer, WebSocketClient,
-    connect_fault,
+    connect_fault, fresh_entropy,
 };
 use proto_core::{
     Deadline, Instant,
@@ -153,7 +153,7 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     }
 
     fn connect(&self, connect: &Connect) -> Result<Wire<WebSocketClient>, NetFault> {
-        let (target, client) = WebSocketClient::new(connect)?;
+        let (target, client) = WebSocketClient::new(connect, &fresh_entropy())?;
         self.wire(&target, client, connect.timeout)
     }
 

@@ -6,7 +6,7 @@ use proto_core::{
 };
 
 use super::*;
-use crate::{Connection, HttpCall, MessageSocket, WebSocketClient};
+use crate::{Connection, HttpCall, MessageSocket, WebSocketClient, fresh_entropy};
 
 /// Echoes what it gets, for the server's end.
 #[derive(Default)]
@@ -151,7 +151,7 @@ fn a_websocket_runs_inside_of_tls() {
     let identity = identity("localhost");
     let trust = Trust::only(&[&identity.root]).unwrap();
     let connect = Connect { url: "wss://localhost/ws".to_owned(), timeout: Duration::from_secs(1), max_message: 9 };
-    let (target, socket) = WebSocketClient::new(&connect).unwrap();
+    let (target, socket) = WebSocketClient::new(&connect, &fresh_entropy()).unwrap();
     let mut client = Connection::secure(socket, Tls::client(&trust, &target.host).unwrap());
     let mut server = Connection::secure(Echo::default(), Tls::server(&identity.key).unwrap());
     settle(&mut client, &mut server, usize::MAX);

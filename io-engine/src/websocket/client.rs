@@ -5,22 +5,24 @@
 //!    └────anything else────► Failed(why) ──reported──► Failed(None)
 //! ```
 
-use std::io::IoSlice;
+use std::{io::IoSlice, mem};
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use http::{HeaderMap, Response, StatusCode, header};
 use proto_core::{
+    Entropy,
     api::Problem,
     effect::{Close, Closed, Connect, IoEvent, NetFault, UpgradeRefusal},
     wire::SUBPROTOCOL,
 };
-use tungstenite::{
-    handshake::{client::generate_key, derive_accept_key},
-    protocol::Role,
-};
+use tungstenite::handshake::derive_accept_key;
 use ureq_proto::parser::try_parse_response;
 
-use super::WebSocket;
+use super::{
+    WebSocket,
+    mask::{MaskKeys, Masking},
+};
 use crate::{MessageSocket, Target, Transducer, http::retry_after};
 
 /// The most that the answer to the upgrade may take, and the most headers in it.
@@ -35,47 +37,63 @@ pub struct WebSocketClient {
 
 #[derive(Debug)]
 enum Stage {
-    Asking(Asking),
+    Asking(Box<Asking>),
     Open(WebSocket),
     Failed(Option<Closed>),
 }
 
 #[derive(Debug)]
 struct Asking {
+    /// What opens once the answer agrees.
+    socket: WebSocket,
     request: Vec<u8>,
     done: usize,
     accept_key: String,
     received: Vec<u8>,
-    max_message: usize,
 }
 
 impl WebSocketClient {
-    /// A client that asks for what `connect` wants, and where to connect to.
+    /// A client that asks for what `connect` wants, and where to connect to. From `entropy` come the key of the upgrade, the masks,
+    /// and what [`IoEvent::Connected`] hands over for the handshake that follows.
     ///
     /// # Errors
     /// [`NetFault::BadUrl`] when the URL is none.
-    pub fn new(connect: &Connect) -> Result<(Target, Self), NetFault> {
+    pub fn new(connect: &Connect, entropy: &Entropy) -> Result<(Target, Self), NetFault> {
+        Self::masking(connect, entropy, Masking::Fresh(Box::new(MaskKeys::new(entropy))))
+    }
+
+    /// [`WebSocketClient::new`] for a stream that stays on this machine, such as a Unix socket: its frames are masked with zeros,
+    /// so that what is sent is not copied.
+    ///
+    /// # Errors
+    /// As for [`WebSocketClient::new`].
+    pub fn local(connect: &Connect, entropy: &Entropy) -> Result<(Target, Self), NetFault> {
+        Self::masking(connect, entropy, Masking::Zero)
+    }
+
+    fn masking(connect: &Connect, entropy: &Entropy, masking: Masking) -> Result<(Target, Self), NetFault> {
         let target = Target::websocket(&connect.url)?;
-        let key = generate_key();
+        let key = BASE64.encode(&entropy.derive("upgrade").expose()[..16]);
         let Target { path, authority, .. } = &target;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
         );
+        let handshake = Entropy::new(*entropy.derive("handshake").expose());
         let asking = Asking {
+            socket: WebSocket::client(masking, connect.max_message, handshake),
             request: request.into_bytes(),
             done: 0,
             accept_key: derive_accept_key(key.as_bytes()),
             received: Vec::new(),
-            max_message: connect.max_message,
         };
-        Ok((target, Self { stage: Stage::Asking(asking) }))
+        Ok((target, Self { stage: Stage::Asking(Box::new(asking)) }))
     }
 }
 
 impl Asking {
-    /// The WebSocket, once the answer is complete and agrees. What came after the answer is the first of it.
-    fn answer(&mut self, bytes: &[u8]) -> Result<Option<WebSocket>, Closed> {
+    /// How long the answer is, once it is complete and agrees. What came after it is the first of the WebSocket.
+    fn answer(&mut self, bytes: &[u8]) -> Result<Option<usize>, Closed> {
         self.received.extend_from_slice(bytes);
         let parsed = try_parse_response::<MAX_HEADERS>(&self.received).map_err(|_| Closed::Fault(NetFault::NotUnderstood))?;
         let Some((head_len, response)) = parsed else {
@@ -88,9 +106,7 @@ impl Asking {
         if !self.agrees(response.headers()) {
             return Err(Closed::Fault(NetFault::NotUnderstood));
         }
-        let mut socket = WebSocket::new(Role::Client, self.max_message);
-        socket.receive(&self.received[head_len..]);
-        Ok(Some(socket))
+        Ok(Some(head_len))
     }
 
     /// RFC 6455 section 4.1, what a client checks; and the subprotocol has to be ours.
@@ -110,7 +126,11 @@ impl Transducer for WebSocketClient {
         match &mut self.stage {
             Stage::Asking(asking) => match asking.answer(bytes) {
                 Ok(None) => {}
-                Ok(Some(socket)) => self.stage = Stage::Open(socket),
+                Ok(Some(head_len)) => {
+                    let Stage::Asking(mut asking) = mem::replace(&mut self.stage, Stage::Failed(None)) else { return };
+                    asking.socket.receive(&asking.received[head_len..]);
+                    self.stage = Stage::Open(asking.socket);
+                }
                 Err(closed) => self.stage = Stage::Failed(Some(closed)),
             },
             Stage::Open(socket) => socket.receive(bytes),

@@ -2,29 +2,53 @@
 
 use std::fmt;
 
-use crate::entropy;
+use proto_core::{Entropy, EntropyChain};
 
-/// Unpredictable masking keys, fetched from the operating system 64 at a time.
+/// A key that changes nothing.
+pub(super) const ZERO: [u8; 4] = [0; 4];
+
+/// How one end masks its frames.
+#[derive(Debug)]
+pub(super) enum Masking {
+    /// A server's end: not at all (RFC 6455 section 5.1).
+    None,
+    /// A client's end of a stream that no intermediary handles. Masks keep a proxy from taking chosen bytes for a request of their own
+    /// (RFC 6455 section 10.3); where there is none, a key of zeros saves the copy.
+    Zero,
+    /// A client's end.
+    Fresh(Box<MaskKeys>),
+}
+
+impl Masking {
+    pub(super) fn next_key(&mut self) -> Option<[u8; 4]> {
+        match self {
+            Self::None => None,
+            Self::Zero => Some(ZERO),
+            Self::Fresh(keys) => Some(keys.next()),
+        }
+    }
+}
+
+/// Unpredictable keys, eight from each block of a chain that grows from the connection's entropy.
 pub(super) struct MaskKeys {
-    pool: [[u8; 4]; 64],
+    chain: EntropyChain,
+    block: [[u8; 4]; 8],
     used: usize,
 }
 
 impl MaskKeys {
-    pub(super) fn next(&mut self) -> [u8; 4] {
-        if self.used == self.pool.len() {
-            entropy::fill(self.pool.as_flattened_mut());
+    pub(super) fn new(entropy: &Entropy) -> Self {
+        Self { chain: EntropyChain::new(entropy), block: [ZERO; 8], used: 8 }
+    }
+
+    fn next(&mut self) -> [u8; 4] {
+        if self.used == self.block.len() {
+            self.block.as_flattened_mut().copy_from_slice(self.chain.draw().derive("masks").expose());
             self.used = 0;
         }
-        let key = self.pool[self.used];
+        let key = self.block[self.used];
         self.used += 1;
         key
-    }
-}
-
-impl Default for MaskKeys {
-    fn default() -> Self {
-        Self { pool: [[0; 4]; 64], used: 64 }
     }
 }
 
@@ -64,8 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_do_not_repeat_when_the_pool_is_refilled() {
-        let mut keys = MaskKeys::default();
+    fn keys_do_not_repeat_from_block_to_block() {
+        let mut keys = MaskKeys::new(&Entropy::new([7; 32]));
         let drawn: std::collections::BTreeSet<_> = (0..128).map(|_| keys.next()).collect();
         assert!(drawn.len() > 120);
     }

@@ -20,18 +20,22 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{io::IoSlice, time::Duration};
+use std::{io::IoSlice, mem, time::Duration};
 
 use bytes::Bytes;
-use proto_core::effect::{Close, Closed, IoEvent, NetFault};
+use proto_core::{
+    Entropy,
+    effect::{Close, Closed, IoEvent, NetFault},
+};
 use tungstenite::protocol::Role;
 
 pub use client::WebSocketClient;
 pub use server::{UpgradeRefused, answer_upgrade};
 
-use crate::{MessageSocket, Transducer, fresh_entropy};
+use crate::{MessageSocket, Transducer};
 use close::CloseFrame;
 use inbound::{Inbound, Incoming, Violation};
+use mask::Masking;
 use outbound::Outbound;
 
 /// How long the end of a WebSocket may take, from the moment [`MessageSocket::is_closing`] says that it has begun.
@@ -45,9 +49,10 @@ pub struct WebSocket {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum State {
-    Opening,
+    /// With what [`IoEvent::Connected`] will hand over.
+    Opening(Entropy),
     Open,
     Closing(Closed, Until),
     Ended,
@@ -68,14 +73,28 @@ enum Until {
     Now,
 }
 
+/// What the bytes received so far come to.
+enum Frames {
+    Message(Bytes),
+    /// No whole frame that would mean something.
+    Incomplete,
+    /// The end of the connection; the state says which.
+    Ended,
+}
+
 impl WebSocket {
     /// The server's end of a stream that [`answer_upgrade`] agreed to. A longer message than `max_message` ends it.
-    pub fn server(max_message: usize) -> Self {
-        Self::new(Role::Server, max_message)
+    /// `entropy` comes back with [`IoEvent::Connected`], for the handshake that follows.
+    pub fn server(max_message: usize, entropy: Entropy) -> Self {
+        Self::new(Role::Server, Masking::None, max_message, entropy)
     }
 
-    fn new(role: Role, max_message: usize) -> Self {
-        Self { inbound: Inbound::new(role, max_message), outbound: Outbound::new(role), state: State::Opening }
+    fn client(masking: Masking, max_message: usize, entropy: Entropy) -> Self {
+        Self::new(Role::Client, masking, max_message, entropy)
+    }
+
+    fn new(role: Role, masking: Masking, max_message: usize, entropy: Entropy) -> Self {
+        Self { inbound: Inbound::new(role, max_message), outbound: Outbound::new(masking), state: State::Opening(entropy) }
     }
 
     /// Changes the longest message that is accepted, from the next frame on: small before a peer is known (ADM-1), and what
@@ -84,26 +103,25 @@ impl WebSocket {
         self.inbound.set_max_message(max_message);
     }
 
-    /// Takes the next frame apart while the state wants any; `None` when it does not, or there is none.
-    fn next_event(&mut self) -> Option<IoEvent<()>> {
+    /// Takes frames apart up to the next message, or to one that ends the connection.
+    fn next_frames(&mut self) -> Frames {
         loop {
             match self.inbound.next() {
-                Ok(Some(Incoming::Message(message))) if self.delivers() => return Some(IoEvent::Received((), message)),
+                Ok(Some(Incoming::Message(message))) if self.delivers() => return Frames::Message(message),
                 Ok(Some(Incoming::Message(_) | Incoming::Pong)) => {}
                 Ok(Some(Incoming::Ping(payload))) => self.outbound.pong(&payload),
                 Ok(Some(Incoming::Close(frame))) => {
                     self.closed_by_peer(frame.as_ref());
-                    return None;
+                    return Frames::Ended;
                 }
                 Ok(None) => {
-                    if let State::Closing(outcome, Until::Drained) = self.state {
-                        self.state = State::Closing(outcome, Until::Now);
-                    }
-                    return None;
+                    let State::Closing(outcome, Until::Drained) = self.state else { return Frames::Incomplete };
+                    self.state = State::Closing(outcome, Until::Now);
+                    return Frames::Ended;
                 }
                 Err(violation) => {
                     self.violated(violation);
-                    return None;
+                    return Frames::Ended;
                 }
             }
         }
@@ -142,22 +160,22 @@ impl Transducer for WebSocket {
 
     fn receive(&mut self, bytes: &[u8]) {
         match self.state {
-            State::Opening | State::Open | State::Closing(_, Until::PeerClose) => self.inbound.extend(bytes),
+            State::Opening(_) | State::Open | State::Closing(_, Until::PeerClose) => self.inbound.extend(bytes),
             State::Closing(..) | State::Ended => {}
         }
     }
 
     fn receive_end(&mut self) {
         self.state = match self.state {
-            State::Opening | State::Open => State::Closing(Closed::Fault(NetFault::Broken), Until::Drained),
+            State::Opening(_) | State::Open => State::Closing(Closed::Fault(NetFault::Broken), Until::Drained),
             State::Closing(outcome, Until::PeerClose | Until::Silence) => State::Closing(outcome, Until::Drained),
-            other => other,
+            State::Closing(..) | State::Ended => return,
         };
     }
 
     fn fail(&mut self, fault: NetFault) {
         self.state = match self.state {
-            State::Opening | State::Open => State::Closing(Closed::Fault(fault), Until::Now),
+            State::Opening(_) | State::Open => State::Closing(Closed::Fault(fault), Until::Now),
             State::Closing(outcome, _) => State::Closing(outcome, Until::Now),
             State::Ended => State::Ended,
         };
@@ -177,19 +195,15 @@ impl Transducer for WebSocket {
         }
         loop {
             match self.state {
-                State::Opening => {
-                    self.state = State::Open;
-                    return Some(IoEvent::Connected((), fresh_entropy()));
+                State::Opening(_) => {
+                    let State::Opening(entropy) = mem::replace(&mut self.state, State::Open) else { continue };
+                    return Some(IoEvent::Connected((), entropy));
                 }
-                State::Open | State::Closing(_, Until::PeerClose | Until::Drained) => {
-                    let before = self.state;
-                    if let Some(event) = self.next_event() {
-                        return Some(event);
-                    }
-                    if self.state == before {
-                        return None;
-                    }
-                }
+                State::Open | State::Closing(_, Until::PeerClose | Until::Drained) => match self.next_frames() {
+                    Frames::Message(message) => return Some(IoEvent::Received((), message)),
+                    Frames::Incomplete => return None,
+                    Frames::Ended => {}
+                },
                 State::Closing(outcome, Until::Flushed) if self.outbound.is_empty() => {
                     self.state = State::Closing(outcome, Until::Now);
                 }
@@ -207,13 +221,13 @@ impl Transducer for WebSocket {
 
 impl MessageSocket for WebSocket {
     fn send(&mut self, message: Bytes) {
-        if matches!(self.state, State::Opening | State::Open) {
+        if matches!(self.state, State::Opening(_) | State::Open) {
             self.outbound.message(message);
         }
     }
 
     fn close(&mut self, close: Close) {
-        if matches!(self.state, State::Opening | State::Open) {
+        if matches!(self.state, State::Opening(_) | State::Open) {
             self.outbound.close(Some(&CloseFrame::of(close)));
             self.state = State::Closing(Closed::ByUs, Until::PeerClose);
         }

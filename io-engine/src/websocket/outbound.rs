@@ -3,26 +3,25 @@
 use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
-use tungstenite::protocol::{
-    Role,
-    frame::{
-        FrameHeader,
-        coding::{Control, Data, OpCode},
-    },
+use tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{Control, Data, OpCode},
 };
 
 use super::{
     close::CloseFrame,
-    mask::{self, MaskKeys},
+    mask::{self, Masking},
 };
+
+/// The longest header of a frame (RFC 6455 section 5.2): 2 bytes, 8 of length, and the key of a mask.
+const MAX_HEADER: usize = 14;
 
 /// A queue that was longer than this gives its memory back once it is empty.
 const KEPT_CAPACITY: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Outbound {
-    /// Where the masks of a client's frames come from; a server's frames are not masked (RFC 6455 section 5.1).
-    masks: Option<Box<MaskKeys>>,
+    masking: Masking,
     frames: VecDeque<Frame>,
     /// How much of the first frame was transmitted.
     done: usize,
@@ -33,8 +32,8 @@ pub(super) struct Outbound {
 #[derive(Debug)]
 struct Frame {
     kind: Kind,
-    /// A server's frame header. A client's stands in `payload`, which is a masked copy anyway.
-    header: [u8; 10],
+    /// Empty where it stands in `payload`, which is a masked copy anyway.
+    header: [u8; MAX_HEADER],
     header_len: u8,
     payload: Bytes,
 }
@@ -57,9 +56,8 @@ impl Frame {
 }
 
 impl Outbound {
-    pub(super) fn new(role: Role) -> Self {
-        let masks = (role == Role::Client).then(Box::default);
-        Self { masks, frames: VecDeque::new(), done: 0, sent: 0 }
+    pub(super) const fn new(masking: Masking) -> Self {
+        Self { masking, frames: VecDeque::new(), done: 0, sent: 0 }
     }
 
     pub(super) fn message(&mut self, message: Bytes) {
@@ -144,21 +142,21 @@ impl Outbound {
             Kind::Pong => OpCode::Control(Control::Pong),
             Kind::Close => OpCode::Control(Control::Close),
         };
-        let header = FrameHeader { opcode, mask: self.masks.as_mut().map(|masks| masks.next()), ..FrameHeader::default() };
+        let header = FrameHeader { opcode, mask: self.masking.next_key(), ..FrameHeader::default() };
         self.frames.push_back(match header.mask {
-            None => unmasked(kind, &header, payload),
+            None | Some(mask::ZERO) => unchanged(kind, &header, payload),
             Some(key) => masked(kind, &header, &payload, key),
         });
     }
 }
 
-fn unmasked(kind: Kind, header: &FrameHeader, payload: Bytes) -> Frame {
-    let mut bytes = [0; 10];
+fn unchanged(kind: Kind, header: &FrameHeader, payload: Bytes) -> Frame {
+    let mut bytes = [0; MAX_HEADER];
     let mut rest = &mut bytes[..];
-    // An unmasked header takes 10 bytes at most, and writing to memory does not fail.
+    // There is room for every header, and writing to memory does not fail.
     let _ = header.format(payload.len() as u64, &mut rest);
-    let unused = u8::try_from(rest.len()).unwrap_or(0);
-    Frame { kind, header: bytes, header_len: 10 - unused, payload }
+    let header_len = u8::try_from(MAX_HEADER - rest.len()).unwrap_or(0);
+    Frame { kind, header: bytes, header_len, payload }
 }
 
 fn masked(kind: Kind, header: &FrameHeader, payload: &[u8], key: [u8; 4]) -> Frame {
@@ -168,5 +166,5 @@ fn masked(kind: Kind, header: &FrameHeader, payload: &[u8], key: [u8; 4]) -> Fra
     let _ = header.format(payload.len() as u64, &mut rest);
     rest.copy_from_slice(payload);
     mask::apply(rest, key);
-    Frame { kind, header: [0; 10], header_len: 0, payload: bytes.into() }
+    Frame { kind, header: [0; MAX_HEADER], header_len: 0, payload: bytes.into() }
 }

@@ -20,7 +20,7 @@ use tungstenite::{
     },
 };
 
-use super::*;
+use super::{mask::MaskKeys, *};
 
 const MAX: usize = 1_000_000;
 
@@ -56,8 +56,15 @@ fn received(of: &mut impl Transducer<Event = IoEvent<()>>) -> Vec<Bytes> {
         .collect()
 }
 
+fn entropy() -> Entropy {
+    Entropy::new([7; 32])
+}
+
 fn open(role: Role) -> WebSocket {
-    let mut socket = WebSocket::new(role, MAX);
+    let mut socket = match role {
+        Role::Server => WebSocket::server(MAX, entropy()),
+        Role::Client => WebSocket::client(Masking::Fresh(Box::new(MaskKeys::new(&entropy()))), MAX, entropy()),
+    };
     assert!(matches!(socket.poll_event(), Some(IoEvent::Connected((), _))));
     socket
 }
@@ -249,7 +256,7 @@ fn violations_are_answered_with_their_code() {
 /// ADM-1: the limit counts all pieces of a message, holds at once, and can be raised when the peer is known.
 #[test]
 fn messages_are_limited_before_they_are_read() {
-    let mut server = WebSocket::server(10);
+    let mut server = WebSocket::server(10, entropy());
     let mut client = open(Role::Client);
     events(&mut server);
     client.send(vec![1; 10].into());
@@ -290,6 +297,21 @@ fn unread_pongs_do_not_pile_up() {
     server.outbound.pong(b"third");
     peer.0.get_mut().input.extend(half);
     assert_eq!(peer.read(&mut server), [Message::Pong("started".into()), Message::Pong("third".into())]);
+}
+
+/// On this machine nothing is masked, so nothing is copied; a server reads it like any other frame (RFC 6455 section 5.3).
+#[test]
+fn a_local_client_masks_with_zeros_and_sends_the_very_bytes() {
+    let mut client = WebSocket::client(Masking::Zero, MAX, entropy());
+    assert!(matches!(client.poll_event(), Some(IoEvent::Connected(..))));
+    let message = Bytes::from(vec![7; 70_000]);
+    client.send(message.clone());
+    let mut slices = [IoSlice::new(&[]); 2];
+    assert_eq!(client.transmit(&mut slices), 2);
+    assert_eq!(slices[1].as_ptr(), message.as_ptr());
+    let mut server = open(Role::Server);
+    carry(&mut client, &mut server, 16_384);
+    assert_eq!(received(&mut server), [message]);
 }
 
 /// An idle connection holds no buffers, whatever went through it before (PERFORMANCE: at most 4 KiB for one).
@@ -347,7 +369,7 @@ fn connect(url: &str) -> Connect {
 
 /// Reads the client's request and gives the answer that `edit` makes of the right one.
 fn upgraded(edit: impl Fn(String) -> String, tail: &[u8], size: usize) -> (WebSocketClient, Vec<IoEvent<()>>) {
-    let (target, mut client) = WebSocketClient::new(&connect("wss://relay.example/ws?a=b")).unwrap();
+    let (target, mut client) = WebSocketClient::new(&connect("wss://relay.example/ws?a=b"), &entropy()).unwrap();
     assert_eq!((target.host.as_str(), target.port, target.tls), ("relay.example", 443, true));
     let request = String::from_utf8(taken_from(&mut client)).unwrap();
     assert!(request.starts_with("GET /ws?a=b HTTP/1.1\r\nHost: relay.example\r\n"), "{request}");
@@ -403,7 +425,7 @@ fn a_refusal_of_the_upgrade_says_which() {
 
 #[test]
 fn a_client_that_is_closed_or_fails_before_the_answer_says_so_once() {
-    let fresh = || WebSocketClient::new(&connect("ws://127.0.0.1/ws")).unwrap().1;
+    let fresh = || WebSocketClient::new(&connect("ws://127.0.0.1/ws"), &entropy()).unwrap().1;
     let mut client = fresh();
     client.send("dropped".into());
     client.close(Close::Normal);
@@ -412,7 +434,7 @@ fn a_client_that_is_closed_or_fails_before_the_answer_says_so_once() {
     client.receive_end();
     client.fail(NetFault::TimedOut);
     assert_eq!(events(&mut client), [IoEvent::Closed((), Closed::Fault(NetFault::Broken))]);
-    assert_eq!(WebSocketClient::new(&connect("http://127.0.0.1/ws")).unwrap_err(), NetFault::BadUrl);
+    assert_eq!(WebSocketClient::new(&connect("http://127.0.0.1/ws"), &entropy()).unwrap_err(), NetFault::BadUrl);
 }
 
 /// Control frames that tungstenite sends by itself have the opcode that ours answers to.

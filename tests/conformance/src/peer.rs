@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use io_engine::{Connection, MessageSocket, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade};
+use io_engine::{Connection, MessageSocket, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade, fresh_entropy};
 use proto_core::effect::{IoEvent, NetFault};
 
 /// What a server does with somebody who connected.
@@ -232,7 +232,7 @@ impl Far {
             self.write(format!("{name}: {}\r\n", value.to_str().unwrap()).as_bytes());
         }
         self.write(b"\r\n");
-        let mut socket = FarSocket { far: self, socket: WebSocket::server(max_message) };
+        let mut socket = FarSocket { far: self, socket: WebSocket::server(max_message, fresh_entropy()) };
         assert!(matches!(socket.wait(), IoEvent::Connected(..)));
         socket
     }

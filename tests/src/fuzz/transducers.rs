@@ -9,6 +9,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use io_engine::{HttpCall, MessageSocket, Transducer, WebSocket, WebSocketClient, answer_upgrade};
 use proto_core::{
+    Entropy,
     effect::{Closed, Connect, HttpRequest, IoEvent, Method, NetFault},
     secret::SecretBytes,
 };
@@ -252,7 +253,7 @@ pub fn websocket_server(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok((end, cuts, pieces)) = data.arbitrary::<(End, Vec<u8>, Vec<Piece<'_>>)>() else { return };
     let (stream, sent) = stream_of(&pieces, Reader::Server);
-    let make = || Comparable(WebSocket::server(MAX_MESSAGE));
+    let make = || Comparable(WebSocket::server(MAX_MESSAGE, Entropy::new([1; 32])));
     let events = whatever_the_cuts(make, |_| stream.clone(), &cuts, end);
     check_events(&events, sent);
 }
@@ -275,14 +276,15 @@ pub fn websocket_client(data: &[u8]) {
     let (frames, sent) = stream_of(&pieces, Reader::Client);
     let connect =
         Connect { url: "ws://relay.example/ws".into(), timeout: core::time::Duration::from_secs(1), max_message: MAX_MESSAGE };
-    let make = || Comparable(WebSocketClient::new(&connect).expect("a good URL").1);
+    let drawn = |seed| Comparable(WebSocketClient::new(&connect, &Entropy::new([seed; 32])).expect("a good URL").1);
+    let make = || drawn(1);
     let stream = |socket: &mut Comparable<WebSocketClient>| {
         let good = good_answer(&request_of(&mut socket.0));
         let answer = match &upgrade {
             Upgrade::Good => good,
             Upgrade::Without { line } => without(&good, (*line).into()),
             Upgrade::Changed { at, mask } => changed(&good, *at, *mask),
-            Upgrade::AnotherKey => good_answer(&request_of(&mut make().0)),
+            Upgrade::AnotherKey => good_answer(&request_of(&mut drawn(2).0)),
             Upgrade::Raw(bytes) => bytes.to_vec(),
         };
         [answer, frames.clone()].concat()

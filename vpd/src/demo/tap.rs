@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use io_engine::{Transducer as _, WebSocket};
+use io_engine::{Transducer as _, WebSocket, fresh_entropy};
 use proto_core::effect::IoEvent;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -137,7 +137,7 @@ impl Unmask {
                 let is_upgrade = head.to_ascii_lowercase().windows(18).any(|window| window == b"upgrade: websocket");
                 self.give_up(seen);
                 if is_upgrade {
-                    *self = Self::Messages(Box::new(WebSocket::server(MAX_MESSAGE)));
+                    *self = Self::Messages(Box::new(WebSocket::server(MAX_MESSAGE, fresh_entropy())));
                 }
                 if !rest.is_empty() {
                     self.take(&rest, seen);

@@ -70,7 +70,7 @@ struct Ends {
 
 /// The way to the daemon.
 enum Way {
-    Open(Attachment),
+    Open(Box<Attachment>),
     /// The next one is being looked for.
     Lost(Search),
 }
@@ -140,7 +140,7 @@ impl Host<Session> for Ends {
                 Along::Frame(frame) => Input::Frame(frame),
                 Along::Lost => self.look_again(),
                 Along::Found(attachment) => {
-                    self.way = Way::Open(attachment);
+                    self.way = Way::Open(attachment.into());
                     Input::Attached
                 }
                 Along::Over(reason) => {

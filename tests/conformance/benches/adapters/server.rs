@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use io_engine::{MessageSocket, Transducer, WebSocket, answer_upgrade};
+use io_engine::{MessageSocket, Transducer, WebSocket, answer_upgrade, fresh_entropy};
 use proto_core::effect::IoEvent;
 
 use crate::work::{Messages, Work};
@@ -80,7 +80,7 @@ fn upgrade(mut stream: TcpStream, head: &str) -> io::Result<Socket> {
     }
     text.push_str("\r\n");
     stream.write_all(text.as_bytes())?;
-    Ok(Socket { stream, socket: WebSocket::server(1 << 20) })
+    Ok(Socket { stream, socket: WebSocket::server(1 << 20, fresh_entropy()) })
 }
 
 /// A WebSocket over a blocking socket.
