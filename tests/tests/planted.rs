@@ -94,10 +94,10 @@ fn every_invariant_has_a_bug_that_breaks_it() {
     assert!(bare.is_empty(), "no planted bug for {bare:?}");
 }
 
-/// `docs/VERIFICATION.md` shows what came of these very patches, and none of the bugs survived.
+/// `tests/planted/README.md` shows what came of these very patches, and none of the bugs survived.
 #[test]
 fn the_table_is_of_these_patches() {
-    let page = fs::read_to_string(workspace().join("docs/VERIFICATION.md")).expect("the page");
+    let page = fs::read_to_string(workspace().join("tests/planted/README.md")).expect("the page");
     let table = page.split_once("<!-- planted: begin -->").and_then(|(_, rest)| rest.split_once("<!-- planted: end -->"));
     let rows = table.expect("the table").0.lines().filter_map(|line| line.strip_prefix("| ")).skip(1);
     let shown: Vec<_> =
