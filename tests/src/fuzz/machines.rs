@@ -13,8 +13,6 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use proto_core::UnixTime;
-
 use crate::fixtures::UNIX;
 use crate::laws::{
     self, Law, Step, Subject, Trace,
@@ -126,7 +124,7 @@ fn keeps_the_laws<S: Subject>(subject: &S, data: &[u8]) {
             Kind::Advance(by) => Step::Advance(by.duration()),
             Kind::Deadline => Step::Deadline,
             Kind::JustBefore => Step::JustBefore(fact()),
-            Kind::Clock(off) => Step::Clock(UnixTime(UNIX.0.saturating_add_signed(off.into()))),
+            Kind::Clock(off) => Step::Clock(UNIX.0.saturating_add_signed(off.into())),
         });
     }
     let trace = Trace { seed: seed.into(), steps };

@@ -1,5 +1,4 @@
-//! The laws of the machine contract, for every machine of the core, and planted bugs that each of them catches.
+//! The laws of the machine contract, for every machine of the core.
 
 mod machines;
-mod planted;
 mod undrained;

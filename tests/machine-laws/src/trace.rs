@@ -3,14 +3,11 @@
 use std::{fmt::Debug, time::Duration};
 
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
-use proto_core::UnixTime;
-
-use crate::fixtures::UNIX;
 
 /// What happens to a machine, from its start on.
 #[derive(Clone, Debug)]
 pub struct Trace<F> {
-    /// For [`Subject::start`](super::Subject::start).
+    /// For [`Subject::start`](crate::Subject::start).
     pub seed: u64,
     /// In order.
     pub steps: Vec<Step<F>>,
@@ -29,26 +26,26 @@ pub enum Step<F> {
     Deadline,
     /// A fact arrives one nanosecond before the deadline.
     JustBefore(F),
-    /// The wall clock is set to this, or went on to it while the machine slept, and the driver says so.
-    Clock(UnixTime),
+    /// The wall clock is set to this, in seconds since 1970, or went on to it while the computer slept, and the driver says so.
+    Clock(u64),
 }
 
 /// Traces of up to 48 steps.
-pub(super) fn traces<F: Clone + Debug + 'static>(facts: BoxedStrategy<F>) -> impl Strategy<Value = Trace<F>> {
+pub(crate) fn traces<F: Clone + Debug + 'static>(facts: BoxedStrategy<F>, unix: u64) -> impl Strategy<Value = Trace<F>> {
     let step = prop_oneof![
         8 => facts.clone().prop_map(Step::Fact),
         1 => (facts.clone(), durations()).prop_map(|(fact, by)| Step::Back(fact, by)),
         2 => durations().prop_map(Step::Advance),
         3 => Just(Step::Deadline),
         1 => facts.prop_map(Step::JustBefore),
-        1 => stamps().prop_map(Step::Clock),
+        1 => stamps(unix).prop_map(Step::Clock),
     ];
     (any::<u64>(), vec(step, 0..48)).prop_map(|(seed, steps)| Trace { seed, steps })
 }
 
 /// Wall clocks that are right, a little wrong, and far off.
-fn stamps() -> impl Strategy<Value = UnixTime> {
-    prop_oneof![Just(UNIX.0), UNIX.0 - 7_200..UNIX.0 + 7_200, any::<u64>()].prop_map(UnixTime)
+fn stamps(unix: u64) -> impl Strategy<Value = u64> {
+    prop_oneof![Just(unix), unix.saturating_sub(7_200)..unix.saturating_add(7_200), any::<u64>()]
 }
 
 /// From nothing to about three days, each order of magnitude as likely as the next.

@@ -6,9 +6,8 @@ use proptest::{
     strategy::{BoxedStrategy, Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use proto_core::{Instant, Machine, Misuse, Outbox};
 
-use super::{Law, OutputOf, REMEMBERED, START, Subject, Trace, Violation, driver::catching};
+use crate::{Law, Machine as _, OutputOf, REMEMBERED, Refused, Subject, Trace, Violation, driver::catching, machine::after};
 
 /// Checks L8 with two floods of facts of their own: one with a driver that never drains, one with a driver that does.
 pub(super) fn check<S: Subject>(subject: &S, trace: &Trace<S::Fact>) -> Result<(), Violation> {
@@ -21,12 +20,12 @@ pub(super) fn check<S: Subject>(subject: &S, trace: &Trace<S::Fact>) -> Result<(
 fn undrained<S: Subject>(subject: &S, seed: u64) -> Result<(), Violation> {
     let mut flood = Flood::new(subject, seed);
     for _ in 0..S::FLOOD {
-        if let Err(Misuse::Full(_)) = flood.step() {
+        if flood.step() == Err(Refused::Full) {
             break;
         }
     }
-    let most = Outbox::<()>::LIMIT + S::MAX_OUTPUTS;
-    let queued = core::iter::from_fn(|| flood.machine.poll_output()).take(most + 1).count();
+    let most = S::QUEUE + S::MAX_OUTPUTS;
+    let queued = std::iter::from_fn(|| flood.machine.poll_output()).take(most + 1).count();
     if queued > most {
         return broken(flood.steps, format!("more than {most} outputs queued"));
     }
@@ -40,7 +39,7 @@ fn drained<S: Subject>(subject: &S, seed: u64) -> Result<(), Violation> {
         if flood.steps.is_multiple_of(4_096) {
             flood.check_size()?;
         }
-        // A machine that complains is not broken by it, and goes on.
+        // A machine that refuses an input is not broken by it, and goes on.
         let _ = flood.step();
     }
     flood.drain();
@@ -54,7 +53,7 @@ struct Flood<'a, S: Subject> {
     facts: BoxedStrategy<S::Fact>,
     chance: TestRunner,
     said: Vec<OutputOf<S>>,
-    now: Instant,
+    now: Duration,
     steps: usize,
 }
 
@@ -64,7 +63,7 @@ impl<'a, S: Subject> Flood<'a, S> {
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let chance = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
         let (machine, facts) = (subject.start(seed), subject.flood());
-        let mut flood = Self { subject, machine, facts, chance, said: Vec::new(), now: START, steps: 0 };
+        let mut flood = Self { subject, machine, facts, chance, said: Vec::new(), now: S::START.at, steps: 0 };
         for fact in subject.before_flood() {
             flood.drain();
             let _ = flood.hear(&fact);
@@ -72,24 +71,24 @@ impl<'a, S: Subject> Flood<'a, S> {
         flood
     }
 
-    fn step(&mut self) -> Result<(), Misuse> {
+    fn step(&mut self) -> Result<(), Refused> {
         let fact = self.facts.new_tree(&mut self.chance).expect("the strategy rejects nothing").current();
         self.hear(&fact)
     }
 
-    fn hear(&mut self, fact: &S::Fact) -> Result<(), Misuse> {
+    fn hear(&mut self, fact: &S::Fact) -> Result<(), Refused> {
         self.steps += 1;
-        self.now = self.now.after(Duration::from_micros(100));
+        self.now = after(self.now, Duration::from_micros(100));
         // A driver in a flood is late.
         let looks = self.steps.is_multiple_of(64) || self.steps < 64;
-        if looks && self.machine.poll_timeout().is_some_and(|deadline| deadline.at <= self.now) {
+        if looks && self.machine.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
             self.machine.handle_timeout(self.now);
         }
         self.machine.handle_input(self.now, self.subject.input(fact, &self.said))
     }
 
     fn drain(&mut self) {
-        self.said.extend(core::iter::from_fn(|| self.machine.poll_output()).take(S::MAX_OUTPUTS));
+        self.said.extend(std::iter::from_fn(|| self.machine.poll_output()).take(S::MAX_OUTPUTS));
         self.said.drain(..self.said.len().saturating_sub(REMEMBERED));
     }
 

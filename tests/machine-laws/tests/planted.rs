@@ -6,20 +6,19 @@ use std::{
     time::Duration,
 };
 
+use machine_laws::{Law, Machine, NEVER, Reading, Refused, Status, Subject, check, search};
 use proptest::{prelude::*, strategy::BoxedStrategy};
-use proto_core::{Deadline, Instant, Machine, Misuse, Outbox, Status, WallClock};
-use tests::laws::{self, Law, Subject};
 
 /// An egg timer: set it, and it rings. With a bug, or none.
 #[derive(Clone, Debug)]
 struct EggTimer {
     bug: Option<Bug>,
     state: State,
-    latest: Instant,
-    latest_call: Instant,
-    wall: WallClock,
+    latest: Duration,
+    latest_call: Duration,
+    reading: Reading,
     settings: VecDeque<u16>,
-    outbox: Outbox<Said>,
+    outbox: VecDeque<Said>,
     ignored: u64,
     echoes: u8,
 }
@@ -51,7 +50,7 @@ enum Bug {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Idle,
-    Set(Instant),
+    Set(Duration),
     Finished,
 }
 
@@ -70,23 +69,26 @@ enum Heard {
 
 const HISTORY: usize = 4;
 
+/// How many outputs may wait.
+const QUEUE: usize = 1024;
+
 impl EggTimer {
     fn has(&self, bug: Bug) -> bool {
         self.bug == Some(bug)
     }
 
-    fn set(&mut self, now: Instant, millis: u16) -> Result<(), Misuse> {
+    fn set(&mut self, now: Duration, millis: u16) -> Result<(), Refused> {
         if millis == 0 {
             if self.has(Bug::StopsBeforeComplaining) {
                 self.settings.clear();
             }
             if self.has(Bug::ComplainsAloud) {
-                self.outbox.push(Said::Rang);
+                self.outbox.push_back(Said::Rang);
             }
             if self.has(Bug::CountsComplaints) {
                 self.ignored += 1;
             }
-            return Err(Misuse::OutOfRange("0"));
+            return Err(Refused::Misuse("0 milliseconds".into()));
         }
         assert!(!(self.has(Bug::Panics) && millis % 8 == 7), "seven");
         self.settings.push_back(millis);
@@ -97,9 +99,9 @@ impl EggTimer {
         let noise = if self.has(Bug::Random) { RandomState::new().hash_one(0) } else { 0 };
         let copies = if self.has(Bug::TalksTooMuch) { millis.into() } else { 1 };
         for _ in 0..copies {
-            self.outbox.push(Said::Armed(oldest ^ noise));
+            self.outbox.push_back(Said::Armed(oldest ^ noise));
         }
-        self.state = State::Set(now.after(Duration::from_millis(millis.into())));
+        self.state = State::Set(after(now, Duration::from_millis(millis.into())));
         Ok(())
     }
 }
@@ -107,12 +109,11 @@ impl EggTimer {
 impl Machine for EggTimer {
     type Input = Heard;
     type Output = Said;
-    type Failure = core::convert::Infallible;
     type Timer = &'static str;
 
-    fn handle_input(&mut self, now: Instant, input: Heard) -> Result<(), Misuse> {
-        if !self.outbox.has_room() && !self.has(Bug::QueueGrows) {
-            return Err(Misuse::Full("outputs"));
+    fn handle_input(&mut self, now: Duration, input: Heard) -> Result<(), Refused> {
+        if self.outbox.len() >= QUEUE && !self.has(Bug::QueueGrows) {
+            return Err(Refused::Full);
         }
         self.latest = if self.has(Bug::BelievesTheClock) { now } else { self.latest.max(now) };
         self.latest_call = self.latest;
@@ -131,29 +132,29 @@ impl Machine for EggTimer {
         Ok(())
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
-        let is_suspend = self.has(Bug::TakesGapsForSuspends) && now.since(self.latest_call) > Duration::from_millis(500);
+    fn handle_timeout(&mut self, now: Duration) {
+        let is_suspend = self.has(Bug::TakesGapsForSuspends) && now.saturating_sub(self.latest_call) > Duration::from_millis(500);
         self.latest_call = self.latest_call.max(now);
         match self.state {
             State::Set(at) if at <= now => {
                 self.latest = self.latest.max(now);
                 self.state = if self.has(Bug::RearmsAtOnce) { State::Set(now) } else { State::Idle };
                 if !is_suspend {
-                    self.outbox.push(Said::Rang);
+                    self.outbox.push_back(Said::Rang);
                 }
             }
             State::Set(at) if self.has(Bug::DelaysOnSpuriousTimeout) => {
-                self.state = State::Set(at.max(now.after(Duration::from_millis(9))));
+                self.state = State::Set(at.max(after(now, Duration::from_millis(9))));
             }
-            State::Idle if self.has(Bug::RingsOnSpuriousTimeout) => self.outbox.push(Said::Rang),
+            State::Idle if self.has(Bug::RingsOnSpuriousTimeout) => self.outbox.push_back(Said::Rang),
             _ => {}
         }
     }
 
     /// An egg that was left through a suspend is done.
-    fn handle_clock(&mut self, now: Instant, wall: WallClock) {
-        let is_step = !self.wall.agrees_with(wall) || self.has(Bug::TakesEveryReadingForAStep);
-        self.wall = wall;
+    fn handle_clock(&mut self, now: Duration, reading: Reading) {
+        let is_step = !agree(self.reading, reading) || self.has(Bug::TakesEveryReadingForAStep);
+        self.reading = reading;
         self.latest = self.latest.max(now);
         self.latest_call = self.latest;
         if let State::Set(at) = &mut self.state
@@ -164,7 +165,7 @@ impl Machine for EggTimer {
     }
 
     fn poll_output(&mut self) -> Option<Said> {
-        let output = self.outbox.pop();
+        let output = self.outbox.pop_front();
         if output.is_none() && self.has(Bug::SpeaksAfterDrained) {
             self.echoes = (self.echoes + 1) % 2;
             return (self.echoes == 0).then_some(Said::Rang);
@@ -172,19 +173,19 @@ impl Machine for EggTimer {
         output
     }
 
-    fn poll_timeout(&self) -> Option<Deadline> {
+    fn poll_timeout(&self) -> Option<(Duration, &'static str)> {
         match self.state {
-            State::Set(at) => Some(Deadline::new(at, "the egg is done")),
-            State::Finished if self.has(Bug::KeepsDeadlineAfterEnd) => Some(Deadline::new(Instant::MAX, "never")),
+            State::Set(at) => Some((at, "the egg is done")),
+            State::Finished if self.has(Bug::KeepsDeadlineAfterEnd) => Some((NEVER, "never")),
             State::Idle | State::Finished => None,
         }
     }
 
-    fn status(&self) -> Status<'_, core::convert::Infallible> {
+    fn status(&self) -> Status {
         match self.state {
             State::Finished => Status::Finished,
-            _ if self.has(Bug::WaitsForNothing) => Status::Running { waiting_for: "" },
-            _ => Status::Running { waiting_for: "somebody to set it" },
+            _ if self.has(Bug::WaitsForNothing) => Status::Waiting(String::new()),
+            _ => Status::Waiting("a time to be set".into()),
         }
     }
 
@@ -193,23 +194,35 @@ impl Machine for EggTimer {
     }
 }
 
+fn after(moment: Duration, by: Duration) -> Duration {
+    moment.saturating_add(by).min(NEVER)
+}
+
+/// Whether the wall clock went on from one reading to the other as it should, to the second.
+fn agree(one: Reading, other: Reading) -> bool {
+    let passed = i128::from(other.at.as_secs()) - i128::from(one.at.as_secs());
+    (i128::from(other.unix) - i128::from(one.unix) - passed).abs() <= 1
+}
+
 /// The timer with this bug.
 struct With(Option<Bug>);
 
 impl Subject for With {
     type Machine = EggTimer;
     type Fact = Heard;
+
+    const QUEUE: usize = QUEUE;
     const MAX_DEBUG: usize = 1024;
 
     fn start(&self, _seed: u64) -> EggTimer {
         EggTimer {
             bug: self.0,
             state: State::Idle,
-            latest: laws::START,
-            latest_call: laws::START,
-            wall: laws::clock(),
+            latest: Self::START.at,
+            latest_call: Self::START.at,
+            reading: Self::START,
             settings: VecDeque::new(),
-            outbox: Outbox::new(),
+            outbox: VecDeque::new(),
             ignored: 0,
             echoes: 0,
         }
@@ -232,17 +245,17 @@ impl Subject for With {
 #[test]
 #[should_panic(expected = "no trace reached \"failed\"")]
 fn traces_that_lead_nowhere_are_reported() {
-    laws::check(&With(None), 8, &["failed"]);
+    check(&With(None), 8, &["failed"]);
 }
 
 /// A machine without a bug passes, so that what follows says something.
 #[test]
 fn a_sound_machine_keeps_every_law() {
-    laws::check(&With(None), 64, &["waiting for somebody", "finished"]);
+    check(&With(None), 64, &["waiting for a time", "finished"]);
 }
 
 fn caught(bug: Bug, law: Law) {
-    let report = laws::search(&With(Some(bug)), law, 256).expect_err("the planted bug goes unnoticed");
+    let report = search(&With(Some(bug)), law, 256).expect_err("the planted bug goes unnoticed");
     let headline = report.lines().next().unwrap_or_default();
     assert!(headline.contains(&format!("{law:?} does not hold")), "{bug:?} was reported as: {headline}");
 }

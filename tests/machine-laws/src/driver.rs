@@ -6,26 +6,27 @@ use std::{
     time::Duration,
 };
 
-use proto_core::{Deadline, Instant, Machine, Misuse, Status, WallClock};
-
-use super::{InputOf, Law, OutputOf, REMEMBERED, START, Step, Subject, TimerOf, Trace, Violation, clock};
+use crate::{
+    InputOf, Law, Machine as _, NEVER, OutputOf, REMEMBERED, Reading, Refused, Status, Step, Subject, TimerOf, Trace, Violation,
+    machine::after,
+};
 
 /// The most deadlines that one step visits.
 const MAX_WAKES: usize = 256;
 
 /// What a driver sees of one step.
 #[derive(Debug, PartialEq)]
-pub struct Observation<O, T> {
+struct Observation<O, T> {
     /// What came out, drained, and when.
-    pub outputs: Vec<(Instant, O)>,
+    outputs: Vec<(Duration, O)>,
     /// The deadline afterwards.
-    pub deadline: Option<Deadline<T>>,
+    deadline: Option<(Duration, T)>,
     /// The status afterwards, as text.
-    pub status: String,
+    status: String,
     /// How many inputs were ignored so far.
-    pub ignored: u64,
-    /// What [`Machine::handle_input`] complained about.
-    pub misuse: Option<Misuse>,
+    ignored: u64,
+    /// Why the input was refused.
+    refused: Option<Refused>,
 }
 
 /// What a driver sees of a whole trace: of the start, then of each step that was not left out.
@@ -68,7 +69,7 @@ pub(super) fn check<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>) -
     let punctual = Manner { punctual: true, ..forward.clone() };
     let (one, other, reported) = match law {
         Law::L3 => (forward.clone(), Manner { ticking: true, ..forward }, law),
-        Law::L6 => (forward.clone(), Manner { without: misused(subject, trace, &forward)?, ..forward }, law),
+        Law::L6 => (forward.clone(), Manner { without: refused(subject, trace, &forward)?, ..forward }, law),
         Law::L10 => (punctual.clone(), Manner { ticking: true, ..punctual }, law),
         Law::Clamp => (plain.clone(), Manner { clock: Clock::Stands, ..plain }, law),
         Law::Clock => (forward.clone(), Manner { retelling: true, ..forward }, law),
@@ -91,11 +92,11 @@ pub(super) fn statuses<S: Subject>(subject: &S, trace: &Trace<S::Fact>) -> Resul
     Ok(log.into_iter().flatten().map(|seen| seen.status).collect())
 }
 
-/// The steps at which the machine complained.
-fn misused<S: Subject>(subject: &S, trace: &Trace<S::Fact>, manner: &Manner) -> Result<BTreeSet<usize>, Violation> {
+/// The steps at which the machine refused the input.
+fn refused<S: Subject>(subject: &S, trace: &Trace<S::Fact>, manner: &Manner) -> Result<BTreeSet<usize>, Violation> {
     let log = run(subject, Law::L6, trace, manner)?;
-    let complaints = log.iter().enumerate().filter(|(_, seen)| seen.as_ref().is_some_and(|seen| seen.misuse.is_some()));
-    Ok(complaints.map(|(step, _)| step).collect())
+    let refusals = log.iter().enumerate().filter(|(_, seen)| seen.as_ref().is_some_and(|seen| seen.refused.is_some()));
+    Ok(refusals.map(|(step, _)| step).collect())
 }
 
 fn run<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>, manner: &Manner) -> Result<Log<S>, Violation> {
@@ -129,15 +130,15 @@ struct Run<'a, S: Subject> {
     machine: S::Machine,
     said: Vec<OutputOf<S>>,
     /// What came out since the step began.
-    outputs: Vec<(Instant, OutputOf<S>)>,
+    outputs: Vec<(Duration, OutputOf<S>)>,
     /// The driver's clock.
-    now: Instant,
+    now: Duration,
     /// The wall clock as the machine was told last.
-    told: WallClock,
-    /// The latest call that was neither spurious nor misused. What a machine takes from the `now` of such calls is its own
+    told: Reading,
+    /// The latest call that was neither spurious nor refused. What a machine takes from the `now` of such calls is its own
     /// business: only one that runs a second time without them shows whether they left a trace.
     /// A machine may be made without a clock, so before the first call there is none to go back from.
-    latest: Option<Instant>,
+    latest: Option<Duration>,
     /// The status in which it ended.
     ended: Option<String>,
     step: usize,
@@ -146,35 +147,35 @@ struct Run<'a, S: Subject> {
 impl<'a, S: Subject> Run<'a, S> {
     fn new(subject: &'a S, law: Law, seed: u64, manner: &'a Manner) -> Self {
         let machine = subject.start(seed);
-        let (said, outputs, told) = (Vec::new(), Vec::new(), clock());
-        Self { subject, law, manner, machine, said, outputs, now: START, told, latest: None, ended: None, step: 0 }
+        let (said, outputs, told) = (Vec::new(), Vec::new(), S::START);
+        Self { subject, law, manner, machine, said, outputs, now: told.at, told, latest: None, ended: None, step: 0 }
     }
 
     fn perform(&mut self, step: &Step<S::Fact>) -> Result<SeenOf<S>, Violation> {
         self.tell_again()?;
-        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at).filter(|at| *at != Instant::MAX);
+        let deadline = self.due_at().filter(|at| *at != NEVER);
         match step {
             Step::Fact(fact) => self.hear(fact, self.now),
             Step::Back(fact, by) => match self.manner.clock {
-                Clock::GoesBack => self.hear(fact, self.latest.map_or(self.now, |latest| earlier(latest, *by))),
+                Clock::GoesBack => self.hear(fact, self.latest.map_or(self.now, |latest| latest.saturating_sub(*by))),
                 Clock::Stands => self.hear(fact, self.latest.unwrap_or(self.now)),
                 Clock::Runs => self.hear(fact, self.now),
             },
-            Step::Advance(by) => self.observe(None, |run| run.sleep_until(run.now.after(*by))),
+            Step::Advance(by) => self.observe(None, |run| run.sleep_until(after(run.now, *by))),
             Step::Deadline => self.observe(None, |run| run.sleep_until(deadline.unwrap_or(run.now).max(run.now))),
             Step::JustBefore(fact) => {
-                let before = deadline.map(|at| earlier(at, Duration::from_nanos(1)));
+                let before = deadline.map(|at| at.saturating_sub(Duration::from_nanos(1)));
                 self.sleep_until(before.unwrap_or(self.now).max(self.now))?;
                 self.hear(fact, self.now)
             }
-            Step::Clock(unix) => self.observe(None, |run| run.tell_clock(WallClock::new(run.now, *unix))),
+            Step::Clock(unix) => self.observe(None, |run| run.tell_clock(Reading { at: run.now, unix: *unix })),
         }
     }
 
     /// A machine without a wall clock does not see this call, so it is none that `now` could go back from.
-    fn tell_clock(&mut self, wall: WallClock) -> Result<(), Violation> {
-        self.told = wall;
-        self.machine.handle_clock(self.now, wall);
+    fn tell_clock(&mut self, reading: Reading) -> Result<(), Violation> {
+        self.told = reading;
+        self.machine.handle_clock(self.now, reading);
         self.drain()
     }
 
@@ -183,11 +184,8 @@ impl<'a, S: Subject> Run<'a, S> {
         if !self.manner.retelling {
             return Ok(());
         }
-        let at = self.told.at().after(Duration::from_secs(self.step as u64 % 4));
-        let later = WallClock::new(at, self.told.unix_at(at));
-        let wall = if self.told.agrees_with(later) { later } else { self.told };
         let before = self.seen();
-        self.machine.handle_clock(self.now, wall);
+        self.machine.handle_clock(self.now, self.told.later(self.step as u64 % 4));
         if let Some(output) = self.machine.poll_output() {
             return self.broken(self.law, format!("a clock that was not set brought {output:?}"));
         }
@@ -198,7 +196,7 @@ impl<'a, S: Subject> Run<'a, S> {
         Ok(())
     }
 
-    fn hear(&mut self, fact: &S::Fact, now: Instant) -> Result<SeenOf<S>, Violation> {
+    fn hear(&mut self, fact: &S::Fact, now: Duration) -> Result<SeenOf<S>, Violation> {
         let is_left_out = self.manner.without.contains(&self.step);
         let input = (!is_left_out).then(|| (now, self.subject.input(fact, &self.said)));
         self.observe(input, |_| Ok(()))
@@ -207,35 +205,35 @@ impl<'a, S: Subject> Run<'a, S> {
     /// Hands in the input or does the work; drains, checks what must hold after each call, and writes down what was seen.
     fn observe(
         &mut self,
-        input: Option<(Instant, InputOf<S>)>,
+        input: Option<(Duration, InputOf<S>)>,
         work: impl FnOnce(&mut Self) -> Result<(), Violation>,
     ) -> Result<SeenOf<S>, Violation> {
-        let misuse = match input {
+        let refused = match input {
             Some((now, input)) => self.hand_in(now, input)?,
             None => None,
         };
         self.drain()?;
         work(self)?;
-        let outputs = core::mem::take(&mut self.outputs);
+        let outputs = std::mem::take(&mut self.outputs);
         let (deadline, status, ignored) = self.seen();
-        Ok(Observation { outputs, deadline, status, ignored, misuse })
+        Ok(Observation { outputs, deadline, status, ignored, refused })
     }
 
-    fn hand_in(&mut self, now: Instant, input: InputOf<S>) -> Result<Option<Misuse>, Violation> {
+    fn hand_in(&mut self, now: Duration, input: InputOf<S>) -> Result<Option<Refused>, Violation> {
         let before = self.seen();
-        let Err(misuse) = self.machine.handle_input(now, input) else {
+        let Err(refused) = self.machine.handle_input(now, input) else {
             self.latest = self.latest.max(Some(now));
             self.check_count(before.2)?;
             return Ok(None);
         };
         let after = self.seen();
         if before != after {
-            self.broken(Law::L6, format!("{misuse:?} made {after:?} of {before:?}"))?;
+            self.broken(Law::L6, format!("{refused:?} made {after:?} of {before:?}"))?;
         }
         if let Some(output) = self.machine.poll_output() {
-            self.broken(Law::L6, format!("{misuse:?} brought {output:?}"))?;
+            self.broken(Law::L6, format!("{refused:?} brought {output:?}"))?;
         }
-        Ok(Some(misuse))
+        Ok(Some(refused))
     }
 
     /// What was ignored so far never falls, and whatever comes after the end is ignored.
@@ -251,9 +249,9 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     /// Lets time pass. A driver that is not punctual wakes once, late.
-    fn sleep_until(&mut self, until: Instant) -> Result<(), Violation> {
+    fn sleep_until(&mut self, until: Duration) -> Result<(), Violation> {
         for _ in 0..MAX_WAKES {
-            let due = self.machine.poll_timeout().map(|deadline| deadline.at).filter(|at| *at <= until);
+            let due = self.due_at().filter(|at| *at <= until);
             self.tick_until(due.unwrap_or(until))?;
             let Some(due) = due else { break };
             self.now = if self.manner.punctual { due.max(self.now) } else { until };
@@ -268,7 +266,7 @@ impl<'a, S: Subject> Run<'a, S> {
         self.machine.handle_timeout(self.now);
         self.drain()?;
         match self.machine.poll_timeout() {
-            Some(deadline) if deadline.at <= self.now && self.now != Instant::MAX => {
+            Some(deadline) if deadline.0 <= self.now && self.now != NEVER => {
                 self.broken(Law::L2, format!("{deadline:?} is due after a timeout at {:?}", self.now))
             }
             _ => Ok(()),
@@ -276,17 +274,17 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     /// Timeouts that are not due: every millisecond for a while, then now and then.
-    fn tick_until(&mut self, until: Instant) -> Result<(), Violation> {
+    fn tick_until(&mut self, until: Duration) -> Result<(), Violation> {
         if !self.manner.ticking {
             return Ok(());
         }
-        let gap = until.since(self.now);
+        let gap = until.saturating_sub(self.now);
         let dense = (0..16).map(Duration::from_millis);
         let sparse = (1..8).map(|part| gap / 8 * part);
         let last = gap.saturating_sub(Duration::from_nanos(1));
-        for after in dense.chain(sparse).chain([last]).filter(|after| *after < gap).collect::<BTreeSet<_>>() {
+        for by in dense.chain(sparse).chain([last]).filter(|by| *by < gap).collect::<BTreeSet<_>>() {
             let before = self.seen();
-            self.machine.handle_timeout(self.now.after(after));
+            self.machine.handle_timeout(after(self.now, by));
             if let Some(output) = self.machine.poll_output() {
                 return self.broken(self.law, format!("a spurious timeout brought {output:?}"));
             }
@@ -319,16 +317,17 @@ impl<'a, S: Subject> Run<'a, S> {
 
     /// What must hold whenever the machine is drained.
     fn check_rest(&mut self) -> Result<(), Violation> {
-        let (deadline, status) = (self.machine.poll_timeout(), self.status());
+        let (deadline, status) = (self.machine.poll_timeout(), self.machine.status());
         if let Some(output) = self.machine.poll_output() {
             return self.broken(Law::L1, format!("drained, and then {output:?}"));
         }
-        if let Status::Running { waiting_for } = self.machine.status() {
-            if deadline.is_none() && waiting_for.trim().is_empty() {
+        let line = status.line();
+        if let Status::Waiting(what) = status {
+            if deadline.is_none() && what.trim().is_empty() {
                 return self.broken(Law::L9, "waits without saying what for".into());
             }
             if let Some(ended) = &self.ended {
-                return self.broken(Law::L4, format!("{ended} became {status}"));
+                return self.broken(Law::L4, format!("{ended} became {line}"));
             }
             return Ok(());
         }
@@ -336,33 +335,24 @@ impl<'a, S: Subject> Run<'a, S> {
             return self.broken(Law::L4, format!("ended with a deadline: {deadline:?}"));
         }
         match &self.ended {
-            Some(ended) if *ended != status => self.broken(Law::L4, format!("{ended} became {status}")),
+            Some(ended) if *ended != line => self.broken(Law::L4, format!("{ended} became {line}")),
             _ => {
-                self.ended = Some(status);
+                self.ended = Some(line);
                 Ok(())
             }
         }
     }
 
     /// What a call that changes nothing leaves as it is.
-    fn seen(&self) -> (Option<Deadline<TimerOf<S>>>, String, u64) {
-        (self.machine.poll_timeout(), self.status(), self.machine.ignored())
+    fn seen(&self) -> (Option<(Duration, TimerOf<S>)>, String, u64) {
+        (self.machine.poll_timeout(), self.machine.status().line(), self.machine.ignored())
     }
 
-    fn status(&self) -> String {
-        match self.machine.status() {
-            Status::Running { waiting_for } => format!("waiting for {waiting_for}"),
-            Status::Finished => "finished".into(),
-            Status::Failed(why) => format!("failed: {why:?}"),
-        }
+    fn due_at(&self) -> Option<Duration> {
+        self.machine.poll_timeout().map(|(at, _)| at)
     }
 
     fn broken(&self, law: Law, what: String) -> Result<(), Violation> {
         Err(Violation { law, step: self.step, what })
     }
-}
-
-fn earlier(than: Instant, by: Duration) -> Instant {
-    let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-    Instant::from_nanos(than.as_nanos().saturating_sub(by))
 }
