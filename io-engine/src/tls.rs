@@ -8,7 +8,7 @@ use std::{
 };
 
 use proto_core::effect::NetFault;
-use rustls::{ClientConnection, Connection, ServerConnection, pki_types::ServerName};
+use rustls::{CertificateError, ClientConnection, Connection, ServerConnection, pki_types::ServerName};
 
 pub use setup::{ServerKey, TlsSetupError, Trust};
 
@@ -58,7 +58,7 @@ impl Tls {
             }
             if let Err(error) = self.session.process_new_packets() {
                 tracing::debug!(%error, "TLS failed");
-                return above.fail(NetFault::Tls);
+                return above.fail(fault(&error));
             }
             self.hand_up(above);
         }
@@ -125,6 +125,19 @@ impl Tls {
         let taken = self.session.writer().write_vectored(&pieces[..used]).unwrap_or(0);
         above.transmitted(taken);
         taken
+    }
+}
+
+/// Why the handshake failed, as far as people can do something about it.
+fn fault(error: &rustls::Error) -> NetFault {
+    let rustls::Error::InvalidCertificate(why) = error else { return NetFault::Tls };
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => NetFault::CertificateName,
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => NetFault::CertificateExpired,
+        _ => NetFault::CertificateUntrusted,
     }
 }
 

@@ -80,8 +80,8 @@ async fn a_server_that_is_not_trusted_gets_nothing() {
     let (address, roots) = tls_echo();
     let (_, others) = tls_echo();
     let unknown_root = http(format!("https://localhost:{}/", address.port()), None);
-    assert_eq!(request(&unknown_root, &others).await, Err(NetFault::Tls));
-    assert_eq!(request(&unknown_root, &Roots::default()).await, Err(NetFault::Tls));
+    assert_eq!(request(&unknown_root, &others).await, Err(NetFault::CertificateUntrusted));
+    assert_eq!(request(&unknown_root, &Roots::default()).await, Err(NetFault::CertificateUntrusted));
     let wrong_name = http(format!("https://{address}/"), None);
-    assert_eq!(request(&wrong_name, &roots).await, Err(NetFault::Tls));
+    assert_eq!(request(&wrong_name, &roots).await, Err(NetFault::CertificateName));
 }

@@ -7,6 +7,7 @@ use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Reason,
@@ -145,23 +146,41 @@ pub struct HttpAnswer {
 }
 
 /// Why there was no answer, or no connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum NetFault {
     /// The URL is none, or of an unknown scheme.
+    #[error("the URL is invalid")]
     BadUrl,
     /// The name did not resolve.
+    #[error("its name does not resolve")]
     Dns,
-    /// Nobody listens there, or the network refused.
+    /// No program listens there, or the network refused.
+    #[error("the connection was refused")]
     Refused,
-    /// The TLS handshake failed: unknown root, wrong name, expired.
+    /// The server's certificate leads to no root that is trusted here.
+    #[error("its certificate is signed by no authority that this machine trusts")]
+    CertificateUntrusted,
+    /// The server's certificate is for another name.
+    #[error("its certificate is for another name")]
+    CertificateName,
+    /// The server's certificate has expired or is not valid yet, by this machine's clock.
+    #[error("its certificate has expired, or is not valid yet by this machine's clock")]
+    CertificateExpired,
+    /// The TLS handshake failed in another way.
+    #[error("the TLS handshake failed")]
     Tls,
     /// No end in time.
+    #[error("there was no answer in time")]
     TimedOut,
     /// The connection broke in the middle.
+    #[error("the connection broke")]
     Broken,
     /// The answer was not HTTP, or its 101 is not that of a WebSocket of ours.
+    #[error("the answer was not understood")]
     NotUnderstood,
     /// The answer or message is larger than allowed.
+    #[error("the answer was too large")]
     TooLarge,
 }
 

@@ -30,6 +30,7 @@ pub mod key;
 pub mod keyset;
 pub mod machine;
 pub mod noise;
+pub mod obstacle;
 pub mod platform;
 pub mod reason;
 pub mod relay;
@@ -48,4 +49,5 @@ pub use machine::{
     spares::Spares,
     time::{Instant, UnixTime, WallClock},
 };
+pub use obstacle::Obstacle;
 pub use reason::Reason;

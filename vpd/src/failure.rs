@@ -4,7 +4,7 @@
 use std::{fmt, io, io::Write as _, process::ExitCode};
 
 use owo_colors::OwoColorize as _;
-use proto_core::{Reason, api::Problem};
+use proto_core::{Obstacle, Reason, api::Problem};
 
 use crate::plain::Lines;
 
@@ -20,12 +20,22 @@ pub(crate) struct Failure {
     pub detail: Option<String>,
     /// Lines that help to decide what to do next.
     pub notes: Vec<String>,
+    /// What to do next, where more is known than what the catalogue says of the reason.
+    pub remedy: Option<&'static str>,
 }
 
 impl Failure {
     /// `reason`, about `detail`.
     pub(crate) fn about(reason: Reason, detail: impl fmt::Display) -> Self {
-        Self { reason, detail: Some(detail.to_string()), notes: Vec::new() }
+        Self { detail: Some(detail.to_string()), ..Self::from(reason) }
+    }
+
+    /// `reason` at `url`, and what was met there.
+    pub(crate) fn at(reason: Reason, url: &str, obstacle: Option<Obstacle>) -> Self {
+        match obstacle {
+            Some(met) => Self { remedy: met.remedy(), ..Self::about(reason, format_args!("{url}: {met}")) },
+            None => Self::about(reason, url),
+        }
     }
 
     /// The same with lines to decide by.
@@ -36,7 +46,7 @@ impl Failure {
     /// The failure that a problem document tells of; a document without a reason is an invalid answer.
     pub(crate) fn from_problem(problem: Problem) -> Self {
         match problem.reason {
-            Some(reason) => Self { reason, detail: problem.detail, notes: Vec::new() },
+            Some(reason) => Self { detail: problem.detail, ..Self::from(reason) },
             None => Self::about(Reason::PeerError, format!("{} {}", problem.status, problem.title)),
         }
     }
@@ -49,7 +59,7 @@ impl Failure {
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None, notes: Vec::new() }
+        Self { reason, detail: None, notes: Vec::new(), remedy: None }
     }
 }
 
@@ -96,7 +106,7 @@ fn write_failure(out: &mut Vec<u8>, failure: &Failure) -> io::Result<()> {
     }
     writeln!(out, "  {} {}", "reason:".bold(), reason.code())?;
     writeln!(out, "  {}  {}", "cause:".bold(), reason.cause())?;
-    writeln!(out, "  {}   {}", "next:".bold(), reason.next().cyan())
+    writeln!(out, "  {}   {}", "next:".bold(), failure.remedy.unwrap_or(reason.next()).cyan())
 }
 
 /// `vpd logs | head` is no failure: the reader has seen enough.

@@ -39,8 +39,15 @@ fn acme() -> Workspace {
 
 fn report() -> Report {
     let relay = "ws://relay.acme.example/ws".to_owned();
-    let binding =
-        BindingRow { org: acme(), relay, link: LinkState::Connected, reason: None, draining: false, renewable_until: 0 };
+    let binding = BindingRow {
+        org: acme(),
+        relay,
+        link: LinkState::Connected,
+        reason: None,
+        obstacle: None,
+        draining: false,
+        renewable_until: 0,
+    };
     Report {
         name: "mehr-mbp".into(),
         version: "0.1.0".into(),
@@ -84,7 +91,7 @@ fn pairing_shows_the_page_waits_and_ends_with_the_name() {
     let asked = Arc::new(Mutex::new(None));
     let events = lines(&[
         code(),
-        PairEvent::Trouble { reason: Reason::PlatformUnreachable },
+        PairEvent::Trouble { reason: Reason::PlatformUnreachable, obstacle: None },
         PairEvent::Paired { org: acme(), refreshed: false },
     ]);
     let note = Arc::clone(&asked);
@@ -113,7 +120,7 @@ fn pairing_shows_the_page_waits_and_ends_with_the_name() {
 #[test]
 fn pairing_as_json_is_one_event_per_line() {
     let home = Home::new();
-    let events = lines(&[code(), PairEvent::Failed { reason: Reason::CodeExpired }]);
+    let events = lines(&[code(), PairEvent::Failed { reason: Reason::CodeExpired, obstacle: None }]);
     let said = events.clone();
     let _runtime = serve(&home, Router::new().route("/v1/pair", post(async move || said)));
     let end = home.vpd(&["pair", "--json"]);

@@ -112,9 +112,9 @@ fn unknown_roots_and_wrong_names_are_refused() {
         assert_eq!(server.protocol().bytes, b"", "nothing is sent to a server that is not trusted");
         client.poll_event()
     };
-    assert_eq!(outcome(&theirs.root, "https://localhost/"), Some(Err(NetFault::Tls)));
-    assert_eq!(outcome(&ours.root, "https://other.example/"), Some(Err(NetFault::Tls)));
-    assert_eq!(outcome(&ours.root, "https://127.0.0.1/"), Some(Err(NetFault::Tls)));
+    assert_eq!(outcome(&theirs.root, "https://localhost/"), Some(Err(NetFault::CertificateUntrusted)));
+    assert_eq!(outcome(&ours.root, "https://other.example/"), Some(Err(NetFault::CertificateName)));
+    assert_eq!(outcome(&ours.root, "https://127.0.0.1/"), Some(Err(NetFault::CertificateName)));
 }
 
 #[test]

@@ -106,11 +106,12 @@ catalogue! {
     FrameMalformed, "frame_malformed", Network, "the other side sent something that is no frame",
         "The two sides run versions that do not fit, or something changed the bytes.", "install the latest vpd";
     RelayUnreachable, "relay_unreachable", Network, "the relay cannot be reached",
-        "Network, DNS, TLS, a proxy that answers in its place, or a wrong daemon.relay.endpoint.", "vpd status; the daemon keeps trying by itself";
+        "Network, DNS, TLS, a proxy that answers in its place, or a wrong daemon.relay.endpoint.",
+        "check this machine's network; the daemon keeps trying by itself";
     RelayClosed, "relay_closed", Network, "the relay closed the connection",
-        "It restarts, or something between closes idle connections.", "vpd status; the daemon reconnects by itself";
+        "It restarts, or something between closes idle connections.", "nothing: the daemon reconnects by itself";
     PingTimeout, "ping_timeout", Network, "the other side fell silent",
-        "The network changed or the machine slept.", "vpd status; the daemon reconnects by itself";
+        "The network changed or the machine slept.", "nothing: the daemon reconnects by itself";
     PlatformUnreachable, "platform_unreachable", Network, "pairing API unreachable",
         "VIEWPORT_API_URL or daemon.api.endpoint is wrong, or the platform is down.",
         "curl \"$VIEWPORT_API_URL/api/health\"   (it should answer 200)";

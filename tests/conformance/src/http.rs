@@ -153,7 +153,7 @@ pub fn tls_unknown_root<S: Subject>() {
     let ((key, _), (_, others)) = (identity(), identity());
     let peer = Peer::secure(key, |mut far| far.read_to_end());
     let url = peer.url("https");
-    assert_eq!(outcome(&mut S::start(None, others), post(url, 3)), Err(NetFault::Tls));
+    assert_eq!(outcome(&mut S::start(None, others), post(url, 3)), Err(NetFault::CertificateUntrusted));
     peer.finish();
 }
 
@@ -161,6 +161,6 @@ pub fn tls_unknown_root<S: Subject>() {
 pub fn tls_wrong_name<S: Subject>() {
     let (key, roots) = identity();
     let peer = Peer::secure(key, |mut far| far.read_to_end());
-    assert_eq!(outcome(&mut S::start(None, roots), post(peer.url_by_address("https"), 3)), Err(NetFault::Tls));
+    assert_eq!(outcome(&mut S::start(None, roots), post(peer.url_by_address("https"), 3)), Err(NetFault::CertificateName));
     peer.finish();
 }

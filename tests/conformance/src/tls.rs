@@ -25,36 +25,36 @@ fn not_opened<S: Subject>(url: String, timeout: Duration, roots: Roots) -> Close
     }
 }
 
-/// Neither a request nor a WebSocket gets through to a server with `key`, under this URL.
-fn refuses<S: Subject>(key: &ServerKey, roots: &Roots, url: fn(&Peer, &str) -> String) {
+/// Neither a request nor a WebSocket gets through to a server with `key`, under this URL, and the fault says why.
+fn refuses<S: Subject>(key: &ServerKey, roots: &Roots, url: fn(&Peer, &str) -> String, fault: NetFault) {
     let silence = |key: &ServerKey| {
         Peer::secure(key.clone(), |mut far| assert!(far.read().is_empty(), "somebody said something to a stranger"))
     };
     let peer = silence(key);
     let subject = &mut S::start(None, roots.clone());
-    assert_eq!(outcome(subject, post(url(&peer, "https"), 3)), Err(NetFault::Tls));
+    assert_eq!(outcome(subject, post(url(&peer, "https"), 3)), Err(fault));
     peer.finish();
     let peer = silence(key);
-    assert_eq!(not_opened::<S>(url(&peer, "wss"), PATIENCE, roots.clone()), Closed::Fault(NetFault::Tls));
+    assert_eq!(not_opened::<S>(url(&peer, "wss"), PATIENCE, roots.clone()), Closed::Fault(fault));
     peer.finish();
 }
 
 /// A server that nobody vouches for.
 pub fn unknown_root<S: Subject>() {
     let ((key, _), (_, others)) = (identity(), identity());
-    refuses::<S>(&key, &others, Peer::url);
+    refuses::<S>(&key, &others, Peer::url, NetFault::CertificateUntrusted);
 }
 
 /// A server that is vouched for under another name.
 pub fn wrong_name<S: Subject>() {
     let (key, roots) = identity();
-    refuses::<S>(&key, &roots, Peer::url_by_address);
+    refuses::<S>(&key, &roots, Peer::url_by_address, NetFault::CertificateName);
 }
 
 /// A server whose certificate was good once.
 pub fn expired<S: Subject>() {
     let (key, roots) = expired_identity();
-    refuses::<S>(&key, &roots, Peer::url);
+    refuses::<S>(&key, &roots, Peer::url, NetFault::CertificateExpired);
 }
 
 /// A server that does not speak TLS at all.

@@ -107,7 +107,7 @@ impl<N: Noise + 'static> Sim<N> {
                 let how = if *refreshed { " again" } else { "" };
                 self.story.host(self.now, host, &format!("is paired{how} with {}", org.slug));
             }
-            PairEvent::Failed { reason } => self.story.host(self.now, host, &format!("did not pair: {}", reason.summary())),
+            PairEvent::Failed { reason, .. } => self.story.host(self.now, host, &format!("did not pair: {}", reason.summary())),
             PairEvent::Trouble { .. } => return,
         }
         // The latest word is the one that counts.

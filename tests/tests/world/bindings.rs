@@ -60,7 +60,7 @@ fn naming_an_unpaired_org_is_an_add() {
     let (code, acme, now) = (world.code().unwrap(), world.org("acme"), world.unix());
     world.platform.misissue(&code, &acme, now);
     world.pass(Duration::from_secs(5));
-    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::OrgMismatch }));
+    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::OrgMismatch, obstacle: None }));
     world.pair(PairingMode::New, Some("oss")).unwrap();
     world.approve("oss");
     world.pass(Duration::from_secs(5));

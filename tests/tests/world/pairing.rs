@@ -43,7 +43,7 @@ fn a_code_that_nobody_approves_expires() {
     let mut world = World::with(&["acme"]);
     world.pair(PairingMode::New, None).unwrap();
     world.pass(Duration::from_mins(16));
-    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::CodeExpired }));
+    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::CodeExpired, obstacle: None }));
     assert!(world.laptop.disk.is_empty());
 }
 
@@ -56,7 +56,7 @@ fn a_denied_code_pairs_nothing() {
     let unix = world.unix();
     world.platform.deny(&code, unix);
     world.pass(Duration::from_secs(3));
-    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::PairingDenied }));
+    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::PairingDenied, obstacle: None }));
     assert!(world.laptop.disk.is_empty());
 }
 
@@ -68,7 +68,7 @@ fn a_cancelled_pairing_makes_room_for_the_next() {
     let first = world.code().unwrap();
     assert_eq!(world.pair(PairingMode::New, None), Err(Reason::PairingInProgress));
     assert_eq!(world.answer(Request::CancelPairing), Ok(Answer::Done));
-    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::PairingCancelled }));
+    assert_eq!(world.laptop.pairing.last(), Some(&PairEvent::Failed { reason: Reason::PairingCancelled, obstacle: None }));
     world.pair_with("acme", PairingMode::New);
     assert_ne!(world.platform.minted, 1);
     assert!(world.laptop.pairing.iter().any(|event| matches!(event, PairEvent::Code(code) if code.code != first)));

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use owo_colors::OwoColorize as _;
 use proto_core::{
-    Reason,
+    Obstacle, Reason,
     api::{CodeText, PairingMode, Workspace},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +32,7 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     let request = PairRequest { mode: mode(args), org: args.org.clone(), name: args.name.clone() };
     let events = match client.pair(&request).await {
         Ok(events) => events,
-        Err(failure) => return Err(explained(failure, &client).await.into()),
+        Err(failure) => return Err(explained(failure, None, &client).await.into()),
     };
     let show = if args.json { show_json } else { show_text };
     let org = wait(&client, events, show).await?;
@@ -66,7 +66,7 @@ async fn wait(client: &Client, mut events: PairEvents, show: fn(&PairEvent) -> a
         match event {
             PairEvent::Code(_) | PairEvent::Trouble { .. } => {}
             PairEvent::Paired { org, .. } => return Ok(org),
-            PairEvent::Failed { reason } => return Err(explained(reason.into(), client).await.into()),
+            PairEvent::Failed { reason, obstacle } => return Err(explained(reason.into(), obstacle, client).await.into()),
         }
     }
 }
@@ -80,7 +80,10 @@ fn show_json(event: &PairEvent) -> anyhow::Result<()> {
 fn show_text(event: &PairEvent) -> anyhow::Result<()> {
     match event {
         PairEvent::Code(pairing) => show_code(pairing)?,
-        PairEvent::Trouble { reason } => anstream::eprintln!("{reason} ({}); trying again...", reason.code()),
+        PairEvent::Trouble { reason, obstacle } => {
+            let met = obstacle.map_or_else(String::new, |met| format!(": {met}"));
+            anstream::eprintln!("{reason}{met} ({}); trying again...", reason.code());
+        }
         PairEvent::Paired { org, refreshed } => {
             let done = if *refreshed { "Refreshed the pairing with" } else { "Paired with" };
             writeln!(anstream::stdout(), "{} {done} {}.", "✓".green(), org.name.bold())?;
@@ -110,11 +113,13 @@ fn finish(org: &Workspace) -> io::Result<()> {
 
 /// What is paired already helps to choose between `--add` and `--replace` (D1), and where the platform was looked for, to see
 /// what is wrong there.
-async fn explained(failure: Failure, client: &Client) -> Failure {
+async fn explained(failure: Failure, obstacle: Option<Obstacle>, client: &Client) -> Failure {
     let Ok(report) = client.status().await else { return failure };
     match failure.reason {
         Reason::AlreadyPaired | Reason::OrgAlreadyBound => failure.with_notes(status::binding_rows(&report.bindings)),
-        Reason::PlatformUnreachable | Reason::PlatformAnswerInvalid => Failure::about(failure.reason, report.api_endpoint),
+        Reason::PlatformUnreachable | Reason::PlatformAnswerInvalid => {
+            Failure::at(failure.reason, &report.api_endpoint, obstacle)
+        }
         _ => failure,
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io::Write, path::Path};
 
 use owo_colors::{OwoColorize as _, Style};
+use proto_core::Obstacle;
 
 use super::directories::{self, Standing};
 use crate::{
@@ -111,8 +112,10 @@ fn remarks(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for binding in &report.bindings {
         if let (Some(reason), false) = (binding.reason, binding.link == LinkState::Connected) {
-            lines.push(format!("{}: {reason} ({})", Line(&binding.org.name), reason.code()));
-            lines.push(format!("  {} {}", "next:".bold(), reason.next().cyan()));
+            let met = binding.obstacle.map_or_else(String::new, |met| format!(": {met}"));
+            let next = binding.obstacle.and_then(Obstacle::remedy).unwrap_or(reason.next());
+            lines.push(format!("{}: {reason}{met} ({})", Line(&binding.org.name), reason.code()));
+            lines.push(format!("  {} {}", "next:".bold(), next.cyan()));
         }
     }
     if let Some(pairing) = &report.pairing {
@@ -152,7 +155,7 @@ mod tests {
 
     fn binding(name: &str, relay: &str, link: LinkState) -> BindingRow {
         let org = Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() };
-        BindingRow { org, relay: relay.into(), link, reason: None, draining: false, renewable_until: 0 }
+        BindingRow { org, relay: relay.into(), link, reason: None, obstacle: None, draining: false, renewable_until: 0 }
     }
 
     fn directory(path: &str, recursive: bool, org: &str) -> DirectoryRow {

@@ -1,22 +1,23 @@
 //! What happened, as lines of the log. They can be grepped: everything about pairing says "pair" (S161).
 
-use proto_core::device::daemon::Event;
+use proto_core::{Obstacle, Reason, device::daemon::Event};
 use tracing::{info, warn};
 
 /// Writes one event down.
 pub(super) fn event(event: &Event) {
     match event {
         Event::PairingShown => info!("pairing: a code waits for its approval"),
-        Event::PairingTrouble(reason) => warn!(reason = reason.code(), "pairing: {reason}; it goes on"),
+        Event::PairingTrouble(reason, met) => warn!(reason = reason.code(), "pairing: {}; it goes on", explained(*reason, *met)),
         Event::Paired(org) => info!(org = %org.id, "pairing: paired with {}", org.name),
-        Event::PairingFailed(reason) => warn!(reason = reason.code(), "pairing: {reason}"),
+        Event::PairingFailed(reason, met) => warn!(reason = reason.code(), "pairing: {}", explained(*reason, *met)),
         Event::Connected(binding) => info!(org = %binding.org, "relay: connected"),
-        Event::Disconnected(binding, reason) => {
-            warn!(org = %binding.org, reason = reason.code(), "relay: not connected: {reason}");
+        Event::Disconnected(binding, reason, met) => {
+            warn!(org = %binding.org, reason = reason.code(), "relay: not connected: {}", explained(*reason, *met));
         }
         Event::Renewed(binding) => info!(org = %binding.org, "credential: renewed"),
-        Event::NotRenewed(binding, reason) => {
-            warn!(org = %binding.org, reason = reason.code(), "credential: not renewed: {reason}; it is tried again");
+        Event::NotRenewed(binding, reason, met) => {
+            let why = explained(*reason, *met);
+            warn!(org = %binding.org, reason = reason.code(), "credential: not renewed: {why}; it is tried again");
         }
         Event::Lapsed(binding) => warn!(org = %binding.org, "credential: cannot be renewed any more; vpd unpair && vpd pair"),
         Event::Draining(binding) => info!(org = %binding.org, "binding: replaced; its running sessions go on"),
@@ -27,4 +28,8 @@ pub(super) fn event(event: &Event) {
         Event::SessionEnded(session, binding) => info!(%session, org = %binding.org, "session: over"),
         Event::Trouble(reason) => warn!(reason = reason.code(), "{reason}"),
     }
+}
+
+fn explained(reason: Reason, met: Option<Obstacle>) -> String {
+    met.map_or_else(|| reason.to_string(), |met| format!("{reason}: {met}"))
 }

@@ -27,7 +27,7 @@ use stream::Stream;
 use visitors::{Host, Step, Visitor, Visitors};
 
 use crate::{
-    Aside, Deadline, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Status, UnixTime, WallClock,
+    Aside, Deadline, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, SessionId, Status, UnixTime, WallClock,
     crypto::{Cipher, Identity, seal::EpochSecret},
     device::{
         files::BindingRecord,
@@ -108,6 +108,11 @@ impl<N: Noise> Bridge<N> {
     /// Why the link is not up, or else what hinders the renewal of the credential.
     pub fn trouble(&self) -> Option<Reason> {
         self.uplink.trouble()
+    }
+
+    /// What the latest attempt met.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.uplink.obstacle()
     }
 
     /// After that the credential cannot be renewed any more.

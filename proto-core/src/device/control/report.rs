@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Reason, api::Workspace, device::link::LinkState};
+use crate::{Obstacle, Reason, api::Workspace, device::link::LinkState};
 
 /// What `vpd status` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct BindingRow {
     pub link: LinkState,
     /// Why it is not connected, or why it was refused last.
     pub reason: Option<Reason>,
+    /// What the latest attempt met, where the network is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// It takes no new session and goes when its last one ends.
     pub draining: bool,
     /// Unix seconds after which the credential cannot be renewed any more.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PendingPairing;
 use crate::{
-    Reason, SessionId,
+    Obstacle, Reason, SessionId,
     api::{PairingMode, Workspace},
     secret::Secret,
     wire::Title,
@@ -34,6 +34,9 @@ pub enum PairEvent {
     Trouble {
         /// What.
         reason: Reason,
+        /// What the latest request met.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        obstacle: Option<Obstacle>,
     },
     /// The last line: done.
     Paired {
@@ -46,6 +49,9 @@ pub enum PairEvent {
     Failed {
         /// Why.
         reason: Reason,
+        /// What the latest request met, where the network is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        obstacle: Option<Obstacle>,
     },
 }
 

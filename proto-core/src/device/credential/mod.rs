@@ -35,7 +35,7 @@ use core::{convert::Infallible, mem, time::Duration};
 
 use self::{held::Held, state::State};
 use crate::{
-    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, Status, UnixTime, WallClock,
     api::{ROTATE_PATH, Renewed, RotateRequest, json, refusal, unanswered},
     crypto::Identity,
     effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
@@ -75,6 +75,7 @@ pub struct Rotation {
     attempts: VecDeque<Instant>,
     renewed_at: Option<Instant>,
     trouble: Option<Reason>,
+    obstacle: Aside<Option<Obstacle>>,
     state: State,
     port: Port<Output>,
 }
@@ -105,6 +106,7 @@ impl Rotation {
             attempts: VecDeque::new(),
             renewed_at: None,
             trouble: None,
+            obstacle: Aside(None),
             state: State::Resting { until },
             port: Port::new(now),
         };
@@ -140,6 +142,11 @@ impl Rotation {
     /// Why the last attempt brought nothing, until one succeeds.
     pub const fn trouble(&self) -> Option<Reason> {
         self.trouble
+    }
+
+    /// What the latest attempt met.
+    pub const fn obstacle(&self) -> Option<Obstacle> {
+        self.obstacle.0
     }
 
     /// Does what is due.
@@ -190,8 +197,14 @@ impl Rotation {
             return self.ignore();
         }
         match event {
-            IoEvent::Answered((), answer) => self.answered(&answer),
-            IoEvent::Unanswered((), fault) => self.failed(unanswered(fault), Duration::ZERO),
+            IoEvent::Answered((), answer) => {
+                self.obstacle = Aside(Some(Obstacle::Status(answer.status)));
+                self.answered(&answer);
+            }
+            IoEvent::Unanswered((), fault) => {
+                self.obstacle = Aside(Some(Obstacle::Fault(fault)));
+                self.failed(unanswered(fault), Duration::ZERO);
+            }
             _ => self.ignore(),
         }
     }

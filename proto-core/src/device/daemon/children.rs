@@ -4,7 +4,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{Daemon, EffectId, Event, Output};
 use crate::{
-    BindingId, Machine, Reason, Status,
+    BindingId, Machine, Obstacle, Reason, Status,
     crypto::{Cipher, seal::EpochSecret},
     device::{
         binding,
@@ -17,6 +17,7 @@ use crate::{
     },
     effect::{IoEvent, StateFile},
     noise::Noise,
+    reason::Family,
     secret::Secret,
 };
 
@@ -126,8 +127,9 @@ impl<N: Noise> Daemon<N> {
                 self.port.extend(self.shown().map(|shown| Output::Pairing(PairEvent::Code(shown))));
             }
             pairing::Output::Trouble(reason) => {
-                self.log(Event::PairingTrouble(reason));
-                self.port.push(Output::Pairing(PairEvent::Trouble { reason }));
+                let obstacle = behind(reason, self.pairing.as_ref().and_then(|pairing| pairing.machine.obstacle()));
+                self.log(Event::PairingTrouble(reason, obstacle));
+                self.port.push(Output::Pairing(PairEvent::Trouble { reason, obstacle }));
             }
             pairing::Output::Approved(paired) => self.approved(paired),
         }
@@ -149,17 +151,19 @@ impl<N: Noise> Daemon<N> {
 
     /// A pairing that has ended makes room for the next one.
     fn end_pairing(&mut self) {
-        let failed = match self.pairing.as_ref().map(|pairing| pairing.machine.status()) {
-            Some(Status::Finished) => None,
-            Some(Status::Failed(reason)) => Some(*reason),
-            _ => return,
+        let Some(Living { machine, .. }) = &self.pairing else { return };
+        let failed = match machine.status() {
+            Status::Finished => None,
+            Status::Failed(reason) => Some((*reason, behind(*reason, machine.obstacle()))),
+            Status::Running { .. } => return,
         };
         self.pairing = None;
         let paired = self.paired.take();
-        if let Some(reason) = failed {
-            self.log(Event::PairingFailed(reason));
+        if let Some((reason, obstacle)) = failed {
+            self.log(Event::PairingFailed(reason, obstacle));
         }
-        self.port.extend(failed.map(|reason| PairEvent::Failed { reason }).or(paired).map(Output::Pairing));
+        let failed = failed.map(|(reason, obstacle)| PairEvent::Failed { reason, obstacle });
+        self.port.extend(failed.or(paired).map(Output::Pairing));
     }
 
     fn bindings_said(&mut self, output: binding::Output) {
@@ -253,10 +257,10 @@ impl<N: Noise> Daemon<N> {
             }
             bridge::Output::ToSource(source, frame) => self.relay_said(source, frame),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),
-            bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed((**id).clone(), reason)),
+            bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed((**id).clone(), reason, self.obstacle(id, reason))),
             bridge::Output::Lapsed => self.log(Event::Lapsed((**id).clone())),
             bridge::Output::Up => self.log(Event::Connected((**id).clone())),
-            bridge::Output::Down(reason) => self.log(Event::Disconnected((**id).clone(), reason)),
+            bridge::Output::Down(reason) => self.log(Event::Disconnected((**id).clone(), reason, self.obstacle(id, reason))),
             bridge::Output::Ended(reason) => self.drive_bindings(binding::Input::Revoked { binding: (**id).clone(), reason }),
             bridge::Output::SessionOver(session) => self.session_over(session),
         }
@@ -266,7 +270,17 @@ impl<N: Noise> Daemon<N> {
         self.drive_bindings(binding::Input::Renewed { binding: id.clone(), renewal });
     }
 
+    /// What the bridge of a binding met, where `reason` is about the network.
+    pub(super) fn obstacle(&self, id: &BindingId, reason: Reason) -> Option<Obstacle> {
+        behind(reason, self.bridges.get(id).and_then(|bridge| bridge.machine.obstacle()))
+    }
+
     pub(super) fn log(&mut self, event: Event) {
         self.port.push(Output::Log(event));
     }
+}
+
+/// What was met explains reasons that are about the network, and no others.
+fn behind(reason: Reason, obstacle: Option<Obstacle>) -> Option<Obstacle> {
+    obstacle.filter(|_| reason.family() == Family::Network)
 }

@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 
 use crate::{
-    BindingId, Entropy, Reason, SessionId,
+    BindingId, Entropy, Obstacle, Reason, SessionId,
     api::Workspace,
     device::{
         binding,
@@ -135,19 +135,19 @@ pub enum Event {
     /// A pairing waits for its approval.
     PairingShown,
     /// Something is in the way of the pairing; it goes on.
-    PairingTrouble(Reason),
+    PairingTrouble(Reason, Option<Obstacle>),
     /// Paired.
     Paired(Workspace),
     /// The pairing did not come about.
-    PairingFailed(Reason),
+    PairingFailed(Reason, Option<Obstacle>),
     /// The relay of this org admitted the daemon.
     Connected(BindingId),
     /// It is not connected any more, or an attempt failed.
-    Disconnected(BindingId, Reason),
+    Disconnected(BindingId, Reason, Option<Obstacle>),
     /// The credential was renewed.
     Renewed(BindingId),
     /// It was not, for now.
-    NotRenewed(BindingId, Reason),
+    NotRenewed(BindingId, Reason, Option<Obstacle>),
     /// It cannot be renewed any more.
     Lapsed(BindingId),
     /// The binding takes no new sessions.

@@ -60,11 +60,13 @@ impl<N: Noise> Daemon<N> {
             Phase::Broken(reason) => (false, Some(*reason)),
             Phase::Leaving => return None,
         };
+        let reason = broken.or_else(|| bridge.and_then(Bridge::trouble));
         Some(BindingRow {
             org: binding.workspace(),
             relay: self.uplinks.relay_endpoint.clone().unwrap_or_else(|| binding.record().relay.url.clone()),
             link: bridge.map_or(LinkState::Disconnected, Bridge::link_state),
-            reason: broken.or_else(|| bridge.and_then(Bridge::trouble)),
+            reason,
+            obstacle: reason.and_then(|reason| self.obstacle(id, reason)),
             draining,
             renewable_until: bridge.map_or(0, |bridge| bridge.renewable_until().0),
         })

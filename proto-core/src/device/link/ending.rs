@@ -7,7 +7,7 @@ use super::{
     state::{State, Then},
 };
 use crate::{
-    Machine, Port, Reason, Status,
+    Aside, Machine, Obstacle, Port, Reason, Status,
     effect::{Close, Closed, Effect, NetFault, UpgradeRefusal},
     noise::{
         Noise,
@@ -52,6 +52,7 @@ impl<N: Noise> Link<N> {
     }
 
     pub(super) fn closed(&mut self, closed: Closed) {
+        self.obstacle = Aside(obstacle(closed));
         let then = match &mut self.state {
             State::Waiting { .. } | State::Stopped | State::Ended(_) => {
                 self.stats.0.stale += 1;
@@ -98,6 +99,14 @@ impl<N: Noise> Link<N> {
             State::Closing(_) => self.state = State::Closing(Then::Stop),
             State::Connecting | State::Handshaking(_) | State::Up(_) => self.close(Then::Stop),
         }
+    }
+}
+
+const fn obstacle(closed: Closed) -> Option<Obstacle> {
+    match closed {
+        Closed::Fault(fault) => Some(Obstacle::Fault(fault)),
+        Closed::Refused(refusal) => Some(Obstacle::Status(refusal.status)),
+        Closed::ByPeer(_) | Closed::ByUs => None,
     }
 }
 

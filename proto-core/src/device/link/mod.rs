@@ -41,7 +41,7 @@ use state::{State, Then};
 use up::Up;
 
 use crate::{
-    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Port, Reason, Status,
+    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, Status,
     crypto::Identity,
     effect::{Connect, Effect, IoEvent},
     key::StaticKey,
@@ -85,6 +85,7 @@ pub struct Link<N> {
     schedule: Schedule,
     state: State<N>,
     trouble: Option<Reason>,
+    obstacle: Aside<Option<Obstacle>>,
     stats: Aside<Stats>,
     port: Port<Output>,
 }
@@ -112,6 +113,7 @@ impl<N: Noise> Link<N> {
             schedule: Schedule::new(jitter),
             state: State::Waiting { until: now },
             trouble: None,
+            obstacle: Aside(None),
             stats: Aside(Stats::default()),
             port: Port::new(now),
         }
@@ -131,6 +133,11 @@ impl<N: Noise> Link<N> {
     /// Why the latest attempt failed or the link was lost; `None` while it is up.
     pub const fn trouble(&self) -> Option<Reason> {
         self.trouble
+    }
+
+    /// What the latest attempt met, or the connection at its end, where that was not a word of the relay's.
+    pub const fn obstacle(&self) -> Option<Obstacle> {
+        self.obstacle.0
     }
 
     /// Whether frames flow.

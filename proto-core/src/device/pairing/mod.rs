@@ -37,7 +37,7 @@ use core::time::Duration;
 
 use self::state::{State, Turn};
 use crate::{
-    Aside, Deadline, Entropy, Instant, Machine, Misuse, Port, Reason, Status, WallClock, api::PairingMode,
+    Aside, Deadline, Entropy, Instant, Machine, Misuse, Obstacle, Port, Reason, Status, WallClock, api::PairingMode,
     device::files::PendingPairing, id::DeviceKind,
 };
 
@@ -93,6 +93,7 @@ pub struct Pairing {
     clock: WallClock,
     asked: Aside<u32>,
     trouble: Option<Reason>,
+    obstacle: Aside<Option<Obstacle>>,
     state: State,
     port: Port<Output>,
 }
@@ -130,7 +131,7 @@ impl Pairing {
 
     fn new(now: Instant, clock: WallClock, settings: Settings, state: State) -> Self {
         let settings = Settings { api_endpoint: settings.api_endpoint.trim_end_matches('/').into(), ..settings };
-        Self { settings, clock, asked: Aside(0), trouble: None, state, port: Port::new(now) }
+        Self { settings, clock, asked: Aside(0), trouble: None, obstacle: Aside(None), state, port: Port::new(now) }
     }
 
     /// The code, while a person can approve it.
@@ -146,6 +147,11 @@ impl Pairing {
     /// What stands in the way at the moment.
     pub const fn trouble(&self) -> Option<Reason> {
         self.trouble
+    }
+
+    /// What the latest request met.
+    pub const fn obstacle(&self) -> Option<Obstacle> {
+        self.obstacle.0
     }
 
     const fn has_ended(&self) -> bool {

@@ -11,7 +11,7 @@ use super::{
     state::{State, Turn},
 };
 use crate::{
-    Aside, Entropy, Reason,
+    Aside, Entropy, Obstacle, Reason,
     api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, json, unanswered},
     crypto::Identity,
     device::files::{Document, PendingPairing, VERSION},
@@ -33,20 +33,33 @@ impl Pairing {
 
     pub(super) fn io_event(&mut self, event: IoEvent<EffectId>) {
         match event {
-            IoEvent::Answered(EffectId::Mint(n), answer) if self.is_asking(EffectId::Mint(n)) => self.mint_answered(&answer),
-            IoEvent::Unanswered(EffectId::Mint(n), fault) if self.is_asking(EffectId::Mint(n)) => self.mint_unanswered(fault),
-            IoEvent::Answered(EffectId::Poll(n), answer) if self.is_asking(EffectId::Poll(n)) => self.poll_answered(&answer),
-            IoEvent::Answered(EffectId::KeySet(n), answer) if self.is_asking(EffectId::KeySet(n)) => self.keys_answered(&answer),
-            IoEvent::Unanswered(effect_id @ (EffectId::Poll(_) | EffectId::KeySet(_)), fault) if self.is_asking(effect_id) => {
-                self.pause(Duration::ZERO);
-                self.say_trouble(unanswered(fault));
-            }
+            IoEvent::Answered(effect_id, answer) if self.is_asking(effect_id) => self.answered(effect_id, &answer),
+            IoEvent::Unanswered(effect_id, fault) if self.is_asking(effect_id) => self.unanswered(effect_id, fault),
             IoEvent::Stored(EffectId::Save) => self.saved(true),
             IoEvent::NotStored(EffectId::Save) => self.saved(false),
             // A file that stays is found again at the next start, and leads to the same end.
             IoEvent::Stored(EffectId::Forget) | IoEvent::NotStored(EffectId::Forget) => self.forgotten(),
             _ => self.ignore(),
         }
+    }
+
+    fn answered(&mut self, effect_id: EffectId, answer: &HttpAnswer) {
+        self.obstacle = Aside(Some(Obstacle::Status(answer.status)));
+        match effect_id {
+            EffectId::Mint(_) => self.mint_answered(answer),
+            EffectId::Poll(_) => self.poll_answered(answer),
+            EffectId::KeySet(_) => self.keys_answered(answer),
+            EffectId::Save | EffectId::Forget => {}
+        }
+    }
+
+    fn unanswered(&mut self, effect_id: EffectId, fault: NetFault) {
+        self.obstacle = Aside(Some(Obstacle::Fault(fault)));
+        if let EffectId::Mint(_) = effect_id {
+            return self.mint_unanswered(fault);
+        }
+        self.pause(Duration::ZERO);
+        self.say_trouble(unanswered(fault));
     }
 
     pub(super) const fn ignore(&mut self) {

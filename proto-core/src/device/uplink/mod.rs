@@ -26,7 +26,7 @@ use alloc::{format, string::String};
 pub use event::{EffectId, Input, Output, Timer};
 
 use crate::{
-    Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, Status, UnixTime, WallClock,
+    Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, Status, UnixTime, WallClock,
     api::JWKS_PATH,
     crypto::Identity,
     device::{
@@ -121,6 +121,14 @@ impl<N: Noise> Uplink<N> {
     /// Why the link is not up, or else what hinders the renewal of the credential.
     pub fn trouble(&self) -> Option<Reason> {
         self.link.trouble().or_else(|| self.rotation.trouble())
+    }
+
+    /// What the latest attempt met of that which [`trouble`](Self::trouble) tells.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self.link.trouble() {
+            Some(_) => self.link.obstacle(),
+            None => self.rotation.obstacle(),
+        }
     }
 
     /// The credential to show.

@@ -180,9 +180,9 @@ fn learn_all(isolation: &mut Isolation, disk: &Files) {
 const fn subject(event: &Event) -> Option<&OrgId> {
     match event {
         Event::Connected(BindingId { org, .. })
-        | Event::Disconnected(BindingId { org, .. }, _)
+        | Event::Disconnected(BindingId { org, .. }, ..)
         | Event::Renewed(BindingId { org, .. })
-        | Event::NotRenewed(BindingId { org, .. }, _)
+        | Event::NotRenewed(BindingId { org, .. }, ..)
         | Event::Lapsed(BindingId { org, .. })
         | Event::Draining(BindingId { org, .. })
         | Event::Cut(BindingId { org, .. }, _)

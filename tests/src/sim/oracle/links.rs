@@ -53,7 +53,7 @@ impl Links {
     fn logged(&mut self, at: Instant, host: usize, event: &Event, verdicts: &mut Verdicts) {
         match event {
             Event::Connected(id) => self.line(host, id).up_since = Some(at),
-            Event::Disconnected(id, reason) => {
+            Event::Disconnected(id, reason, _) => {
                 let is_calm = self.is_calm;
                 let line = self.line(host, id);
                 let up_for = line.up_since.take().map(|since| at.since(since));

@@ -130,7 +130,7 @@ impl Pairings {
                 });
                 attempt.said_paired = true;
             }
-            PairEvent::Failed { reason } => {
+            PairEvent::Failed { reason, .. } => {
                 let is_over = attempt.expires_at.is_none_or(|expires_at| clock >= expires_at);
                 let may_end = attempt.code.is_none() || is_over || may_end(*reason);
                 verdicts.demand(may_end, at, "PAIR-4", || format!("laptop-{host}: {reason:?} has ended a pairing"));

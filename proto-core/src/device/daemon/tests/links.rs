@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{super::*, laptop::*};
 use crate::{
+    Obstacle, Reason,
     device::{
         files::{Config, Document},
         uplink::{
@@ -13,7 +14,7 @@ use crate::{
             testing::{LIFETIME, RELAY_URL, RENEWABLE, relay, token},
         },
     },
-    effect::{Closed, IoEvent, NetFault, StateFile},
+    effect::{Closed, IoEvent, NetFault, StateFile, UpgradeRefusal},
     wire::Head,
 };
 
@@ -103,7 +104,24 @@ fn links_that_come_and_go_are_said() {
     let relay = laptop.up(&org());
     assert_eq!(laptop.take_log(), [Event::Connected(org())]);
     laptop.happens(IoEvent::Closed(relay.effect_id, Closed::ByPeer(None)));
-    assert!(matches!(&laptop.take_log()[..], [Event::Disconnected(id, _)] if *id == org()));
+    assert!(matches!(&laptop.take_log()[..], [Event::Disconnected(id, _, None)] if *id == org()));
+}
+
+/// F43: what a proxy answers in the relay's place is logged and shown, until the link is up.
+#[test]
+fn what_a_connection_met_is_said() {
+    let mut laptop = Laptop::paired();
+    laptop.take_said();
+    laptop.pass(Duration::ZERO);
+    let effect_id = laptop.dialled().into_iter().find(|id| matches!(id, EffectId::Bridge(of, ..) if **of == org())).unwrap();
+    let refusal = UpgradeRefusal { status: 403, retry_after: None, is_problem: false };
+    laptop.happens(IoEvent::Closed(effect_id, Closed::Refused(refusal)));
+    let met = Some(Obstacle::Status(403));
+    assert_eq!(laptop.take_log(), [Event::Disconnected(org(), Reason::RelayUnreachable, met)]);
+    assert_eq!(laptop.daemon.report().bindings[0].obstacle, met);
+    laptop.pass(Duration::from_secs(2));
+    laptop.up(&org());
+    assert_eq!(laptop.daemon.report().bindings[0].obstacle, None);
 }
 
 /// Sessions that stream when a link comes up again are opened there, and those of other bindings are not.
@@ -153,6 +171,6 @@ fn a_renewal_that_fails_is_said() {
         503,
         &"",
     );
-    assert!(matches!(&laptop.take_log()[..], [Event::NotRenewed(id, _)] if *id == org()));
+    assert!(matches!(&laptop.take_log()[..], [Event::NotRenewed(id, ..)] if *id == org()));
     assert!(laptop.files.is_empty());
 }

@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{super::*, laptop::*};
 use crate::{
-    Entropy, Reason,
+    Entropy, Obstacle, Reason,
     api::PairingMode,
     crypto::Identity,
     device::{
@@ -108,7 +108,7 @@ fn a_pairing_that_is_cancelled_is_answered_at_its_end() {
     assert_eq!(laptop.take_said(), []);
     laptop.settle();
     let reason = Reason::PairingCancelled;
-    let failed = [Output::Log(Event::PairingFailed(reason)), Output::Pairing(PairEvent::Failed { reason })];
+    let failed = [Output::Log(Event::PairingFailed(reason, None)), Output::Pairing(PairEvent::Failed { reason, obstacle: None })];
     let answers = [2, 3].map(|id| Output::Answer(RequestId(id), Ok(Answer::Done)));
     assert_eq!(laptop.take_said(), [failed, answers].concat());
     laptop.request(4, Request::CancelPairing);
@@ -123,10 +123,9 @@ fn trouble_with_a_pairing_is_said() {
     laptop.take_said();
     laptop.answer(503, &"");
     let said = laptop.take_said();
-    let [Output::Log(Event::PairingTrouble(logged)), Output::Pairing(PairEvent::Trouble { reason })] = &said[..] else {
-        panic!("{said:?}")
-    };
-    assert_eq!(logged, reason);
+    let (reason, obstacle) = (Reason::PlatformUnreachable, Some(Obstacle::Status(503)));
+    let logged = Output::Log(Event::PairingTrouble(reason, obstacle));
+    assert_eq!(said, [logged, Output::Pairing(PairEvent::Trouble { reason, obstacle })]);
     laptop.request(2, pair(PairingMode::New));
     assert_eq!(laptop.take_answers(), [(2, Err(Reason::PairingInProgress))]);
 }
@@ -225,7 +224,7 @@ fn a_binding_that_is_refused_fails_the_pairing() {
     approve_waiting(&mut again, &pending);
     again.settle();
     let reason = Reason::OrgAlreadyBound;
-    assert_eq!(take_events(&mut again), [PairEvent::Failed { reason }]);
+    assert_eq!(take_events(&mut again), [PairEvent::Failed { reason, obstacle: None }]);
 }
 
 /// The wall clock was set: when a code ends is written down by the new one.

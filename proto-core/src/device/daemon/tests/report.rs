@@ -28,6 +28,7 @@ fn the_report_shows_machine_and_bindings() {
         relay: RELAY_URL.into(),
         link,
         reason: None,
+        obstacle: None,
         draining: false,
         renewable_until: UNIX.plus(RENEWABLE).0,
     };
