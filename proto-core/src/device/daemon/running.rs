@@ -27,13 +27,19 @@ pub(super) enum Presence {
     Away { until: Instant },
     /// Whoever did does not come back; what there is of its records is still on its way to the relay.
     Leaving,
-    /// It ended. Its key is still given to viewers.
+    /// It ended. Its key is still given to viewers, and its maker may ask again whether all of it arrived.
     Over,
+    /// Its maker stayed away, so the daemon ended it. Its key is still given to viewers; it does not go on.
+    Ended,
 }
 
 impl Running {
     pub(super) const fn presence(&self) -> Presence {
         self.presence
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.presence, Presence::Over | Presence::Ended)
     }
 
     pub(super) fn pin(&self) -> BindingId {

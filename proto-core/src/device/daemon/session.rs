@@ -4,7 +4,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
     Daemon, EffectId, Event, Output, RETURN_WITHIN, TaskId, Timer, UNPIN_PAUSE,
-    running::{Presence, Running},
+    running::Presence,
     state::{Start, Task},
 };
 use crate::{
@@ -59,17 +59,18 @@ impl<N: Noise> Daemon<N> {
         self.stream(source, &file, org);
     }
 
-    /// Where a session is pinned to, if it may go on there. One that counted as over does not hold up a binding that drains.
+    /// Where a session is pinned to, if it may go on there. One that is over does not hold up a binding that drains; one that the
+    /// daemon ended, or is about to end, does not go on: what its maker would add comes behind that end.
     fn may_return(&self, session: SessionId) -> Option<(BindingId, Workspace)> {
         let running = self.sessions.get(session)?;
         let pin = running.pin();
         let binding = self.bindings.get(&pin)?;
-        let may = match binding.phase() {
-            Phase::Active(_) => true,
-            Phase::Draining(_) => running.presence() != Presence::Over,
-            Phase::Broken(_) | Phase::Leaving => false,
+        let may = match (binding.phase(), running.presence()) {
+            (Phase::Broken(_) | Phase::Leaving, _)
+            | (_, Presence::Leaving | Presence::Ended)
+            | (Phase::Draining(_), Presence::Over) => false,
+            (Phase::Active(_), Presence::Over) | (_, Presence::Here(_) | Presence::Away { .. }) => !self.is_closed(session),
         };
-        let may = may && running.presence() != Presence::Leaving && !self.is_closed(session);
         let org = binding.workspace();
         may.then_some((pin, org))
     }
@@ -200,9 +201,9 @@ impl<N: Noise> Daemon<N> {
 
     /// The relay has all of a session.
     pub(super) fn session_over(&mut self, session: SessionId) {
-        let running = self.sessions.get(session).filter(|running| running.presence() != Presence::Over);
-        let Some(binding) = running.map(Running::pin) else { return };
-        self.sessions.set(session, Presence::Over);
+        let Some(running) = self.sessions.get(session).filter(|running| !running.is_over()) else { return };
+        let (binding, was) = (running.pin(), running.presence());
+        self.sessions.set(session, if was == Presence::Leaving { Presence::Ended } else { Presence::Over });
         self.drop_spool(session);
         self.log(Event::SessionEnded(session, binding.clone()));
         self.drive_bindings(binding::Input::SessionEnded { binding, session });
@@ -215,8 +216,8 @@ impl<N: Noise> Daemon<N> {
 
     pub(super) fn say_farewells(&mut self) {
         for session in self.sessions.overdue(self.port.now()) {
-            self.sessions.set(session, Presence::Leaving);
             if self.spools.get(&session).is_some() {
+                self.sessions.set(session, Presence::Leaving);
                 self.drive_spool(session, spool::Input::Close);
             } else {
                 self.session_over(session);
@@ -241,7 +242,7 @@ impl<N: Noise> Daemon<N> {
         if its().count() < MAX_SESSIONS {
             return true;
         }
-        let over = its().filter(|(_, running)| running.presence() == Presence::Over);
+        let over = its().filter(|(_, running)| running.is_over());
         let Some(oldest) = over.min_by_key(|(_, running)| running.file.started).map(|(session, _)| session) else {
             return false;
         };

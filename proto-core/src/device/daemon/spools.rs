@@ -61,7 +61,7 @@ impl<N: Noise> Daemon<N> {
         let source = match running.presence() {
             _ if self.is_source(session) => SourceId::SPOOL,
             Presence::Here(source) => source,
-            Presence::Away { .. } | Presence::Leaving | Presence::Over => return,
+            Presence::Away { .. } | Presence::Leaving | Presence::Over | Presence::Ended => return,
         };
         self.drive_bridge(id, bridge::Input::Attach(source, session));
     }
@@ -145,7 +145,7 @@ impl<N: Noise> Daemon<N> {
         let source = match running.presence() {
             _ if self.is_source(session) => SourceId::SPOOL,
             Presence::Here(source) => source,
-            Presence::Away { .. } | Presence::Leaving | Presence::Over => return,
+            Presence::Away { .. } | Presence::Leaving | Presence::Over | Presence::Ended => return,
         };
         self.drive_bridge(&running.pin(), bridge::Input::Frame(source, frame));
     }
@@ -172,7 +172,7 @@ impl<N: Noise> Daemon<N> {
 
     /// Nothing stands between a session and its bridge any more: what is kept of it goes.
     pub(super) fn drop_spool(&mut self, session: SessionId) {
-        if self.spools.remove(&session).is_some_and(|spool| spool.machine.is_keeping()) {
+        if self.spools.remove(&session).is_some_and(|spool| spool.machine.leaves_files()) {
             self.erase(session);
         }
     }

@@ -1,9 +1,11 @@
 //! While the relay does not keep up: records go to the disk, and from there to the relay.
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::mem;
 
 use super::{
     EffectId, MAX_SESSION, Output, Spool, Timer,
+    passing::kept_from,
     segment::{self, number},
     state::{Delivery, End, Intake, Keeping, OnTheWay, Passing, Segment, State},
     tail::{Draft, Tail, Written},
@@ -135,13 +137,22 @@ impl Spool {
 
     /// The process came, or came back.
     fn source_came(&mut self, open: Frame) {
+        self.remove_spent();
         let Some(keeping) = self.keeping() else { return };
         keeping.is_here = true;
         match &mut keeping.intake {
-            Intake::Recalling { is_asked, is_closed: false } => *is_asked = true,
+            Intake::Recalling { asked, is_closed: false } => *asked = Some(open),
             Intake::Open(tail) | Intake::Ended(tail) => {
-                let kept = tail.kept();
+                let (kept, next) = (tail.kept(), tail.next());
+                // What the process was told to be durable and does not lie here has arrived, and so has everything before it. What
+                // is found here was to be removed.
+                let is_left_over = kept_from(&open).is_some_and(|kept_from| kept_from > next);
                 match keeping.passes() {
+                    _ if is_left_over => {
+                        self.discard();
+                        self.pass_again(kept_from(&open).unwrap_or(next));
+                        self.pass_up(open);
+                    }
                     Some(kept) => {
                         self.pass_again(kept);
                         self.pass_up(open);
@@ -161,8 +172,8 @@ impl Spool {
             }
             State::Keeping(keeping) => {
                 keeping.is_here = false;
-                if let Intake::Recalling { is_asked, .. } = &mut keeping.intake {
-                    *is_asked = false;
+                if let Intake::Recalling { asked, .. } = &mut keeping.intake {
+                    *asked = None;
                 }
             }
             State::Closing(_) | State::Finished | State::Failed(_) => {}
@@ -252,13 +263,14 @@ impl Spool {
     fn recalled(&mut self, first: u64, frames: &[Frame]) -> bool {
         let now = self.port.now();
         let Some(keeping) = self.keeping() else { return false };
-        let Intake::Recalling { is_asked, is_closed } = keeping.intake else { return false };
+        let Intake::Recalling { is_closed, .. } = keeping.intake else { return false };
         let Some(last) = keeping.shelf.back_mut().filter(|last| last.first == first) else { return false };
         let Some(frame) = frames.last() else {
             keeping.shelf.pop_back();
             let is_empty = keeping.shelf.is_empty();
             let file = self.segment(first);
             self.effect(Effect::Remove(EffectId::Remove(first), file));
+            self.port.push(Output::Trouble(Reason::StateInvalid));
             if is_empty {
                 self.forget_found(is_closed);
             } else {
@@ -269,13 +281,13 @@ impl Spool {
         let next = number(frame).unwrap_or(first).saturating_add(1);
         last.next = next;
         let (tail, is_end) = (Tail::new(next, now), matches!(frame.head, Head::End { .. }));
-        keeping.intake = match (is_end, is_closed) {
+        let intake = match (is_end, is_closed) {
             (true, _) => Intake::Ended(tail),
             (false, false) => Intake::Open(tail),
             (false, true) => Intake::Cut(tail),
         };
-        if is_asked {
-            self.resume_source(next);
+        if let Intake::Recalling { asked: Some(open), .. } = mem::replace(&mut keeping.intake, intake) {
+            self.source_came(open);
         }
         self.settle();
         true
@@ -283,7 +295,6 @@ impl Spool {
 
     /// Nothing of what was found can be read.
     fn forget_found(&mut self, is_closed: bool) {
-        self.port.push(Output::Trouble(Reason::StateInvalid));
         self.state = State::Passing(Passing::default());
         self.port.push(Output::Returns);
         if is_closed {
@@ -339,13 +350,17 @@ impl Spool {
 
     /// Does what there is to do: removes, leaves this state, or writes and reads.
     pub(super) fn settle(&mut self) {
+        self.remove_spent();
+        self.leave();
+        self.write();
+        self.read();
+    }
+
+    fn remove_spent(&mut self) {
         while let Some(first) = self.keeping().and_then(Keeping::spent) {
             let file = self.segment(first);
             self.effect(Effect::Remove(EffectId::Remove(first), file));
         }
-        self.leave();
-        self.write();
-        self.read();
     }
 
     fn write(&mut self) {

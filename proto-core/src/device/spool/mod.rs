@@ -68,6 +68,8 @@ pub struct Spool {
     session: SessionId,
     cipher: Cipher,
     state: State,
+    /// Something of the session was kept on the disk.
+    has_kept: bool,
     port: Port<Output>,
     stats: Aside<Stats>,
 }
@@ -76,7 +78,7 @@ impl Spool {
     /// The spool of a session of which nothing lies on this disk.
     pub fn new(now: Instant, session: SessionId, cipher: Cipher) -> Self {
         let state = State::Passing(Passing::default());
-        Self { session, cipher, state, port: Port::new(now), stats: Aside(Stats::default()) }
+        Self { session, cipher, state, has_kept: false, port: Port::new(now), stats: Aside(Stats::default()) }
     }
 
     /// After a restart: the spool of a session of which these segments were found, each with its first number and its bytes, in the
@@ -91,11 +93,12 @@ impl Spool {
             shelf.push_back(Segment { first, next: u64::MAX, bytes });
         }
         if let Some(first) = shelf.front().map(|segment| segment.first) {
+            spool.has_kept = true;
             spool.state = State::Keeping(Box::new(Keeping {
                 is_here: false,
                 stays_until: now,
                 shelf,
-                intake: Intake::Recalling { is_asked: false, is_closed: false },
+                intake: Intake::Recalling { asked: None, is_closed: false },
                 delivery: Delivery::Waiting,
                 acknowledged: first,
             }));
@@ -123,6 +126,12 @@ impl Spool {
             State::Closing(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether something of the session may lie on the disk, to be erased when the session is over: a segment that could not be
+    /// removed, too.
+    pub const fn leaves_files(&self) -> bool {
+        self.has_kept
     }
 
     /// Bytes that lie here and are not known to be durable at the relay.

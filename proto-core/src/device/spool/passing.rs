@@ -144,6 +144,7 @@ impl Spool {
     }
 
     fn keep(&mut self, first: u64, now: Instant) {
+        self.has_kept = true;
         self.state = State::Keeping(Box::new(Keeping {
             is_here: true,
             stays_until: now.after(STAY),
@@ -167,6 +168,6 @@ impl Spool {
 }
 
 /// The first record that a process still has: the body of its `Open`, 8 bytes big-endian. One of an older version does not say.
-fn kept_from(open: &Frame) -> Option<u64> {
+pub(super) fn kept_from(open: &Frame) -> Option<u64> {
     open.body.first_chunk().filter(|_| open.body.len() == 8).map(|bytes| u64::from_be_bytes(*bytes))
 }

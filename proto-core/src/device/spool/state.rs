@@ -2,7 +2,10 @@
 
 use alloc::{boxed::Box, collections::VecDeque};
 
-use crate::{Instant, Reason, wire::Outcome};
+use crate::{
+    Instant, Reason,
+    wire::{Frame, Outcome},
+};
 
 use super::tail::Tail;
 
@@ -89,8 +92,8 @@ pub(super) struct Segment {
 pub(super) enum Intake {
     /// After a restart: the last segment is read, to know where it ends. Whoever comes meanwhile waits.
     Recalling {
-        /// The process wants to know where to go on.
-        is_asked: bool,
+        /// The process wants to know where to go on: its `Open`.
+        asked: Option<Frame>,
         /// The process does not come back.
         is_closed: bool,
     },

@@ -126,7 +126,7 @@ impl Session {
         self.durable.saturating_add(u64::from(self.has_ended()))
     }
 
-    const fn has_ended(&self) -> bool {
+    pub(super) const fn has_ended(&self) -> bool {
         matches!(self.life, Life::Ended(_))
     }
 

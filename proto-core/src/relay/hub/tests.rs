@@ -124,6 +124,26 @@ fn an_end_comes_last_and_is_acknowledged_again_after_a_reconnect() {
     assert_eq!(world.records(viewer, S).len(), 1);
 }
 
+/// F11: a daemon that was restarted takes the end of a session that it gives up for a record, and says so once more behind it.
+#[test]
+fn an_end_behind_the_end_changes_nothing() {
+    let mut world = World::default();
+    let daemon = world.daemon("a", "d");
+    world.open(daemon, S);
+    world.send(daemon, data(S, 0, "zero"));
+    world.send(daemon, Head::End { session: S, next: 1, outcome: Outcome::Exited });
+    world.commit_all();
+    world.open(daemon, S);
+    world.send(daemon, Head::End { session: S, next: 2, outcome: Outcome::Cut });
+    assert_eq!(world.heads(daemon), [resume(0), ack(1), ack(2), resume(2), ack(2), ack(3)]);
+    let viewer = world.viewer("a", "v");
+    world.resume(viewer, S, 0);
+    world.settle();
+    assert_eq!(world.heads(viewer).last(), Some(&Head::End { session: S, next: 1, outcome: Outcome::Exited }));
+    world.send(daemon, Head::End { session: S, next: 3, outcome: Outcome::Cut });
+    assert_eq!(world.reason_text(daemon), "frame_malformed");
+}
+
 /// LINK-2, NOI-4: only a confirmed connection takes over, and what the old one still sends counts for nothing.
 #[test]
 fn a_newer_connection_of_the_same_target_supersedes_the_older() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proto_core::{
-    Machine, SessionId, Status,
+    Machine, Reason, SessionId, Status,
     crypto::Cipher,
     device::spool::{EffectId, Input, MAX_TOTAL, Output, Spool},
     effect::{Effect, IoEvent, StateFile},
@@ -23,9 +23,13 @@ const ID: SessionId = SessionId([7; 16]);
 /// Records that are made at most.
 const RECORDS: u64 = 2;
 /// Deadlines that pass at most.
-const TURNS: u8 = 4;
-/// Failures of the disk, and times that the process or the relay comes, at most.
-const EACH: u8 = 2;
+const TURNS: u8 = 3;
+/// Frames of the process at most, beside its `Open`.
+const FRAMES: u8 = 3;
+/// Times that the relay says where to go on, at most.
+const RESUMES: u8 = 2;
+/// Failures of the disk, and times that the process comes, at most.
+const EACH: u8 = 1;
 
 /// One spool.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,8 +52,10 @@ pub enum Fact {
     Close,
     /// The relay goes on at this record.
     Resume(u64),
-    /// Everything below this record is durable at the relay.
-    Acknowledge(u64),
+    /// One of those that it was given is durable at the relay.
+    AcknowledgeOne,
+    /// All of them are.
+    AcknowledgeAll,
     Ping,
     /// The oldest question to the disk is answered.
     DiskWorks,
@@ -75,7 +81,7 @@ pub struct Memory {
     expects: Option<u64>,
     takes: bool,
     closed: bool,
-    counts: [u8; 4],
+    counts: [u8; 5],
 }
 
 impl Subject for Kept {
@@ -87,7 +93,7 @@ impl Subject for Kept {
 
     fn bounds(&self) -> String {
         format!(
-            "{RECORDS} records and the end; {TURNS} deadlines; the process comes, the relay goes on, and the disk fails {EACH} times each"
+            "{RECORDS} records and the end; {FRAMES} frames of the process, {TURNS} deadlines; it comes and the disk fails {EACH} time each, the relay goes on {RESUMES} times"
         )
     }
 
@@ -101,20 +107,20 @@ impl Subject for Kept {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         let memory = &at.memory;
-        let [turns, opens, resumes, failures] = memory.counts;
+        let [turns, opens, resumes, failures, frames] = memory.counts;
         if turns >= TURNS {
             return Vec::new();
         }
         let mut facts = vec![Fact::Leaves, Fact::Close, Fact::Ping, Fact::DiskWorks, Fact::Stale];
-        facts.extend((opens < EACH).then_some(Fact::Opens));
-        facts.extend((failures < EACH).then_some(Fact::DiskFails));
-        if memory.cursor.is_some() {
+        facts.extend([Fact::AcknowledgeOne, Fact::AcknowledgeAll]);
+        if frames < FRAMES {
             facts.extend([Fact::Record, Fact::RecordAgain, Fact::Ends, Fact::TooMuch]);
         }
-        if resumes < EACH {
+        facts.extend((opens < EACH).then_some(Fact::Opens));
+        facts.extend((failures < EACH).then_some(Fact::DiskFails));
+        if resumes < RESUMES {
             facts.extend((0..=RECORDS + 1).map(Fact::Resume));
         }
-        facts.extend((0..=memory.expects.unwrap_or(0)).map(Fact::Acknowledge));
         facts
     }
 
@@ -131,14 +137,16 @@ impl Subject for Kept {
                 let body = Bytes::copy_from_slice(&memory.told.min(RECORDS).to_be_bytes());
                 source(Frame { head: Head::Open { session: ID, cipher: 2 }, body })
             }
-            Fact::Record => source(record(next)),
+            Fact::Record => source(record(next.min(RECORDS - 1))),
             Fact::RecordAgain => source(record(next.saturating_sub(1))),
             Fact::Ends => source(Head::End { session: ID, next, outcome: Outcome::Exited }.into()),
             Fact::TooMuch => Input::Source { frame: record(next), free: 0 },
             Fact::Leaves => Input::Left,
             Fact::Close => Input::Close,
             Fact::Resume(next) => Input::Relay(Head::Resume { session: ID, next }.into()),
-            Fact::Acknowledge(next) => Input::Relay(Head::Acknowledge { session: ID, next }.into()),
+            Fact::AcknowledgeOne | Fact::AcknowledgeAll => {
+                Input::Relay(Head::Acknowledge { session: ID, next: memory.acknowledges(fact) }.into())
+            }
             Fact::Ping => Input::Relay(Head::Ping { nonce: 1 }.into()),
             Fact::DiskWorks | Fact::DiskFails => Input::Io(memory.answer(*fact == Fact::DiskWorks)),
             Fact::Stale => Input::Io(IoEvent::Stored(EffectId::Keep(99))),
@@ -194,7 +202,9 @@ fn segment(first: u64) -> SecretBytes {
 
 impl Memory {
     fn heard(&mut self, fact: Option<&Fact>) {
-        let [turns, opens, resumes, failures] = &mut self.counts;
+        let may_say = fact.is_some_and(|fact| self.may_say(fact));
+        let [turns, opens, resumes, failures, frames] = &mut self.counts;
+        *frames += u8::from(matches!(fact, Some(Fact::Record | Fact::RecordAgain | Fact::Ends | Fact::TooMuch)));
         match fact {
             None => *turns += 1,
             Some(Fact::Opens) => {
@@ -202,6 +212,9 @@ impl Memory {
                 self.cursor = None;
             }
             Some(Fact::Leaves) => self.cursor = None,
+            Some(Fact::Record) if self.cursor.is_some_and(|cursor| cursor >= RECORDS) => {}
+            // A process that says what it must not say answers for what is missing.
+            Some(Fact::Record | Fact::Ends) if !may_say => self.closed = true,
             Some(Fact::Record) => self.advance(),
             Some(Fact::Ends) => {
                 self.has_ended = true;
@@ -212,11 +225,13 @@ impl Memory {
                 *resumes += 1;
                 self.expects = Some(*next);
                 // Its end is durable where it says so.
-                if *next > self.made {
-                    self.acknowledged = *next;
+                if *next >= self.made.max(1) && (self.has_ended || *next > self.made) {
+                    self.acknowledged = self.acknowledged.max(*next);
                 }
             }
-            Some(Fact::Acknowledge(next)) => self.acknowledged = self.acknowledged.max(*next),
+            Some(fact @ (Fact::AcknowledgeOne | Fact::AcknowledgeAll)) => {
+                self.acknowledged = self.acknowledged.max(self.acknowledges(fact));
+            }
             Some(Fact::DiskWorks) => self.disk_works(),
             Some(Fact::DiskFails) => {
                 *failures += 1;
@@ -226,9 +241,24 @@ impl Memory {
         }
     }
 
+    /// Records come in order and then the end, once the process was told where to go on.
+    fn may_say(&self, fact: &Fact) -> bool {
+        let records = self.made - u64::from(self.has_ended);
+        self.cursor.is_some_and(|cursor| match fact {
+            Fact::Ends => cursor == records,
+            _ => cursor < records || !self.has_ended,
+        })
+    }
+
     fn advance(&mut self) {
         self.cursor = self.cursor.map(|cursor| cursor + 1);
         self.made = self.made.max(self.cursor.unwrap_or(0));
+    }
+
+    /// What the relay says to be durable.
+    fn acknowledges(&self, fact: &Fact) -> u64 {
+        let given = self.expects.unwrap_or(0);
+        if *fact == Fact::AcknowledgeOne { given.min(1) } else { given }
     }
 
     fn disk_works(&mut self) {
@@ -270,6 +300,8 @@ impl Memory {
             Output::Returns => self.takes = false,
             Output::ToSource(frame) => return self.told(&frame.head),
             Output::ToRelay(frame) if self.takes => return self.handed_over(&frame.head),
+            // What the disk has lost cannot be delivered; it is said.
+            Output::Trouble(Reason::StateInvalid) => self.closed = true,
             Output::ToRelay(_) | Output::Trouble(_) => {}
         }
         Ok(())
