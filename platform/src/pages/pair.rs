@@ -277,7 +277,7 @@ fn code_form() -> Markup {
     html! {
         form.inline method="get" action="/pair" {
             label { "Pairing code"
-                input.code name="code" placeholder="BCDF-GHJK" maxlength="12" autocomplete="off" autocapitalize="characters"
+                input.code name="code" placeholder="BCDF-GHJK" maxlength="200" autocomplete="off" autocapitalize="characters"
                     spellcheck="false" required;
             }
             button { "Continue" }

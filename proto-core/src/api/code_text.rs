@@ -50,19 +50,33 @@ fn letter(byte: u8) -> u8 {
 #[error("a pairing code is 8 characters of BCDFGHJKLMNPQRSTVWXZ2345")]
 pub struct InvalidCode;
 
-/// Reads what a person typed: lower case, spaces and hyphens are fine.
+/// The longest text in which a code is looked for, in bytes: a URL with a code in it.
+const MAX_TYPED: usize = 512;
+
+/// Reads what a person typed or pasted: lower case, full-width letters, whatever stands between the characters without being a letter or
+/// a digit, and the whole URL that `vpd pair` shows.
 impl FromStr for CodeText {
     type Err = InvalidCode;
     fn from_str(text: &str) -> Result<Self, InvalidCode> {
-        if text.len() > 4 * CODE_LEN {
+        if text.len() > MAX_TYPED {
             return Err(InvalidCode);
         }
-        let mut typed = text.bytes().filter(|b| !matches!(b, b' ' | b'-')).map(|b| b.to_ascii_uppercase());
+        let text = text.split_once("code=").map_or(text, |(_, rest)| rest.split(['&', '#']).next().unwrap_or(rest));
+        let mut typed = text.chars().filter(|typed| typed.is_alphanumeric()).map(narrow);
         let mut code = [0; CODE_LEN];
         for place in &mut code {
-            *place = typed.next().filter(|b| CODE_ALPHABET.contains(b)).ok_or(InvalidCode)?;
+            let letter = typed.next().and_then(|typed| u8::try_from(typed).ok()).map(|letter| letter.to_ascii_uppercase());
+            *place = letter.filter(|letter| CODE_ALPHABET.contains(letter)).ok_or(InvalidCode)?;
         }
         if typed.next().is_some() { Err(InvalidCode) } else { Ok(Self(code)) }
+    }
+}
+
+/// A full-width letter or digit (U+FF01 to U+FF5E) as the one of ASCII.
+fn narrow(typed: char) -> char {
+    match u32::from(typed) {
+        wide @ 0xFF01..=0xFF5E => char::from_u32(wide.saturating_sub(0xFEE0)).unwrap_or(typed),
+        _ => typed,
     }
 }
 
@@ -102,7 +116,7 @@ mod tests {
         let code = codes[0];
         let careless = vec![code.to_string(), code.grouped(), code.to_string().to_lowercase(), alloc::format!(" {code} ")];
         assert!(careless.iter().all(|typed| typed.parse() == Ok(code)), "{careless:?}");
-        for bad in ["", "BCDFGHJ", "BCDFGHJKL", "ACDFGHJK", "BCDFGHJ\u{212a}", &"-".repeat(100)] {
+        for bad in ["", "BCDFGHJ", "BCDFGHJKL", "ACDFGHJK", "BCDFGHJ\u{212a}", &"-".repeat(100), "BCDFGHJ\u{ff21}"] {
             assert_eq!(bad.parse::<CodeText>(), Err(InvalidCode));
         }
     }
@@ -115,14 +129,28 @@ mod tests {
         assert_eq!(alloc::format!("{code} {code:?}"), "BCDFGHJK BCDFGHJK");
     }
 
-    /// S6: what was typed may be spaced out to four times the length of a code, and is not looked at beyond that.
+    /// S6: a code as mail and chat programs paste it.
+    #[test]
+    fn a_pasted_code_is_understood() {
+        let code: CodeText = "BCDFGHJK".parse().unwrap();
+        let url = "https://viewport.example/pair?code=BCDFGHJK";
+        for pasted in ["BCDF\u{2013}GHJK", "BCDF\u{2011}GHJK", "BCDF\u{a0}GHJK", "BCDF\tGHJK\n", "BCDF\u{200b}GHJK", url] {
+            assert_eq!(pasted.parse(), Ok(code), "{pasted}");
+        }
+        let wide: String = "bcdfghjk".chars().map(|c| char::from_u32(u32::from(c) + 0xFEE0).unwrap()).collect();
+        assert_eq!(wide.parse(), Ok(code));
+        assert_eq!((String::from(url) + "&next=/#top").parse(), Ok(code));
+        assert_eq!("code=".parse::<CodeText>(), Err(InvalidCode));
+    }
+
+    /// S6: what was typed is not looked at beyond the length of a URL.
     #[test]
     fn a_typed_code_has_a_longest_form() {
         let code: CodeText = "BCDFGHJK".parse().unwrap();
-        for blanks in [0, 4, 5, 24] {
+        for blanks in [0, 4, 5, 504] {
             assert_eq!((code.to_string() + &" ".repeat(blanks)).parse(), Ok(code));
         }
-        for blanks in [25, 100] {
+        for blanks in [505, 1_000] {
             assert_eq!((code.to_string() + &" ".repeat(blanks)).parse::<CodeText>(), Err(InvalidCode));
         }
     }
