@@ -336,7 +336,9 @@ pub(crate) struct ServeArgs {
 }
 
 fn web_url(url: &str) -> Result<String, String> {
-    settings::normalised(url).map_err(|_| "an http:// or https:// URL, such as https://viewport.example".to_owned())
+    let url = settings::normalised(url).map_err(|_| "an http:// or https:// URL, such as https://viewport.example".to_owned())?;
+    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'));
+    if has_path { Err("the platform needs a host name of its own: a URL without a path".to_owned()) } else { Ok(url) }
 }
 
 fn relay_url(url: &str) -> Result<String, String> {

@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     pub detail: Option<String>,
     /// Lines that help to decide what to do next.
     pub notes: Vec<String>,
+    /// What is likely behind it, where more is known than what the catalogue says of the reason.
+    pub cause: Option<&'static str>,
     /// What to do next, where more is known than what the catalogue says of the reason.
     pub remedy: Option<&'static str>,
 }
@@ -59,7 +61,7 @@ impl Failure {
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None, notes: Vec::new(), remedy: None }
+        Self { reason, detail: None, notes: Vec::new(), cause: None, remedy: None }
     }
 }
 
@@ -105,7 +107,7 @@ fn write_failure(out: &mut Vec<u8>, failure: &Failure) -> io::Result<()> {
         writeln!(out, "    {note}")?;
     }
     writeln!(out, "  {} {}", "reason:".bold(), reason.code())?;
-    writeln!(out, "  {}  {}", "cause:".bold(), reason.cause())?;
+    writeln!(out, "  {}  {}", "cause:".bold(), failure.cause.unwrap_or(reason.cause()))?;
     writeln!(out, "  {}   {}", "next:".bold(), failure.remedy.unwrap_or(reason.next()).cyan())
 }
 

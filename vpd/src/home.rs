@@ -22,7 +22,7 @@ impl Home {
     pub(crate) fn from_environment() -> Result<Self, Failure> {
         let chosen = match env::var_os("VIEWPORT_HOME").filter(|home| !home.is_empty()) {
             Some(home) => PathBuf::from(home),
-            None => user_home().ok_or_else(|| not_written("neither VIEWPORT_HOME nor HOME is set"))?.join(".viewport"),
+            None => user_home().ok_or_else(no_home)?.join(".viewport"),
         };
         std::path::absolute(&chosen).map(Self).map_err(|error| not_written(format_args!("{}: {error}", chosen.display())))
     }
@@ -102,6 +102,15 @@ pub(crate) fn reachable<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>
     let (folder, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
     let folder = fs::File::open(folder)?;
     act(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
+}
+
+/// Without a home in the environment there is no place for one.
+fn no_home() -> Failure {
+    Failure {
+        cause: Some("A service or a container often has no HOME."),
+        remedy: Some("set VIEWPORT_HOME to a directory of this user's"),
+        ..not_written("neither VIEWPORT_HOME nor HOME is set")
+    }
 }
 
 fn not_written(detail: impl std::fmt::Display) -> Failure {

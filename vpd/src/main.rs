@@ -48,9 +48,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Stop => at_home(async |home| lifecycle::stop(&home).await),
         Command::Restart => at_home(async |home| lifecycle::restart(&home).await),
         Command::Logs(args) => at_home(async |home| logs::logs(&home, &args).await),
-        Command::Serve(args) => {
-            many_threads()?.block_on(serve::serve(&Home::from_environment()?, &args)).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Serve(args) => many_threads()?.block_on(serve::serve(Home::from_environment, &args)).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => many_threads()?.block_on(demo::demo(&args)).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => explain::explain(&args).map(|()| ExitCode::SUCCESS),
         Command::Daemon(args) => {

@@ -22,15 +22,16 @@ use viewport_relay::Relay;
 
 use crate::{
     cli::ServeArgs,
+    failure::Failure,
     home::{self, Home},
     log,
 };
 
-/// Serves until it is interrupted.
-pub(crate) async fn serve(home: &Home, args: &ServeArgs) -> anyhow::Result<()> {
+/// Serves until it is interrupted. `home` is needed only where no directory was named.
+pub(crate) async fn serve(home: fn() -> Result<Home, Failure>, args: &ServeArgs) -> anyhow::Result<()> {
     args.check().unwrap_or_else(|error| error.exit());
     log::to_stderr()?;
-    let data = args.data.clone().unwrap_or_else(|| home.path().join("serve"));
+    let data = args.data.clone().map_or_else(|| Ok::<_, Failure>(home()?.path().join("serve")), Ok)?;
     home::make_private(&data).with_context(|| format!("cannot make {}", data.display()))?;
     let interruption = Interruption::listen()?;
     let servers = Servers::open(args, &data).await?;
