@@ -191,4 +191,6 @@ catalogue! {
         "A viewer has one connection to its relay, so one process owns it at a time.", "end the other one (Ctrl-C in its terminal), then: vpd watch";
     SpoolFull, "spool_full", Local, "no more of this session can be kept on this machine",
         "The relay was out of reach, or slow, for so long that the spool is full. The session itself goes on.", "vpd status   (it shows what waits, and why)";
+    WatchesItself, "watches_itself", Request, "this terminal is part of that session",
+        "What vpd watch shows would become part of the session that it shows, without end.", "vpd watch   (in another terminal)";
 }

@@ -73,6 +73,7 @@ impl<N: Noise> Tablet<N> {
             primitives: &PureRust,
             org: org.map(Into::into),
             goal,
+            surrounding: None,
         };
         let keys = disk.iter().filter(|(file, _)| matches!(file, StateFile::Identity(..)));
         let found = Found {

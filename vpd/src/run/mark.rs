@@ -52,7 +52,7 @@ impl Mark {
 }
 
 /// The session that this very process runs in, where there is one.
-pub(super) fn surrounding_session() -> Option<SessionId> {
+pub(crate) fn surrounding_session() -> Option<SessionId> {
     env::var(SESSION).ok()?.parse().ok()
 }
 

@@ -8,7 +8,7 @@ use proto_core::{
     noise::Snow,
 };
 
-use crate::{failure::Failure, home::Home, machine, settings};
+use crate::{failure::Failure, home::Home, machine, run::surrounding_session, settings};
 
 /// What decides in `vpd watch`.
 pub(super) type Viewer = Watcher<Snow<AwsLc>>;
@@ -40,6 +40,7 @@ impl Device {
             primitives: &AwsLc,
             org: org.map(str::to_owned),
             goal,
+            surrounding: surrounding_session(),
         };
         let found = self.found().map_err(|error| from_files(&error))?;
         Watcher::boot(clock.at(), clock, &found, settings, &fresh_entropy(), fresh_jitter())

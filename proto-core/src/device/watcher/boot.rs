@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use super::{Goal, Occasion, Pursuit, State, Watcher};
 use crate::{
-    Entropy, EntropyChain, Instant, Jitter, Port, Reason, WallClock,
+    Entropy, EntropyChain, Instant, Jitter, Port, Reason, SessionId, WallClock,
     crypto::Primitives,
     device::{
         binding::Bindings,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub org: Option<String>,
     /// What a person wants to see.
     pub goal: Goal,
+    /// The session of which this device's output becomes a part: it is never shown.
+    pub surrounding: Option<SessionId>,
 }
 
 /// The state files of a viewing device as they were found.
@@ -50,7 +52,8 @@ pub struct Found {
 impl<N: Noise> Watcher<N> {
     /// The device as its last run left it. Where a pairing fits it connects, else it pairs. The entropy is for new identities.
     ///
-    /// [`Reason::OrgAmbiguous`] is where it ends at once when several pairings fit.
+    /// [`Reason::OrgAmbiguous`] is where it ends at once when several pairings fit, [`Reason::WatchesItself`] when it is to show the
+    /// session of which it is a part.
     ///
     /// # Errors
     /// [`Reason::ConfigInvalid`] or [`Reason::ConfigNewer`] for `config.json`, which is left as it is.
@@ -73,7 +76,7 @@ impl<N: Noise> Watcher<N> {
                 software: settings.software.clone(),
                 aes_in_hardware: settings.aes_in_hardware,
             },
-            pursuit: Pursuit::new(settings.goal),
+            pursuit: Pursuit::new(settings.goal, settings.surrounding),
             settings,
             clock,
             entropy: EntropyChain::new(entropy),
@@ -91,6 +94,10 @@ impl<N: Noise> Watcher<N> {
 
     /// What to begin with.
     pub(super) fn enter(&mut self) {
+        if matches!(self.settings.goal, Goal::This(session) if self.settings.surrounding == Some(session)) {
+            self.state = State::Failed(Reason::WatchesItself);
+            return;
+        }
         if let Some(pending) = self.pending.take_if(|pending| self.bindings.has_seed(&pending.seed)) {
             return self.finish_pairing(pending);
         }

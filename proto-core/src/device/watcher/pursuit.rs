@@ -20,6 +20,8 @@ pub const TITLED: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pursuit {
     stage: Stage,
+    /// The session that this device is a part of.
+    surrounding: Option<SessionId>,
     sessions: BTreeMap<SessionId, Known>,
 }
 
@@ -63,9 +65,9 @@ pub(super) enum Settled {
 }
 
 impl Pursuit {
-    pub(super) fn new(goal: Goal) -> Self {
+    pub(super) fn new(goal: Goal, surrounding: Option<SessionId>) -> Self {
         let stage = if goal == Goal::Chosen { Stage::Open } else { Stage::Looking { goal, news: None } };
-        let mut pursuit = Self { stage, sessions: BTreeMap::new() };
+        let mut pursuit = Self { stage, surrounding, sessions: BTreeMap::new() };
         if let Goal::This(session) = goal {
             pursuit.want(session);
         }
@@ -87,7 +89,7 @@ impl Pursuit {
 
     /// A person names a session. Whether a viewer is to watch it.
     pub(super) fn choose(&mut self, session: SessionId) -> bool {
-        self.stage == Stage::Open && self.want(session)
+        self.stage == Stage::Open && self.surrounding != Some(session) && self.want(session)
     }
 
     /// The relay is there, and names its sessions now.
@@ -111,7 +113,9 @@ impl Pursuit {
 
     /// The relay names a session: whether that is news, and which sessions a viewer is to watch now.
     pub(super) fn listed(&mut self, session: SessionId, now: Instant) -> (bool, Vec<SessionId>) {
-        if !self.has_room_for(session) {
+        let is_shown_nowhere =
+            self.surrounding == Some(session) && !matches!(self.stage, Stage::Looking { goal: Goal::List, .. });
+        if is_shown_nowhere || !self.has_room_for(session) {
             return (false, Vec::new());
         }
         let is_news = !mem::replace(&mut self.sessions.entry(session).or_default().is_listed, true);

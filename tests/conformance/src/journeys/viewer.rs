@@ -76,6 +76,7 @@ impl<S: Subject<EffectId>> Viewer<S> {
             primitives: &AwsLc,
             org: None,
             goal: Goal::Chosen,
+            surrounding: None,
         };
         let (found, entropy) = (Found::default(), fresh_entropy());
         let machine = Watcher::boot(now, wall_clock(now), &found, settings, &entropy, fresh_jitter()).expect("an empty home");

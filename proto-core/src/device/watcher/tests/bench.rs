@@ -51,8 +51,16 @@ impl Bench {
         Self::boot(&found(vec![record()]), None, goal)
     }
 
+    /// One that is paired with [`org`], with these settings.
+    pub(super) fn with(settings: Settings) -> Self {
+        Self::start(&found(vec![record()]), settings)
+    }
+
     pub(super) fn boot(found: &Found, org: Option<&str>, goal: Goal) -> Self {
-        let settings = Settings { org: org.map(Into::into), goal, ..settings() };
+        Self::start(found, Settings { org: org.map(Into::into), goal, ..settings() })
+    }
+
+    fn start(found: &Found, settings: Settings) -> Self {
         let clock = WallClock::new(START, UNIX);
         let watcher = Watcher::boot(START, clock, found, settings, &Entropy::new([7; 32]), Jitter::new(1)).unwrap();
         let mut bench = Self { watcher, now: START, files: VecDeque::new(), net: vec![], said: vec![] };
@@ -241,6 +249,7 @@ pub(super) fn settings() -> Settings {
         primitives: &PureRust,
         org: None,
         goal: Goal::Chosen,
+        surrounding: None,
     }
 }
 

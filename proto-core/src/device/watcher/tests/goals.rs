@@ -89,6 +89,28 @@ fn the_only_session_is_waited_for_and_shown() {
     assert_eq!(bench.waits_for(), "frames");
 }
 
+/// The session that the viewer is a part of is none that it could show: what it prints would come back to it.
+#[test]
+fn the_surrounding_session_is_not_shown() {
+    let settings = Settings { surrounding: Some(numbered(1)), ..settings() };
+    let mut bench = Bench::with(Settings { goal: Goal::This(numbered(1)), ..settings.clone() });
+    assert_eq!(bench.watcher.status(), Status::Failed(&Reason::WatchesItself));
+    assert_eq!(bench.take_said(), []);
+    let mut bench = Bench::with(Settings { goal: Goal::TheOnly, ..settings.clone() });
+    let mut relay = bench.up();
+    bench.open(&mut relay, numbered(1));
+    bench.pass(SETTLED);
+    assert_eq!(bench.waits_for(), "frames", "there is none yet");
+    bench.open(&mut relay, numbered(2));
+    bench.pass(SETTLED);
+    assert_eq!(bench.take_said().last(), Some(&Output::Listed(numbered(2))));
+    let mut bench = Bench::with(Settings { goal: Goal::List, ..settings });
+    let mut relay = bench.up();
+    bench.open(&mut relay, numbered(1));
+    bench.pass(TITLED);
+    assert_eq!(sessions(&bench.take_said()), Some(vec![numbered(1)]), "a list ends");
+}
+
 /// Of several none is meant more than the others: they are listed.
 #[test]
 fn several_sessions_are_listed_where_one_was_meant() {
