@@ -1,4 +1,4 @@
-//! What the bindings hear and say.
+//! Inputs and outputs of [`Bindings`](super::Bindings).
 
 use alloc::boxed::Box;
 

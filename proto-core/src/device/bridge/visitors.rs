@@ -8,8 +8,8 @@
 //!                    does not open · not confirmed within 10 s: gone
 //! ```
 //!
-//! Each visitor shakes hands with a [`Responder`] of its own. Whoever records a message 1 can send it again, so nothing but
-//! message 2 comes of it; the key goes out only after the handshake was confirmed. A new message 1 starts over.
+//! Each visitor shakes hands with a [`Responder`] of its own. An attacker can replay a recorded message 1, so it is answered with
+//! message 2 only; the key is sent only after the handshake was confirmed. A new message 1 starts over.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -78,7 +78,7 @@ pub(super) struct Host<'a> {
 /// What a message of a viewer leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing, and it is counted by whoever ignored it.
+    /// Nothing; the machine that ignored it counts it.
     Nothing,
     /// Nothing: it does not open, or is not valid here.
     Strange,

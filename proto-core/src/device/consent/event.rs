@@ -1,4 +1,4 @@
-//! What a resolver hears and says.
+//! Inputs and outputs of [`Resolver`](super::Resolver).
 
 use alloc::vec::Vec;
 

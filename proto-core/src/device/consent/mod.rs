@@ -1,8 +1,8 @@
 //! Which organization, if any, a directory's sessions stream to (D9 to D11, S92 to S110, ISO-6).
 //!
-//! From the session's directory upward, the nearest `.viewport/local.yaml` decides, also when it says `disabled` or makes no
-//! sense. It counts only together with the daemon's own ledger: the grant of that directory, to that organization, made by the
-//! `vpd bind` that wrote this very file. Everything else stays on this machine. A hint never grants.
+//! From the session's directory upward, the nearest `.viewport/local.yaml` decides, also when it says `disabled` or is invalid. It
+//! counts only together with the daemon's own ledger: the grant of that directory, to that organization, made by the `vpd bind`
+//! that wrote this very file. Everything else stays on this machine. A hint never grants.
 //!
 //! ```text
 //!             Looked: nothing decided yet, or the repository goes on: Look(parent)
@@ -15,7 +15,7 @@
 //! | nearest `local.yaml` | decision |
 //! |---|---|
 //! | none | local only; `local_file_missing` where the ledger has a grant that would reach here |
-//! | not to be relied on, or makes no sense | local only, `local_file_invalid` |
+//! | not to be relied on, or invalid | local only, `local_file_invalid` |
 //! | `streaming: disabled` | local only, `streaming_disabled` |
 //! | another organization or moment than the ledger's | local only, `grant_missing` |
 //! | good, but a nested repository lies between, and not both it and the ledger say `recursive` | local only, `nested_repository` |
@@ -142,7 +142,7 @@ impl Resolver {
     }
 }
 
-/// A hint that makes no sense is none: it grants nothing, so nothing is lost.
+/// An invalid hint is treated as none: it grants nothing, so nothing is lost.
 fn hint(at: &Directory, file: File) -> Option<Hint> {
     let File::Contents(bytes) = file.usable() else { return None };
     let suggested = WorkspaceYaml::parse(&bytes).ok()?;

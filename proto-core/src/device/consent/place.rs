@@ -46,7 +46,7 @@ pub enum Change {
 }
 
 /// A `vpd bind` to carry out: first `files`, in their order; once they are durable, [`Plan::enter`], and the ledger is made
-/// durable. A crash in between leaves a file without a grant, which counts for nothing.
+/// durable. A crash in between leaves a file without a grant, which is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// What changes in the directory.
@@ -122,8 +122,8 @@ impl Place {
         Ok(Plan { files, directory: self.directory.clone(), grant })
     }
 
-    /// What to say about the repository's hint: nothing when it was declined, when somebody switched streaming off here, or
-    /// when the hinted directory or one below it is bound already, to whomever.
+    /// What to say about the repository's hint: nothing when it was declined, when streaming was switched off here, or when the
+    /// hinted directory or one below it is bound already, to any organization.
     pub fn advice(&self, paired: &[Workspace], declines: &Declines) -> Advice {
         let Some(hint) = self.hint.as_ref().filter(|hint| !self.is_settled(hint, declines)) else { return Advice::Nothing };
         let directory = hint.directory.clone();
@@ -147,8 +147,8 @@ impl Place {
     }
 }
 
-/// What `vpd unbind` changes: first the ledger, which changes in `ledger` here; once that is durable, the files. A crash in
-/// between leaves a file without a grant, which counts for nothing. What git ignores stays ignored.
+/// What `vpd unbind` changes: first the ledger, which changes in `ledger` here; once that is durable, the files. A crash in between
+/// leaves a file without a grant, which is ignored. What git ignores stays ignored.
 ///
 /// # Errors
 /// [`Reason::NotBound`] when the ledger does not know the directory: then its files are not ours to remove.
@@ -164,7 +164,7 @@ fn ignoring(file: &File) -> Result<Option<String>, Reason> {
         File::Unusable => Err(Reason::StateNotWritten),
         File::Contents(bytes) => {
             let text = core::str::from_utf8(bytes).map_err(|_| Reason::StateNotWritten)?;
-            // The last line that fits decides, and a file that somebody else began may be committed: it is not hidden.
+            // The last line that fits decides, and a file that `vpd` did not create may be committed: it is not hidden.
             let last = text.lines().map(str::trim_end).rfind(|line| line.starts_with('!') || IGNORES_LOCAL.contains(line));
             let is_ignored = last.is_some_and(|line| !line.starts_with('!'));
             Ok((!is_ignored).then(|| with_line(text.to_owned(), &"/local.yaml")))

@@ -177,7 +177,7 @@ fn a_nested_repository_needs_a_recursive_binding() {
     assert_eq!(here.decision("/r/vendor/n/src"), streams("A", "/r"));
 }
 
-/// D10: whoever edits the file of a repository cannot stretch what was granted.
+/// D10: editing a repository's file cannot extend what was granted.
 #[test]
 fn recursion_needs_both_the_file_and_the_ledger() {
     let mut here = Laptop::default();
@@ -193,7 +193,7 @@ fn recursion_needs_both_the_file_and_the_ledger() {
     assert_eq!(here.decision("/r/n"), local_only(Reason::NestedRepository));
 }
 
-/// D10, S93: a nearer file decides also when it says no or makes no sense, whatever stands above it.
+/// D10, S93: a nearer file decides also when it says no or is invalid, whatever stands above it.
 #[test]
 fn the_nearest_file_decides_even_against_streaming() {
     let mut here = Laptop::default();
@@ -326,7 +326,7 @@ fn the_way_up_is_bounded() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_are_counted() {
+fn unsolicited_answers_are_counted() {
     let here = Laptop::default();
     let mut resolver = Resolver::new(at("/a"), &here.ledger);
     assert_eq!(resolver.poll_output(), Some(Output::Look(at("/a"))));
@@ -454,9 +454,9 @@ fn a_declined_hint_is_silent() {
     assert_ne!(here.place("/r/src").advice(&[workspace("A")], &declines), Advice::Nothing);
 }
 
-/// D9: nothing is asked where somebody decided already; a repository's hint is heard below a binding of everything.
+/// D9: nothing is asked where the user decided already; a repository's hint is read below a binding of everything.
 #[test]
-fn a_hint_is_silent_where_somebody_decided() {
+fn a_hint_is_silent_where_the_user_decided() {
     let paired = [workspace("A"), workspace("B")];
     let advice = |here: &Laptop| here.place("/r").advice(&paired, &Declines::default());
     let silent = |bind: fn(&mut Laptop)| {
@@ -472,7 +472,7 @@ fn a_hint_is_silent_where_somebody_decided() {
     assert!(!silent(|here| here.write("/r/.viewport/local.yaml", "org_id: A\nstreaming: enabled\nbound_at: x\n")));
 }
 
-/// D9: only a usable hint inside the repository is heard, and the nearest of several.
+/// D9: only a usable hint inside the repository is read, and the nearest of several.
 #[test]
 fn hints_end_at_the_repository_root() {
     let mut here = hinted();

@@ -24,7 +24,7 @@ pub struct PairRequest {
     pub name: Option<String>,
 }
 
-/// What a pairing tells whoever waits for it.
+/// What a pairing reports to the client that waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum PairEvent {

@@ -1,4 +1,4 @@
-//! What a rotation hears and says.
+//! Inputs and outputs of [`Rotation`](super::Rotation).
 
 use alloc::boxed::Box;
 

@@ -263,7 +263,7 @@ fn the_hard_expiry_moves_with_the_credential_in_use() {
     assert_eq!(desk.machine.renewable_until(), renewed_at.plus(RENEWABLE));
 }
 
-/// ROT-3: somebody whose clock is wrong calls every credential expired; that renews each of them only after a while.
+/// ROT-3: a relay whose clock is wrong calls every credential expired; each of them is renewed only after a while.
 #[test]
 fn a_fresh_credential_is_not_renewed_on_demand() {
     let mut desk = Desk::started(0);

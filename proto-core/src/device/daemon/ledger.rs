@@ -92,7 +92,7 @@ impl<N: Noise> Daemon<N> {
             }
             Some(Task::Ungranting { directory, files }) => {
                 self.port.push(Output::Change(task_id, files));
-                self.tasks.insert(task_id, Task::Uprooting { directory });
+                self.tasks.insert(task_id, Task::RemovingFile { directory });
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! What people ask for.
+//! Requests of `vpd` commands.
 
 use alloc::{
     string::{String, ToString},
@@ -65,7 +65,7 @@ impl<N: Noise> Daemon<N> {
         self.drive_pairing(pairing::Input::Cancel);
     }
 
-    /// There is no pairing any more: whoever wanted that is told.
+    /// There is no pairing any more: the clients that cancelled it are told.
     pub(super) fn answer_cancelled(&mut self) {
         if self.pairing.is_none() {
             let cancelling = self.tasks.iter().filter_map(|(task_id, task)| match (task_id, task) {
@@ -163,8 +163,8 @@ impl<N: Noise> Daemon<N> {
                 self.change_ledger(id, Task::Granting { plan, directory, org });
             }
             (Task::Planting { .. }, Err(reason)) => self.answer(id, Err(reason)),
-            // The grant is gone already: what is left of the file counts for nothing.
-            (Task::Uprooting { directory }, _) => {
+            // The grant is gone already: what is left of the file is ignored.
+            (Task::RemovingFile { directory }, _) => {
                 self.answer(id, Ok(Answer::Unbound(Unbound { directory: directory.to_string() })));
             }
             (other, _) => {

@@ -18,14 +18,14 @@ pub(super) struct Running {
     presence: Presence,
 }
 
-/// Whether somebody makes records of a session.
+/// Whether a process makes records of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Presence {
     /// This process does.
     Here(SourceId),
-    /// Whoever did is away, and counts as gone for good from then on.
+    /// The process that did is away, and counts as gone for good from then on.
     Away { until: Instant },
-    /// Whoever did does not come back; what there is of its records is still on its way to the relay.
+    /// The process that did does not come back; what there is of its records is still on its way to the relay.
     Leaving,
     /// It ended. Its key is still given to viewers, and its maker may ask again whether all of it arrived.
     Over,
@@ -80,7 +80,7 @@ impl Sessions {
         self.by_id.remove(&session);
     }
 
-    /// Says whether somebody makes records of a session now; gives what was said before.
+    /// Sets whether a process makes records of a session now; returns the previous value.
     pub(super) fn set(&mut self, session: SessionId, presence: Presence) -> Option<Presence> {
         let was = mem::replace(&mut self.by_id.get_mut(&session)?.presence, presence);
         if let Presence::Away { until } = was {

@@ -55,7 +55,7 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    /// A bridge takes over: whoever handed records of this session to the one before hands them to this one.
+    /// A bridge takes over: the process that handed records of this session to the previous one hands them to this one.
     pub(super) fn attach_again(&mut self, id: &BindingId, running: &Running) {
         let session = running.file.session;
         let source = match running.presence() {
@@ -73,7 +73,7 @@ impl<N: Noise> Daemon<N> {
         self.drive_spool(session, spool::Input::Source { frame, free });
     }
 
-    /// The relay says something to whoever hands records to it.
+    /// The relay sends a frame to the source that hands records to it.
     pub(super) fn relay_said(&mut self, source: SourceId, frame: Frame) {
         let session = frame.head.session().filter(|session| self.spools.get(session).is_some());
         match session {

@@ -28,7 +28,7 @@ pub(super) enum Task {
     /// `vpd unbind`: the ledger without the grant is being made durable.
     Ungranting { directory: Directory, files: Vec<Change> },
     /// `vpd unbind`: the files are being removed.
-    Uprooting { directory: Directory },
+    RemovingFile { directory: Directory },
     /// `vpd pair --cancel`: the pairing is to end.
     Cancelling,
     /// `vpd unpair`: nothing of the org's bindings is to be left.

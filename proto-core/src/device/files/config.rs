@@ -15,7 +15,7 @@ use crate::{
     secret::{Secret, SecretText},
 };
 
-/// Where a daemon pairs when nobody says otherwise (S18).
+/// Where a daemon pairs by default (S18).
 pub const DEFAULT_API_ENDPOINT: &str = "https://app.getviewport.com";
 
 /// The most bindings one daemon has.

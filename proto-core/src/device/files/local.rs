@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, format, string::String};
 use super::yaml;
 use crate::{Reason, id::OrgId};
 
-/// The lines of `.viewport/.gitignore`: what `vpd bind` writes is nobody else's business (S88).
+/// The lines of `.viewport/.gitignore`: what `vpd bind` writes is not to be committed (S88).
 pub const IGNORED: &[&str] = &["/.gitignore", "/local.yaml"];
 
 /// The longest slug, in characters.

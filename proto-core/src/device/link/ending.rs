@@ -18,7 +18,7 @@ use crate::{
 /// How long a device that another one with its pairing displaced leaves it alone.
 pub(super) const TAKEOVER_PAUSE: Duration = Duration::from_mins(5);
 
-/// The longest wait that an answer without a proof may ask for: anybody between could ask for a year.
+/// The longest wait that an answer without a proof may ask for: an attacker in between could ask for a year.
 pub(super) const MAX_UNPROVEN_WAIT: Duration = Duration::from_mins(2);
 
 impl<N: Noise> Link<N> {

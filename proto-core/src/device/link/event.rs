@@ -1,4 +1,4 @@
-//! What a link hears and says.
+//! Inputs and outputs of [`Link`](super::Link).
 
 use crate::{
     Reason,
@@ -54,7 +54,7 @@ pub enum Timer {
     Ping,
     /// New keys for what is sent.
     Rekey,
-    /// The end, because nothing was heard for too long.
+    /// The end, because nothing was received for too long.
     Silence,
     /// Earlier attempts are forgotten.
     Stable,

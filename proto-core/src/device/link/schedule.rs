@@ -60,7 +60,7 @@ impl Schedule {
         self.attempt = self.attempt.max(QUICK_ATTEMPTS);
     }
 
-    /// Somebody asks for quick attempts again.
+    /// The parent asks for quick attempts again.
     pub(super) fn hurry(&mut self) {
         self.attempt = self.attempt.min(QUICK_ATTEMPTS.saturating_sub(1));
         self.earliest = None;

@@ -395,7 +395,7 @@ fn what_does_not_belong_is_counted() {
     assert_eq!(bench.link.stats(), &Stats { not_up: 1, stale: 2 });
 }
 
-/// PIN-1: a binding without any key for its relay shakes hands with nobody, and tries again when one may have been announced.
+/// PIN-1: a binding without any key for its relay starts no handshake, and tries again when one may have been announced.
 #[test]
 fn without_a_pinned_key_there_is_no_handshake() {
     let mut bench = Bench::new();

@@ -46,7 +46,7 @@ pub(super) fn minted(answer: &HttpAnswer) -> Result<MintAnswer, Reason> {
     if is_sound { Ok(minted) } else { Err(Reason::PlatformAnswerInvalid) }
 }
 
-/// Whether asking for a code again can help: nobody answered, or the server is in trouble.
+/// Whether asking for a code again can help: no answer came, or the server is in trouble.
 pub(super) const fn may_mint_again(status: u16) -> bool {
     status >= 500
 }

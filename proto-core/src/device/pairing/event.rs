@@ -1,4 +1,4 @@
-//! What a pairing hears and says.
+//! Inputs and outputs of [`Pairing`](super::Pairing).
 
 use alloc::{boxed::Box, string::String};
 
@@ -16,7 +16,7 @@ use crate::{
 pub enum EffectId {
     /// The n-th request for a code.
     Mint(u32),
-    /// The n-th question whether somebody decided.
+    /// The n-th question whether the user decided.
     Poll(u32),
     /// The n-th request for the platform's key set.
     KeySet(u32),

@@ -12,9 +12,9 @@
 //!               └─────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A kill at any step loses nothing: before `Saving` ended nobody saw the code, and afterwards [`Pairing::resume`] goes on with
-//! the pending file, which stays until the parent said that the binding is durable. Only an answer of the platform that says
-//! so, the expiry, or the person at the terminal ends an attempt; everything else is trouble that passes (PAIR-4).
+//! A kill at any step loses nothing: before `Saving` ended the code was not shown, and afterwards [`Pairing::resume`] goes on with
+//! the pending file, which stays until the parent said that the binding is durable. Only an answer of the platform that says so,
+//! the expiry, or the person at the terminal ends an attempt; everything else is trouble that passes (PAIR-4).
 //!
 //! The driver's loop is the one of [`Machine`]; a fresh machine has outputs to drain.
 

@@ -11,7 +11,7 @@ pub(super) enum State {
     Minting { tries_left: u32, seed: Secret, next_seed: Secret, turn: Turn },
     /// Making what the platform answered durable.
     Saving { pending: Box<PendingPairing>, expires_at: Instant },
-    /// The code is shown; asking whether somebody decided.
+    /// The code is shown; asking whether the user decided.
     Polling { pending: Box<PendingPairing>, expires_at: Instant, turn: Turn },
     /// Approved; fetching the key set that the credential must hold under.
     Verifying { pending: Box<PendingPairing>, expires_at: Instant, approval: Box<Approval>, turn: Turn },

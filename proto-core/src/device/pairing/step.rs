@@ -175,7 +175,7 @@ impl Pairing {
             State::Saving { pending, expires_at } if durable => {
                 self.state = State::Polling { pending, expires_at, turn: Turn::Pausing { until: self.port.now() } };
                 self.port.extend(self.shown().map(Output::ShowCode));
-                // At once: a platform that holds polls then answers the moment somebody approves.
+                // At once: a platform that holds polls then answers the moment the user approves.
                 self.advance();
             }
             State::Saving { .. } => self.state = State::Failed(Reason::StateNotWritten),

@@ -1,4 +1,4 @@
-//! What a session hears and says.
+//! Inputs and outputs of [`Session`](super::Session).
 
 use crate::wire::{Content, Frame, Outcome};
 

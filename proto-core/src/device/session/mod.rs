@@ -1,8 +1,8 @@
 //! One streamed session, where its bytes are made: numbers, seals, keeps and sends its records until they are durable.
 //!
-//! It runs in the process that owns the terminal (`vpd run`), so a daemon that restarts, updates or crashes loses nothing: the
-//! one copy that counts is here until the relay acknowledged it. Which organization it streams to was decided by the daemon,
-//! once, before this machine was made (S112, S113): it knows one org and never hears of another.
+//! It runs in the process that owns the terminal (`vpd run`), so a daemon that restarts, updates or crashes loses nothing: the one
+//! copy that counts is here until the relay acknowledged it. Which organization it streams to was decided by the daemon, once,
+//! before this machine was made (S112, S113): it knows one org and never learns of another.
 //!
 //! ```text
 //!                     Attached                 Resume{next}

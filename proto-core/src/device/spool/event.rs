@@ -1,4 +1,4 @@
-//! What a spool hears and says.
+//! Inputs and outputs of [`Spool`](super::Spool).
 
 use crate::{
     Reason,
@@ -43,7 +43,7 @@ pub enum Input {
 pub enum Output {
     /// Hand this to the process that makes the records, if it is there.
     ToSource(Frame),
-    /// Hand this to the relay, in the place of whoever [`Takes`](Self::Takes) says.
+    /// Hand this to the relay in place of the process, after [`Takes`](Self::Takes).
     ToRelay(Frame),
     /// From now on the spool hands records to the relay, and the process does not.
     Takes,

@@ -5,7 +5,7 @@
 //! frame    that many bytes: `Data`, or `End` behind the last record (WIRE section 5)
 //! ```
 //!
-//! Records have been sealed by the process that made them: whoever reads the file without the session's secret reads nothing.
+//! Records have been sealed by the process that made them: without the session's secret the file tells a reader nothing.
 
 use alloc::vec::Vec;
 

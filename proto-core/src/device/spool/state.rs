@@ -90,7 +90,7 @@ pub(super) struct Segment {
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Intake {
-    /// After a restart: the last segment is read, to know where it ends. Whoever comes meanwhile waits.
+    /// After a restart: the last segment is read, to know where it ends. A process that attaches meanwhile waits.
     Recalling {
         /// The process wants to know where to go on: its `Open`.
         asked: Option<Frame>,
@@ -121,7 +121,7 @@ pub struct Stats {
     pub out_of_turn: u64,
     /// Frames that say nothing to a spool.
     pub strange_frames: u64,
-    /// Answers of the disk that nobody waits for.
+    /// Answers of the disk to no pending request.
     pub stale_answers: u64,
 }
 

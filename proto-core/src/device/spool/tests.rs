@@ -224,8 +224,8 @@ fn what_is_acknowledged_is_not_waited_for() {
     assert_eq!(bench.spool.poll_timeout(), None);
 }
 
-/// SPOOL-1, D17: what the relay does not take goes to the disk; the process hears that it is durable, ends, and the relay gets all of
-/// it, once, in order, when it comes.
+/// SPOOL-1, D17: what the relay does not take goes to the disk; the process is told that it is durable, ends, and the relay gets
+/// all of it, once, in order, when it comes.
 #[test]
 fn what_the_relay_does_not_take_is_kept_and_delivered() {
     let mut bench = Bench::new();

@@ -76,7 +76,7 @@ pub(crate) fn record() -> BindingRecord {
     BindingRecord { api: Some(api), ..BindingRecord::new(approval, 1, "relay-identities/ORG.json".into()) }
 }
 
-/// The relay lets in who made message 1: its end of the link, and message 2.
+/// The relay admits the sender of message 1: its end of the link, and message 2.
 pub(crate) fn welcome(message_1: &[u8]) -> (Channel<Symbolic>, Bytes) {
     let (mut noise, _) = Symbolic::respond(relay().static_keys(), Entropy::new([6; 32]), message_1).unwrap();
     let welcome = Welcome { frame_max: 65_536, time: UNIX.0, software: "relay".into() };
@@ -84,7 +84,7 @@ pub(crate) fn welcome(message_1: &[u8]) -> (Channel<Symbolic>, Bytes) {
     (Channel::new(noise, Tails::Refused), message_2.into())
 }
 
-/// What the platform answers who asks for its keys.
+/// The platform's answer to a request for its keys.
 pub(crate) fn key_set() -> HttpAnswer {
     let keys: JwkSet = [signer().public_key()].into_iter().collect();
     HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(keys.to_json()) }

@@ -79,7 +79,7 @@ impl<N: Noise> Watcher<N> {
         };
     }
 
-    /// The pairing, if there is one, is cancelled, and heard no more: its pending file goes.
+    /// The pairing, if there is one, is cancelled, and no longer listened to: its pending file is removed.
     pub(super) fn call_off(&mut self) {
         self.drive_pairing(pairing::Input::Cancel);
         while let Some(output) = self.state.asking_mut().and_then(|asking| asking.pairing.machine.poll_output()) {

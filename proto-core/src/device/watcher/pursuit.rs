@@ -42,7 +42,7 @@ struct Known {
     /// Whether the relay named it.
     is_listed: bool,
     title: Option<Box<Title>>,
-    /// `None` while nobody wants its records.
+    /// `None` while its records are not wanted.
     reading: Option<Reading>,
 }
 

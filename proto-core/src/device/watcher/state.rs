@@ -12,8 +12,8 @@ pub(super) enum State<N> {
     Pairing(Asking),
     /// The viewer watches.
     Watching(Watching<N>),
-    /// The viewer's pairing is of no use any more, and a person is asked to approve another one. Whoever says so may be wrong, so
-    /// the viewer goes on trying.
+    /// The viewer's pairing is of no use any more, and a person is asked to approve another one. The peer that says so may be
+    /// wrong, so the viewer goes on trying.
     PairingAgain(Watching<N>, Asking),
     /// The relay ended this device's access; record and key are being removed.
     Leaving { binding: BindingId, reason: Reason },

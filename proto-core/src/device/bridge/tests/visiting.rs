@@ -1,4 +1,4 @@
-//! A viewer at a daemon's door: who gets a session's key, and who hears why not.
+//! A viewer asks a daemon for a session's key: which viewers get it, and which are refused with a reason.
 
 use super::*;
 use crate::{
@@ -43,8 +43,8 @@ fn of_a_viewer() -> Claims {
     Claims { role: DeviceKind::Viewer, ..claims(1, UNIX) }
 }
 
-/// WIRE section 8, ADM-4: the key goes to a viewer of the same org, whose credential names the key that it proved, and to
-/// nobody else.
+/// WIRE section 8, ADM-4: the key goes to a viewer of the same org, whose credential names the key that it proved, and to no other
+/// peer.
 #[test]
 fn only_a_viewer_of_the_org_is_let_in() {
     let viewer = of_a_viewer();
@@ -63,7 +63,7 @@ fn only_a_viewer_of_the_org_is_let_in() {
     }
 }
 
-/// WIRE section 8: who was let in asks for the key of the session that it knocked for, and gets that one; it may ask again.
+/// WIRE section 8: a visitor that was let in asks for the key of the session that it named, and gets that one; it may ask again.
 #[test]
 fn a_visitor_is_given_the_key_of_its_session() {
     let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
@@ -79,7 +79,7 @@ fn a_visitor_is_given_the_key_of_its_session() {
     let mut request = Vec::new();
     noise.seal(&KeyRequest { session: numbered(2) }.encode(), &mut request).unwrap();
     bench.tell(peer(request));
-    assert_eq!((bench.heard(), bench.stats()), (vec![], [0, 0, 1]), "another session's key is none of its business");
+    assert_eq!((bench.heard(), bench.stats()), (vec![], [0, 0, 1]), "it may not have another session's key");
 }
 
 /// Asks for the key of session 1; what the daemon answers.

@@ -1,4 +1,4 @@
-//! What a daemon makes of what its last run left.
+//! How a daemon starts from the files of its last run.
 
 use alloc::{vec, vec::Vec};
 
@@ -61,7 +61,7 @@ fn damaged_pins_and_pairings_are_passed_over() {
     assert!(matches!(laptop.take_attached()[..], [(SOURCE, Attached::Streaming { .. })]));
 }
 
-/// Without the ledger or the configuration nobody knows what may stream where: nothing starts.
+/// Without the ledger or the configuration the daemon cannot know what may stream where: it does not start.
 #[test]
 fn a_damaged_ledger_or_configuration_stops_the_start() {
     let damaged = || Some(SecretBytes::new("{"));

@@ -1,4 +1,4 @@
-//! What a daemon passes over, and counts.
+//! What a daemon ignores, and counts.
 
 use alloc::vec;
 
@@ -12,9 +12,9 @@ use crate::{
     wire::{Frame, Head},
 };
 
-/// What the disk says of something that nobody waits for is counted each time and changes nothing.
+/// A disk answer that no request waits for is counted each time and changes nothing.
 #[test]
-fn answers_that_nobody_waits_for_are_counted() {
+fn stale_answers_are_counted() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
     let (request, source) = (TaskId::Request(RequestId(9)), TaskId::Source(SOURCE));
@@ -49,9 +49,9 @@ fn the_ledger_counts_when_its_own_write_is_durable() {
     assert_eq!((laptop.stats(), laptop.changes.len()), ([1, 0, 0], 1));
 }
 
-/// Files that were changed for nobody's sake leave a request that waits for something else as it is.
+/// Files that change without a request leave a request that waits for something else as it is.
 #[test]
-fn a_change_that_nobody_asked_for_keeps_the_request() {
+fn a_change_without_a_request_keeps_the_request() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
     laptop.request(1, Request::Unpair(crate::device::control::UnpairRequest { org: Some("org".into()) }));

@@ -54,7 +54,7 @@ fn a_directory_is_bound_once_the_ledger_is_durable() {
     assert_eq!(directories(&laptop), expected.map(|(path, recursive, org)| (path.into(), recursive, org.into())));
 }
 
-/// The ledger loses the grant first; what is left of the file then counts for nothing, so its removal may fail.
+/// The ledger loses the grant first; what is left of the file is then ignored, so its removal may fail.
 #[test]
 fn a_directory_is_unbound_once_the_ledger_is_durable() {
     for result in [Ok(()), Err(Reason::StateNotWritten)] {
@@ -91,14 +91,14 @@ fn changes_of_the_ledger_follow_each_other() {
     assert_eq!(directories(&laptop).into_iter().map(|(path, ..)| path).collect::<Vec<_>>(), [BOUND_TO_BETA, "/one"]);
 }
 
-/// A directory that cannot be written, and one that nobody may bind, are refused.
+/// A directory that cannot be written, and one for an organization that is not paired, are refused.
 #[test]
 fn what_cannot_be_bound_is_refused() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
     laptop.request(1, bind("/new", None));
     laptop.look();
-    laptop.request(2, bind("/new", Some("nobody")));
+    laptop.request(2, bind("/new", Some("other")));
     laptop.look();
     laptop.request(3, bind("/new", Some("org")));
     laptop.look();

@@ -52,7 +52,7 @@ fn every_binding_dials_at_the_start() {
     assert_eq!(ids(laptop.dialled()), [beta(), org()]);
 }
 
-/// S70: a daemon that is not paired has no name for any relay: it dials nobody, and waits for nothing.
+/// S70: a daemon that is not paired knows no relay's address: it dials none, and waits for nothing.
 #[test]
 fn a_daemon_that_is_not_paired_dials_nobody() {
     let mut laptop = Laptop::new();
@@ -61,7 +61,7 @@ fn a_daemon_that_is_not_paired_dials_nobody() {
     assert_eq!((laptop.net.len(), laptop.daemon.poll_timeout(), laptop.take_answers().len()), (0, None, 1));
 }
 
-/// S145: whoever asks, or wakes the machine, makes every waiting link try at once.
+/// S145: a request to reconnect, or waking the machine, makes every waiting link try at once.
 #[test]
 fn waiting_links_try_at_once_when_told_to() {
     let wakes: [fn(&mut Laptop); 2] =

@@ -33,7 +33,7 @@ fn show(laptop: &mut Laptop, mode: PairingMode) -> PendingPairing {
     PendingPairing::parse(contents.unwrap().expose()).unwrap()
 }
 
-/// Somebody approved: up to the hand-over.
+/// The user approved: up to the hand-over.
 fn approve(laptop: &mut Laptop, pending: &PendingPairing) {
     laptop.take_said();
     laptop.pass(Duration::from_secs(2));
@@ -47,14 +47,14 @@ fn approve_waiting(laptop: &mut Laptop, pending: &PendingPairing) {
     laptop.answer(200, &key_set());
 }
 
-/// What waits for the pairing hears.
+/// The clients that wait for the pairing are told.
 fn take_events(laptop: &mut Laptop) -> Vec<PairEvent> {
     let said = laptop.take_said().into_iter();
     said.filter_map(|output| if let Output::Pairing(event) = output { Some(event) } else { None }).collect()
 }
 
-/// S4, S14, S62: the code is shown, the binding made durable, the pairing's file removed; then whoever waits hears that it is
-/// done, and the next pairing may begin.
+/// S4, S14, S62: the code is shown, the binding made durable, the pairing's file removed; then the waiting client is told that it
+/// is done, and the next pairing may begin.
 #[test]
 fn a_pairing_ends_with_a_binding() {
     let mut laptop = Laptop::new();

@@ -102,7 +102,7 @@ fn who_goes_before_the_pin_is_durable_leaves_none() {
     assert_eq!(laptop.stats(), [1, 0, 0]);
 }
 
-/// S113: whoever makes records may stay away for two minutes, and not a moment longer; another process's sessions go on.
+/// S113: the process that makes records may stay away for two minutes, and not a moment longer; another process's sessions go on.
 #[test]
 fn a_session_whose_maker_stays_away_is_over() {
     let mut laptop = Laptop::paired();
@@ -121,7 +121,7 @@ fn a_session_whose_maker_stays_away_is_over() {
     assert!(!laptop.take_log().iter().any(|event| matches!(event, Event::SessionEnded(..))), "said once");
 }
 
-/// S113: who comes back in time goes on, over another connection too, and is not called over at the old deadline.
+/// S113: a process that comes back in time goes on, over another connection too, and is not called over at the old deadline.
 #[test]
 fn a_maker_that_comes_back_goes_on() {
     let mut laptop = Laptop::paired();
@@ -196,9 +196,9 @@ fn the_oldest_session_that_is_over_makes_room() {
     }
 }
 
-/// While there is room nothing is forgotten: the last place is taken without anybody's key going.
+/// While there is room nothing is forgotten: taking the last place drops no session's key.
 #[test]
-fn the_last_place_costs_nobody_a_key() {
+fn taking_the_last_place_drops_no_key() {
     let mut laptop = Laptop::boot(&with_pins((1..MAX_SESSIONS).map(|n| pin(n, &org(), n as u64))));
     laptop.pass(RETURN_WITHIN);
     laptop.start(SOURCE, BOUND);

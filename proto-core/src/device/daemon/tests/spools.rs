@@ -100,7 +100,7 @@ fn what_was_kept_goes_with_its_binding() {
         assert!(removed.contains(&file), "{removed:?}");
     }
     let told = Output::ToSource(SOURCE, Head::Revoke { reason: Reason::SessionCut }.into());
-    assert!(laptop.take_said().contains(&told), "the process hears it although the bridge does not know it");
+    assert!(laptop.take_said().contains(&told), "the process is told although the bridge does not know it");
     assert_eq!(laptop.daemon.report().spool, vec![]);
 }
 
@@ -114,8 +114,8 @@ fn what_belongs_to_no_session_is_erased() {
     assert_eq!(laptop.settle().1, [StateFile::Spool(stray)]);
 }
 
-/// F11: a process that was killed does not come back: its session ends as cut, so that whoever watches does not wait for ever, and
-/// nobody goes on with it.
+/// F11: a process that was killed does not come back: its session ends as cut, so that viewers do not wait for ever, and no process
+/// goes on with it.
 #[test]
 fn a_session_whose_process_was_killed_is_cut() {
     let mut laptop = Laptop::paired();

@@ -48,7 +48,7 @@ fn a_relay_that_does_not_answer_is_given_up() {
     assert!(closes_because(&outputs, Reason::HandshakeTimedOut));
 }
 
-/// L3: an attempt is made when it is due, however often somebody asks.
+/// L3: an attempt is made when it is due, however often the parent asks.
 #[test]
 fn no_attempt_is_made_early() {
     let mut bench = Bench::new();

@@ -132,7 +132,7 @@ impl Desk {
         }
     }
 
-    /// Somebody approved, and the key set is there: up to the hand-over.
+    /// The user approved, and the key set is there: up to the hand-over.
     pub(super) fn approve(&mut self) {
         self.wait();
         self.answer(200, approval(&self.identity(), |_| {}));

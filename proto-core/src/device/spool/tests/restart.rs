@@ -76,7 +76,7 @@ fn a_segment_that_cannot_be_read_is_let_go() {
     assert_eq!((nothing.spool.is_source(), &nothing.troubles[..]), (false, &[Reason::StateInvalid][..]));
 }
 
-/// A hole in the middle ends the record there, as cut; what lies behind it is no good to anybody, and goes.
+/// A hole in the middle ends the record there, as cut; what lies behind it is of no use, and is removed.
 #[test]
 fn a_hole_ends_the_record() {
     let mut disk = left_behind(40, true);

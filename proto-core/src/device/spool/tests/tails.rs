@@ -74,7 +74,7 @@ fn who_comes_back_goes_on_behind_what_is_durable() {
     assert_eq!(bench.acknowledged(), Some(4));
 }
 
-/// Answers of the disk that nobody waits for change nothing.
+/// Answers of the disk to no pending request change nothing.
 #[test]
 fn stale_answers_are_ignored() {
     let mut bench = Bench::keeping();

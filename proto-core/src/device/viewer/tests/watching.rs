@@ -135,7 +135,7 @@ fn reading_goes_on_where_it_stood() {
     assert_eq!(bench.heard(), [Head::Resume { session: SESSION, next: 1 }.into()]);
 }
 
-/// WIRE section 8: anybody can send garbage through the relay; the daemon's own answer still counts after it.
+/// WIRE section 8: an attacker can send garbage through the relay; the daemon's own answer is still accepted after it.
 #[test]
 fn garbage_in_place_of_an_answer_changes_nothing() {
     let (mut bench, mut noise, answer) = knocked();
@@ -197,7 +197,7 @@ fn a_daemon_that_does_not_answer_is_asked_again() {
     }
 }
 
-/// A platform that cannot be reached vouches for nobody, which is no verdict: its keys are asked for again five seconds later.
+/// A platform that cannot be reached vouches for no daemon, which is no verdict: its keys are asked for again five seconds later.
 #[test]
 fn a_platform_that_cannot_be_reached_is_asked_again() {
     let mut bench = Bench::up();

@@ -138,9 +138,9 @@ fn a_session_that_the_relay_does_not_name_is_unknown() {
     }
 }
 
-/// L8: whoever chooses sessions may choose so many and no more; nobody else may choose any.
+/// L8: a viewer whose goal is to choose sessions may choose a bounded number; with another goal it may choose none.
 #[test]
-fn only_who_chooses_may_watch_more() {
+fn only_a_choosing_viewer_may_watch_more() {
     let mut bench = Bench::paired(Goal::Chosen);
     for n in 0..viewer::MAX_SESSIONS {
         bench.input(Input::Watch(numbered(n as u128)));

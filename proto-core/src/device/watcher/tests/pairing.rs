@@ -61,7 +61,7 @@ fn an_interrupted_pairing_goes_on_when_it_is_the_one_that_is_wanted() {
     }
 }
 
-/// PAIR-9: killed between binding and pending file, it needs nobody's approval again; the seed does not stay on disk.
+/// PAIR-9: killed between binding and pending file, it needs no second approval; the seed does not stay on disk.
 #[test]
 fn a_pairing_whose_binding_is_durable_is_only_forgotten() {
     let (mut pending, _) = interrupted(None, |_| {});
@@ -150,7 +150,8 @@ fn a_pairing_of_no_use_any_more_is_made_anew() {
     assert_eq!(bench.take_said(), [Output::Up { waits_for_session: false }]);
 }
 
-/// BIND-6: whoever says that a pairing is of no use may be wrong. The viewer tries on; once it is let in, nobody is asked any more.
+/// BIND-6: the relay may wrongly say that a pairing is of no use. The viewer tries on; once it is let in, the person is not asked
+/// again.
 #[test]
 fn a_link_that_comes_up_after_all_ends_the_pairing() {
     let mut bench = Bench::paired(Goal::Chosen);

@@ -1,4 +1,4 @@
-//! What becomes of what the viewer says.
+//! What a watcher does with its viewer's outputs.
 
 use alloc::vec;
 use core::time::Duration;
