@@ -73,11 +73,11 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum PollAnswer {
-    /// Nobody decided yet.
+    /// The user has not decided yet.
     Pending,
-    /// Somebody approved. Repeated on every poll until the code expires.
+    /// The user approved. Repeated on every poll until the code expires.
     Approved(alloc::boxed::Box<Approval>),
-    /// Somebody denied.
+    /// The user denied.
     Denied,
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn put_together<'a>(parts: [&[u8]; 2], message: &'a mut [u8]) -> Opti
     Some((text, tag))
 }
 
-/// The tag does not fit: another key, nonce, context, or changed bytes. Nobody can tell which.
+/// The tag does not fit: another key, nonce, context, or changed bytes. The receiver cannot tell which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("does not open")]
 pub struct Forged;

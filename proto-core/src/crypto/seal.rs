@@ -7,8 +7,8 @@
 //!   records 0 … n                       records n+1 … m        nonce: the record's sequence
 //! ```
 //!
-//! Who has the secret of an epoch reads that epoch and all later ones, and none before it. [`Sealer`] and [`Opener`] are
-//! codecs: they allocate only when an epoch begins.
+//! The secret of an epoch opens that epoch and all later ones, and none before it. [`Sealer`] and [`Opener`] are codecs: they
+//! allocate only when an epoch begins.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::{

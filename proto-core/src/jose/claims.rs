@@ -62,7 +62,7 @@ pub struct Claims {
     pub id: GivenId,
 }
 
-/// The keys whose holder a credential belongs to (RFC 7800 section 3): worthless to everybody else.
+/// The keys whose holder a credential belongs to (RFC 7800 section 3): worthless to anyone without them.
 ///
 /// In JSON: `{"jwk": {"kty":"OKP","crv":"X25519","x":"…"}, "jkt": "…"}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

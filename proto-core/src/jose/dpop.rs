@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// RFC 9449 section 4.3: whoever shows a private key has none any more.
+    /// RFC 9449 section 4.3: a private key that is shown is private no more.
     #[test]
     fn a_proof_that_shows_a_private_key_is_refused() {
         let key = identity(1).identity_key().to_base64url();

@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(set, [key()].into_iter().collect());
     }
 
-    /// RFC 7517 section 9.2: a key whose private half is published belongs to everybody.
+    /// RFC 7517 section 9.2: a key whose private half is published proves nothing.
     #[test]
     fn a_key_that_shows_its_private_half_is_left_out() {
         for (member, kept) in [("d", 0), ("e", 1)] {

@@ -88,7 +88,7 @@ impl Unverified {
         self.kid
     }
 
-    /// What it says, to its holder, who got it from the platform and only wants to know until when it holds.
+    /// Its claims, unverified, for its holder, who got it from the platform and only wants to know when it expires.
     pub fn into_unproven(self) -> Claims {
         self.claims
     }

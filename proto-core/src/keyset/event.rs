@@ -1,4 +1,4 @@
-//! What a key set is told and what it says.
+//! Inputs and outputs of [`KeySet`](super::KeySet).
 
 use crate::{
     Reason,

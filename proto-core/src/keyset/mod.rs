@@ -141,7 +141,7 @@ impl KeySet {
         self.keys(now)?.get(kid)
     }
 
-    /// Without an answer of the endpoint nobody knows whether a key that is not held exists.
+    /// Without an answer of the endpoint it is unknown whether a key that is not held exists.
     fn answer(&mut self, now: Instant, lookup: LookupId, kid: Thumbprint) {
         let output = match self.find(now, kid) {
             Some(key) => Output::Found { lookup, key },
@@ -187,7 +187,7 @@ impl KeySet {
     }
 }
 
-/// The key set in an answer. One without a key we can use would lock everybody out: no platform means that.
+/// The key set in an answer. One without a usable key would lock every device out: no platform means that.
 fn read(event: IoEvent<()>) -> Result<JwkSet, Reason> {
     match event {
         IoEvent::Answered((), HttpAnswer { status: 200, body, .. }) => key_set(body.expose()),

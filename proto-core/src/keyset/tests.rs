@@ -173,7 +173,7 @@ fn stale_keys_serve_while_the_endpoint_is_down() {
     if answers.is_empty() {
         answers = desk.fail();
     }
-    assert!(answers.contains(&unreachable(2)), "nobody knows whether that key exists: {answers:?}");
+    assert!(answers.contains(&unreachable(2)), "it is unknown whether that key exists: {answers:?}");
 
     desk.now = fetched.after(MAX_STALE);
     let mut answers = desk.look(3, 1);

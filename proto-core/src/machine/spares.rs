@@ -1,8 +1,8 @@
 //! Buffers that were handed out and come back.
 //!
-//! What a machine seals or opens goes into a buffer of its own, which it hands out and which somebody else drops. To make one
-//! costs two blocks of memory and zeros all over, which with AES in hardware takes half as long as sealing. One that comes back
-//! costs nothing, and so a steady stream of long frames asks for no memory at all.
+//! What a machine seals or opens goes into a buffer of its own, which it hands out and which its receiver drops. To make one costs
+//! two blocks of memory and zeros all over, which with AES in hardware takes half as long as sealing. One that comes back costs
+//! nothing, and so a steady stream of long frames asks for no memory at all.
 
 use alloc::collections::VecDeque;
 use core::{
@@ -13,7 +13,7 @@ use core::{
 
 use bytes::{Bytes, BytesMut};
 
-/// Buffers that were handed out, the oldest first: one is used again once nobody else has it.
+/// Buffers that were handed out, the oldest first: one is used again once it has no other owner.
 ///
 /// They are no part of a machine's state: nothing that it does depends on them, so all are equal, and a clone has none. At most
 /// [`Spares::MAX`] of at most 64 KiB each are held, and each short frame gives one up: a link at rest, which pings, soon holds
@@ -28,7 +28,7 @@ impl Spares {
     /// What is shorter is made and dropped as quickly; what is longer is too much to hold, and rare.
     const LENGTHS: RangeInclusive<usize> = 4 << 10..=64 << 10;
 
-    /// A buffer of `len` bytes, with something in them: who asks for it writes all of them before anybody else sees any.
+    /// A buffer of `len` bytes, with something in them: the caller overwrites all of them before it hands any out.
     pub fn buffer(&mut self, len: usize) -> BytesMut {
         if !Self::LENGTHS.contains(&len) {
             self.0.pop_front();
@@ -58,7 +58,7 @@ impl Spares {
         bytes
     }
 
-    /// Has `bytes` back once nobody else has them; they are of [`buffer`](Self::buffer).
+    /// Reuses `bytes`, which came from [`buffer`](Self::buffer), once they have no other owner.
     #[inline]
     pub fn take_back(&mut self, bytes: Bytes) {
         if !Self::LENGTHS.contains(&bytes.len()) {
@@ -82,7 +82,7 @@ fn fits(spare: &BytesMut, len: usize) -> bool {
 /// Whole pages, so that a few bytes more fit the next time.
 fn fresh(len: usize) -> BytesMut {
     let mut buffer = BytesMut::zeroed(len.next_multiple_of(4 << 10));
-    // Makes the count of who has it now, and for good: `freeze` alone makes one anew whenever somebody shares it.
+    // Allocates the reference count now, and for good: `freeze` alone allocates one whenever the buffer is shared.
     drop(buffer.split_off(buffer.len()));
     buffer.truncate(len);
     buffer
@@ -127,9 +127,9 @@ mod tests {
         spares.hand_out(buffer)
     }
 
-    /// L8: what nobody else has any more is used again, and what somebody still reads is not touched.
+    /// L8: a buffer without another owner is used again, and one that is still read is not touched.
     #[test]
-    fn a_buffer_is_used_again_once_nobody_has_it() {
+    fn a_buffer_is_used_again_once_it_has_no_other_owner() {
         let mut spares = Spares::default();
         let first = hand_out(&mut spares, LONG);
         let place = first.as_ptr();

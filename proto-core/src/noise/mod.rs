@@ -133,7 +133,7 @@ pub struct InitiatorKeys<'a> {
 pub struct FirstMessage {
     /// Suite and role.
     pub preamble: Preamble,
-    /// The initiator's static key. Whoever made the message holds its private half; when it was made nobody knows yet.
+    /// The initiator's static key. The sender of the message holds its private half; when it was made is not known yet.
     pub static_key: StaticKey,
     /// The payload of Noise message 1.
     pub payload: Vec<u8>,

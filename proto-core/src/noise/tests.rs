@@ -157,7 +157,7 @@ on_both! {
         for suite in Suite::ALL {
             let (mut initiator, message) = initiate::<N>(suite, b"hello");
             assert_eq!(N::respond(&keys(9), entropy(4), &message).unwrap_err(), NoiseError::Failed);
-            // Another session's answer, whoever makes it.
+            // Another session's answer, whichever responder makes it.
             let (_, other) = {
                 let psk = psk(suite);
                 let (local, responder) = (keys(INITIATOR), keys(RESPONDER).public());
@@ -187,7 +187,7 @@ on_both! {
 }
 
 on_both! {
-    /// NOI-3: nobody speaks IK with a PSK or IKpsk2 without one.
+    /// NOI-3: neither side speaks IK with a PSK or IKpsk2 without one.
     fn pattern_and_psk_must_fit<N>() {
         for suite in Suite::ALL {
             let local = keys(INITIATOR);

@@ -18,7 +18,7 @@ impl Bindings {
     pub(super) fn adopt(&mut self, paired: Paired) {
         let org = paired.approval.workspace.id.clone();
         let id = BindingId { org, runtime_target: paired.approval.runtime_target_id.clone() };
-        // The same approval again, after a restart: the binding is durable, only the pairing did not hear of it (PAIR-9).
+        // The same approval again, after a restart: the binding is durable, only the pairing was not told (PAIR-9).
         if self.get(&id).and_then(Binding::identity).is_some_and(|identity| *identity.seed() == paired.seed) {
             return self.port.push(Output::Adopted(id));
         }

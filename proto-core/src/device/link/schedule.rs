@@ -20,7 +20,7 @@ const QUICK: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration
 pub(super) struct Schedule {
     jitter: Jitter,
     attempt: u32,
-    /// The other side asked for patience until then, before the next attempt.
+    /// The other side asked for no attempt before then.
     earliest: Option<Instant>,
 }
 

@@ -9,8 +9,9 @@
 //!    │ ── first transport message ──────────────────────►   │ Confirmed
 //! ```
 //!
-//! Message 1 can be replayed by whoever recorded it, so nothing takes effect before [`responder::Output::Confirmed`] (NOI-4).
-//! Whatever does not fit about a PSK ends in [`Reason::NoisePskInvalid`](crate::Reason::NoisePskInvalid) on both sides (NOI-3):
+//! Message 1 can be replayed by an attacker who recorded it, so nothing takes effect before [`responder::Output::Confirmed`]
+//! (NOI-4). Whatever does not fit about a PSK ends in [`Reason::NoisePskInvalid`](crate::Reason::NoisePskInvalid) on both sides
+//! (NOI-3):
 //!
 //! | initiator | responder's policy and PSK | initiator learns | responder learns |
 //! |---|---|---|---|

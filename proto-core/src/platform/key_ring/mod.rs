@@ -9,10 +9,10 @@
 //! ```
 //!
 //! A key is published before it is used, by twice the time that relays keep a key set (S181). A key that leaked is *withdrawn*:
-//! from then on it is in no key set, and the platform calls what it signed no valid credential. Its successor signs at once;
-//! relays ask for the key set again when they meet a key that they do not know. What a withdrawn key signed can still be
-//! *renewed*: a renewal rests on the device's own key and on what the platform stores, not on the signature alone, so
-//! all devices recover by themselves, and who has the leaked key gains nothing.
+//! from then on it is in no key set, and the platform calls what it signed no valid credential. Its successor signs at once; relays
+//! ask for the key set again when they meet a key that they do not know. What a withdrawn key signed can still be *renewed*: a
+//! renewal rests on the device's own key and on what the platform stores, not on the signature alone, so all devices recover by
+//! themselves, and an attacker with the leaked key gains nothing.
 //!
 //! Pure functions over the stored keys; the platform carries a [`Change`] out in one transaction.
 

@@ -68,7 +68,7 @@ fn a_key_stays_until_nothing_of_it_is_renewable() {
     }
 }
 
-/// Somebody who rotates twice publishes one successor, not two.
+/// An operator who rotates twice publishes one successor, not two.
 #[test]
 fn a_rotation_makes_one_successor() {
     let change = Change::Add { active_from: START.plus(LEAD) };

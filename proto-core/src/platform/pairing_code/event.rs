@@ -1,4 +1,4 @@
-//! What a code is told and what it says.
+//! Inputs and outputs of [`PairingCode`](super::PairingCode).
 
 use alloc::string::String;
 
@@ -77,7 +77,7 @@ pub enum Output {
     Refused(Refusal),
     /// Tell the device that polled.
     Answer(Verdict),
-    /// Tell who polled that there is no such code.
+    /// Tell the polling client that there is no such code.
     Unknown,
     /// The code ended because its status token was guessed at too often.
     Voided,
@@ -86,11 +86,11 @@ pub enum Output {
 /// What a device learns about its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Nobody decided yet.
+    /// No user has decided yet.
     Pending,
-    /// Somebody approved.
+    /// A user approved.
     Approved,
-    /// Somebody denied.
+    /// A user denied.
     Denied,
 }
 
@@ -114,10 +114,10 @@ pub enum Refusal {
 /// Why a code ended without an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Failure {
-    /// Nobody decided in time.
+    /// No user decided in time.
     #[error("the code expired")]
     Expired,
-    /// Somebody denied.
+    /// A user denied.
     #[error("the pairing was denied")]
     Denied,
     /// Its status token was guessed at too often.

@@ -40,7 +40,7 @@ use crate::{
 /// How long a code lives (S7).
 pub const LIFETIME: Duration = Duration::from_mins(15);
 
-/// How many polls with a wrong status token end a code. Whoever polls a code without its token guesses.
+/// How many polls with a wrong status token end a code. A client that polls a code without its token guesses.
 pub const MAX_GUESSES: u32 = 32;
 
 /// How often its device may poll a code within [`POLLS_WINDOW`] (RFC 8628 section 3.5): twice as often as it is asked to.
@@ -144,8 +144,8 @@ impl PairingCode {
         }));
     }
 
-    /// A code that somebody decided is no longer worth guessing: only an undecided one is ended by wrong tokens, so that
-    /// nobody can take an approval away from the device that waits for it.
+    /// A decided code is no longer worth guessing: only an undecided one is ended by wrong tokens, so that no attacker can take an
+    /// approval away from the device that waits for it.
     fn count_guess(&mut self) {
         self.port.push(Output::Unknown);
         self.guesses = self.guesses.saturating_add(1).min(MAX_GUESSES);

@@ -35,13 +35,13 @@ impl Decision {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
-    /// Nobody decided.
+    /// No user has decided.
     Pending,
-    /// Somebody approved; whether they may is being looked up.
+    /// A user approved; whether they may is being looked up.
     Checking { check: Aside<CheckId>, by: GivenId, org: OrgId },
-    /// Somebody decided; polls get that until the code expires.
+    /// A user decided; polls get that until the code expires.
     Decided(Decision),
-    /// Somebody decided, and the code has expired since.
+    /// A user decided, and the code has expired since.
     Over(Decision),
     /// Ended without a decision.
     Failed(Failure),

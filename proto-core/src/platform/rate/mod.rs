@@ -1,8 +1,8 @@
 //! How often a caller may do something: exact windows, and waits that grow with failures (PAIR-12, ADM-3).
 //!
-//! [`Window`] is for what costs something whoever does it: so many acts in any stretch of time. [`Waits`] is for guessing: the
-//! first failures cost nothing, then each one doubles the wait until the next try. Both are bounded in memory; keys are
-//! whatever callers are told apart by.
+//! [`Window`] is for acts that cost something whether or not they succeed: so many in any stretch of time. [`Waits`] is for
+//! guessing: the first failures cost nothing, then each one doubles the wait until the next try. Both are bounded in memory; keys
+//! are whatever callers are told apart by.
 
 #[cfg(test)]
 mod tests;
@@ -103,7 +103,7 @@ pub struct Waits<K> {
 }
 
 impl<K: Ord + Clone> Waits<K> {
-    /// Nobody failed yet.
+    /// No caller has failed yet.
     pub const fn new(growth: Growth) -> Self {
         Self { growth, failures: BTreeMap::new() }
     }

@@ -1,4 +1,4 @@
-//! What an admission is told and what it says.
+//! Inputs and outputs of [`Admission`](super::Admission).
 
 use alloc::boxed::Box;
 
@@ -26,7 +26,7 @@ pub enum KeyAnswer {
     Found(IdentityKey),
     /// There is none of that name.
     Unknown,
-    /// Nobody knows: the key set's endpoint does not answer.
+    /// Not known: the key set's endpoint does not answer.
     Unreachable,
 }
 
@@ -46,7 +46,7 @@ pub enum Output {
     Refused(Refused),
 }
 
-/// Who was let in.
+/// The device that was admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Admitted {
     /// What the credential says, all of it checked.

@@ -157,7 +157,7 @@ mod tests {
         assert!(limiter.admit(at(159_999), ip("192.0.2.2")).is_err());
     }
 
-    /// F21: a flood from many addresses, each within its limit, keeps unknown ones out and nobody who is known.
+    /// F21: a flood from many addresses, each within its limit, keeps unknown addresses out, and no known one.
     #[test]
     fn who_is_known_comes_in_when_it_is_full() {
         let mut limiter = RateLimiter::new(60, MINUTE);

@@ -162,7 +162,7 @@ fn the_first_failing_check_names_the_reason() {
     assert!(matches!(drain(&mut answered(asked(), 200, &active("standard", None)))[..], [Output::Admitted(_)]));
 }
 
-/// JWT-4: a credential in the hands of somebody without its key.
+/// JWT-4: a credential in the hands of an attacker without its key.
 #[test]
 fn a_stolen_token_is_worthless() {
     let thief = Identity::from_seed(Secret::new([66; 32]));
@@ -170,7 +170,7 @@ fn a_stolen_token_is_worthless() {
     assert_eq!(refused(machine), Reason::TokenKeyMismatch);
 }
 
-/// A daemon does not come in as a viewer, nor the other way round, nor anybody as a peer.
+/// A daemon does not come in as a viewer, nor the other way round, nor any device as a peer.
 #[test]
 fn the_role_must_be_the_credentials_own() {
     for (kind, role, admitted) in [

@@ -28,7 +28,7 @@ impl<N: Noise> Entering<N> {
         port.feed(&mut self.responder, input);
     }
 
-    /// Message 1 is authentic: decide about who made it, though it may be a replay.
+    /// Message 1 is authentic: decide about its sender, though it may be a replay.
     pub(super) fn consider(
         &mut self,
         now: Instant,

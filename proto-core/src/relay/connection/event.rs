@@ -1,4 +1,4 @@
-//! What a connection is told and what it says.
+//! Inputs and outputs of [`Connection`](super::Connection).
 
 use alloc::boxed::Box;
 
@@ -134,7 +134,7 @@ pub enum Timer {
     Renewal,
     /// The credential of the live link has expired; the platform is asked about it.
     Expiry,
-    /// The end, because nothing was heard for too long.
+    /// The end, because nothing was received for too long.
     Silence,
 }
 

@@ -7,11 +7,11 @@
 //!     └───────────────────────────────────────────┴───────────────────────────────┴──────────────────────┴──► Ended(why)
 //! ```
 //!
-//! Before the device is admitted it can make the relay hold one message of 8 KiB and one decision, and nothing it sends has
-//! any effect on others (ADM-1, NOI-4). After that the machine seals and opens frames, lets through what WIRE section 6 allows
-//! in this direction, pings, rekeys, and decides about renewed credentials; all the rest is the hub's. It has the credential
-//! validated again when that expires, and when the hub asks for it because revocations were not heard (D3). An admitted
-//! connection ends when the hub or the platform says so, when the device closes, sends what it may not, or is silent for 45 s.
+//! Before the device is admitted it can make the relay hold one message of 8 KiB and one decision, and nothing it sends has any
+//! effect on others (ADM-1, NOI-4). After that the machine seals and opens frames, lets through what WIRE section 6 allows in this
+//! direction, pings, rekeys, and decides about renewed credentials; all the rest is the hub's. It has the credential validated
+//! again when that expires, and when the hub asks for it because revocations were not received (D3). An admitted connection ends
+//! when the hub or the platform says so, when the device closes, sends what it may not, or is silent for 45 s.
 //!
 //! The driver's loop is the one of [`Machine`]. It reads from the socket only while [`Connection::is_reading`].
 
@@ -90,7 +90,7 @@ impl<N: Noise> Connection<N> {
         Self { settings, clock, state, unsent: VecDeque::new(), port: Port::new(now) }
     }
 
-    /// How far it has come; the last stage once ended is told by [`Output::Ended`].
+    /// How far it has come; for the last stage of an ended one see [`Output::Ended`].
     pub fn stage(&self) -> Option<Stage> {
         match &self.state {
             State::Entering(entering) => Some(entering.progress.stage()),

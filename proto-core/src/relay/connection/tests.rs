@@ -141,7 +141,7 @@ fn garbage_and_silence_end_a_stranger() {
     assert_eq!(large.ended(), (Some(Reason::FrameTooLarge), Stage::Unauthenticated));
 }
 
-/// WIRE section 4: nobody who is not confirmed stays longer than 10 s.
+/// WIRE section 4: no unconfirmed device stays longer than 10 s.
 #[test]
 fn an_unconfirmed_device_is_let_go() {
     let mut bench = Bench::<Symbolic>::new(Suite::IkAesGcm, Role::Daemon, None, token(&claims(Role::Daemon, 1)));
@@ -202,7 +202,7 @@ fn a_silent_device_is_pinged_and_then_let_go() {
     assert_eq!(bench.ended(), (Some(Reason::PingTimeout), Stage::Admitted));
 }
 
-/// A device that the relay does not read from cannot be heard, and is not taken for dead.
+/// A device that the relay does not read from is not taken for dead.
 #[test]
 fn a_device_that_is_held_back_is_not_taken_for_silent() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
@@ -303,7 +303,7 @@ fn a_link_in_doubt_is_asked_about_until_the_platform_answers() {
     assert_eq!(bench.ended(), (Some(Reason::MachineRevoked), Stage::Admitted));
 }
 
-/// A renewal that is being decided about is not forgotten over a second look: the device hears when it counts.
+/// A renewal that is being decided about is not forgotten over a second look: the device is told when it takes effect.
 #[test]
 fn a_recheck_during_a_renewal_asks_about_the_renewed_credential() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);

@@ -20,12 +20,12 @@ pub enum Input {
     Io(IoEvent<EffectId>),
 }
 
-/// What to do, and what was heard.
+/// What to do, and what the feed said.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Ask the platform.
     Effect(Effect<EffectId>),
-    /// The feed was heard for the first time, or again after [`Output::Lost`].
+    /// The feed answered for the first time, or again after [`Output::Lost`].
     Followed,
     /// Access ended for these; at least one.
     Revoked {

@@ -7,9 +7,9 @@
 //!                               └── anything else: Lost, once ───────────────────────► Idle ── a short wait ──► Asked
 //! ```
 //!
-//! The first answer only says how far the feed is, and one that is behind what was heard before comes from a platform that was
-//! restored from a copy. What was revoked until then is not in the feed, so every credential that was found valid before has to
-//! be validated again: [`Output::Recheck`]. After that nothing is skipped: a request that failed is repeated from the same place.
+//! The first answer only says how far the feed is, and one that is behind what was read before comes from a platform that was
+//! restored from a copy. What was revoked until then is not in the feed, so every credential that was found valid before has to be
+//! validated again: [`Output::Recheck`]. After that nothing is skipped: a request that failed is repeated from the same place.
 //!
 //! One request is always open. The platform holds its answer back for 2 s, so a request that is lost on its way costs no more
 //! than 5 s. The driver's loop is the one of [`Machine`]; the machine never ends.
@@ -76,7 +76,7 @@ impl Feed {
         machine
     }
 
-    /// How far the feed was heard.
+    /// How far the feed was read.
     pub const fn place(&self) -> Place {
         self.place
     }

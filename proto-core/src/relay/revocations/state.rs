@@ -3,10 +3,10 @@
 use super::event::EffectId;
 use crate::machine::{aside::Aside, time::Instant};
 
-/// How far the feed was heard.
+/// How far the feed was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// It was not heard at all.
+    /// It was not read at all.
     Unknown,
     /// Up to and with the event of this number.
     After(u64),

@@ -17,7 +17,7 @@ fn peer(body: Vec<u8>) -> Frame {
     Frame { head: Head::Peer { session: numbered(1), viewer: VIEWER }, body: body.into() }
 }
 
-/// A viewer with these claims and this key knocks; what it is answered once the platform's keys were looked up.
+/// A viewer with these claims and this key sends message 1; what it is answered once the platform's keys were looked up.
 fn answered(claims: &Claims, viewer: &Identity, has_keys: bool) -> (Bench, Symbolic, Option<Answer>) {
     let mut bench = Bench::up();
     bench.know(numbered(1));

@@ -63,7 +63,7 @@ fn no_attempt_is_made_early() {
     assert!(matches!(bench.fire()[..], [Output::Effect(Effect::Connect(..))]));
 }
 
-/// A restart or a wake-up asks for quick attempts again, and for no patience that the relay asked for before.
+/// A restart or a wake-up asks for quick attempts again, and drops the wait that the relay asked for before.
 #[test]
 fn hurrying_makes_attempts_quick_again() {
     let mut bench = Bench::new();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{SessionId, wire::liveness::PING_AFTER};
 
-/// LINK-5, WIRE section 6: a ping is answered with its nonce, and the owner does not hear of it.
+/// LINK-5, WIRE section 6: a ping is answered with its nonce, and the owner is not told.
 #[test]
 fn a_ping_is_answered() {
     let mut bench = Bench::new();

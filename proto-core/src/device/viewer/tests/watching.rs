@@ -11,7 +11,7 @@ use crate::{
 
 const SESSION: SessionId = SessionId([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-/// The viewer knocked; the daemon's end of the handshake, and its answer.
+/// The viewer sent message 1; the daemon's end of the handshake, and its answer.
 fn knocked() -> (Bench, Symbolic, Frame) {
     let mut bench = Bench::up();
     bench.watch(&claims(1, UNIX));

@@ -1,4 +1,4 @@
-//! What an initiator is told and what it says.
+//! Inputs and outputs of [`Initiator`](super::Initiator).
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use crate::{
 pub enum Input {
     /// A message arrived.
     Received(Bytes),
-    /// The connection is gone, with the reason that its close frame gave, if any. Nobody vouches for that reason.
+    /// The connection is gone, with the reason that its close frame gave, if any. That reason is not authenticated.
     Closed(Option<Reason>),
 }
 
@@ -39,7 +39,7 @@ pub enum Failure {
     /// The responder said no, under its own key. Only this may end a binding (D12).
     #[error("refused: {}", .0.reason)]
     Refused(Refused),
-    /// It did not come about; nobody vouches for why.
+    /// It did not come about; the reason is not authenticated.
     #[error("{0}")]
     Broken(Reason),
 }

@@ -1,4 +1,4 @@
-//! The side that knocks: a device at its relay, or a viewer at a daemon.
+//! The side that begins: a device with its relay, or a viewer with a daemon.
 //!
 //! ```text
 //!           start: Send(message 1)
@@ -12,7 +12,7 @@
 //!      Established  Failed
 //! ```
 //!
-//! Ten seconds are for a relay; a viewer starts with a patience of its own.
+//! Ten seconds are for a relay; a viewer has a timeout of its own.
 //!
 //! The driver's loop is the one of [`Machine`]. After [`Output::Failed`] the driver closes the connection with the failure's
 //! reason; after [`Output::Established`] it sends something at once, because only that confirms the handshake.
@@ -51,7 +51,7 @@ impl<N: Noise> Initiator<N> {
         Self::start_within(HANDSHAKE_TIMEOUT, now, keys, entropy, hello)
     }
 
-    /// The same with another patience than [`HANDSHAKE_TIMEOUT`].
+    /// The same with another timeout than [`HANDSHAKE_TIMEOUT`].
     pub fn start_within(patience: Duration, now: Instant, keys: InitiatorKeys<'_>, entropy: Entropy, hello: &Hello) -> Self {
         let pattern = keys.preamble.suite.pattern();
         let mut machine = Self { state: State::Established, port: Port::new(now) };

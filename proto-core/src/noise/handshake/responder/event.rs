@@ -1,4 +1,4 @@
-//! What a responder is told and what it says.
+//! Inputs and outputs of [`Responder`](super::Responder).
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::{
     wire::{Hello, Preamble, Refused, Role, Welcome},
 };
 
-/// Who may knock, and how transport messages look behind the door.
+/// Which initiators a responder accepts, and how their transport messages are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Door {
     /// A relay's: daemons and viewers, transport messages in segments (WIRE section 5).
@@ -31,7 +31,7 @@ impl Door {
 pub enum Input {
     /// A message arrived.
     Received(Bytes),
-    /// Somebody decided.
+    /// The caller decided.
     Verdict(Verdict),
     /// The connection is gone, with the reason that its close frame gave, if any.
     Closed(Option<Reason>),
@@ -58,7 +58,7 @@ pub enum Output<N> {
     Hello {
         /// Suite and role.
         preamble: Preamble,
-        /// Whoever made message 1 holds the private half.
+        /// The sender of message 1 holds the private half.
         static_key: StaticKey,
         /// What it said.
         hello: Hello,

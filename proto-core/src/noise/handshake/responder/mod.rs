@@ -1,4 +1,4 @@
-//! The side that opens the door: a relay for devices, or a daemon for viewers.
+//! The side that answers: a relay for devices, or a daemon for viewers.
 //!
 //! ```text
 //!   Waiting ── message 1 ──► Deciding ── Verdict::Admit: Send(message 2) ──► Unconfirmed ── opens ──► Confirmed
@@ -45,7 +45,8 @@ pub struct Responder<N> {
 }
 
 impl<N: Noise> Responder<N> {
-    /// Waits for message 1 at `door` from `now` on, as the holder of `local`. `entropy` makes the answer's ephemeral key.
+    /// Waits for message 1 from initiators of `door` from `now` on, as the holder of `local`. `entropy` makes the answer's
+    /// ephemeral key.
     pub fn new(now: Instant, door: Door, local: StaticKeys, entropy: &Entropy) -> Self {
         let state = State::Waiting { local, seed: entropy.derive("handshake"), until: now.after(HANDSHAKE_TIMEOUT) };
         Self { door, state, port: Port::new(now) }

@@ -93,7 +93,7 @@ on_both! {
 }
 
 on_both! {
-    /// NOI-4: a message 1 that somebody recorded leads nowhere, however often it is sent.
+    /// NOI-4: a recorded message 1 leads nowhere, however often it is replayed.
     fn a_replayed_message_1_is_never_confirmed<N>() {
         let recorded = sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Daemon, None)).remove(0);
         let (noise, _) = answered::<N>(Suite::IkAesGcm);
@@ -195,7 +195,7 @@ on_both! {
 }
 
 on_both! {
-    /// What is no message 1 for this door is told apart before and by the keys.
+    /// What is no message 1 for this responder is rejected by its form or by the keys.
     fn what_does_not_belong_here_is_turned_away<N>() {
         let good = sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Daemon, None)).remove(0).to_vec();
         let changed = |at: usize, byte: u8| {
@@ -225,7 +225,7 @@ on_both! {
 }
 
 on_both! {
-    /// WIRE section 8: behind a daemon's door transport messages are bare.
+    /// WIRE section 8: transport messages to a daemon from its viewers are bare.
     fn peers_are_confirmed_by_a_bare_message<N>() {
         let mut viewer = knock::<N>(Suite::IkChaChaPoly, Role::Peer, None);
         let mut daemon = deciding::<N>(Door::Peers, sent_by(&mut viewer).remove(0));
@@ -290,7 +290,7 @@ on_both! {
     }
 }
 
-/// A tail before the confirmation would be bytes that nobody vouches for.
+/// A tail before the confirmation would be unauthenticated bytes.
 #[test]
 fn a_confirmation_has_no_tail() {
     let (noise, mut relay) = answered::<Symbolic>(Suite::IkAesGcm);

@@ -84,7 +84,7 @@ fn a_late_answer_about_another_credential_is_ignored() {
 
 /// L6: nor does one that belongs to no decision yet decide about the first credential.
 #[test]
-fn an_answer_to_another_question_lets_nobody_in() {
+fn an_answer_to_another_question_admits_no_device() {
     let mut bench = Bench::<Symbolic>::new(Suite::IkAesGcm, Role::Daemon, None, token(&claims(Role::Daemon, 1)));
     let message = bench.message_1();
     let received = Input::Io(IoEvent::Received(EffectId::Socket, message));

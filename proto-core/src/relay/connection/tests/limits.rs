@@ -48,7 +48,7 @@ fn an_answer_to_another_decision_is_ignored_and_counted() {
     let message_1 = bench.message_1();
     let received = Input::Io(IoEvent::Received(EffectId::Socket, message_1));
     bench.connection.handle_input(bench.now, received).unwrap();
-    let Some(Output::LookUp(asked, _)) = bench.connection.poll_output() else { panic!("nobody is asked") };
+    let Some(Output::LookUp(asked, _)) = bench.connection.poll_output() else { panic!("no key is looked up") };
     let key = |effect_id| Input::Key(effect_id, KeyAnswer::Unknown);
     for other in [EffectId::Decide(7), EffectId::Socket] {
         bench.input(key(other));

@@ -20,7 +20,7 @@ on_both! {
 }
 
 on_both! {
-    /// NOI-3: each verdict that nobody waits for is counted, and none is before it came.
+    /// NOI-3: each verdict to no pending question is counted, and none is before it came.
     fn stale_verdicts_are_counted<N>() {
         let mut relay = responder::<N>(Door::Devices);
         assert_eq!(relay.ignored(), 0);
