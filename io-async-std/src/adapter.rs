@@ -18,13 +18,13 @@ use crate::{
     link::{self, Order},
 };
 
-/// Performs a machine's effects, each named by an `I`, and tells what came of them.
+/// Performs a machine's effects, each named by an `I`, and reports what came of them.
 ///
 /// It owns all of its work and spawns no task: everything goes on while the caller waits for [`Adapter::next`], nothing piles up
 /// while it does not, and dropping the adapter ends it all and closes its sockets. [`Adapter::shutdown`] does so in good order.
 pub struct Adapter<I> {
     roots: Roots,
-    /// The orders for each WebSocket that this side has not heard the end of. Without them it is let go of.
+    /// The orders for each WebSocket whose end was not reported here. Without them it is dropped.
     links: Links<I, Sender<Order>>,
     files: Sender<(I, FileJob)>,
     requests: FuturesUnordered<Pin<Box<dyn Future<Output = IoEvent<I>> + Send>>>,
@@ -32,7 +32,7 @@ pub struct Adapter<I> {
     lasting: SelectAll<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>,
 }
 
-/// What was told, and of which generation of WebSockets; 0 for everything else.
+/// What was reported, and of which generation of WebSockets; 0 for everything else.
 type Told<I> = (u64, IoEvent<I>);
 
 impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
@@ -66,7 +66,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     pub async fn shutdown(self) {
         let Self { links, files, requests, mut lasting, .. } = self;
         for orders in links.iter() {
-            // Its end may be there and not have been told yet.
+            // Its end may be there and not have been reported yet.
             let _ = orders.try_send(Order::Close(Close::Normal));
         }
         drop((files, requests));
@@ -108,7 +108,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     /// An order for a WebSocket whose end is known came too late and has no effect.
     fn order(&self, id: &I, order: Order) {
         if let Some(orders) = self.links.get(id) {
-            // Its end may be there and not have been told yet.
+            // Its end may be there and not have been reported yet.
             let _ = orders.try_send(order);
         } else {
             tracing::debug!(?id, "no such WebSocket any more");

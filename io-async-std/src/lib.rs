@@ -1,7 +1,7 @@
 //! Drives the machines of `proto-core` and the transducers of `io-engine` on async-std, as far as a client needs it. Nothing in
 //! here decides anything.
 //!
-//! - [`Adapter`] performs a machine's effects and tells what came of them; [`Clock`] tells the time and wakes at deadlines;
+//! - [`Adapter`] performs a machine's effects and reports what came of them; [`Clock`] tells the time and wakes at deadlines;
 //!   [`drive`] is the loop around a machine.
 //! - [`connect`] and [`connect_over`] open one WebSocket, a [`ClientSocket`]; [`request`] is one HTTP request. Both are the
 //!   engine's, over [`AsyncStd`].

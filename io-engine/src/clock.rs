@@ -6,7 +6,7 @@ use proto_core::{Instant, UnixTime, WallClock};
 
 /// The monotonic clock, counted from the moment this was made.
 ///
-/// On Linux it stands still while the machine sleeps; the wall clock does not, so the loop tells its machine the new [`wall_clock`]
+/// On Linux it stands still while the machine sleeps; the wall clock does not, so the loop gives its machine the new [`wall_clock`]
 /// when the two have drifted apart.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {

@@ -28,7 +28,7 @@ impl<T: Transducer> Connection<T> {
     /// A client's, to `target`: with TLS, and a server that `roots` vouch for, where the URL asks for that.
     ///
     /// # Errors
-    /// [`NetFault::Tls`] without anybody to trust, [`NetFault::BadUrl`] when the host can be the name of no server.
+    /// [`NetFault::Tls`] without a trusted root, [`NetFault::BadUrl`] when the host is no valid server name.
     pub fn to(target: &Target, protocol: T, roots: &Roots) -> Result<Self, NetFault> {
         if !target.tls {
             return Ok(Self::plain(protocol));

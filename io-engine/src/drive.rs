@@ -22,7 +22,7 @@ use crate::{StepWatch, runtime::before};
 /// After how many turns the loop lets others run, however many facts wait.
 const TURNS: u32 = 64;
 
-/// Room for this many facts is kept from turn to turn, so that who waits for long holds little.
+/// Room for this many facts is kept from turn to turn, so that a loop that waits for long holds little.
 const KEPT: usize = 8;
 
 /// A clock of some runtime that also wakes up.

@@ -70,7 +70,7 @@ impl<S: ByteStream, T: Transducer> Driven<S, T> {
         &mut self.transducer
     }
 
-    /// The next event. Safe to cancel. Waits for ever once the stream is gone and all was told.
+    /// The next event. Safe to cancel. Waits for ever once the stream is gone and all was reported.
     pub async fn next(&mut self) -> T::Event {
         poll_fn(|cx| self.poll_next(cx)).await
     }

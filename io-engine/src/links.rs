@@ -4,7 +4,7 @@ use std::{collections::HashMap, hash::Hash};
 
 use proto_core::effect::IoEvent;
 
-/// The WebSockets that an adapter has not told the end of, each as an `L`.
+/// The WebSockets whose end an adapter has not reported, each as an `L`.
 ///
 /// A name can be given to another WebSocket at any time. Each has a generation as well, so that nothing of the older one appears
 /// under the name of the newer.
@@ -28,12 +28,12 @@ impl<I: Eq + Hash, L> Links<I, L> {
         replaced.map(|(_, link)| link)
     }
 
-    /// Who bears the name now.
+    /// The link that has the name now.
     pub fn get(&self, id: &I) -> Option<&L> {
         self.live.get(id).map(|(_, link)| link)
     }
 
-    /// The event that the link of `generation` told, unless its name is another one's by now. With its end it is forgotten.
+    /// The event that the link of `generation` reported, unless its name is another one's by now. With its end it is forgotten.
     pub fn told(&mut self, generation: u64, event: IoEvent<I>) -> Option<IoEvent<I>> {
         let (IoEvent::Connected(id, _) | IoEvent::Received(id, _) | IoEvent::Sent(id, _) | IoEvent::Closed(id, _)) = &event
         else {

@@ -18,7 +18,7 @@ use crate::{
 /// How many events wait for the machine. When it does not keep up, reading from sockets stops.
 const WAITING: usize = 32;
 
-/// Performs a machine's effects, each named by an `I`, and tells what came of them.
+/// Performs a machine's effects, each named by an `I`, and reports what came of them.
 ///
 /// One task for each HTTP request and each WebSocket, one for all files. Dropping the adapter ends them all and closes their
 /// sockets; [`Adapter::shutdown`] does so in good order.
@@ -26,7 +26,7 @@ const WAITING: usize = 32;
 pub struct Adapter<I> {
     roots: Roots,
     tasks: Tasks<I>,
-    /// The orders for each WebSocket that this side has not heard the end of. Without them its task lets go of it.
+    /// The orders for each WebSocket whose end was not reported here. Without them its task drops it.
     links: Links<I, mpsc::UnboundedSender<Order>>,
     events: mpsc::Receiver<Told<I>>,
 }
@@ -133,7 +133,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     }
 }
 
-/// A task that panicked must not look like one that has nothing to tell.
+/// A task that panicked must not look like one that has nothing to report.
 fn surface(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()

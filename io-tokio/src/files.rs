@@ -15,7 +15,7 @@ pub(crate) async fn work<I>(home: Option<Home>, mut jobs: mpsc::UnboundedReceive
         let home = Arc::clone(&home);
         let failed = if matches!(job, FileJob::Load(_)) { IoEvent::Loaded((), None) } else { IoEvent::NotStored(()) };
         let io_event = spawn_blocking(move || job.carry_out((), (*home).as_ref())).await.unwrap_or(failed);
-        // Nobody listens any more after a shutdown, which waits for the rest of the jobs.
+        // After a shutdown, which waits for the rest of the jobs, the receiver is gone.
         let _ = reports.tell(io_event.with_id(id)).await;
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Link {
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
-/// Opens the WebSocket and serves it until it is closed, and that was told. Without an owner (no more orders can come) it is
+/// Opens the WebSocket and serves it until it is closed, and that was reported. Without an owner (no more orders can come) it is
 /// dropped at once.
 pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) {
     let outcome = tokio::select! {
@@ -32,7 +32,7 @@ pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) 
     };
     match outcome {
         Ok((socket, entropy)) => {
-            // Without anybody who listens the orders have ended too.
+            // Without a receiver the orders have ended too.
             let _ = reports.tell(IoEvent::Connected(id.clone(), entropy)).await;
             exchange(&id, socket, link.orders, &reports).await;
         }

@@ -3,7 +3,7 @@
 use proto_core::effect::IoEvent;
 use tokio::sync::mpsc;
 
-/// What was told, and of which generation of WebSockets; 0 for everything else.
+/// What was reported, and of which generation of WebSockets; 0 for everything else.
 pub(crate) type Told<I> = (u64, IoEvent<I>);
 
 /// The way from the tasks back to the machine.
@@ -31,7 +31,7 @@ impl<I> Reports<I> {
         self.sender.reserve().await.ok().map(|permit| Room(self.generation, permit))
     }
 
-    /// Tells what happened, once there is room. `None` when the adapter is gone.
+    /// Reports what happened, once there is room. `None` when the adapter is gone.
     pub(crate) async fn tell(&self, event: IoEvent<I>) -> Option<()> {
         self.room().await.map(|room| room.tell(event))
     }

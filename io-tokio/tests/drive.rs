@@ -54,19 +54,19 @@ impl Machine for Diary {
     }
 }
 
-struct Desk {
+struct DiaryHost {
     facts: mpsc::UnboundedReceiver<u32>,
     read: Vec<String>,
 }
 
-impl Host<Diary> for Desk {
+impl Host<Diary> for DiaryHost {
     async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {
         facts.push(self.facts.recv().await.unwrap_or(0));
         Next::GoOn
     }
 }
 
-impl Perform<Diary> for Desk {
+impl Perform<Diary> for DiaryHost {
     fn perform(&mut self, output: String) {
         self.read.push(output);
     }
@@ -75,40 +75,40 @@ impl Perform<Diary> for Desk {
     }
 }
 
-fn scene() -> (Diary, Desk, mpsc::UnboundedSender<u32>) {
+fn scene() -> (Diary, DiaryHost, mpsc::UnboundedSender<u32>) {
     let (sender, facts) = mpsc::unbounded_channel();
     let diary = Diary { next_second: Instant::from_nanos(1_000_000_000), written: VecDeque::new(), ended: false };
-    (diary, Desk { facts, read: Vec::new() }, sender)
+    (diary, DiaryHost { facts, read: Vec::new() }, sender)
 }
 
 /// L10: a fact that arrives late finds the machine as if it had been woken in time.
 #[tokio::test(start_paused = true)]
 async fn what_was_due_comes_before_what_arrived() {
-    let (mut diary, mut desk, sender) = scene();
+    let (mut diary, mut host, sender) = scene();
     let mut clock = Clock::start();
     sender.send(7).unwrap();
     sender.send(0).unwrap();
     tokio::time::advance(Duration::from_millis(5500)).await;
-    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut desk).await;
-    assert_eq!(desk.read, ["second", "7 after 5", "0 after 5"]);
+    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut host).await;
+    assert_eq!(host.read, ["second", "7 after 5", "0 after 5"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
-    let (mut diary, mut desk, sender) = scene();
+    let (mut diary, mut host, sender) = scene();
     let mut clock = Clock::start();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(2500)).await;
         let _ = sender.send(101);
         let _ = sender.send(0);
     });
-    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut desk).await;
-    assert_eq!(desk.read, ["second", "second", "argument out of range: input", "0 after 2"]);
+    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut host).await;
+    assert_eq!(host.read, ["second", "second", "argument out of range: input", "0 after 2"]);
 }
 
 /// However many facts wait, other tasks of the thread get their turns.
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_facts_starves_nobody() {
+async fn a_flood_of_facts_starves_no_other_task() {
     struct Flood(u32);
     impl Host<Diary> for Flood {
         async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {

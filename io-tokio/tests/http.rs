@@ -48,7 +48,7 @@ async fn answers_that_are_none_are_faults() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_refused() {
+async fn a_port_without_a_listener_is_refused() {
     let refused = request(&http("http://127.0.0.1:1/".to_owned(), None), &Roots::default()).await;
     assert_eq!(refused, Err(NetFault::Refused));
     assert_eq!(request(&http("no url".to_owned(), None), &Roots::default()).await, Err(NetFault::BadUrl));

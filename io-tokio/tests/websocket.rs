@@ -74,8 +74,8 @@ async fn an_upgrade_that_is_refused_says_by_which_status() {
         let Closed::Refused(refusal) = refused else { panic!("{path}: {refused:?}") };
         assert_eq!(refusal.status, expected, "{path}");
     }
-    let nobody = websocket("ws://127.0.0.1:1/ws".to_owned());
-    assert_eq!(connect(&nobody, &Roots::default()).await.unwrap_err(), Closed::Fault(NetFault::Refused));
+    let closed_port = websocket("ws://127.0.0.1:1/ws".to_owned());
+    assert_eq!(connect(&closed_port, &Roots::default()).await.unwrap_err(), Closed::Fault(NetFault::Refused));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use crate::{
 /// How long a browser stays signed in, in seconds: two weeks.
 pub(crate) const SESSION_LIFETIME: u64 = 14 * 24 * 60 * 60;
 
-/// Who signs up.
+/// A person who signs up.
 #[derive(Debug)]
 pub(crate) struct SignUp {
     pub(crate) name: String,
@@ -78,7 +78,7 @@ async fn check_first(db: &mut SqliteConnection, token: Option<&str>) -> Result<(
     Ok(())
 }
 
-/// Makes an account for who opened an invitation, and lets it join.
+/// Makes an account for the user who opened an invitation, and lets it join.
 pub(crate) async fn sign_up_invited(app: &App, token: &str, sign_up: SignUp) -> Result<(AccountId, Organization), Error> {
     let sign_up = prepare(app, sign_up).await?;
     let now = app.clock.now();

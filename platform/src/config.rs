@@ -1,4 +1,4 @@
-//! What the platform has to be told before it starts.
+//! What the platform needs to know before it starts.
 
 use std::{net::SocketAddr, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! Why a request came to nothing. The API tells it as a problem document, the pages as a page.
+//! Why a request failed. The API reports it as a problem document, the pages as a page.
 
 use axum::http::StatusCode;
 use proto_core::Reason;
@@ -33,7 +33,7 @@ pub enum Error {
     /// Too often; again in this many seconds.
     #[error("too many requests")]
     Limited(u64),
-    /// Not now, and whose fault that is; the text is for who operates the server.
+    /// Not now, and whose fault that is; the text is for the server's operator.
     #[error("{0}")]
     Unavailable(&'static str),
     /// Refused for a reason of the catalogue.
@@ -70,7 +70,7 @@ impl Error {
         }
     }
 
-    /// Faults of ours go to the log in full; who asked learns only that there was one.
+    /// Faults of ours go to the log in full; the caller learns only that there was one.
     pub(crate) fn log(&self) {
         if self.status().is_server_error() {
             tracing::error!(error = %self, "request failed");

@@ -1,4 +1,4 @@
-//! Revoking machines, and telling relays (S122 to S129, D3).
+//! Revoking machines, and notifying relays (S122 to S129, D3).
 
 use proto_core::{UnixTime, api::Revocations};
 use sqlx::SqliteConnection;
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Whether a member of that role may revoke the machine: one's own, or an admin anybody's.
+/// Whether a member of that role may revoke the machine: a member their own, an admin any.
 pub(crate) fn may_revoke(machine: &Machine, account: &AccountId, role: Role) -> bool {
     machine.revoked_at.is_none() && (role == Role::Admin || machine.owner_id == *account)
 }

@@ -1,4 +1,4 @@
-//! Who belongs to a workspace: inviting, joining, leaving.
+//! The members of a workspace: inviting, joining, leaving.
 
 use proto_core::{UnixTime, secret::SecretText};
 use sqlx::SqliteConnection;
@@ -125,7 +125,7 @@ pub(crate) async fn accept(app: &App, account: &AccountId, token: &str) -> Resul
     Ok(organization)
 }
 
-/// Uses an invitation up. Who is a member already stays what it is, and the invitation stays open.
+/// Uses an invitation up. A member keeps their role, and the invitation stays open.
 pub(crate) async fn join(
     db: &mut SqliteConnection,
     account: &AccountId,

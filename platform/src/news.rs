@@ -1,4 +1,4 @@
-//! Who waits for what: held polls wake the moment something changes (D3, D13).
+//! Callers that wait for a change: held polls wake the moment something changes (D3, D13).
 
 use proto_core::api::CodeText;
 use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};

@@ -16,9 +16,9 @@ pub(crate) const MIN_CHARS: usize = 10;
 /// The most bytes that are looked at.
 const MAX_BYTES: usize = 1024;
 
-/// A hash with the same cost as a real one, which no password has: checked where there is no account, so that both
-/// cases take equally long.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$dmlld3BvcnQvbm9ib2R5$Eo3bZ5p2kqY0cJQ0J8vF1mYx1c0b0p1n2f3g4h5i6j4";
+/// A hash with the same cost as a real one, which no password matches: checked where there is no account, so that both cases take
+/// equally long.
+const NO_ACCOUNT: &str = "$argon2id$v=19$m=19456,t=2,p=1$dmlld3BvcnQvbm9ib2R5$Eo3bZ5p2kqY0cJQ0J8vF1mYx1c0b0p1n2f3g4h5i6j4";
 
 /// Hashes and checks passwords. Each run takes 19 MiB, so only a few run at once.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Passwords {
     /// The PHC string to keep for a new password.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for one that is easily guessed, also by who knows what the account says `about` its owner.
+    /// [`Error::Invalid`] for one that is easily guessed, also by an attacker who knows what the account says `about` its owner.
     pub(crate) async fn hash(&self, password: SecretText, about: &[&str]) -> Result<String, Error> {
         check_strength(password.expose(), about)?;
         self.run(move || {
@@ -49,7 +49,7 @@ impl Passwords {
         }
         self.run(move || {
             let known = hash.is_some();
-            let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
+            let hash = hash.unwrap_or_else(|| NO_ACCOUNT.to_owned());
             let hash = PasswordHash::new(&hash).map_err(|error| Error::Internal(error.to_string()))?;
             let fits = Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok();
             Ok(fits && known)

@@ -31,7 +31,7 @@ pub struct Platform {
     app: Shared,
 }
 
-/// Who governs a new platform.
+/// The first administrator of a new platform.
 #[derive(Clone, Debug)]
 pub struct FirstAdmin {
     /// What to sign in with.

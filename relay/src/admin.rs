@@ -39,7 +39,7 @@ pub(crate) async fn ready(State(door): State<Door>) -> Response {
     (status, body).into_response()
 }
 
-/// Lets through who knows `RELAY_ADMIN_TOKEN` (S172, S220).
+/// Lets callers through that know `RELAY_ADMIN_TOKEN` (S172, S220).
 pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     let Some(expected) = &door.shared.config.admin_token else {
         return plain_problem(StatusCode::NOT_FOUND, "switched off: RELAY_ADMIN_TOKEN is not set").into_response();

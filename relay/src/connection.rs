@@ -52,7 +52,7 @@ async fn run(mut line: Line, entropy: Entropy) {
     line.let_go().await;
 }
 
-/// What a connection's machine stands in: its socket, the hub, and who answers its questions.
+/// What surrounds a connection's machine: its socket, the hub, and the task that answers its lookups.
 struct Line {
     shared: Arc<Shared>,
     id: ConnectionId,

@@ -17,7 +17,7 @@ use proto_core::{GivenId, OrgId, Reason};
 const REMEMBERED: usize = 4096;
 /// Refusals of one kind are one line and one more, with their number, in so long a time.
 const SUMMED_FOR: Duration = Duration::from_secs(10);
-/// What is summed: anybody can cause it, as often as they like.
+/// What is summed: any client can cause it, as often as it likes.
 const SUMMED: &str = "refused";
 
 /// Something worth a line.
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(journal.lines(later) + &journal.summary(later), "");
     }
 
-    /// F31: what anybody can cause as often as they like does not push everything else out.
+    /// F31: what any client can cause as often as it likes does not push everything else out.
     #[test]
     fn refusals_are_summed() {
         let journal = Journal::default();

@@ -36,11 +36,11 @@ impl Keys {
         let (questions, asked) = mpsc::channel(WAITING);
         let held = Arc::new(AtomicBool::new(false));
         let fetches = JoinSet::new();
-        let mut desk = Desk { asked, fetches, roots, journal, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
+        let mut host = KeysHost { asked, fetches, roots, journal, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
         let mut clock = Clock::start();
         let wall = clock.wall();
         let mut keys = KeySet::new(wall.at(), url, jitter);
-        tasks.spawn(async move { drive(&mut keys, &mut Turns::new(wall), &mut clock, &mut desk).await });
+        tasks.spawn(async move { drive(&mut keys, &mut Turns::new(wall), &mut clock, &mut host).await });
         Self { questions, held }
     }
 
@@ -58,7 +58,7 @@ impl Keys {
     }
 }
 
-struct Desk {
+struct KeysHost {
     asked: mpsc::Receiver<(Thumbprint, oneshot::Sender<KeyAnswer>)>,
     fetches: JoinSet<IoEvent<EffectId>>,
     roots: Roots,
@@ -68,7 +68,7 @@ struct Desk {
     next: u64,
 }
 
-impl Host<KeySet> for Desk {
+impl Host<KeySet> for KeysHost {
     async fn facts(&mut self, _keys: &KeySet, facts: &mut Vec<Input>) -> Next {
         facts.push(tokio::select! {
             Some((kid, answer)) = self.asked.recv() => {
@@ -88,7 +88,7 @@ impl Host<KeySet> for Desk {
     }
 }
 
-impl Perform<KeySet> for Desk {
+impl Perform<KeySet> for KeysHost {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(Effect::Http(id, request)) => {
@@ -115,10 +115,10 @@ impl Perform<KeySet> for Desk {
     }
 }
 
-impl Desk {
+impl KeysHost {
     fn answer(&mut self, lookup: LookupId, answer: KeyAnswer) {
         if let Some(place) = self.waiting.iter().position(|(waiting, _)| *waiting == lookup) {
-            // Who asked may be gone.
+            // The asking task may be gone.
             let _ = self.waiting.swap_remove(place).1.send(answer);
         }
     }

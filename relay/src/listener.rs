@@ -110,7 +110,7 @@ async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router, place: 
     }
 }
 
-/// Who is at the other end of the socket.
+/// The peer at the other end of the socket.
 #[derive(Clone, Debug)]
 struct Peer {
     address: IpAddr,

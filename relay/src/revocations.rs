@@ -1,4 +1,4 @@
-//! Hears of revocations as they happen (D3): the loop around [`Feed`], which decides when to ask and what an answer means.
+//! Follows revocations as they happen (D3): the loop around [`Feed`], which decides when to ask and what an answer means.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     journal::{Entry, Journal},
 };
 
-/// What stands around the feed: the platform, the hub, and the log.
+/// What surrounds the feed: the platform, the hub, and the log.
 pub(crate) struct Watch {
     pub(crate) url: String,
     pub(crate) internal_key: SecretText,
@@ -35,13 +35,13 @@ impl Watch {
         let Self { url, internal_key, roots, hub, journal, jitter } = self;
         let mut clock = Clock::start();
         let mut feed = Feed::new(clock.now(), url, internal_key, jitter);
-        let mut desk = Desk { roots, hub, journal, requests: JoinSet::new(), for_hub: Vec::new() };
+        let mut host = FeedHost { roots, hub, journal, requests: JoinSet::new(), for_hub: Vec::new() };
         let mut turns = Turns::new(clock.wall());
-        drive(&mut feed, &mut turns, &mut clock, &mut desk).await;
+        drive(&mut feed, &mut turns, &mut clock, &mut host).await;
     }
 }
 
-struct Desk {
+struct FeedHost {
     roots: Roots,
     hub: HubHandle,
     journal: Arc<Journal>,
@@ -50,7 +50,7 @@ struct Desk {
     for_hub: Vec<hub::Input>,
 }
 
-impl Host<Feed> for Desk {
+impl Host<Feed> for FeedHost {
     async fn facts(&mut self, _feed: &Feed, facts: &mut Vec<Input>) -> Next {
         match self.requests.join_next().await {
             Some(Ok(event)) => facts.push(Input::Io(event)),
@@ -67,7 +67,7 @@ impl Host<Feed> for Desk {
     }
 }
 
-impl Perform<Feed> for Desk {
+impl Perform<Feed> for FeedHost {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(Effect::Http(id, request)) => {

@@ -72,7 +72,7 @@ pub(crate) struct Doors {
     numbers: AtomicU64,
 }
 
-/// The lobby, and the tasks of those who wait in it.
+/// The lobby, and the tasks of the connections that wait in it.
 #[derive(Debug)]
 struct Room {
     lobby: Lobby,
@@ -148,7 +148,7 @@ impl Drop for Count {
 }
 
 impl Doors {
-    /// Doors through which nothing has come yet.
+    /// Counters of a relay without connections.
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             started: time::Instant::now(),

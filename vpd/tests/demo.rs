@@ -1,4 +1,4 @@
-//! `vpd demo`, as everybody's first command: the whole product, in real processes.
+//! `vpd demo`, as a user's first command: the whole product, in real processes.
 
 mod program;
 

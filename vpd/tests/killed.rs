@@ -160,7 +160,7 @@ fn killed_while_the_code_waits_and_approved_meanwhile() {
     assert!(!machine.home.path().join("pending-pairing.json").exists() || machine.report().unwrap().pairing.is_none());
 }
 
-/// S19, S22: killed and back before anybody approved: the same code still counts.
+/// S19, S22: killed and back before the approval: the same code still counts.
 #[test]
 fn killed_and_back_before_the_approval() {
     let control = Control::start();

@@ -27,7 +27,7 @@ fn on_a_terminal(program: &str, arguments: &[&str], prompt: &str, typed: &str) -
     let mut shown = Vec::new();
     let mut chunk = [0; 4096];
     let mut waiting = !prompt.is_empty();
-    // The terminal ends with EIO when the last one who holds it is gone.
+    // The terminal ends with EIO when the last process that holds it is gone.
     while let Ok(n @ 1..) = pty.read(&mut chunk) {
         shown.extend_from_slice(&chunk[..n]);
         if waiting && shown.windows(prompt.len()).any(|window| window == prompt.as_bytes()) {
@@ -158,7 +158,7 @@ fn signals_are_passed_on() {
 
 /// The reader of our output goes away: the command ends like one whose own output is not read.
 #[test]
-fn nobody_reads_any_more() {
+fn a_closed_output_ends_the_command() {
     let home = Home::new();
     let mut child = home.command(&["run", "--", "yes"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();

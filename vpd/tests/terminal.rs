@@ -99,7 +99,7 @@ fn a_prompt_on_the_terminal_is_answered_whatever_is_redirected() {
     });
 }
 
-/// The keys go to who reads them: here to the program behind the pipe.
+/// The keys go to the program that reads them: here the one behind the pipe.
 #[test]
 fn keys_go_to_the_program_behind_the_pipe() {
     Stage::both(|stage| {
@@ -255,7 +255,7 @@ fn what_outlives_the_command_is_still_shown() {
             // The command has ended before the other one writes.
             format!("{command}; echo 1 >f; while [ -e f ]; do :; done"),
             format!("{command} >out; echo 1 >f; while [ -e f ]; do :; done; while ! grep -q late out; do :; done; cat out"),
-            // A pipe is read until everybody has let it go.
+            // A pipe is read until every writer has closed it.
             format!("({command} | cat) & echo 1 >f; wait"),
         ] {
             let mut window = stage.script(&format!("mkfifo f; {script}; read wait"));
@@ -322,9 +322,10 @@ fn the_record_is_what_the_terminal_showed() {
     assert!(String::from_utf8(output).unwrap() == shown);
 }
 
-/// F8, F12: a relay that takes nothing holds nobody up, and what is lost is told as it is; where all arrived, nothing is told.
+/// F8, F12: a relay that takes nothing does not delay the command, and what is lost is reported; where all arrived, nothing is
+/// said.
 #[test]
-fn a_relay_that_takes_nothing_holds_nobody_up() {
+fn a_relay_that_takes_nothing_does_not_delay_the_command() {
     let home = Home::new();
     let daemon = FakeDaemon { answer: Answer::StreamsNowhere, ..FakeDaemon::default() };
     let _runtime = daemon.serve(&home);

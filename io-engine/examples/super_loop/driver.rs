@@ -5,8 +5,8 @@ use proto_core::{Deadline, Machine, Status};
 
 use super::adapter::SuperLoop;
 
-/// What a machine stands in.
-pub(crate) trait Desk<M: Machine, I>: Perform<M> {
+/// What surrounds a machine: where its facts come from and its outputs go.
+pub(crate) trait Host<M: Machine, I>: Perform<M> {
     /// Waits for facts, until the deadline at most, and puts all that are there into `facts`.
     fn facts(&mut self, adapter: &mut SuperLoop<I>, deadline: Option<Deadline>, facts: &mut Vec<M::Input>) -> Next;
 
@@ -14,20 +14,20 @@ pub(crate) trait Desk<M: Machine, I>: Perform<M> {
     fn flush(&mut self, adapter: &mut SuperLoop<I>);
 }
 
-/// Runs `machine` until it has ended and its last output was performed, or until the desk wants no more of it.
+/// Runs `machine` until it has ended and its last output was performed, or until the host wants no more of it.
 pub(crate) fn drive<M: Machine, I: Clone + PartialEq>(
     machine: &mut M,
     turns: &mut Turns,
     adapter: &mut SuperLoop<I>,
-    desk: &mut impl Desk<M, I>,
+    host: &mut impl Host<M, I>,
 ) {
     let mut facts = Vec::new();
-    turns.begin(machine, desk);
-    desk.flush(adapter);
+    turns.begin(machine, host);
+    host.flush(adapter);
     while matches!(machine.status(), Status::Running { .. }) {
-        let next = desk.facts(adapter, machine.poll_timeout().map(Deadline::in_words), &mut facts);
-        turns.turn(machine, wall_clock(adapter.now()), facts.drain(..), desk);
-        desk.flush(adapter);
+        let next = host.facts(adapter, machine.poll_timeout().map(Deadline::in_words), &mut facts);
+        turns.turn(machine, wall_clock(adapter.now()), facts.drain(..), host);
+        host.flush(adapter);
         if next == Next::Stop {
             return;
         }

@@ -12,15 +12,15 @@ use proto_core::{
 };
 
 use adapter::SuperLoop;
-use driver::Desk;
+use driver::Host;
 
 fn main() {
     let Some(url) = std::env::args().nth(1) else { return eprintln!("usage: super_loop URL") };
     let mut adapter = SuperLoop::new(None, Roots::default());
     let wall = wall_clock(adapter.now());
     let mut keys = KeySet::new(wall.at(), url, fresh_jitter());
-    let mut desk = Fetch { wanted: Vec::new(), next: Next::GoOn };
-    driver::drive(&mut keys, &mut Turns::new(wall), &mut adapter, &mut desk);
+    let mut host = Fetch { wanted: Vec::new(), next: Next::GoOn };
+    driver::drive(&mut keys, &mut Turns::new(wall), &mut adapter, &mut host);
     adapter.shutdown();
 }
 
@@ -30,7 +30,7 @@ struct Fetch {
     next: Next,
 }
 
-impl Desk<KeySet, EffectId> for Fetch {
+impl Host<KeySet, EffectId> for Fetch {
     fn facts(&mut self, adapter: &mut SuperLoop<EffectId>, deadline: Option<Deadline>, facts: &mut Vec<Input>) -> Next {
         if self.next == Next::GoOn {
             facts.extend(adapter.next(deadline).map(Input::Io));

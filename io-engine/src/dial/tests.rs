@@ -57,7 +57,7 @@ impl Runtime for Network {
     }
 
     async fn resolve(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        if host == "nobody.example" { Err(ErrorKind::NotFound.into()) } else { Ok(addresses(&[ANSWERS])) }
+        if host == "missing.example" { Err(ErrorKind::NotFound.into()) } else { Ok(addresses(&[ANSWERS])) }
     }
 
     async fn connect(address: SocketAddr) -> io::Result<To> {
@@ -106,8 +106,8 @@ fn with_no_address_left_to_try_nothing_wakes_up() {
 #[test]
 fn a_name_without_addresses_is_a_dns_fault() {
     let mut cx = Context::from_waker(Waker::noop());
-    let target = Target::http("http://nobody.example/").unwrap();
+    let target = Target::http("http://missing.example/").unwrap();
     assert_eq!(pin!(dial::<Network>(&target)).poll(&mut cx), Poll::Ready(Err(NetFault::Dns)));
-    let target = Target::http("http://somebody.example/").unwrap();
+    let target = Target::http("http://found.example/").unwrap();
     assert!(matches!(pin!(dial::<Network>(&target)).poll(&mut cx), Poll::Ready(Ok(_))));
 }

@@ -1,4 +1,4 @@
-//! Whom a client trusts, and how a server shows who it is.
+//! Which roots a client trusts, and how a server proves its identity.
 
 use std::sync::Arc;
 

@@ -125,7 +125,7 @@ fn a_server_without_tls_is_refused() {
     assert_eq!(client.poll_event(), Some(Err(NetFault::Tls)));
 }
 
-/// RFC 8446 section 6.1: who cuts the connection cannot pass off half an answer as a whole one.
+/// RFC 8446 section 6.1: an attacker who cuts the connection cannot pass off half an answer as a whole one.
 #[test]
 fn an_answer_cut_off_without_a_goodbye_is_broken() {
     let identity = identity("localhost");

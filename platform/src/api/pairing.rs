@@ -23,7 +23,7 @@ pub(super) async fn mint(
     Ok((StatusCode::CREATED, Json(pairing::mint(&app, &request, &address).await?)))
 }
 
-/// The device gives its code up; who does not have its token learns nothing.
+/// The device gives its code up; a caller without its token learns nothing.
 pub(super) async fn cancel(
     State(app): State<Shared>,
     ClientAddress(address): ClientAddress,
@@ -38,7 +38,7 @@ pub(super) async fn cancel(
     count_guesses(&app, &address, done).map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Who asks for codes that are none may do so only so often, per address (PAIR-12).
+/// Limits how often an address may ask for codes that do not exist (PAIR-12).
 fn count_guesses<T>(app: &App, address: &str, result: Result<T, Error>) -> Result<T, ApiError> {
     if matches!(result, Err(Error::NotFound)) {
         app.limits.poll_guesses.act(address, app.clock.now())?;

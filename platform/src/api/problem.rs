@@ -12,7 +12,7 @@ use crate::error::Error;
 /// When to ask again where the platform cannot answer now, in seconds.
 const RETRY_UNAVAILABLE: u64 = 60;
 
-/// An [`Error`] as devices and relays are told it.
+/// An [`Error`] as devices and relays receive it.
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Error);
 

@@ -9,7 +9,7 @@ use maud::html;
 use super::layout;
 use crate::error::Error;
 
-/// An [`Error`] as people are told it.
+/// An [`Error`] as people see it.
 #[derive(Debug)]
 pub(crate) struct PageError(pub(crate) Error);
 

@@ -1,4 +1,4 @@
-//! Who looks at a page, as far as the gate found out.
+//! The visitor of a page, as far as the gate found out.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 /// A visitor's cookies, understood. Stands in the request once it has passed the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// Who is signed in, if anybody.
+    /// The account that is signed in, if any.
     pub(crate) signed_in: Option<SignedIn>,
     /// What every form of this visitor must bring along.
     pub(crate) form_token: Arc<str>,
@@ -83,7 +83,7 @@ pub(crate) fn sign_in_path(next: &str) -> String {
     format!("/sign-in?{query}")
 }
 
-/// Who does not belong to a workspace learns nothing about it, not even whether it exists.
+/// A visitor who does not belong to a workspace learns nothing about it, not even whether it exists.
 impl FromRequestParts<Shared> for Member {
     type Rejection = Response;
 

@@ -120,7 +120,7 @@ const WORDS: [&str; 98] = [
     "winter",
 ];
 
-/// Whether a password is one that everybody tries first, or made of what the account says `about` its owner.
+/// Whether a password is one that attackers try first, or made of what the account says `about` its owner.
 pub(super) fn is_common(password: &str, about: &[&str]) -> bool {
     let small = password.to_lowercase();
     let different: BTreeSet<char> = small.chars().filter(|c| !c.is_whitespace()).collect();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_else_has_is_one() {
+    fn an_uncommon_password_is_accepted() {
         for good in [
             "correct horse battery",
             "another passphrase",

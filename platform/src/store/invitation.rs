@@ -1,4 +1,4 @@
-//! Invitations: links that make whoever opens them a member, once.
+//! Invitations: links that make the user who opens them a member, once.
 
 use proto_core::UnixTime;
 use sqlx::{FromRow, SqliteConnection, query, query_as};
@@ -33,7 +33,7 @@ pub(crate) struct NewInvitation<'a> {
 
 /// Keeps a new invitation.
 ///
-/// Says whether it is new: the same form sent twice makes one invitation.
+/// Returns whether it is new: the same form sent twice makes one invitation.
 pub(crate) async fn insert(
     db: &mut SqliteConnection,
     invitation: &NewInvitation<'_>,
@@ -104,7 +104,7 @@ pub(crate) async fn close_of(
     Ok(())
 }
 
-/// Uses an invitation up, or withdraws it. Says whether it was open in that workspace.
+/// Uses an invitation up, or withdraws it. Returns whether it was open in that workspace.
 pub(crate) async fn close(
     db: &mut SqliteConnection,
     organization: &OrganizationId,

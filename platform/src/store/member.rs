@@ -1,4 +1,4 @@
-//! Who belongs to which workspace.
+//! Which accounts belong to which workspace.
 
 use proto_core::UnixTime;
 use sqlx::{FromRow, SqliteConnection, query, query_as, query_scalar};
@@ -8,7 +8,7 @@ use super::{AccountId, OrganizationId, Stamp, Text, words};
 /// What a member may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Role {
-    /// Everything: members, policy, everybody's machines, the workspace itself.
+    /// Everything: members, policy, every member's machines, the workspace itself.
     Admin,
     /// Pairing machines, and revoking one's own.
     Member,
@@ -64,7 +64,7 @@ pub(crate) async fn role(
     Ok(role.map(|role| role.0))
 }
 
-/// Everybody in the workspace, by name.
+/// All members of the workspace, by name.
 pub(crate) async fn list(db: &mut SqliteConnection, organization: &OrganizationId) -> sqlx::Result<Vec<Member>> {
     query_as(
         "SELECT account.id, email, account.name, role, membership.created_at AS since,

@@ -71,7 +71,7 @@ pub(crate) async fn set_policy(db: &mut SqliteConnection, id: &OrganizationId, m
     Ok(())
 }
 
-/// Marks the workspace as deleted and forgets who belonged to it.
+/// Marks the workspace as deleted and forgets its members.
 pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId, now: UnixTime) -> sqlx::Result<()> {
     query("UPDATE organization SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL")
         .bind(id)

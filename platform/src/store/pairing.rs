@@ -84,7 +84,7 @@ pub(crate) struct NewCode<'a> {
     pub(crate) record: Record,
 }
 
-/// Keeps a new code. Says whether it was free (PAIR-12: codes of two live attempts differ).
+/// Keeps a new code. Returns whether it was free (PAIR-12: codes of two live attempts differ).
 pub(crate) async fn insert(db: &mut SqliteConnection, new: &NewCode<'_>, now: UnixTime) -> sqlx::Result<bool> {
     let done = query(
         "INSERT INTO pairing_code
@@ -147,8 +147,8 @@ pub(crate) async fn is_stale(db: &mut SqliteConnection, now: UnixTime) -> sqlx::
     .await
 }
 
-/// Forgets expired codes: at once those that nobody decided, a day later the others; the answers of those, which hold
-/// credentials, at once.
+/// Forgets expired codes: at once the undecided ones, a day later the others; the answers of those, which hold credentials, at
+/// once.
 pub(crate) async fn sweep(db: &mut SqliteConnection, now: UnixTime) -> sqlx::Result<()> {
     query("UPDATE pairing_code SET answer = NULL WHERE expires_at <= $1 AND answer IS NOT NULL")
         .bind(Stamp(now))
@@ -166,7 +166,7 @@ const fn forgotten_before(now: UnixTime) -> UnixTime {
     UnixTime(now.0.saturating_sub(KEPT_AFTER_EXPIRY))
 }
 
-/// Forgets a code that nobody decided. Says whether it was there.
+/// Forgets an undecided code. Returns whether it was there.
 pub(crate) async fn forget_undecided(db: &mut SqliteConnection, code: CodeText) -> sqlx::Result<bool> {
     let done = query("DELETE FROM pairing_code WHERE code = $1 AND decision IS NULL").bind(Text(code)).execute(db).await?;
     Ok(done.rows_affected() == 1)

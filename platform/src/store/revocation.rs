@@ -1,4 +1,4 @@
-//! What relays are told about revocations, in order (D3).
+//! The feed of revocations for relays, in order (D3).
 
 use proto_core::{UnixTime, api::Revocations};
 use sqlx::{SqliteConnection, query, query_as, query_scalar};

@@ -1,4 +1,4 @@
-//! Who is signed in.
+//! Sessions of signed-in accounts.
 
 use proto_core::UnixTime;
 use sqlx::{SqliteConnection, query, query_as};

@@ -66,7 +66,7 @@ async fn a_write_that_is_dropped_leaves_nothing() {
     assert_eq!(kept(&store).await, 1);
 }
 
-/// F34: while somebody else holds the write lock and our writes wait for it, reads go on.
+/// F34: while another process holds the write lock and our writes wait for it, reads go on.
 #[tokio::test]
 async fn reads_do_not_wait_for_writes() {
     let (folder, store) = opened().await;

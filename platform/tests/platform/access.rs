@@ -85,7 +85,7 @@ async fn passwords_cannot_be_tried_forever() {
     let mut browser = world.browser();
     browser.get("/sign-in").await;
     let mut bodies = std::collections::BTreeSet::new();
-    for email in ["ann@example.org", "nobody@example.org"] {
+    for email in ["ann@example.org", "unknown@example.org"] {
         let answer = browser.post("/sign-in", &[("email", email), ("password", "wrong password")]).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
         bodies.insert(answer.body.replace(email, ""));

@@ -28,9 +28,9 @@ fn cancel(code: &str, token: &str) -> Request<Body> {
     request.header("authorization", bearer(token)).body(Body::empty()).unwrap()
 }
 
-/// F22: codes whose time is over make room at once, and who finds none is not told of a limit of their own.
+/// F22: codes whose time is over make room at once, and a caller who finds none is not told of a limit of their own.
 #[tokio::test]
-async fn expired_codes_keep_nobody_from_pairing() {
+async fn expired_codes_do_not_keep_others_from_pairing() {
     let world = World::with(|config| config.max_codes = 3).await;
     for seed in 1..=3 {
         Device::new(seed).mint(&world).await;
@@ -82,7 +82,7 @@ async fn guessing_codes_is_limited_where_they_are_decided() {
     }
 }
 
-/// F25: who lost the right to invite has no open invitation, here, and keeps those of another workspace.
+/// F25: a member who lost the right to invite has no open invitation, here, and keeps those of another workspace.
 #[tokio::test]
 async fn invitations_end_with_the_right_to_make_them() {
     for path in ["remove", "role"] {
@@ -116,7 +116,7 @@ async fn guesses_at_passwords_wait_ever_longer() {
     one.get("/sign-in").await;
     let mut waits = Vec::new();
     for n in 0..15 {
-        let email = format!("nobody{n}@example.org");
+        let email = format!("unknown{n}@example.org");
         let mut answer = one.post("/sign-in", &[("email", &email), ("password", "a wrong guess")]).await;
         if let Some(seconds) = answer.header("retry-after") {
             assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
@@ -144,9 +144,9 @@ async fn guesses_at_passwords_wait_ever_longer() {
     }
 }
 
-/// F26: whatever others try, an account's owner gets in: at once where they were before, after seconds elsewhere.
+/// F26: whatever others try, an account's owner gets in: at once from a known browser, after seconds elsewhere.
 #[tokio::test]
-async fn nobody_locks_an_owner_out() {
+async fn failed_guesses_do_not_lock_the_owner_out() {
     let (world, ann) = World::with_ann().await;
     let right = [("email", "ann@example.org"), ("password", PASSWORD)];
     let mut other = world.browser();
@@ -163,7 +163,7 @@ async fn nobody_locks_an_owner_out() {
     assert_eq!(known.post("/sign-in", &right).await.status, StatusCode::SEE_OTHER, "at the same address, at once");
     known.cookies.retain(|name, _| name.ends_with("viewport_browser"));
     known.get("/sign-in").await;
-    let of_another = [("email", "nobody@example.org"), ("password", PASSWORD)];
+    let of_another = [("email", "unknown@example.org"), ("password", PASSWORD)];
     let answer = known.post("/sign-in", &of_another).await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "it is known for its own account only");
 }
@@ -244,7 +244,7 @@ async fn a_cancelled_code_cannot_be_approved() {
     assert!(matches!(poll(&world, &other).await.json(), PollAnswer::Approved(_)));
 }
 
-/// F46: who was asked to sign in on the way to a page of a workspace gets there.
+/// F46: a visitor who was asked to sign in on the way to a page of a workspace gets there.
 #[tokio::test]
 async fn signing_in_leads_to_the_page_that_was_wanted() {
     let (world, _) = World::with_ann().await;

@@ -55,7 +55,7 @@ fn strings(value: &serde_json::Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// S75, S77: who belongs to another workspace sees neither pages nor machines, and cannot act on them through its own.
+/// S75, S77: a member of another workspace sees neither pages nor machines, and cannot act on them through its own.
 #[tokio::test]
 async fn a_stranger_finds_nothing() {
     let (world, mut ann) = World::with_ann().await;

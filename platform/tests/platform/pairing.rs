@@ -89,7 +89,7 @@ async fn guessing_is_bounded() {
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS, "and an address guesses only so often");
     let other = Device::new(2).mint(&world).await;
-    assert_eq!(poll(&world, &other).await.status, StatusCode::OK, "who has its token polls on");
+    assert_eq!(poll(&world, &other).await.status, StatusCode::OK, "a device with its token polls on");
 }
 
 /// Polling without a pause is slowed down (RFC 8628 section 3.5), and goes on afterwards.

@@ -1,4 +1,4 @@
-//! Every page and form, for everybody: who gets where.
+//! Every page and form for every kind of caller: who gets where.
 
 use std::fmt;
 
@@ -42,8 +42,8 @@ const FORBIDDEN: End = End::Status(403);
 const NONE: End = End::Status(404);
 const WRONG: End = End::Status(422);
 
-/// Everybody, in the order of the table's columns: who may least comes first, so that what succeeds comes last.
-struct Everybody {
+/// All callers, in the order of the table's columns: those with the fewest rights first, so that what succeeds comes last.
+struct Callers {
     anonymous: Browser,
     expired: Browser,
     /// An admin of another workspace.
@@ -52,7 +52,7 @@ struct Everybody {
     admin: Browser,
 }
 
-impl Everybody {
+impl Callers {
     async fn assemble() -> (World, Self) {
         let world = World::empty().await;
         world.found().await;
@@ -88,9 +88,9 @@ type Form<'a> = (String, &'a [(&'a str, &'a str)], [End; 5]);
 /// workspace's admin, a member, an admin.
 #[tokio::test]
 async fn every_page_is_for_whom_it_is() {
-    let (world, mut everybody) = Everybody::assemble().await;
-    let machine = Device::new(1).pair(&world, &mut everybody.admin, "Acme").await.machine_id;
-    let bob = member_id(&everybody.admin.get("/w/acme/members").await.body, "bob");
+    let (world, mut callers) = Callers::assemble().await;
+    let machine = Device::new(1).pair(&world, &mut callers.admin, "Acme").await.machine_id;
+    let bob = member_id(&callers.admin.get("/w/acme/members").await.body, "bob");
     let out = End::SignIn;
     let pages = [
         ("/".to_owned(), [out, out, End::On, End::On, End::On]),
@@ -116,7 +116,7 @@ async fn every_page_is_for_whom_it_is() {
         ("/w/none/machines".into(), [out, out, NONE, NONE, NONE]),
     ];
     for (page, expected) in pages {
-        for ((who, browser), expected) in everybody.columns().into_iter().zip(expected) {
+        for ((who, browser), expected) in callers.columns().into_iter().zip(expected) {
             assert_eq!(end(&browser.get(&page).await), expected, "{page} for {who}");
         }
     }
@@ -125,11 +125,11 @@ async fn every_page_is_for_whom_it_is() {
 /// The same for every form, sent as each of them may send it, with a form token of their own.
 #[tokio::test]
 async fn every_form_is_for_whom_it_is() {
-    let (world, mut everybody) = Everybody::assemble().await;
-    let machine = Device::new(1).pair(&world, &mut everybody.admin, "Acme").await.machine_id;
-    world.invited(&mut everybody.admin, "acme", "carol").await;
-    everybody.admin.invite("acme", "dave", "member").await;
-    let page = everybody.admin.get("/w/acme/members").await.body;
+    let (world, mut callers) = Callers::assemble().await;
+    let machine = Device::new(1).pair(&world, &mut callers.admin, "Acme").await.machine_id;
+    world.invited(&mut callers.admin, "acme", "carol").await;
+    callers.admin.invite("acme", "dave", "member").await;
+    let page = callers.admin.get("/w/acme/members").await.body;
     let (bob, carol) = (member_id(&page, "bob"), member_id(&page, "carol"));
     let open = page.split_once("/withdraw").unwrap().0.rsplit_once('/').unwrap().1.to_owned();
     let out = End::SignIn;
@@ -152,7 +152,7 @@ async fn every_form_is_for_whom_it_is() {
         ("/w/acme/members/leave".into(), &[], [out, out, NONE, End::On, WRONG]),
     ];
     for (path, fields, expected) in forms {
-        for ((who, browser), expected) in everybody.columns().into_iter().zip(expected) {
+        for ((who, browser), expected) in callers.columns().into_iter().zip(expected) {
             let page = if who == "anonymous" || who == "an expired session" { "/sign-in" } else { "/account" };
             browser.get(page).await;
             assert_eq!(end(&browser.post(&path, fields).await), expected, "{path} for {who}");

@@ -61,7 +61,7 @@ async fn it_serves_and_stops_without_losing_an_answer() {
     timeout(Duration::from_secs(20), served).await.expect("it does not stop").unwrap().unwrap();
 }
 
-/// The limit counts real addresses: everybody on this connection's address is one.
+/// The limit counts real addresses: all callers behind this connection's address count as one.
 #[tokio::test]
 async fn addresses_come_from_the_connection() {
     let world = World::with(|config| config.mints_per_address = 1).await;

@@ -1,4 +1,4 @@
-//! Who comes in, and what everybody is told when not (ADM-2, D12).
+//! Which devices are admitted, and what the others are told (ADM-2, D12).
 
 use axum::http::StatusCode;
 use proto_core::{
@@ -42,7 +42,7 @@ async fn a_credential_that_does_not_hold_is_refused_by_name() {
     let mut early = good.clone();
     early.claims.not_before = now().plus(600);
     let mut elsewhere = good.clone();
-    elsewhere.claims.audience = "somebody else".to_owned();
+    elsewhere.claims.audience = "another audience".to_owned();
     let mut copied = good.clone();
     copied.identity = Device::new(Role::Daemon, "", "org", "target", 200).identity;
     let forged = Device { signer: SigningKey::from_seed(&Secret::new([1; 32])), ..good.clone() };

@@ -29,7 +29,7 @@ use crate::platform::signer;
 /// Nothing on one machine takes that long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Who comes, and with what.
+/// A device that connects, and its credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
     pub(crate) identity: Identity,
@@ -86,7 +86,7 @@ impl Device {
         sign(&self.claims, &self.signer)
     }
 
-    /// Knocks at the relay.
+    /// Begins a handshake with the relay.
     pub(crate) async fn connect(&self, relay: SocketAddr, key: StaticKey) -> Result<Online, Outcome> {
         let connect = Connect { url: format!("ws://{relay}/ws"), timeout: PATIENCE, max_message: 1 << 20 };
         let (mut socket, entropy) = io_tokio::connect(&connect, &Roots::default()).await.map_err(Outcome::NotOpened)?;

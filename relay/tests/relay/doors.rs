@@ -1,4 +1,4 @@
-//! Doors that hold: what strangers can do to those who belong here, and what a revocation reaches.
+//! Limits on connections: what unknown clients can do to admitted devices, and what a revocation reaches.
 
 use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
 
@@ -38,7 +38,7 @@ async fn answer(stream: &mut TcpStream, patience: Duration) -> Option<String> {
 
 /// F5: connections that say nothing keep only their own address out, however many they are.
 #[tokio::test]
-async fn silent_sockets_of_one_address_delay_nobody_else() {
+async fn silent_sockets_of_one_address_delay_no_other_address() {
     let site = limited().await;
     let mut silent = Vec::new();
     for _ in 0..1_100 {
@@ -101,7 +101,7 @@ async fn a_request_without_one_host_is_a_bad_one() {
     }
 }
 
-/// F20: what was revoked before the feed was heard for the first time is not in it; the link is validated again and cut.
+/// F20: what was revoked before the feed was first read is not in it; the link is validated again and cut.
 #[tokio::test]
 async fn a_revocation_before_the_feed_is_heard_is_not_missed() {
     let mut site = limited().await;

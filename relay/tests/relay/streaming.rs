@@ -30,7 +30,7 @@ async fn open(daemon: &mut Online) -> Head {
     daemon.hear_until(|head| matches!(head, Head::Resume { .. })).await.head
 }
 
-/// From a daemon to a viewer, live, with the credential that vouches for the daemon; and again for one who comes later.
+/// From a daemon to a viewer, live, with the credential that vouches for the daemon; and again for a viewer that comes later.
 #[tokio::test]
 async fn a_session_reaches_viewers_now_and_later() {
     let site = Site::open().await;

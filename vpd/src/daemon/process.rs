@@ -26,11 +26,11 @@ pub(super) struct Process {
     daemon: Daemon<Snow<AwsLc>>,
     clock: Clock,
     turns: Turns,
-    desk: Desk,
+    host: DaemonHost,
 }
 
 /// What the daemon stands in.
-struct Desk {
+struct DaemonHost {
     adapter: Adapter<EffectId>,
     questions: mpsc::Receiver<Question>,
     /// As many as the daemon has tasks at most.
@@ -45,7 +45,7 @@ struct Desk {
     numbers: u64,
 }
 
-/// Who waits for an answer, and for which.
+/// The caller that waits for an answer, and for which.
 enum Waiting {
     Done(Reply<()>),
     Unpaired(Reply<proto_core::device::control::Unpaired>),
@@ -73,7 +73,7 @@ impl Process {
         questions: mpsc::Receiver<Question>,
     ) -> Self {
         let (task_done, tasks) = mpsc::unbounded_channel();
-        let desk = Desk {
+        let host = DaemonHost {
             adapter,
             questions,
             tasks,
@@ -85,18 +85,18 @@ impl Process {
             pairing: Vec::new(),
             numbers: 0,
         };
-        Self { daemon, clock, turns: Turns::new(wall), desk }
+        Self { daemon, clock, turns: Turns::new(wall), host }
     }
 
     /// Runs until a client asks it to stop, or `stop` comes.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) {
-        self.desk.stop = Box::pin(stop);
-        drive(&mut self.daemon, &mut self.turns, &mut self.clock, &mut self.desk).await;
-        self.desk.adapter.shutdown().await;
+        self.host.stop = Box::pin(stop);
+        drive(&mut self.daemon, &mut self.turns, &mut self.clock, &mut self.host).await;
+        self.host.adapter.shutdown().await;
     }
 }
 
-impl Host<Daemon<Snow<AwsLc>>> for Desk {
+impl Host<Daemon<Snow<AwsLc>>> for DaemonHost {
     /// One at a time, so that a question about how things stand is answered by the questions before it.
     async fn facts(&mut self, daemon: &Daemon<Snow<AwsLc>>, facts: &mut Vec<Input>) -> Next {
         self.asked = None;
@@ -125,7 +125,7 @@ impl Host<Daemon<Snow<AwsLc>>> for Desk {
     }
 }
 
-impl Perform<Daemon<Snow<AwsLc>>> for Desk {
+impl Perform<Daemon<Snow<AwsLc>>> for DaemonHost {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(effect) => self.adapter.perform(effect),
@@ -139,7 +139,7 @@ impl Perform<Daemon<Snow<AwsLc>>> for Desk {
         }
     }
 
-    /// Who asked is told by the end of its channel.
+    /// The caller is told by the end of its channel.
     fn refused(&mut self, misuse: Misuse) {
         tracing::error!(%misuse, "the daemon did not take an input");
         if let Some(id) = self.asked.take() {
@@ -148,11 +148,11 @@ impl Perform<Daemon<Snow<AwsLc>>> for Desk {
     }
 }
 
-impl Desk {
+impl DaemonHost {
     fn ask(&mut self, daemon: &Daemon<Snow<AwsLc>>, question: Question) -> Asked {
         match question {
             Question::Status(reply) => {
-                // Who asked may have gone.
+                // The caller may have gone.
                 let _ = reply.send(daemon.report());
                 Asked::Answered
             }
@@ -234,7 +234,7 @@ impl Desk {
 }
 
 fn refuse<T>(reply: Reply<T>, reason: Reason) -> Asked {
-    // Who asked may have gone.
+    // The caller may have gone.
     let _ = reply.send(Err(reason));
     Asked::Answered
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 /// The way back of one answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Reason>>;
 
-/// The way to the daemon's loop. Who asks waits while it is full: what comes in on the control socket is then read no further.
+/// The way to the daemon's loop. Callers wait while it is full: what comes in on the control socket is then read no further.
 pub(super) type Questions = mpsc::Sender<Question>;
 
 /// Questions that wait for the loop at most.

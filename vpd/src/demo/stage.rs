@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{client::Client, home::Home};
 
-/// Who signs up.
+/// The address that signs up.
 const EMAIL: &str = "ada@example.com";
 /// How often a socket is tried.
 const GLANCE: Duration = Duration::from_millis(10);

@@ -18,7 +18,7 @@ use crate::{
 
 /// So long it waits without a word.
 const QUIET: Duration = Duration::from_secs(1);
-/// So long it waits without any progress: whoever called the command gets it back within two seconds, offline or not (F8). What the
+/// So long it waits without any progress: the command's caller gets control back within two seconds, offline or not (F8). What the
 /// relay does not take in a quarter of that is kept on this machine.
 const PATIENCE: Duration = Duration::from_millis(1900);
 /// So long a daemon that is not there is waited for before one is started.
@@ -109,7 +109,7 @@ pub(super) fn note(text: &str) {
     anstream::eprintln!("{} {text}", "vpd:".dimmed());
 }
 
-/// The signals that end the wait; those that whoever started us had ignored stay so.
+/// The signals that end the wait; those that our parent process ignored stay ignored.
 struct Calls([Option<Signal>; 3]);
 
 impl Calls {

@@ -55,7 +55,7 @@ impl Window {
             let (pty, shown) = (Arc::clone(&pty), Arc::clone(&shown));
             move || {
                 let mut chunk = [0; 4096];
-                // The terminal ends with EIO when the last one who holds it is gone.
+                // The terminal ends with EIO when the last process that holds it is gone.
                 while let Ok(n @ 1..) = (&*pty).read(&mut chunk) {
                     shown.state.lock().unwrap().bytes.extend_from_slice(&chunk[..n]);
                     shown.grew.notify_all();

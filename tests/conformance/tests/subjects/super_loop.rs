@@ -20,7 +20,7 @@ use adapter::SuperLoop;
 pub(crate) struct OnNothing<I>(SuperLoop<I>);
 
 /// What a script has comes first; then the adapter sleeps until the deadline.
-impl<I: Name> driver::Desk<Diary, I> for Script {
+impl<I: Name> driver::Host<Diary, I> for Script {
     fn facts(&mut self, adapter: &mut SuperLoop<I>, deadline: Option<Deadline>, facts: &mut Vec<u32>) -> Next {
         match self.burst() {
             Some(mut burst) => facts.append(&mut burst),

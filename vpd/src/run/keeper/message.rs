@@ -65,7 +65,7 @@ impl Report {
 pub(super) enum Order {
     /// Send the command the signal with this number.
     Signal(i32),
-    /// The terminal is gone: the command's group hears it.
+    /// The terminal is gone: the command's group is signalled.
     HangUp,
     /// The command goes on after a stop.
     Continue,

@@ -56,7 +56,7 @@ pub(crate) fn keep(args: &KeepArgs) -> ExitCode {
 struct Keeper {
     socket: UnixStream,
     signals: Signals,
-    /// The terminal; let go when the command has ended, so that it shows whether anybody else holds it.
+    /// The terminal; let go when the command has ended, so that it shows whether another process holds it.
     terminal: Option<OwnedFd>,
     /// The command, and the group that it leads.
     command: Pid,
