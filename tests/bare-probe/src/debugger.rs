@@ -1,4 +1,4 @@
-//! What a debugger or an emulator does for a program that has nobody else (Arm semihosting).
+//! What a debugger or an emulator does for a program without an operating system (Arm semihosting).
 
 use core::{arch::asm, fmt};
 

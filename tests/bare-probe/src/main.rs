@@ -1,4 +1,4 @@
-//! Firmware for a Cortex-M4: links for a processor alone, with no library of anybody's. It starts at the reset vector, does every
+//! Firmware for a Cortex-M4: links for a bare processor, with no third-party library. It starts at the reset vector, does every
 //! check, and tells a debugger or an emulator how that went and how much memory it took.
 
 #![no_std]

@@ -25,7 +25,7 @@ pub fn paint() {
     // SAFETY: reads a register.
     unsafe { asm!("mov {}, sp", out(reg) top) };
     while word < top.wrapping_sub(MARGIN) {
-        // SAFETY: between the end of the data and the stack that is in use there is memory that nobody uses.
+        // SAFETY: between the end of the data and the stack that is in use there is unused memory.
         unsafe { word.write_volatile(PAINT) };
         word = word.wrapping_add(1);
     }

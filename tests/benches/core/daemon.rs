@@ -77,7 +77,7 @@ fn repeated(what: String, mut event: impl FnMut()) -> Row {
 }
 
 impl Connected {
-    /// The sessions are over: whoever made their records did not come back.
+    /// The sessions are over: the process that made their records did not come back.
     pub(crate) fn new(bindings: usize, sessions: usize) -> Self {
         let mut daemon = boot(bindings, sessions);
         let now = START.after(RETURN_WITHIN);

@@ -52,7 +52,7 @@ pub(crate) fn compare(
 ) -> Row {
     let mut rounds = Vec::with_capacity(ROUNDS);
     for round in 0..WARM_UP + ROUNDS {
-        // Whoever comes first finds the caches as the other one left them: that changes with every round.
+        // The first of the two finds the caches as the other left them: the order changes with every round.
         let (a, b) = if round % 2 == 0 {
             let a = ours();
             (a, reference())

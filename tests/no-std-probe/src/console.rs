@@ -20,7 +20,7 @@ impl fmt::Write for Console {
     }
 }
 
-/// Ends the process with a signal, which no one takes for success.
+/// Ends the process with a signal, which cannot be taken for success.
 pub fn abort() -> ! {
     // SAFETY: takes nothing and does not return.
     unsafe { c_abort() }

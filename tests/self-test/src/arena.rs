@@ -68,7 +68,7 @@ impl<const SIZE: usize> Arena<SIZE> {
         while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             core::hint::spin_loop();
         }
-        // SAFETY: the lock is held, so nobody else has a reference to the heap.
+        // SAFETY: the lock is held, so there is no other reference to the heap.
         let heap = unsafe { &mut *self.heap.get() };
         if !heap.is_ready {
             heap.is_ready = true;
@@ -161,7 +161,7 @@ impl Heap {
     /// Puts a block into the list, and joins it with the neighbours that it touches.
     ///
     /// # Safety
-    /// The `size` bytes at `block` are the arena's and nobody else's; both are multiples of `GRAIN`.
+    /// The `size` bytes at `block` belong to the arena alone; both are multiples of `GRAIN`.
     unsafe fn give_back(&mut self, block: *mut u8, mut size: usize) {
         let mut before: *mut Free = ptr::null_mut();
         let mut next = self.first;

@@ -38,7 +38,7 @@ enum Stage {
 }
 
 impl Relay {
-    /// One that admits whoever comes, with `psk` under IKpsk2.
+    /// One that admits every device, with `psk` under IKpsk2.
     pub fn new(psk: Option<Secret>) -> Self {
         let responder = Responder::new(Instant::ZERO, Door::Devices, keys(), &Entropy::new([4; 32]));
         Self { psk, stage: Stage::Handshake(Box::new(responder)) }

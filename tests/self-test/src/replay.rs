@@ -24,7 +24,7 @@ pub trait Play {
     /// Writes all of what it says into one line.
     fn say(&mut self, output: &<Self::Machine as Machine>::Output, line: &mut dyn fmt::Write) -> fmt::Result;
 
-    /// Reads what it is told; `None` for a line that makes no sense.
+    /// Parses an input of the machine; `None` for an invalid line.
     fn hear(&mut self, line: &str) -> Option<<Self::Machine as Machine>::Input>;
 }
 

@@ -29,7 +29,7 @@ impl Block {
         Some(Self { at, layout, mark })
     }
 
-    /// Nobody else wrote into it.
+    /// Checks that nothing else wrote into it, and frees it.
     fn give_back(self, arena: &Arena<SIZE>) {
         // SAFETY: it was handed out with this layout, and filled.
         let bytes = unsafe { std::slice::from_raw_parts(self.at, self.layout.size()) };

@@ -20,7 +20,7 @@ use self_test::{
     replay::{Play, replay},
 };
 
-/// Plays `play` against an other side, which tells the machine something for each of its outputs. Time passes when nobody has
+/// Plays `play` against an other side, which tells the machine something for each of its outputs. Time passes when neither side has
 /// anything to say, `passes` times.
 fn record<P: Play>(
     play: &mut P,

@@ -40,7 +40,7 @@ pub trait Subject {
     /// Machines at [`START`].
     fn starts(&self) -> Vec<(Self::Machine, Self::Memory)>;
 
-    /// What may be heard there.
+    /// Which facts may arrive there.
     fn facts(&self, at: &Situation<Self>) -> Vec<Self::Fact>;
 
     /// What happens before the walk begins.
@@ -132,7 +132,7 @@ impl<S: Subject + ?Sized> Hash for Situation<S> {
 /// A step.
 #[derive(Debug)]
 pub struct Seen<'a, S: Subject + ?Sized> {
-    /// What was heard; `None` when time passed.
+    /// The fact that arrived; `None` when time passed.
     pub fact: Option<&'a S::Fact>,
     /// The machine before.
     pub before: &'a S::Machine,
@@ -149,9 +149,9 @@ pub struct Seen<'a, S: Subject + ?Sized> {
 /// What can happen to a machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<F> {
-    /// It hears something.
+    /// A fact arrives.
     Hears(F),
-    /// The driver wakes one nanosecond before its deadline, and what is heard next is heard then.
+    /// The driver wakes one nanosecond before its deadline, and the next fact arrives then.
     JustBefore,
     /// The driver wakes one nanosecond before its deadline, for nothing.
     Early,
@@ -261,7 +261,7 @@ impl<S: Subject> System for Alone<S> {
         self.0.memory()
     }
 
-    /// What a machine says at its start is heard as a first step's outputs are.
+    /// A machine's outputs at its start are checked as a first step's are.
     fn starts(&self) -> Vec<Situation<S>> {
         let starts = self.0.starts().into_iter();
         let drained = starts.map(|(mut machine, mut memory)| {

@@ -36,7 +36,7 @@ impl Chart {
         Self { starts, ..Self::default() }
     }
 
-    /// The inputs that were never heard in a state, and the state.
+    /// The inputs that were never fed in a state, and the state.
     pub fn gaps(&self) -> Vec<(&str, &str)> {
         let all = self.cells.iter().flat_map(|(state, row)| self.inputs.iter().map(move |input| (state, row, input)));
         all.filter(|(_, row, input)| !row.contains_key(*input))
@@ -74,7 +74,7 @@ impl Chart {
                 Some(outcomes) => outcomes.iter().map(|outcome| outcome.cell(state)).collect::<Vec<_>>().join("<br>"),
                 None if TIME.contains(&input) && !row.contains_key("Due") => "no deadline".into(),
                 None if TIME.contains(&input) => "not walked".into(),
-                None => "**never heard here**".into(),
+                None => "**never fed here**".into(),
             };
             match rows.iter_mut().find(|(_, known)| *known == cell) {
                 Some((inputs, _)) => inputs.push(spelled(input)),

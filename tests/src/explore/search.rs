@@ -77,7 +77,7 @@ impl Broken {
     }
 }
 
-/// What was said in a step, kept only where somebody reads it.
+/// What was said in a step, kept only where a witness reads it.
 #[derive(Debug, Default)]
 pub struct Log(Option<Vec<String>>);
 
@@ -100,7 +100,7 @@ impl Log {
     }
 }
 
-/// Somebody who watches a walk.
+/// An observer of a walk.
 pub trait Witness<S: System> {
     /// Whether it wants to know what was said.
     const READS: bool = true;

@@ -42,11 +42,11 @@ fn written_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(b
 /// A PSK is 32 bytes or none, whatever the answer says.
 fn validated(body: &[u8]) {
     let Some(answer) = written_back::<ValidateAnswer>(body) else { return };
-    // A member that nobody reads may be no UTF-8, and then there is no document to compare with.
+    // A member that is not read may be no UTF-8, and then there is no document to compare with.
     let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else { return };
     if let Some(psk) = answer.psk {
         let stated = document["psk"].as_str().expect("a PSK as text");
-        assert_eq!(data_encoding::BASE64URL_NOPAD.encode(psk.expose()), stated, "a PSK that nobody sent");
+        assert_eq!(data_encoding::BASE64URL_NOPAD.encode(psk.expose()), stated, "a PSK that was not sent");
     }
     assert!(answer.policy_mode != Some(PolicyMode::CryptoPairing) || document["policy_mode"] == "crypto_pairing");
 }

@@ -1,4 +1,4 @@
-//! Both ends of a handshake, over the real Noise, with somebody on the wire who may do anything with their messages but make
+//! Both ends of a handshake, over the real Noise, with an attacker on the wire who may do anything with their messages but make
 //! them (NOI-2, NOI-4, NOI-8).
 //!
 //! The oracle is what each end may believe. A device that is let in has read the very message 2 that this relay made for it; a

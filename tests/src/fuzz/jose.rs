@@ -86,7 +86,7 @@ fn believe(token: &str, now: UnixTime, expiry: Expiry) -> Result<Claims, Reason>
 pub fn credential(data: &[u8]) {
     match Unstructured::new(data).arbitrary::<Shown<'_>>() {
         Ok(Shown::Text(token)) => {
-            assert!(believe(token, NOW, Expiry::Ignored).is_err() || token == sign_claims(&claims()), "nobody signed that");
+            assert!(believe(token, NOW, Expiry::Ignored).is_err() || token == sign_claims(&claims()), "not signed");
         }
         Ok(Shown::Signed { header, payload }) => signed(header.unwrap_or(&good_header()), payload),
         Ok(Shown::Changed(places)) => {

@@ -90,7 +90,7 @@ struct Bench {
     entropy: u8,
     /// What the relay said under its key: it may end the binding.
     said: Vec<Reason>,
-    /// When connections were asked for, since somebody last hurried or the link was last up.
+    /// When connections were asked for, since the parent last hurried it or it was last up.
     attempts: Vec<Instant>,
     is_up: bool,
 }

@@ -1,8 +1,8 @@
-//! A whole daemon against whole relays, with the fuzzer as the network, as the power supply, and as everybody's patience.
+//! A whole daemon against whole relays, with the fuzzer in control of the network, the power supply and the clock.
 //!
-//! What must come out in the end is what was put in: an organization's relay has what was shown in its directories and nothing
-//! else (ISO-1), each record once, in order, and opening only in its place (SES-1 to SES-3); and nobody on the path makes a
-//! device lose a binding (BIND-6).
+//! What must come out in the end is what was put in: an organization's relay has what was shown in its directories and nothing else
+//! (ISO-1), each record once, in order, and opening only in its place (SES-1 to SES-3); and no attacker on the path makes a device
+//! lose a binding (BIND-6).
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const MAX_RUNS: usize = 4;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    /// Somebody runs a command in an organization's directory.
+    /// The user runs a command in an organization's directory.
     Run(bool),
     Show {
         run: u8,

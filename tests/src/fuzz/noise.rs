@@ -50,8 +50,8 @@ fn knocking(suite: Suite, role: Role, psk: Option<&Secret>) -> (Initiator<Snow>,
     }
 }
 
-/// A relay before which somebody knocks, answers, and confirms, each of it perhaps not as it was sent: it lets in who sent
-/// genuine messages and nobody else, and nothing takes effect before the confirmation.
+/// A relay that receives message 1, a verdict and a confirmation, each perhaps not as it was sent: it admits only the sender of
+/// genuine messages, and nothing takes effect before the confirmation.
 pub fn responder(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok((suite, first, verdict, confirmation)) = data.arbitrary::<(u8, Sabotage, Decision, Sabotage)>() else { return };

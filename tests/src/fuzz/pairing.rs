@@ -248,7 +248,7 @@ impl Desk {
     }
 
     fn approved(&mut self, paired: &Paired) {
-        assert!(self.is_approved, "PAIR-7: nobody approved");
+        assert!(self.is_approved, "PAIR-7: not approved");
         assert!(!core::mem::replace(&mut self.has_said_approved, true), "PAIR-9: approved twice");
         let claims = jose::Unverified::parse(&paired.approval.issue_token).expect("a credential").into_unproven();
         let identity = Identity::from_seed(paired.seed.clone());
@@ -295,7 +295,7 @@ impl Desk {
     }
 }
 
-/// A pairing that somebody has just asked for.
+/// A pairing that was just asked for.
 fn fresh(now: Instant, clock: WallClock, number: u8) -> Pairing {
     let settings = Settings {
         api_endpoint: "https://api.example/".into(),

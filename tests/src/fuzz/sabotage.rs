@@ -1,4 +1,4 @@
-//! What somebody on the wire does to a message.
+//! What an attacker on the wire does to a message.
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;

@@ -100,7 +100,7 @@ pub fn http(data: &[u8]) {
     let [outcome] = &events[..] else { panic!("one request, and {} events", events.len()) };
     if let Ok(answer) = outcome {
         assert!(answer.body.expose().len() <= MAX_ANSWER, "more than was asked for");
-        assert!(stream.starts_with(b"HTTP/1."), "an answer that nobody gave");
+        assert!(stream.starts_with(b"HTTP/1."), "an answer that was not sent");
         assert!((100..1000).contains(&answer.status) && answer.status != 101);
     }
 }
@@ -186,7 +186,7 @@ fn stream_of(pieces: &[Piece<'_>], reader: Reader) -> (Vec<u8>, Option<Vec<Bytes
     (stream, messages)
 }
 
-/// What of an event can be compared: nobody can foretell entropy.
+/// What of an event can be compared: entropy cannot be predicted.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Connected,
@@ -225,7 +225,7 @@ impl<T: MessageSocket> Transducer for Comparable<T> {
             IoEvent::Connected((), _) => Seen::Connected,
             IoEvent::Received((), message) => Seen::Received(message),
             IoEvent::Closed((), closed) => Seen::Closed(closed),
-            other => panic!("nobody asked for {other:?}"),
+            other => panic!("unexpected: {other:?}"),
         })
     }
 }

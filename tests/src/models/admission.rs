@@ -1,8 +1,8 @@
-//! Who is let in, and with which reason somebody is not (ADM-2, JWT-4, D12; WIRE sections 2.3 and 4): one page.
+//! Which devices are admitted, and with which reason the others are refused (ADM-2, JWT-4, D12; WIRE sections 2.3 and 4): one page.
 
 use proto_core::Reason;
 
-/// Somebody who wants to come in: what is wrong with their credential, and what others say about it.
+/// A device that asks for admission: what is wrong with their credential, and what others say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a defect of its own, and all combinations occur")]
 pub struct Applicant {
@@ -37,7 +37,7 @@ pub enum Key {
     Another,
     /// No such key.
     Unknown,
-    /// Nobody knows.
+    /// It is not known.
     Unreachable,
 }
 

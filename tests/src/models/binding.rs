@@ -18,7 +18,7 @@ pub enum Phase {
     Leaving,
 }
 
-/// All bindings, as one who hears every output sees them.
+/// All bindings, as an observer of every output sees them.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
     /// Those that are not gone.

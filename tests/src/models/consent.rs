@@ -27,7 +27,7 @@ pub enum Local {
     Disabled,
     /// This org, and whether recursively; as `vpd bind` writes it.
     Enabled(&'static str, bool),
-    /// The same written by somebody else: a repository that ships it, an editor.
+    /// The same not written by `vpd bind`: a repository that ships it, an editor.
     Foreign(&'static str, bool),
 }
 
@@ -110,8 +110,8 @@ pub fn hint(levels: &[Level]) -> Option<(usize, &'static str)> {
     }
 }
 
-/// What is said about it: nothing where somebody said no to just this (S107), switched streaming off, or bound the hinted
-/// directory already, or to the hinted org; a question where the org is paired (S105), a notice where not (S106).
+/// What is said about it: nothing where the user said no to just this (S107), switched streaming off, or bound the hinted directory
+/// already, or to the hinted org; a question where the org is paired (S105), a notice where not (S106).
 pub fn advise(levels: &[Level], paired: &[&str], declined: &[(usize, &str)]) -> Advice {
     match hint(levels) {
         None => Advice::Nothing,

@@ -92,7 +92,7 @@ pub fn workspace(org: &str) -> Workspace {
     Workspace { id: id(org), slug: org.to_lowercase(), name: format!("{org} Inc.") }
 }
 
-/// What the platform says when somebody approves a device for an organization.
+/// What the platform answers when a user approves a device for an organization.
 pub fn approval(device: &Identity, org: &str, target: &str) -> Approval {
     Approval {
         workspace: workspace(org),

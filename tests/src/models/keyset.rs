@@ -56,7 +56,7 @@ impl Cache {
         }
     }
 
-    /// A question was answered: the key was found, is unknown, or nobody can know.
+    /// A question was answered: the key was found, is unknown, or cannot be looked up.
     ///
     /// # Panics
     /// When it was not asked, or the answer is not true.

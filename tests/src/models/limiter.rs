@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Everybody who was let in, and when, in milliseconds.
+/// All admitted addresses, and when, in milliseconds.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     limit: usize,

@@ -18,11 +18,11 @@ pub struct Attempt {
 /// What becomes of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Nobody knows yet.
+    /// Not known yet.
     Open,
-    /// Somebody approved.
+    /// A user approved.
     Approved,
-    /// Somebody denied.
+    /// A user denied.
     Denied,
     /// The code is no more.
     Expired,
@@ -31,11 +31,11 @@ pub enum Fate {
 /// The answer to a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Nobody decided.
+    /// No user has decided.
     Pending,
-    /// Somebody approved.
+    /// A user approved.
     Approved,
-    /// Somebody denied.
+    /// A user denied.
     Denied,
     /// 404.
     NotFound,

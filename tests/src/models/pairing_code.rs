@@ -29,7 +29,7 @@ impl Code {
     pub fn hear(&mut self, now: u64, guesses_max: u32, input: &Input) -> Vec<Output> {
         let lives = self.lives(now, guesses_max);
         match input {
-            // An ended machine says nothing (L4): whoever asks for such a code is told 404.
+            // An ended machine says nothing (L4): a request for such a code is answered with 404.
             _ if !lives => {
                 self.open = None;
                 vec![]

@@ -18,7 +18,7 @@ pub struct Member {
 pub struct Routes {
     /// Who is connected.
     pub members: BTreeMap<u64, Member>,
-    /// Which runtime target each session of each org belongs to: whoever opened it first.
+    /// Which runtime target each session of each org belongs to: the one that opened it first.
     pub owners: BTreeMap<(&'static str, u8), &'static str>,
     /// Which sessions each viewer asked for.
     pub asked: BTreeSet<(u64, u8)>,
@@ -33,7 +33,7 @@ pub enum What {
     Listing,
     /// A record: for viewers who asked.
     Record,
-    /// Word for whoever runs it.
+    /// A frame for the session's daemon.
     Word,
     /// A datagram.
     Peer,
@@ -47,7 +47,7 @@ impl Routes {
         self.asked.retain(|(viewer, _)| *viewer != connection);
     }
 
-    /// A daemon opens a session: it is its own, or nobody's yet. Gives whether it may.
+    /// A daemon opens a session: it is its own, or has no owner yet. Returns whether it may.
     pub fn open(&mut self, connection: u64, session: u8) -> bool {
         let Some(member) = self.members.get(&connection).filter(|member| member.is_daemon) else { return false };
         *self.owners.entry((member.org, session)).or_insert(member.target) == member.target

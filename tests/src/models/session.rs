@@ -25,7 +25,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// What somebody pushed, split into records.
+    /// Pushed content, split into records.
     pub fn push(&mut self, content: &Content) {
         self.records.extend(pieces(content));
     }

@@ -41,7 +41,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Before anything was heard.
+    /// Before anything arrived.
     pub const fn new(wish: Wish) -> Self {
         Self { wish, named: BTreeSet::new(), heard: None, outcome: None }
     }

@@ -66,7 +66,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.queue.put(now.after(Duration::from_secs(1)), Event::Up(id, nonsense));
     }
 
-    /// A relay's operator sends what nobody asked for, and shows viewers what was not shown.
+    /// A relay's operator sends what was not asked for, and shows viewers what was not shown.
     pub(super) fn lie(&mut self, station: usize, number: usize, until: Instant, dice: &mut Dice) {
         let at = dice.below(6);
         let ways = [Tampering::Forges(at), Tampering::Omits(at), Tampering::Swaps(at), Tampering::EndsBefore(at)];

@@ -50,7 +50,7 @@ impl Dice {
         self.0.next()
     }
 
-    /// 32 bytes that nobody had before.
+    /// 32 fresh bytes.
     pub fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.0.next().to_be_bytes()));

@@ -53,9 +53,9 @@ faults! {
     OneWay = "one-way partition",
     /// The relay takes connections and closes them at once.
     AcceptThenClose = "accept-then-close",
-    /// Every request is answered with somebody's page.
+    /// Every request is answered with a captive portal's page.
     CaptiveHtml = "captive HTML",
-    /// Somebody answers in the relay's place, with other keys.
+    /// An attacker answers in the relay's place, with other keys.
     Mitm = "MITM swap of keys",
     /// The machine sleeps: its monotonic clock stands still.
     Suspend = "suspend",
@@ -99,7 +99,7 @@ faults! {
     StaleRead = "stale read",
     /// A bit of a file changes.
     BitRot = "bit rot",
-    /// The state files are somebody else's.
+    /// The state files belong to another user.
     Permissions = "permissions changed",
     /// The platform answers 429 and asks for patience.
     TooMany = "429",
@@ -113,9 +113,9 @@ faults! {
     JwksOutage = "JWKS outage",
     /// Access is withdrawn while it is being granted.
     RevocationRace = "revocation race",
-    /// A recorded message is sent again by somebody else.
+    /// A recorded message is replayed by an attacker.
     Replay = "attacker: replay",
-    /// The relay sends what nobody asked for.
+    /// The relay sends what was not asked for.
     LyingRelay = "attacker: lying relay",
 }
 

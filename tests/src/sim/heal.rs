@@ -187,7 +187,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// A viewer comes back as a daemon does, and may have to renew its credential first.
     fn open_viewers(&self, open: &mut Vec<OpenEnd>) {
         for (number, seat) in self.seats.iter().enumerate() {
-            // A program that has ended, as when nobody approved another pairing in time, waits to be started again.
+            // A program that has ended, as when no user approved another pairing in time, waits to be started again.
             let Status::Running { waiting_for } = seat.tablet.watcher.status() else { continue };
             let mut bindings = seat.tablet.watcher.bindings().iter();
             if waiting_for != "frames" && bindings.any(|(_, binding)| self.expected(binding.record()) == Expected::Connected) {
@@ -281,15 +281,15 @@ impl<N: Noise + 'static> Sim<N> {
             claims.renewable_until.0 < unix(self.now).0 + 120
         });
         let station = self.station_at(&record.relay.url);
-        // Whoever was approved after it, and was not adopted, has taken its place.
+        // A device that was approved after it, and was not adopted, has taken its place.
         let is_its = Unverified::parse(&record.issue_token)
             .is_ok_and(|token| token.into_unproven().confirmation == target.record.holder.confirmation);
         let policy_fits = (org.policy == PolicyMode::CryptoPairing) == record.psk.is_some();
         if is_lapsed || station.is_none() || station == self.broken_relay() {
             Expected::Nothing
         } else if target.record.is_revoked || org.deleted {
-            // Who comes with a credential that is over is told that, and not why there is no other one; and without the
-            // pre-shared key of a target that is gone its relay can refuse nobody in a way that counts.
+            // A device with an expired credential is told that, and not why there is no other one; and without the pre-shared key
+            // of a target that is gone its relay cannot refuse a device in a way that counts.
             if record.psk.is_none() && expiry(record).is_some_and(|at| at > unix(self.now).0) {
                 Expected::Gone
             } else {

@@ -32,7 +32,7 @@ pub(super) struct Exchange {
 }
 
 impl<N: Noise + 'static> Sim<N> {
-    /// Somebody asks the platform.
+    /// A party sends the platform a request.
     pub(super) fn asks(&mut self, end: End, request: HttpRequest) {
         let clock = self.clock_of(end.party());
         self.court.see(self.now, &Seen::Asked { end: &end, request: &request, clock });
@@ -153,7 +153,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.tell_end(exchange.end, event);
     }
 
-    /// The target that was just found valid is revoked, before the relay hears that it is valid.
+    /// The target that was just found valid is revoked, before the relay is told that it is valid.
     fn revoke_validated(&mut self, request: &HttpRequest, answer: &HttpAnswer) {
         let said: Option<ValidateAnswer> = serde_json::from_slice(answer.body.expose()).ok();
         if !said.is_some_and(|said| said.active) {

@@ -202,7 +202,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    /// Somebody founds the org of that number, or one in its place.
+    /// A user founds the org of that number, or one in its place.
     fn found(&mut self, number: usize) -> OrgId {
         const NAMES: [&str; 6] = ["acme", "oss", "zeta", "kiwi", "lima", "nova"];
         let name = NAMES[number % NAMES.len()];

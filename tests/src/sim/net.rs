@@ -55,7 +55,7 @@ pub(super) struct Wire {
     pub(super) is_open: bool,
     /// The relay's end is open.
     pub(super) is_taken: bool,
-    /// Nothing passes any more, and nobody is told.
+    /// Nothing passes any more, and neither end is told.
     pub(super) is_dead: bool,
     /// The latest arrival in each direction: what is sent later does not arrive before.
     pub(super) arrives: [Instant; 2],
@@ -184,7 +184,7 @@ impl<N: Noise + 'static> Sim<N> {
         message
     }
 
-    /// One end closes; the other one hears of it, unless nothing passes.
+    /// One end closes; the other one is told, unless nothing passes.
     pub(super) fn closes(&mut self, id: ConnectionId, way: Way, closed: Closed) {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         match way {

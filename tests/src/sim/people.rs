@@ -88,7 +88,7 @@ impl<N: Noise + 'static> Sim<N> {
         if was.is_some() {
             self.court.verdicts.broken(self.now, "LINK-3", format!("laptop-{host} answered a request twice"));
         }
-        // Nobody asks for old answers.
+        // Old answers are not asked for.
         if self.hosts[host].laptop.answers.len() > 64 {
             self.hosts[host].laptop.answers.pop_first();
         }
@@ -216,7 +216,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    /// A successor of a relay's key is announced; it takes over when every device that renews has heard of it.
+    /// A successor of a relay's key is announced; it takes over when every device that renews has received it.
     fn announce_key(&mut self, station: usize) {
         let keys = self.stations[station].fresh_keys();
         let (old, new, url) = (self.stations[station].relay.key(), keys.public(), self.stations[station].url.clone());
@@ -291,7 +291,7 @@ pub(super) fn directory(org: usize) -> Directory {
     Directory::parse(&format!("/work/{org}")).expect("an absolute path")
 }
 
-/// The name of an identity key, for whoever compares codes.
+/// The name of an identity key, for comparing codes.
 pub(super) fn name_of(key: proto_core::key::IdentityKey) -> Thumbprint {
     Thumbprint::of_identity_key(key)
 }

@@ -98,7 +98,7 @@ pub struct Incident {
 /// What happens.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// Somebody does something.
+    /// A person does something.
     Deed(Deed),
     /// Something goes wrong.
     Trouble(Trouble),
@@ -115,7 +115,7 @@ pub enum Deed {
         org: usize,
         /// What becomes of other bindings.
         mode: PairingMode,
-        /// What somebody does in the browser.
+        /// What the user does in the browser.
         decision: Decision,
         /// After how long.
         after: Duration,
@@ -166,7 +166,7 @@ pub enum Decision {
     Approve,
     /// Approved twice, by a double click.
     ApproveTwice,
-    /// Somebody who is no member tries first.
+    /// An account that is no member tries first.
     StrangerFirst,
     /// Approved for another org than the one that was meant.
     ApproveOther,

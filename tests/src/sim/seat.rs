@@ -1,4 +1,4 @@
-//! Somebody who watches: a viewer's program, which can be started again.
+//! A viewer's program, which can be started again.
 
 use proto_core::{Entropy, Instant, Jitter, device::watcher::Goal, noise::Noise};
 

@@ -204,7 +204,7 @@ impl<N: Noise + 'static> Sim<N> {
         machine.scripts.retain(|script| runs.iter().any(|run| run.source == script.now_at()));
     }
 
-    /// A viewer watches everything that it hears of.
+    /// A viewer watches every session that is listed to it.
     pub(super) fn seat_said(&mut self, seat: usize, output: &watcher::Output) {
         match output {
             watcher::Output::Listed(session) => self.watch(seat, *session),

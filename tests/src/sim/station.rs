@@ -23,7 +23,7 @@ use proto_core::{
 use super::{dice::Dice, host::Clock};
 use crate::world::{API, Relay};
 
-/// One relay, or somebody who stands in the place of relays.
+/// One relay, or an attacker in the place of relays.
 #[derive(Debug)]
 pub struct Station<N> {
     /// Connections, hub and store.
@@ -38,7 +38,7 @@ pub struct Station<N> {
     pub is_false: bool,
     /// The key that was announced.
     pub(super) next_keys: Option<StaticKeys>,
-    /// Whether it sends what nobody asked for.
+    /// Whether it sends what was not asked for.
     pub(super) lies: bool,
     /// Where it is.
     pub url: String,
@@ -46,7 +46,7 @@ pub struct Station<N> {
     pub(super) scheduled: Option<Instant>,
     /// Whether a commit is on its way.
     pub(super) commits_at: Option<Instant>,
-    /// First messages that somebody recorded on their way to it.
+    /// First messages that an attacker recorded on their way to it.
     pub(super) recorded: VecDeque<Bytes>,
     lookups: BTreeMap<LookupId, (ConnectionId, connection::EffectId)>,
     number: u64,

@@ -31,7 +31,7 @@ const AT_ONE_MOMENT: u32 = 100_000;
 /// What is going to happen.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Somebody's timer fires.
+    /// A party's timer fires.
     Wake(Party),
     /// Something of the plan.
     Incident(usize),
@@ -46,7 +46,7 @@ pub(super) enum Event {
     Boot(usize),
     /// A daemon that has just started dies again.
     KillAgain(usize),
-    /// Somebody decides about the code that a machine shows, in the browser.
+    /// The user decides about the code that a machine shows, in the browser.
     Decide(usize, String),
     /// A command shows the next record, or ends.
     Show(usize, u64),

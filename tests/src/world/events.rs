@@ -270,7 +270,7 @@ impl World {
             End::Watcher(watcher, effect_id) => {
                 self.events.push_back(Event::Watcher(watcher, watcher::Input::Io(io_event.with_id(effect_id))));
             }
-            End::Relay(..) => unreachable!("a relay dials nobody"),
+            End::Relay(..) => unreachable!("a relay does not dial"),
         }
     }
 }

@@ -113,13 +113,13 @@ impl World {
         }
     }
 
-    /// The relay sends a frame to the machine that nobody asked it to send, such as one of a viewer that is not there.
+    /// The relay sends the machine an unsolicited frame, such as one of a viewer that is not there.
     pub fn forge(&mut self, slug: &str, frame: Frame) {
         let url = relay_url(slug);
         self.forge_to(|socket| matches!(socket.end, End::Laptop(..)) && socket.url == url, frame);
     }
 
-    /// The relay sends a frame to somebody who watches that nobody asked it to send.
+    /// The relay sends a watcher an unsolicited frame.
     pub fn forge_to_watcher(&mut self, watcher: usize, frame: impl Into<Frame>) {
         self.forge_to(|socket| matches!(socket.end, End::Watcher(who, _) if who == watcher), frame.into());
     }

@@ -1,4 +1,4 @@
-//! What somebody on the path between a device and its relay does to their messages.
+//! What an attacker on the path between a device and its relay does to their messages.
 
 use bytes::Bytes;
 use proto_core::{effect::IoEvent, relay::connection};

@@ -65,7 +65,7 @@ impl World {
         self.laptop.daemon().report().pairing.map(|pairing| pairing.code)
     }
 
-    /// Somebody approves the shown code for an organization.
+    /// A user approves the shown code for an organization.
     pub fn approve(&mut self, slug: &str) {
         let (code, org, now) = (self.code().expect("a code is shown"), self.org(slug), self.unix());
         self.platform.approve(&code, &org, now);

@@ -23,7 +23,7 @@ impl Platform {
         after(request).is_none_or(|after| after != self.ended.len())
     }
 
-    /// What happened after the event that the relay heard last. Without one, how far it is.
+    /// What happened after the event that the relay received last. Without one, how far it is.
     pub(super) fn revocations(&self, request: &HttpRequest) -> HttpAnswer {
         let latest = self.ended.len();
         let mut news = Revocations { last: latest as u64, ..Revocations::default() };

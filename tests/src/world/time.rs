@@ -59,9 +59,9 @@ impl World {
         }
     }
 
-    /// Time jumps to the next deadline of anybody, which is not fired yet.
+    /// Time jumps to the next deadline of any party, which is not fired yet.
     pub fn wait(&mut self) {
-        let at = self.next_deadline().expect("somebody waits for something");
+        let at = self.next_deadline().expect("a party with a deadline");
         self.now = self.now.max(at);
     }
 

@@ -28,7 +28,7 @@ pub struct Entering;
 enum Token {
     Good,
     Nonsense,
-    /// Signed by somebody else.
+    /// Signed with another key.
     Forged,
     /// For another audience.
     OtherAudience,

@@ -33,7 +33,7 @@ pub struct Entering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Fact {
-    /// Message 1 of the device, or of somebody who recorded it.
+    /// Message 1 of the device, or of an attacker who recorded it.
     First,
     Garbage,
     KeyFound,

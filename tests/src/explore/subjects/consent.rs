@@ -26,7 +26,7 @@ pub struct Fact {
     is_repository: bool,
     local: Local,
     has_hint: bool,
-    /// The answer is about a directory that nobody asked for.
+    /// The answer is about a directory that was not asked for.
     is_elsewhere: bool,
 }
 

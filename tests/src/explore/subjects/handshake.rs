@@ -43,7 +43,7 @@ pub enum Heard {
     /// The same, where the relay holds another PSK, or one where none is due.
     WelcomeOtherPsk,
     Refused,
-    /// Message 2 of somebody with another key.
+    /// Message 2 of a responder with another key.
     FromOther,
     /// Message 2 with its last bit changed.
     Flipped,
@@ -181,7 +181,7 @@ pub enum Knocked {
     /// Message 1 of a device.
     First,
     FirstFlipped,
-    /// Message 1 that was meant for somebody else.
+    /// Message 1 that was meant for another responder.
     FirstForOther,
     /// A preamble of a version that is not known.
     Unsupported,

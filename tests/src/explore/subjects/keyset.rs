@@ -152,7 +152,7 @@ impl Subject for Keys {
         at.memory.is_fetching.then_some(Fact::Fetched)
     }
 
-    /// Fresh keys are there, and nobody waits.
+    /// Fresh keys are there, and no lookup waits.
     fn goal(&self, at: &Situation<Self>) -> bool {
         !at.machine.is_stale(at.now) && at.memory.waiting.is_empty()
     }

@@ -162,8 +162,8 @@ impl Ends {
         (ends, event)
     }
 
-    /// Something was heard over a link that was open or not. Over one that was not the relay says no more frames: what nobody opens
-    /// would put its end farther and farther ahead.
+    /// Something arrived over a link that was open or not. Over one that was not the relay sends no more frames: those that are not
+    /// opened would put its end farther and farther ahead.
     pub(super) fn heard(&mut self, net: Net, was_open: bool) {
         if was_open || !net.is_frame() {
             self.happen(net);
@@ -243,7 +243,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// This was heard from outside.
+    /// This arrived from outside.
     pub(super) fn heard(&mut self, net: Net) {
         self.frames = self.frames.saturating_add(u8::from(net.is_frame()));
     }

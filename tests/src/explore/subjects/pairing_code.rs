@@ -1,4 +1,4 @@
-//! `code`: a device that polls, somebody who guesses, and two accounts that decide.
+//! `code`: a device that polls, an attacker who guesses, and two accounts that decide.
 
 use std::time::Duration;
 

@@ -50,7 +50,7 @@ pub struct Memory {
     is_asking: bool,
     /// Events of the platform.
     events: u64,
-    /// How far the feed has heard them.
+    /// How far the feed has read them.
     heard: Option<u64>,
     /// When the latest request began, and whether it brought something.
     began: Option<Instant>,
@@ -99,7 +99,7 @@ impl Subject for Followed {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         let mut facts = vec![Fact::Nothing, Fact::AnsweredBefore];
-        // An answer that nobody waits for says anything.
+        // An answer to no pending request may say anything.
         if !at.memory.is_asking || at.memory.heard.is_some() && at.memory.events < EVENTS {
             facts.extend([Fact::Revoked, Fact::OrgGone]);
         }
@@ -136,7 +136,7 @@ impl Subject for Followed {
         let expected = fact.map_or_else(Expected::default, |fact| memory.answered(*fact, seen.now));
         let count = |wanted: fn(&Output) -> bool| seen.outputs.iter().filter(|output| wanted(output)).count();
         if count(|output| matches!(output, Output::Recheck)) != usize::from(expected.recheck) {
-            return Err(Broken::new("JWT-5", "what was not heard of is not validated again, or what was heard is"));
+            return Err(Broken::new("JWT-5", "what was missed is not validated again, or what was read is"));
         }
         if count(|output| matches!(output, Output::Revoked { .. })) != usize::from(expected.revoked) {
             return Err(Broken::new("JWT-5", "a revocation is swallowed, or made up"));
@@ -146,7 +146,7 @@ impl Subject for Followed {
         }
         seen.outputs.iter().try_for_each(|output| memory.judge(output, seen.now))?;
         if memory.heard.map_or(Place::Unknown, Place::After) != seen.after.place() {
-            return Err(Broken::new("JWT-5", "the feed is not where it was heard to"));
+            return Err(Broken::new("JWT-5", "the feed is not where it was read to"));
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Subject for Followed {
         at.memory.is_asking.then_some(Fact::Nothing)
     }
 
-    /// All is heard, and a request is open for what comes.
+    /// All is read, and a request is open for what comes.
     fn goal(&self, at: &Situation<Self>) -> bool {
         at.memory.heard == Some(at.memory.events) && at.memory.is_asking
     }
@@ -205,7 +205,7 @@ impl Memory {
         }
         let after = request.url.split_once("?after=").map(|(_, after)| after.to_owned());
         if after != self.heard.map(|heard| heard.to_string()) {
-            return Err(Broken::new("JWT-5", format!("asks from {after:?}, and has heard {:?}", self.heard)));
+            return Err(Broken::new("JWT-5", format!("asks from {after:?}, and has read {:?}", self.heard)));
         }
         let is_early = match self.failed_at {
             Some(at) => now.since(at) < BACKOFF.base / 2,

@@ -50,7 +50,7 @@ pub enum Fact {
 pub struct Memory {
     made: u64,
     has_ended: bool,
-    /// The highest acknowledgement that was heard while frames flowed.
+    /// The highest acknowledgement that arrived while frames flowed.
     durable: u64,
     /// What the next frame of this connection must be.
     expects: Option<u64>,

@@ -45,7 +45,7 @@ pub(super) fn name(parts: &[&[u8]]) -> Word {
     word
 }
 
-/// What the holders of one of two keys share. Whoever calls this holds one.
+/// What the holders of one of two keys share. The caller holds one.
 pub(super) fn shared(a: &Word, b: &Word) -> Word {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     name(&[b"shared", low, high])
@@ -230,7 +230,7 @@ impl Knowledge {
         (self.holds.contains(a) || self.holds.contains(b)).then(|| shared(a, b))
     }
 
-    /// The chain after somebody's message 1: with it the credential in it can be read.
+    /// The chain after an initiator's message 1: with it the credential in it can be read.
     pub(super) fn reads_first(&self, first: &First<'_>, responder: &Word) -> Option<Word> {
         let (es, ss) = (self.shared(&first.ephemeral, responder)?, self.shared(&first.local.0, responder)?);
         let [_, chain] = first_chain(first.preamble, &es, &ss);

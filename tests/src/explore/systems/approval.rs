@@ -174,7 +174,7 @@ impl System for Approving {
         state.now
     }
 
-    /// PAIR-11: what was approved in time, and is heard of in time, pairs.
+    /// PAIR-11: what was approved in time, and reaches the device in time, pairs.
     fn settle(&self, state: &mut State, log: &mut Log) -> Result<(), Broken> {
         let pairs = has_time(state) && matches!(state.pairing.status(), Status::Running { .. });
         for _ in 0..80 {
@@ -305,7 +305,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
 /// Neither side believes what the other one does not.
 fn agreement(state: &State) -> Result<(), Broken> {
     if state.approved > 0 && !is_approved(state) {
-        return Err(Broken::new("PAIR-12", "the device is paired with a code that nobody approved"));
+        return Err(Broken::new("PAIR-12", "the device is paired with a code that no user approved"));
     }
     Ok(())
 }

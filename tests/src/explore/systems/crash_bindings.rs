@@ -321,7 +321,7 @@ fn recovered(state: &State) -> Result<(), Broken> {
     for (id, (key, generation)) in &state.told {
         let found = state.machine.get(id).and_then(|known| Some((key_of(known)?, known.record().generation)));
         match found {
-            // A refresh or a renewal may have become durable before anybody was told.
+            // A refresh or a renewal may have become durable before it was reported.
             Some((now, renewed)) if now != *key || renewed >= *generation => {}
             Some(_) => return Err(Broken::new("ROT-1", format!("{id} lost a credential that was durable"))),
             // So may the end of it.

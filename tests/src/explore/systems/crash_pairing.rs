@@ -32,7 +32,7 @@ pub struct CrashingPairing {
 /// A state.
 #[derive(Clone, Debug, Hash)]
 pub struct State {
-    /// `None`: nobody pairs.
+    /// `None`: no pairing runs.
     pairing: Option<Pairing>,
     disk: Disk,
     now: Instant,
@@ -296,6 +296,6 @@ impl System for CrashingPairing {
     fn show(&self, state: &State) -> String {
         let status = state.pairing.as_ref().map(|pairing| format!("{:?}", pairing.status()));
         let file = if state.pending().is_some() { "a pending file" } else { "no pending file" };
-        format!("{}, {file}", status.unwrap_or_else(|| "nobody pairs".into()))
+        format!("{}, {file}", status.unwrap_or_else(|| "no pairing".into()))
     }
 }

@@ -30,7 +30,7 @@ pub enum Left {
 }
 
 impl Disk {
-    /// Takes over a store or a removal. False when another change is under way: nobody asks for two at once.
+    /// Takes over a store or a removal. False when another change is under way: a machine asks for one at a time.
     #[must_use]
     pub fn take<I>(&mut self, effect: &Effect<I>) -> bool {
         let (file, contents) = match effect {

@@ -46,10 +46,10 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Action {
-    /// The platform hears this one of the requests under way.
+    /// The platform receives this one of the requests under way.
     Requested(usize),
     RequestLost(usize),
-    /// The device hears this one of the answers under way.
+    /// The device receives this one of the answers under way.
     Answered(usize),
     AnswerLost(usize),
     AnswerRepeated(usize),

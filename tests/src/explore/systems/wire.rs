@@ -40,7 +40,7 @@ pub struct State {
     link: Link<Symbolic>,
     now: Instant,
     socket: Option<Socket>,
-    /// Message 1 as somebody recorded it.
+    /// Message 1 as an attacker recorded it.
     recorded: Option<Bytes>,
     faults: u8,
     /// Connections so far, for fresh entropy.
@@ -53,7 +53,7 @@ struct Socket {
     peer: Connection<Symbolic>,
     up: VecDeque<Bytes>,
     down: VecDeque<Bytes>,
-    /// The relay closed it: the device hears of it after what was sent before.
+    /// The relay closed it: the device is told after what was sent before.
     is_closed: bool,
     /// Deadlines that came at either end.
     deadlines: u8,

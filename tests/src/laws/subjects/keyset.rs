@@ -19,7 +19,7 @@ pub enum Fact {
 impl Subject for Keys {
     type Machine = KeySet;
     type Fact = Fact;
-    /// Everybody who waits is answered at once.
+    /// All waiting lookups are answered at once.
     const MAX_OUTPUTS: usize = MAX_WAITING + 2;
     const MAX_DEBUG: usize = MAX_WAITING * 160;
 

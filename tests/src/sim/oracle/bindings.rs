@@ -29,7 +29,7 @@ struct Home {
     records: BTreeMap<BindingId, Record>,
     identities: BTreeSet<StateFile>,
     pins: BTreeMap<SessionId, BindingId>,
-    /// Orgs that somebody unpaired since their records came.
+    /// Orgs that a user unpaired since their records came.
     unpaired: BTreeSet<OrgId>,
     /// Bindings of which the daemon said that nothing is left.
     gone: BTreeSet<BindingId>,
@@ -79,7 +79,7 @@ impl Lives {
         unpaired.retain(|org| records.keys().any(|id| id.org == *org));
     }
 
-    /// A record is not there any more: somebody must have wanted that.
+    /// A record is not there any more: a user or the platform must have asked for that.
     fn left(&mut self, at: Instant, host: usize, id: &BindingId, old: &Record, verdicts: &mut Verdicts) {
         let home = self.homes.entry(host).or_default();
         let is_ended =

@@ -45,7 +45,7 @@ pub(super) struct Canary {
     pub(super) owner: Owner,
     /// What it is, for people.
     pub(super) name: &'static str,
-    /// It may be seen by nobody, not even its owner's relay.
+    /// No party may see it, not even its owner's relay.
     pub(super) is_secret: bool,
 }
 

@@ -1,4 +1,4 @@
-//! ISO-1 for what is printed: no secret stands in the `Debug` text of any machine, whoever prints it.
+//! ISO-1 for what is printed: no secret stands in the `Debug` text of any machine.
 
 use proto_core::{
     Instant,

@@ -20,7 +20,7 @@ use crate::sim::Sim;
 
 /// The time over which attempts are counted.
 const WINDOW: Duration = Duration::from_mins(10);
-/// Attempts within it, when nobody asked for more: the first, five quick ones, and slow ones ten seconds apart (LINK-1).
+/// Attempts within it, unless more were asked for: the first, five quick ones, and slow ones ten seconds apart (LINK-1).
 const MAX_ATTEMPTS: usize = 6 + 60;
 /// What a message and a late step may add before a silence counts.
 const SLACK: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ impl Links {
         self.links.entry((host, id.clone())).or_default()
     }
 
-    /// Somebody asks for quick attempts.
+    /// A user or a machine asks for quick attempts.
     fn hurried(&mut self, host: usize) {
         self.links.iter_mut().filter(|((of, _), _)| *of == host).for_each(|(_, line)| line.attempts.clear());
     }
@@ -63,7 +63,7 @@ impl Links {
                 }
                 let may_go_down = matches!(
                     reason,
-                    // Somebody pairs again, a relay gets its announced key, an org wants pre-shared keys from now on.
+                    // A user pairs again, a relay gets its announced key, an org wants pre-shared keys from now on.
                     Reason::RelayClosed | Reason::Superseded | Reason::RelayUnreachable | Reason::NoisePskInvalid
                 );
                 verdicts.demand(!is_calm || up_for.is_none() || may_go_down, at, "ROT-5", || {
@@ -118,7 +118,7 @@ impl<N: Noise + 'static> Oracle<N> for Links {
             let row = daemon.report().bindings.into_iter().find(|row| row.org.id == id.org);
             let is_up = row.is_some_and(|row| row.link == LinkState::Connected && !row.draining);
             verdicts.demand(!is_up, sim.now, "LINK-5", || {
-                format!("laptop-{host} calls a link connected on which it heard nothing for {silent:?}")
+                format!("laptop-{host} calls a link connected on which it received nothing for {silent:?}")
             });
         }
     }

@@ -62,9 +62,9 @@ pub(super) enum Seen<'a> {
     Dials { host: usize, binding: &'a BindingId },
     /// It sends a message over it.
     Sent { host: usize, binding: &'a BindingId, message: &'a Bytes },
-    /// It hears something on it, at this moment of its own clock.
+    /// It receives something on it, at this moment of its own clock.
     Heard { host: usize, binding: &'a BindingId, clock: Instant },
-    /// Somebody asks the platform, at this moment of its own clock.
+    /// A party sends the platform a request, at this moment of its own clock.
     Asked { end: &'a End, request: &'a HttpRequest, clock: Instant },
     /// The platform answers; `again` when a proxy asked it twice.
     Platform { request: &'a HttpRequest, answer: &'a HttpAnswer, again: bool },
@@ -72,11 +72,11 @@ pub(super) enum Seen<'a> {
     Came { end: &'a End, outcome: &'a Result<HttpAnswer, NetFault> },
     /// A file is durable, or removed.
     Durable { host: usize, file: &'a StateFile, contents: Option<&'a SecretBytes> },
-    /// `config.json` is durable, and says this; `None` when nobody can read it.
+    /// `config.json` is durable, and says this; `None` when it cannot be read.
     Configured { host: usize, config: Option<&'a Config> },
     /// A disk lied, or a home was copied: what was durable may not be there.
     Damaged { host: usize },
-    /// Somebody removed the whole home.
+    /// The user removed the whole home.
     Wiped { host: usize },
     /// A newer program wrote a member to `config.json`.
     Upgraded { host: usize },
@@ -88,7 +88,7 @@ pub(super) enum Seen<'a> {
     Died { host: usize },
     /// It started, on this disk.
     Booted { host: usize, disk: &'a Files },
-    /// Somebody pressed Approve; whether it counted.
+    /// A user pressed Approve; whether it counted.
     Approved { code: &'a str, counts: bool },
     /// A target's access was withdrawn.
     Revoked { target: &'a GivenId },

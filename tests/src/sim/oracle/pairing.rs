@@ -35,7 +35,7 @@ pub(super) struct Pairings {
     /// Machines that have an active binding.
     bound: BTreeSet<usize>,
     damaged: BTreeSet<usize>,
-    /// The life of the daemon that asked last: what comes for an earlier one reaches nobody.
+    /// The life of the daemon that asked last: what comes for an earlier one is dropped.
     lives: BTreeMap<usize, u32>,
     /// The identities of all codes.
     identities: BTreeSet<Thumbprint>,

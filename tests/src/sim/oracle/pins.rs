@@ -22,7 +22,7 @@ impl<N: Noise + 'static> Oracle<N> for Pins {
                 }
             }
             Seen::LinkUp { host, binding, key, is_false } => {
-                verdicts.demand(!is_false, at, "PIN-1", || format!("laptop-{host} believes somebody else's relay"));
+                verdicts.demand(!is_false, at, "PIN-1", || format!("laptop-{host} believes a false relay"));
                 let pins = self.pinned.get(&(*host, (*binding).clone()));
                 let is_pinned = pins.is_some_and(|pins| pins.contains(key)) || self.damaged.contains(host);
                 verdicts.demand(is_pinned, at, "PIN-2", || {

@@ -73,13 +73,13 @@ impl Relays {
     }
 }
 
-/// Nobody comes in with a credential that is over, and no attacker with what was somebody else's.
+/// No device comes in with an expired credential, and no attacker with another device's.
 fn judge_entry(at: Instant, device: &Device, is_attacker: bool, verdicts: &mut Verdicts) {
     verdicts.demand(!is_attacker, at, "NOI-4", || format!("a replayed message was let in as {}", device.org));
     let Ok(token) = Unverified::parse(&device.token) else { return };
     let expires_at = token.into_unproven().expires_at.0;
     verdicts.demand(expires_at + SKEW + DECISION >= unix(at).0, at, "JWT-3", || {
-        format!("a relay let somebody of {} in with a credential that is over", device.org)
+        format!("a relay let a device of {} in with an expired credential", device.org)
     });
 }
 

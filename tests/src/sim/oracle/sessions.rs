@@ -81,7 +81,7 @@ impl Sessions {
     fn frame(&self, at: Instant, org: Option<&OrgId>, frame: &Frame, verdicts: &mut Verdicts) {
         let (Head::Open { session, .. } | Head::Data { session, .. } | Head::End { session, .. }) = &frame.head else { return };
         let pinned = self.known.get(session).map(|known| &known.org);
-        verdicts.demand(pinned.is_some(), at, "ISO-6", || format!("{org:?} gets a session that nobody started"));
+        verdicts.demand(pinned.is_some(), at, "ISO-6", || format!("{org:?} gets a session that was not started"));
         verdicts.demand(pinned.is_none() || org.is_none() || pinned == org, at, "ISO-7", || {
             format!("a session of {pinned:?} goes to {org:?}")
         });

@@ -50,7 +50,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the platform said counts from when it was heard by a machine that asked for it.
+    /// What the platform said counts from when it reached a machine that asked for it.
     pub(super) fn hear(&mut self, seen: &Seen<'_, Waiting>) {
         let Some(fact) = seen.fact else { return };
         let asked = self.asked;
@@ -121,7 +121,7 @@ impl Memory {
             }
             Output::ShowCode(_) if !self.is_durable => Err(Broken::new("PAIR-5", "shown before it is durable")),
             Output::ShowCode(_) | Output::Trouble(_) => Ok(()),
-            Output::Approved(_) if self.approved != Some(true) => Err(Broken::new("PAIR-7", "nobody approved this")),
+            Output::Approved(_) if self.approved != Some(true) => Err(Broken::new("PAIR-7", "no user approved this")),
             Output::Approved(_) if self.handed_over => Err(Broken::new("PAIR-9", "handed over twice")),
             Output::Approved(paired) => {
                 self.handed_over = true;

@@ -20,7 +20,7 @@ impl Attacked {
         if is_relays || may_be_forged {
             return Ok(());
         }
-        Err(Broken::new("NOI-9", "the device has a session with somebody who is not the relay"))
+        Err(Broken::new("NOI-9", "the device has a session with a peer that is not the relay"))
     }
 
     /// Who is let in as the device is the device, now, on this connection and on no other; under a PSK where one is wanted.
@@ -32,14 +32,14 @@ impl Attacked {
             return Err(Broken::new("NOI-3", "plain IK was completed by an org that wants a PSK"));
         }
         if parsed.local.0 != key(DEVICE) {
-            return Err(Broken::new("JWT-4", "somebody else is let in with the device's credential"));
+            return Err(Broken::new("JWT-4", "another device is let in with the device's credential"));
         }
         let is_devices =
             |session: &Session| session.first == *first && session.second == door.second && session.third.as_ref() == Some(third);
         let is_there = state.sessions.iter().any(is_devices);
         let may_be_forged = self.compromised == Compromised::Device && !self.has_psk;
         if !is_there && !may_be_forged {
-            return Err(Broken::new("NOI-4", "somebody is let in as the device, and the device is not there"));
+            return Err(Broken::new("NOI-4", "an attacker is let in as the device, and the device is not there"));
         }
         let twins = state.connections.iter().filter(|other| other.confirmed_by.is_some() && other.second == door.second);
         if twins.count() > 1 {
