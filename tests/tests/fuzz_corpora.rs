@@ -1,5 +1,5 @@
-//! Replays what the fuzzer found worth keeping: every input of the committed corpora goes through its target, on the compiler
-//! that everybody has. And the three lists of targets, the code's, the programs' and the corpora's, are the same.
+//! Replays what the fuzzer found worth keeping: every input of the committed corpora goes through its target, on the stable
+//! compiler. And the three lists of targets, the code's, the programs' and the corpora's, are the same.
 
 use std::{
     collections::BTreeSet,

@@ -11,7 +11,7 @@
 //! | garbage clears a pending handshake | `handshake::initiator::tests::garbage_does_not_clear_a_pending_handshake` |
 //! | a nonce advances on a failed decryption | `crypto::noise::tests::a_failed_open_leaves_the_nonce_as_it_was` |
 //! | a PSK is chosen before the static key is known | `handshake::responder::tests::a_psk_cannot_be_chosen_before_the_static_key_is_known` |
-//! | what is not allowed passes to everybody | `models::consent::without_a_grant_nothing_streams` |
+//! | what is not allowed passes to every org | `models::consent::without_a_grant_nothing_streams` |
 //! | a committed `local.yaml` grants | `world::directories::a_file_without_a_grant_streams_nothing` |
 //! | `streaming: disabled` not read | `consent::tests::the_nearest_file_decides_even_against_streaming` |
 //! | one id or key for every organization | `world::isolation::two_orgs_share_nothing` |
@@ -120,7 +120,7 @@ fn a_backoff_does_not_drift() {
 
 /// One organization whose server is down keeps the others offline (S137).
 #[test]
-fn a_server_that_is_down_keeps_nobody_else_offline() {
+fn a_server_that_is_down_keeps_no_other_org_offline() {
     let mut world = World::with(&["acme", "oss"]);
     world.pair_with("acme", PairingMode::New);
     world.pair_with("oss", PairingMode::Add);
@@ -158,7 +158,7 @@ fn a_dead_connection_makes_room() {
     let said = hub.tell(Input::Received(ConnectionId(2), Head::Open { session: SESSION, cipher: 1 }.into()));
     let resumes = |output: &Output| matches!(output, Output::Send(ConnectionId(2), Frame { head: Head::Resume { .. }, .. }));
     assert!(said.iter().any(|(_, output)| resumes(output)));
-    // What the dead one still had under way counts for nothing.
+    // What the dead one still had under way is ignored.
     assert!(hub.tell(Input::Received(ConnectionId(1), data(0, 30))).is_empty());
 }
 

@@ -36,7 +36,7 @@ fn page(machine: &dyn Charted) -> (String, String) {
     let name = machine.name();
     let (_, chart) = machine.chart(STATES).unwrap_or_else(|counterexample| panic!("{name}: {counterexample}"));
     let gaps = chart.gaps();
-    assert!(gaps.is_empty(), "{name}: inputs that were never heard in a state: {gaps:?}");
+    assert!(gaps.is_empty(), "{name}: inputs that were never fed in a state: {gaps:?}");
     let page = format!(
         "# {name}\n\n{}\n{}\nDrawn from what the machine does, as the [table](../../tests/tables/{name}.md) is, which has every \
          input in every state.\n\nAlphabet: {}.\n",

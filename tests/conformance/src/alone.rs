@@ -15,7 +15,7 @@ const ALONE: &str = "CONFORMANCE_ALONE";
 /// Names the folder that little fits into.
 const DISK: &str = "CONFORMANCE_DISK";
 
-/// Ways to a mount that nobody else sees: as root, and as anybody where the system lets them.
+/// Ways to a mount that no other process sees: as root, and as any user where the system lets them.
 const NAMESPACES: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
 
 /// 64 KiB, and everything beyond it is `ENOSPC`.
@@ -38,7 +38,9 @@ pub fn on_a_small_disk(module: &str, name: &str, scenario: fn()) {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut command = small_disk(folder.path()).unwrap_or_else(|| {
-        say(&format!("{test}: NO FULL DISK: this machine lets nobody mount one. Files are kept below 64 KiB instead (EFBIG).\n"));
+        say(&format!(
+            "{test}: NO FULL DISK: this machine does not allow mounting one. Files are kept below 64 KiB instead (EFBIG).\n"
+        ));
         shell(Command::new("sh"), LIMIT_FILES)
     });
     let itself = itself(&test);

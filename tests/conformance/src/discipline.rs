@@ -1,4 +1,4 @@
-//! How an adapter treats whoever shares it: nobody is starved, nothing piles up, nothing is lost when a wait is given up.
+//! How an adapter shares its time: nothing is starved, nothing piles up, nothing is lost when a wait is given up.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,8 +20,8 @@ use crate::{
 
 const LIMIT: usize = 300_000;
 
-/// Within so many events of a flood everything else has its turn. A runtime whose sockets are watched by a thread of their
-/// own has to wait for that thread, so this is far from the few hundred that it takes where nobody else wants the processor.
+/// Within so many events of a flood everything else has its turn. A runtime whose sockets are watched by a thread of their own has
+/// to wait for that thread, so this is far from the few hundred that it takes on an idle processor.
 const TURNS: u32 = 1_000_000;
 
 /// What the sockets of both sides and an adapter may hold of a flood, in bytes.
@@ -44,7 +44,7 @@ fn glimpse<S: Subject>(subject: &mut S) -> Option<IoEvent<Id>> {
 }
 
 /// While one WebSocket floods, another one, a request, a file and a timer make progress.
-pub fn a_flood_starves_nobody<S: Subject>() {
+pub fn a_flood_starves_no_other_effect<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let mut subject = S::start(Some(Home::at(folder.path().join("home"))), Roots::default());
     let (opener, gate) = gate();
@@ -103,7 +103,7 @@ pub fn a_flood_starves_nobody<S: Subject>() {
 }
 
 /// While one WebSocket floods with what makes no event, a request and a timer have their turn.
-pub fn pings_starve_nobody<S: Subject>() {
+pub fn pings_starve_no_other_effect<S: Subject>() {
     let peer = Peer::plain(|far| {
         far.upgrade(LIMIT).into_bytes().pour(&[0x89, 1, 7].repeat(32 * 1024));
     });
@@ -118,7 +118,7 @@ pub fn pings_starve_nobody<S: Subject>() {
     [peer, server].into_iter().for_each(Peer::finish);
 }
 
-/// SES-3: whoever sends faster than the machine listens has to wait. Nothing piles up in between.
+/// SES-3: a peer that sends faster than the machine reads has to wait. Nothing piles up in between.
 pub fn a_flood_is_held_back<S: Subject>() {
     const MESSAGES: usize = 100_000;
     let (told, taken) = std::sync::mpsc::channel();

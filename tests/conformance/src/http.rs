@@ -126,13 +126,13 @@ pub fn silent<S: Subject>() {
     }
 }
 
-/// Somebody else's protocol.
+/// A server of another protocol.
 pub fn not_http<S: Subject>() {
     assert_eq!(answered::<S>(vec![b"220 smtp.example ESMTP\r\n".to_vec()]), Err(NetFault::NotUnderstood));
 }
 
-/// Nobody listens, the URL is none, or its name cannot be one.
-pub fn nobody_there<S: Subject>() {
+/// Nothing listens, the URL is none, or its name cannot be one.
+pub fn no_listener<S: Subject>() {
     let mut subject = subject::<S>();
     assert_eq!(outcome(&mut subject, get("http://127.0.0.1:1/".to_owned())), Err(NetFault::Refused));
     assert_eq!(outcome(&mut subject, get("nonsense".to_owned())), Err(NetFault::BadUrl));
@@ -148,7 +148,7 @@ pub fn tls_good<S: Subject>() {
     peer.finish();
 }
 
-/// A server that somebody else vouches for gets nothing.
+/// A server whose certificate another root signed gets nothing.
 pub fn tls_unknown_root<S: Subject>() {
     let ((key, _), (_, others)) = (identity(), identity());
     let peer = Peer::secure(key, |mut far| far.read_to_end());
@@ -157,7 +157,7 @@ pub fn tls_unknown_root<S: Subject>() {
     peer.finish();
 }
 
-/// A server that is somebody else gets nothing.
+/// A server with a certificate for another name gets nothing.
 pub fn tls_wrong_name<S: Subject>() {
     let (key, roots) = identity();
     let peer = Peer::secure(key, |mut far| far.read_to_end());

@@ -69,7 +69,7 @@ pub trait Subject<I = Id> {
     fn abandon(self) -> usize;
 }
 
-/// A subject without files that trusts nobody in particular.
+/// A subject without files and without trusted roots of its own.
 fn subject<S: Subject>() -> S {
     S::start(None, Roots::default())
 }
@@ -85,7 +85,7 @@ fn next<S: Subject>(subject: &mut S) -> IoEvent<Id> {
 macro_rules! suite {
     ($subject:ident) => {
         $crate::suite!($subject: http {
-            plain, body_of_70_kib, chunked_and_closed, oversized, truncated, slow, silent, not_http, nobody_there,
+            plain, body_of_70_kib, chunked_and_closed, oversized, truncated, slow, silent, not_http, no_listener,
             tls_good, tls_unknown_root, tls_wrong_name
         });
         $crate::suite!($subject: websocket {
@@ -102,7 +102,7 @@ macro_rules! suite {
             slow_upgrade, truncated_upgrade, endless_upgrade, frames_in_pieces, truncated_anywhere, deaf_peer, no_answer_to_a_goodbye,
             talks_on_after_a_goodbye, reset_while_sending
         });
-        $crate::suite!($subject: discipline { a_flood_starves_nobody, pings_starve_nobody, a_flood_is_held_back, cancelled_waits_lose_nothing });
+        $crate::suite!($subject: discipline { a_flood_starves_no_other_effect, pings_starve_no_other_effect, a_flood_is_held_back, cancelled_waits_lose_nothing });
         $crate::suite!($subject: trace { as_in_memory, as_in_memory_however_often_it_is_woken });
         $crate::suite!($subject: alone process { idle, few_wake_ups_for_a_message, nothing_stays_behind });
         $crate::suite!($subject: on_a_small_disk disk { full });

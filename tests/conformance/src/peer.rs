@@ -12,13 +12,13 @@ use bytes::Bytes;
 use io_engine::{Connection, MessageSocket, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade, fresh_entropy};
 use proto_core::effect::{IoEvent, NetFault};
 
-/// What a server does with somebody who connected.
+/// What a server does with a client that connected.
 pub type Script = Box<dyn FnOnce(Far) + Send>;
 
-/// A server that follows a script with the first who connects.
+/// A server that follows a script with the first client that connects.
 pub struct Peer {
     address: SocketAddr,
-    /// Who connects only to say that nobody else will.
+    /// The address of a connection that only says that no client will follow.
     last: Arc<Mutex<Option<SocketAddr>>>,
     script: JoinHandle<()>,
 }
@@ -77,8 +77,8 @@ impl Peer {
         format!("{scheme}://{}/path", self.address)
     }
 
-    /// Waits for the end of the script, and fails as it failed. Nobody connects any more: a client whose time was up before it
-    /// could leaves the script without its part.
+    /// Waits for the end of the script, and fails as it failed. No client connects any more: one whose time was up before it could
+    /// leaves the script without its part.
     pub fn finish(self) {
         if let Ok(mut last) = self.last.lock() {
             *last = TcpStream::connect(self.address).and_then(|stream| stream.local_addr()).ok();

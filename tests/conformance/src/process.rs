@@ -27,7 +27,8 @@ const IDLE: Duration = Duration::from_millis(500);
 const IDLE_WAKE_UPS: u64 = 12;
 const IDLE_BUSY: Duration = Duration::from_millis(10);
 
-/// Of so many idle times one has to be as quiet as that. Whoever polls is loud in all of them; a machine with other work is not.
+/// Of so many idle times one has to be as quiet as that. An adapter that polls is loud in all of them; a machine with other work is
+/// not.
 const IDLE_TIMES: usize = 20;
 
 /// How often all threads together may wake up for a message there and a message back, the other end's included.

@@ -1,4 +1,4 @@
-//! TLS below requests and WebSockets: who is not vouched for gets nothing, and nobody waits for ever.
+//! TLS below requests and WebSockets: an untrusted server gets nothing, and no client waits for ever.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn not_opened<S: Subject>(url: String, timeout: Duration, roots: Roots) -> Close
 /// Neither a request nor a WebSocket gets through to a server with `key`, under this URL, and the fault says why.
 fn refuses<S: Subject>(key: &ServerKey, roots: &Roots, url: fn(&Peer, &str) -> String, fault: NetFault) {
     let silence = |key: &ServerKey| {
-        Peer::secure(key.clone(), |mut far| assert!(far.read().is_empty(), "somebody said something to a stranger"))
+        Peer::secure(key.clone(), |mut far| assert!(far.read().is_empty(), "the client said something to an untrusted server"))
     };
     let peer = silence(key);
     let subject = &mut S::start(None, roots.clone());
@@ -39,7 +39,7 @@ fn refuses<S: Subject>(key: &ServerKey, roots: &Roots, url: fn(&Peer, &str) -> S
     peer.finish();
 }
 
-/// A server that nobody vouches for.
+/// A server whose certificate no trusted root signed.
 pub fn unknown_root<S: Subject>() {
     let ((key, _), (_, others)) = (identity(), identity());
     refuses::<S>(&key, &others, Peer::url, NetFault::CertificateUntrusted);
@@ -87,7 +87,7 @@ pub fn handshake_stops<S: Subject>() {
     gone.finish();
 }
 
-/// An end without TLS's goodbye can be somebody's who cuts the connection (RFC 8446 section 6.1).
+/// An end without TLS's close_notify can be an attacker's who cuts the connection (RFC 8446 section 6.1).
 pub fn cut_without_goodbye<S: Subject>() {
     let (key, roots) = identity();
     let peer = Peer::secure(key, |mut far| {

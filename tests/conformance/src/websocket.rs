@@ -127,7 +127,7 @@ pub fn reset_within_a_frame<S: Subject>() {
     peer.finish();
 }
 
-/// Nobody has to wait for an upgrade that is not wanted any more.
+/// A machine need not wait for an upgrade that it does not want any more.
 pub fn given_up_before_it_opens<S: Subject>() {
     let peer = Peer::plain(|mut far| far.read_to_end());
     let mut subject = subject::<S>();
@@ -190,7 +190,7 @@ pub fn dropping_closes_everything<S: Subject>() {
     let mut subject = subject::<S>();
     open(&mut subject, &open_one);
     let url = unanswered.url("http");
-    // Longer than anybody waits for tasks to end: one that is left does not end by itself in time.
+    // Longer than any test waits for tasks to end: one that is left does not end by itself in time.
     let timeout = 10 * PATIENCE;
     let request = HttpRequest { method: Method::Get, url, headers: Vec::new(), body: None, timeout, max_answer: 9 };
     subject.perform(Effect::Http("request", request));

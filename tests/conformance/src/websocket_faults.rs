@@ -108,7 +108,8 @@ pub fn truncated_anywhere<S: Subject>() {
     }
 }
 
-/// A peer that does not read is heard all the same; and when it does not answer the goodbye either, the end comes by itself.
+/// What a peer sends that does not read arrives all the same; and when it does not answer the goodbye either, the end comes by
+/// itself.
 pub fn deaf_peer<S: Subject>() {
     let ((opener, gate), (said, heard)) = (gate(), std::sync::mpsc::channel());
     let peer = Peer::plain(move |far| {

@@ -25,7 +25,7 @@ fn said<M: Machine>(machine: &mut M) -> usize {
 }
 
 #[test]
-fn the_daemon_says_that_nobody_listens() {
+fn the_daemon_reports_undrained_outputs() {
     let mut machine = whole::Whole.start(1);
     let reconnect = || whole::Whole.input(&whole::Fact::Reconnect, &[]);
     while machine.handle_input(START, reconnect()).is_ok() {}
@@ -48,7 +48,7 @@ const fn refused() -> IoEvent<EffectId> {
 }
 
 #[test]
-fn a_bridge_says_that_nobody_listens() {
+fn a_bridge_reports_undrained_outputs() {
     let mut machine: Bridge<Symbolic> = Streaming.start(1);
     let (hurry, closed) = (|| bridge::Input::Hurry, || bridge::Input::Io(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
@@ -60,7 +60,7 @@ fn a_bridge_says_that_nobody_listens() {
 }
 
 #[test]
-fn a_viewer_says_that_nobody_listens() {
+fn a_viewer_reports_undrained_outputs() {
     let mut machine: Viewer<Symbolic> = Watching.start(1);
     let (hurry, closed) = (|| viewer::Input::Hurry, || viewer::Input::Io(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}

@@ -59,7 +59,7 @@ fn token(who: &Applicant) -> SecretText {
         claims.issuer = "https://evil.example".into();
     }
     if who.has_other_audience {
-        claims.audience = "somebody".into();
+        claims.audience = "another".into();
     }
     if who.has_other_role {
         claims.role = DeviceKind::Viewer;

@@ -29,7 +29,7 @@ fn levels() -> impl Strategy<Value = Vec<Level>> {
         4 => (orgs(), any::<bool>()).prop_map(|(org, recursive)| Local::Enabled(org, recursive)),
         1 => (orgs(), any::<bool>()).prop_map(|(org, recursive)| Local::Foreign(org, recursive)),
     ];
-    // A grant mostly says what the file says; the ledger is changed by nobody else.
+    // A grant mostly says what the file says; only the daemon changes the ledger.
     let level = (local, proptest::bool::weighted(0.3), proptest::option::weighted(0.3, orgs()), 0_u8..5, orgs(), any::<bool>())
         .prop_map(|(local, is_repository, hint, chance, org, recursive)| {
             let grant = match (local, chance) {

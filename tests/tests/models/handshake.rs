@@ -70,7 +70,7 @@ fn leads_to_a_session(first: Vec<u8>, initiator: &mut Initiator<Snow>, suite: Su
     answer(&mut responder, first.into(), suite).is_some_and(|second| is_established(initiator, second))
 }
 
-/// Every way in which somebody between the two could change a message, but for its bits.
+/// Every way in which an attacker between the two could change a message, but for its bits.
 fn mangled(message: &[u8], other: &[u8]) -> Vec<Vec<u8>> {
     let cut = (0..message.len()).map(|len| message[..len].to_vec());
     let behead = (1..message.len()).map(|from| message[from..].to_vec());

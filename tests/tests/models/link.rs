@@ -24,7 +24,7 @@ use tests::models::{
 /// What becomes of an attempt.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// Nobody listens, or the connection breaks before the relay answers, after so many milliseconds.
+    /// Nothing listens, or the connection breaks before the relay answers, after so many milliseconds.
     Fails(u64),
     /// The relay lets it in, and the connection lives that long.
     Lives(u64),
@@ -80,7 +80,7 @@ fn admit(bench: &mut Bench<Link<Symbolic>>, number: u8) -> Relay {
     Relay(Channel::new(noise, proto_core::noise::channel::Tails::Refused))
 }
 
-/// Lets a connection live, with a relay that is heard of in time.
+/// Lets a connection live, with a relay that sends something in time.
 fn live(bench: &mut Bench<Link<Symbolic>>, relay: &mut Relay, time: u64) {
     let until = bench.now.after(Duration::from_millis(time));
     while bench.now < until {
@@ -185,7 +185,7 @@ fn a_relay_that_hangs_up_is_left_in_peace() {
 
 /// D7: an attempt is never more than half a minute away, and a restart, a wake-up or a changed network makes it at once.
 #[test]
-fn somebody_in_a_hurry_need_not_wait() {
+fn hurrying_connects_at_once() {
     let mut bench = link(1);
     let mut model = Attempts::default();
     for _ in 0..12 {

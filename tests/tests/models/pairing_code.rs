@@ -58,7 +58,7 @@ fn hear(bench: &mut Bench<PairingCode>, model: &mut Code, input: &Input) {
         *open = *check;
     }
     let mut plainly: Vec<_> = said.iter().map(plain).collect();
-    // Which of two things that are true at the same moment is said first, nobody prescribes.
+    // Which of two things that are true at the same moment is said first is not prescribed.
     let issued = plainly.iter().filter(|output| matches!(output, Output::Issue { .. })).count();
     plainly.retain(|output| !matches!(output, Output::Issue { .. }));
     let by_text = |output: &Output| format!("{output:?}");

@@ -74,7 +74,7 @@ proptest! {
         for event in &events {
             match event {
                 Event::Revoke(whom) => ledger.revoke(*whom),
-                // A log that is as long as before with other events in it cannot be told from the one that was heard.
+                // A log that is as long as before with other events in it cannot be told from the one that was read.
                 Event::Restore(by) => {
                     let len = ledger.log.len();
                     if asked(&bench).is_some_and(|(_, place)| place == Some(len)) {

@@ -239,9 +239,9 @@ fn a_clock_that_jumps_heals() {
     }
 }
 
-/// ROT-3: whoever wants a renewal again and again is held to the limit of the hour.
+/// ROT-3: renewals that are asked for again and again are held to the limit of the hour.
 #[test]
-fn somebody_in_a_hurry_is_held_to_the_limit() {
+fn repeated_demands_are_held_to_the_limit() {
     let mut both = Both::new(7);
     for _ in 0..200 {
         both.hear(&Event::RenewNow);

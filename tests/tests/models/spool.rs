@@ -359,7 +359,7 @@ proptest! {
     }
 
     /// F11, SPOOL-2: the process is killed somewhere. What it was told to be durable arrives, and the session ends as cut where the
-    /// record stops, so that whoever watches does not wait for ever.
+    /// record stops, so that viewers do not wait for ever.
     #[test]
     fn what_a_killed_process_was_told_to_be_durable_arrives(events in vec(events(), 0..60), after in vec(events(), 0..20)) {
         let mut both = Both::new();

@@ -21,7 +21,7 @@ const PLACES: [&str; 5] = ["/", "/a", "/a/b", "/a/b/c", "/d"];
 enum Event {
     Bind(usize, usize),
     Unbind(usize),
-    /// Somebody writes a `local.yaml` by hand, or ships one, perhaps even for the org that is granted.
+    /// A person writes a `local.yaml` by hand, or ships one, perhaps even for the org that is granted.
     Forge(usize, usize),
     Disable(usize),
     Run(usize),
@@ -49,7 +49,7 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The grants of this machine and the files in its directories, as anybody could write them down.
+/// The grants of this machine and the files in its directories, as a person would write them down.
 #[derive(Default)]
 struct Model {
     granted: BTreeMap<usize, usize>,
@@ -177,7 +177,7 @@ proptest! {
     }
 }
 
-/// What becomes of a session while somebody watches.
+/// What becomes of a session while a viewer watches.
 #[derive(Clone, Debug)]
 enum Step {
     Show(u8),
@@ -214,15 +214,15 @@ fn tampering(how: u8, record: u64) -> Tampering {
 proptest! {
     #![proptest_config(config(64))]
 
-    /// SES-1, D14: what a viewer is shown is a prefix of what was shown on the terminal, whatever the relay does with records;
-    /// who is shown an end was shown all; and with an honest relay everybody is shown everything.
+    /// SES-1, D14: what a viewer is shown is a prefix of what was shown on the terminal, whatever the relay does with records; a
+    /// viewer that is shown an end was shown all; and with an honest relay every viewer is shown everything.
     #[test]
     fn a_viewer_is_shown_a_prefix(how in 0_u8..8, record in 0_u64..4, steps in vec(steps(), 0..40)) {
         let mut world = paired();
         world.bind("/a", ORGS[0]).unwrap();
         let run = world.run("/a");
         let session = world.laptop.runs[run].id().unwrap();
-        // Half of the relays are dishonest from the beginning, and somebody watches from then on.
+        // Half of the relays are dishonest from the beginning, and a viewer watches from then on.
         world.relay(ORGS[0]).tampering = tampering(how, record);
         let watcher = world.watcher(ORGS[0]);
         world.watch(watcher, session);

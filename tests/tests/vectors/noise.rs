@@ -97,7 +97,7 @@ fn welcome() -> Welcome {
     Welcome { frame_max: 1_048_576, time: 1_700_000_000, software: "vpd 0.1.0".into() }
 }
 
-/// Message 1 from whoever, to whomever.
+/// Message 1 from any initiator, to any responder.
 fn first(preamble: Preamble, by: &StaticKeys, to: StaticKey, entropy: [u8; 32], payload: &[u8]) -> (Snow, Vec<u8>) {
     let psk = psk(preamble.suite);
     let keys = InitiatorKeys { preamble, local: by, responder: to, psk: psk.as_ref() };

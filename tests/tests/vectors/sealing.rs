@@ -166,7 +166,7 @@ fn records(cipher: u8) -> Vec<Record> {
         vector("of another session", 0, 1, seal(ORG, [0x12; 16], 0, 1), forged),
         vector("sealed with the other cipher", 0, 1, self::seal(3 - cipher, ORG, SESSION, 0, 1, b"hi"), forged),
     ];
-    // Somebody who was given a later secret reads from there on, and nothing before.
+    // A viewer that was given a later secret reads from there on, and nothing before.
     let later = hkdf(&SESSION, &FIRST, "viewport/1 next epoch");
     for (name, epoch, says) in
         [("a late reader", 1, Ok(&b"hi"[..])), ("a late reader, of an earlier epoch", 0, Err("epoch gone"))]

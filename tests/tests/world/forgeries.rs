@@ -21,7 +21,7 @@ fn open(session: SessionId, cipher: u8, voucher: impl Into<Bytes>) -> Frame {
     Frame { head: Head::Open { session, cipher }, body: voucher.into() }
 }
 
-/// A world, somebody who watches, and the run that is watched.
+/// A world, a watcher, and the run that is watched.
 fn watched() -> (World, usize, usize) {
     let mut world = bound(&["acme"]);
     let run = world.run("/work/acme");
@@ -35,7 +35,7 @@ fn credential(world: &mut World, slug: &str, kind: DeviceKind) -> String {
     let confirmation =
         Confirmation { static_key: identity.static_key(), identity: Thumbprint::of_identity_key(identity.identity_key()) };
     let (org, unix) = (world.org(slug), world.unix());
-    world.platform.enrol(&org, kind, "somebody", confirmation, unix).issue_token.expose().to_owned()
+    world.platform.enrol(&org, kind, "another", confirmation, unix).issue_token.expose().to_owned()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_session_under_an_unknown_cipher_is_not_listed() {
     assert_eq!(world.watchers[watcher].viewer().ignored(), before + 1);
 }
 
-/// Whoever vouches for a session is a daemon of the viewer's own org, whatever else the platform signed.
+/// Only a daemon of the viewer's own org vouches for a session, whatever else the platform signed.
 #[test]
 fn only_a_daemon_of_the_same_org_vouches_for_a_session() {
     for (slug, kind) in [("acme", DeviceKind::Viewer), ("oss", DeviceKind::Daemon)] {
@@ -87,7 +87,7 @@ fn a_voucher_that_is_replaced_before_it_is_believed_counts_for_nothing() {
     assert_eq!(world.watchers[watcher].records[&session].len(), world.laptop.runs[run].shown.len());
 }
 
-/// Garbage in the place of the daemon's answers delays nothing: it may come from anybody.
+/// Garbage in the place of the daemon's answers delays nothing: it may come from an attacker.
 #[test]
 fn garbage_in_place_of_a_daemons_answer_changes_nothing() {
     for answers in 0..3 {

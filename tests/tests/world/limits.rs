@@ -22,7 +22,7 @@ fn a_run_in_a_directory_without_a_path_stays_local() {
     assert_eq!(world.laptop.runs[run].cut, Some(Reason::DirectoryMissing));
 }
 
-/// `config.json` as somebody wrote it, who called an organization that.
+/// `config.json` as a user wrote it, who gave an organization that name.
 fn renamed(mut world: World, called: impl Fn(&Config) -> String) -> World {
     world.kill();
     let mut config = world.laptop.config();

@@ -13,8 +13,8 @@ use proto_core::{
 };
 use tests::world::World;
 
-/// S1 to S6, S14, S19, S26, S38 to S40, S56 to S71: a code is shown, somebody approves, and the daemon is connected within
-/// seconds, with everything on disk that pairing yields.
+/// S1 to S6, S14, S19, S26, S38 to S40, S56 to S71: a code is shown, a user approves, and the daemon is connected within seconds,
+/// with everything on disk that pairing yields.
 #[test]
 fn pairing_ends_connected() {
     let mut world = World::with(&["acme"]);
@@ -37,7 +37,7 @@ fn pairing_ends_connected() {
     assert!(!world.laptop.disk.contains_key(&StateFile::PendingPairing));
 }
 
-/// S8, S10, S12: nobody approves.
+/// S8, S10, S12: no user approves.
 #[test]
 fn a_code_that_nobody_approves_expires() {
     let mut world = World::with(&["acme"]);
@@ -74,7 +74,7 @@ fn a_cancelled_pairing_makes_room_for_the_next() {
     assert!(world.laptop.pairing.iter().any(|event| matches!(event, PairEvent::Code(code) if code.code != first)));
 }
 
-/// D1: whoever is told that a pairing is through can begin the next one at once.
+/// D1: a client that is told that a pairing is through can begin the next one at once.
 #[test]
 fn a_pairing_that_is_through_makes_room_for_the_next() {
     let mut world = World::with(&["acme", "beta"]);

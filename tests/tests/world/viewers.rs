@@ -27,7 +27,7 @@ fn contents(world: &World, watcher: usize, run: usize) -> Vec<Content> {
 fn a_viewer_sees_it_all() {
     let mut world = bound(&["acme"]);
     let run = world.run("/work/acme");
-    world.show(run, "before anybody watched");
+    world.show(run, "before anyone watched");
     let watcher = world.watcher("acme");
     let session = world.laptop.runs[run].id().unwrap();
     assert!(world.watchers[watcher].listed.contains(&session));
@@ -43,14 +43,14 @@ fn a_viewer_sees_it_all() {
     world.settle();
     assert_eq!(contents(&world, watcher, run), world.laptop.runs[run].shown);
     assert_eq!(world.watchers[watcher].ended[&session], Outcome::Exited);
-    // Somebody who comes late sees the same, as long as the daemon is there to give the key.
+    // A viewer that comes late sees the same, as long as the daemon is there to give the key.
     let late = world.watcher("acme");
     world.watch(late, session);
     world.settle();
     assert_eq!(contents(&world, late, run), world.laptop.runs[run].shown);
 }
 
-/// The daemon or the platform is away when somebody wants to see: it works once both are back.
+/// The daemon or the platform is away when a viewer wants to watch: it works once both are back.
 #[test]
 fn a_viewer_waits_for_daemon_and_platform() {
     for daemon_is_away in [true, false] {
@@ -105,7 +105,7 @@ fn knock(world: &mut World, org: &OrgId, kind: DeviceKind, has_key: bool) -> Opt
     let confirmation =
         Confirmation { static_key: named.static_key(), identity: Thumbprint::of_identity_key(named.identity_key()) };
     let unix = world.unix();
-    let token = world.platform.enrol(org, kind, "somebody", confirmation, unix).issue_token;
+    let token = world.platform.enrol(org, kind, "another", confirmation, unix).issue_token;
     let daemon = world.laptop.config().bindings.iter().find(|record| record.slug == "acme").unwrap().clone();
     let daemon = world.platform.targets[&daemon.runtime_target_id].record.holder.confirmation.static_key;
     let preamble = Preamble { suite: Suite::choose(Pattern::Ik, false), role: Role::Peer };
@@ -120,7 +120,7 @@ fn knock(world: &mut World, org: &OrgId, kind: DeviceKind, has_key: bool) -> Opt
     Some(Answer::decode(&noise.read_answer(&answer.1.body).unwrap()).unwrap())
 }
 
-/// D14, WIRE section 8: the daemon gives keys to viewers of its org who hold the key of their credential, and to nobody else,
+/// D14, WIRE section 8: the daemon gives keys to viewers of its org who hold the key of their credential, and to no other peer,
 /// whatever the relay lets through.
 #[test]
 fn nobody_else_gets_a_key() {

@@ -106,8 +106,8 @@ fn only_a_viewers_handshake_is_answered() {
     assert!(door.gets_key(99, &mut noise));
 }
 
-/// L8: of more visitors than the daemon serves at once the one that has been quiet for longest makes room. Who comes again takes
-/// nobody's place.
+/// L8: of more visitors than the daemon serves at once the one that has been quiet for longest makes room. A visitor that comes
+/// again takes no other's place.
 #[test]
 fn the_quietest_visitor_makes_room_for_another_one() {
     let mut door = Door::new();

@@ -38,7 +38,7 @@ fn a_viewer_pairs_on_first_use_and_shows_the_only_session() {
     assert_eq!(contents(&world, watcher, session), world.laptop.runs[run].shown);
     assert_eq!(world.watchers[watcher].ended[&session], Outcome::Exited);
     assert_eq!(world.watchers[watcher].watcher.status(), Status::Finished);
-    // The second time nobody has to approve anything.
+    // The second time no approval is needed.
     let disk = world.watchers[watcher].disk.clone();
     assert!(!disk.contains_key(&StateFile::PendingPairing));
     let again = world.start_watcher(disk, Some("acme"), Goal::This(session));
@@ -141,7 +141,7 @@ fn a_list_says_what_runs_in_each_session() {
         commands.sort();
         assert_eq!(commands, ["agent 0", "agent 1"], "{goal:?}");
     }
-    // Without their daemon nobody says what runs in them; they are listed for all that.
+    // Without their daemon their titles are not known; they are listed for all that.
     world.kill();
     let paired = world.watcher("acme");
     let disk = world.watchers[paired].disk.clone();

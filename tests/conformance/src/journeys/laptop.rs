@@ -59,7 +59,7 @@ impl<S: Subject<EffectId>> Laptop<S> {
     /// The same, with a wall clock that is that far behind.
     pub(super) fn start_behind(home: &Path, site: &Site, behind: Duration) -> Self {
         let home = Home::at(home);
-        let lock = home.lock().expect("nobody else owns the home");
+        let lock = home.lock().expect("no other process owns the home");
         let found = home.found().expect("the state files are good");
         let subject = S::start(Some(home.clone()), Roots::default());
         let now = subject.now();
@@ -87,7 +87,7 @@ impl<S: Subject<EffectId>> Laptop<S> {
         laptop
     }
 
-    /// The process is killed: nothing is said to anybody, and nothing of the adapter stays.
+    /// The process is killed: no peer is told, and nothing of the adapter stays.
     pub(super) fn kill(self) {
         let Self { subject, lock, .. } = self;
         assert_eq!(subject.abandon(), 0, "tasks are left");

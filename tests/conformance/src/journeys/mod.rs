@@ -195,7 +195,7 @@ pub fn rotate<S: Subject<EffectId>>() {
     assert_eq!((connections.count(), site.count_in_relay_log("daemon admitted")), (1, 1), "{:#?}", laptop.log());
 }
 
-/// D3, BIND-6: somebody presses Revoke on the Machines page: the running session is cut, and binding and key are deleted.
+/// D3, BIND-6: a user presses Revoke on the Machines page: the running session is cut, and binding and key are deleted.
 pub fn revoke<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let mut laptop = paired::<S>(&mut site);
@@ -223,7 +223,7 @@ pub fn replace<S: Subject<EffectId>>() {
     laptop.bind(&repository, "acme");
     let session = laptop.run(&repository, "old");
     laptop.write(session, b"old, ");
-    // The key is the daemon's to give, and goes with the binding: whoever wants to see the session has to have it by then.
+    // The key is the daemon's to give, and goes with the binding: a viewer of the session has to have it by then.
     until((&mut laptop, &mut viewer), "the beginning is shown", |(_, viewer)| viewer.output(session) == b"old, ");
 
     laptop.pair(&mut site, PairingMode::Replace, OTHER);

@@ -1,4 +1,4 @@
-//! The link's world in memory: its relay is called, and its clock moves only when somebody waits.
+//! The link's world in memory: its relay is called, and its clock moves only when the test waits.
 
 use std::collections::VecDeque;
 

@@ -1,8 +1,8 @@
 //! L10: a machine does the same, byte for byte, whatever drives it and however often that wakes up.
 //!
-//! A device's [`Link`] meets a relay that takes records and closes, refuses, vanishes, falls silent, is slept through, and
-//! renews a credential. All randomness is fixed and all outputs are recorded, once in memory and once through the adapter over
-//! real sockets. Where nothing is under way the clock is put forward, so nobody waits for a back-off.
+//! A device's [`Link`] meets a relay that takes records and closes, refuses, vanishes, falls silent, is slept through, and renews a
+//! credential. All randomness is fixed and all outputs are recorded, once in memory and once through the adapter over real sockets.
+//! Where nothing is under way the clock is put forward, so the test does not wait for a back-off.
 
 mod memory;
 mod relay;

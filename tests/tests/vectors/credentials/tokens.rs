@@ -132,8 +132,8 @@ fn headers() -> Vec<Credential> {
     for odd in ["../../etc/passwd", "' OR 1=1 --", "1", "", "AAAA", &format!("{kid}="), &format!("{kid}A"), &format!(" {kid}")] {
         all.push(signed(&format!("kid {odd:?}"), header().replace(&kid, odd)));
     }
-    let nobody = "A".repeat(43);
-    all.push(made("a kid that no key has", jws(&header().replace(&kid, &nobody), &payload(), &platform()), MISMATCH));
+    let unknown = "A".repeat(43);
+    all.push(made("a kid that no key has", jws(&header().replace(&kid, &unknown), &payload(), &platform()), MISMATCH));
     all.push(signed("kid is null", header().replace(&format!("\"{kid}\""), "null")));
     all.push(made("white space in the header", jws(&header().replace(':', " : "), &payload(), &platform()), "believed"));
     all.push(made(
