@@ -1,4 +1,4 @@
-//! Whom TLS clients trust, read when the first of them needs it.
+//! The root certificates that TLS clients trust, read when the first of them needs it.
 
 use std::{
     fmt,

@@ -10,8 +10,8 @@
 //! | `link::Link`, opening a message with a tail | the plaintext of the head | the body is a view of the message |
 //! | `viewer::Viewer` | the record's plaintext | the content that is shown is a view of it |
 //!
-//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::spares`) and costs no memory; only a message with a tail is
-//! always made anew. A shorter one costs a block of memory, and in the session another one: the count of who has it.
+//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::spares`) and costs no memory; only a message with a tail
+//! is always made anew. A shorter one costs a block of memory, and in the session another one: its reference count.
 //!
 //! Every call of the allocator counts, a growing buffer's too. Not counted are what arrives, which is the adapter's, and what
 //! AWS-LC does behind Rust's back, which is why the primitives here are those in Rust.
@@ -78,7 +78,7 @@ struct Way {
     relay: Connection<Real>,
 }
 
-/// Calls of the allocator by who made them.
+/// Calls of the allocator by caller.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     session: u64,
@@ -240,7 +240,7 @@ fn a_record_costs_a_viewer_its_head_and_its_plaintext() {
             sealer.seal(sequence, &Record { at: Duration::ZERO, content: content.clone() }.encode(), &mut body).unwrap();
             let frame = Frame { head: Head::Data { session: SESSION, epoch: 0, sequence }, body: body.into() };
             let message = counted(&mut seals, || relay.seal_with_tail(&frame).unwrap());
-            // What an adapter hands over is a view into what it reads into, so it is counted already who has that.
+            // What an adapter hands over is a view into what it reads into, so it has its reference count already.
             let _read_buffer = message.clone();
             let frame = counted(&mut opens, || viewer.open(&message).unwrap());
             let record = counted(&mut shows, || {

@@ -1,5 +1,6 @@
 //! One loop drives every machine of the product: `io_engine::drive`, and the turns that it takes. A second loop would be a second
-//! place for the order of clock, deadline and facts, and for the complete drain. No requirement of the pages: a promise of this house.
+//! place for the order of clock, deadline and facts, and for the complete drain. No requirement asks for this; it is a rule of this
+//! project.
 
 use std::fs;
 

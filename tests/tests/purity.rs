@@ -1,5 +1,5 @@
-//! The core stays pure: nothing below it, and nothing in it, can open a socket, read a clock, draw a random number or depend
-//! on the order of a hash map. No requirement of the pages: a promise of this house.
+//! The core stays pure: nothing below it, and nothing in it, can open a socket, read a clock, draw a random number or depend on the
+//! order of a hash map. No requirement asks for this; it is a rule of this project.
 
 use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
@@ -59,7 +59,7 @@ fn forbidden_crates(tree: &str) -> BTreeSet<&str> {
     tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| FORBIDDEN_CRATES.contains(name)).collect()
 }
 
-/// Whose features bring std.
+/// Crates whose features bring std.
 fn forbidden_features(tree: &str) -> BTreeSet<(&str, &str)> {
     let lines = tree.lines().filter_map(|line| line.split_once('|'));
     let features = lines.flat_map(|(package, features)| features.split(',').map(move |feature| (package, feature)));

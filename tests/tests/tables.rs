@@ -52,8 +52,8 @@ fn tables_and_graphs_show_what_the_machines_do() {
     let machines = catalogue::machines();
     let mut differences = Vec::new();
     let mut index = String::from(
-        "# Machines\n\nWhat each machine of the core does, drawn by walking through the real code; how each is meant, its own page in \
-         `proto-core/src` says.\n\n| machine | alphabet | table |\n|---|---|---|\n",
+        "# Machines\n\nWhat each machine of the core does, drawn by walking through the real code; the page of each in \
+         `proto-core/src` says what it is for.\n\n| machine | alphabet | table |\n|---|---|---|\n",
     );
     for machine in &machines {
         let name = machine.name();

@@ -1,14 +1,14 @@
-//! The wings of the core stay apart: what runs on devices, in relays and on the platform stands on one shared ground, and the three
-//! know nothing of one another. No requirement of the pages: a promise of this house.
+//! The three parts of the core stay apart: what runs on devices, in relays and on the platform builds on shared modules, and the
+//! three know nothing of one another. No requirement asks for this; it is a rule of this project.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use tests::sources::{rust_files, workspace};
 
-/// The wings: folders of `proto-core/src`.
+/// The parts: folders of `proto-core/src`.
 const WINGS: [&str; 3] = ["device", "relay", "platform"];
 
-/// The wings that a source names, `own` aside: in a path from the crate's root, or in the tree of a `use` of it.
+/// The parts that a source names, `own` aside: in a path from the crate's root, or in the tree of a `use` of it.
 fn wings_named<'a>(source: &str, own: &str) -> BTreeSet<&'a str> {
     let code: String = source.lines().filter_map(|line| line.split("//").next()).collect::<Vec<_>>().join("\n");
     let paths = code.split("crate::").skip(1);

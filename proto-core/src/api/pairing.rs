@@ -52,7 +52,7 @@ pub enum PairingMode {
 pub struct MintAnswer {
     /// 8 characters of `BCDFGHJKLMNPQRSTVWXZ2345`, for a person's eyes (RFC 8628 section 6.1).
     pub code: String,
-    /// Authenticates the polls: only who minted the code learns its outcome.
+    /// Authenticates the polls: only the device that minted the code learns its outcome.
     pub status_token: SecretText,
     /// The page to open: `…/pair?code=…`.
     pub url: String,

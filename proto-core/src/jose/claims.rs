@@ -42,7 +42,7 @@ pub struct Claims {
     /// `gen`: 1 for the first credential of a binding, one more with each rotation.
     #[serde(rename = "gen")]
     pub generation: u64,
-    /// `cnf`: whose it is.
+    /// `cnf`: the holder's keys.
     #[serde(rename = "cnf", deserialize_with = "strict::member")]
     pub confirmation: Confirmation,
     /// `iat`: when it was made.

@@ -34,7 +34,7 @@ pub struct ProofTarget<'a> {
 pub struct Proof {
     /// The key that was proven.
     pub identity_key: IdentityKey,
-    /// Unique to the proof; who wants to refuse replays remembers it until [`Proof::forget_at`].
+    /// Unique to the proof; a server that refuses replays remembers it until [`Proof::forget_at`].
     pub id: String,
     /// From then on the proof is refused anyway.
     pub forget_at: UnixTime,

@@ -25,7 +25,7 @@ pub const SKEW: u64 = 60;
 /// What a verifier expects of a credential beside a good signature.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Expectation {
-    /// The platform's base URL as `iss` spells it; `None` for who knows only its key set.
+    /// The platform's base URL as `iss` spells it; `None` for a verifier that knows only its key set.
     pub issuer: Option<String>,
     /// Which end of validity counts.
     pub expiry: Expiry,
@@ -116,7 +116,7 @@ impl Unverified {
 }
 
 impl Claims {
-    /// Whether claims that are believed already hold now, for who expects that.
+    /// Whether claims that are believed already hold now, as `expected`.
     ///
     /// # Errors
     /// The first of these that holds: [`Reason::TokenWrongAudience`], [`Reason::TokenNotYetValid`], [`Reason::TokenExpired`].

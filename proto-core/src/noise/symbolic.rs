@@ -34,7 +34,7 @@ enum Phase {
 
 type Hash = [u8; 32];
 
-/// Something fresh, of which only matters who else has it.
+/// A fresh value; all that matters is which party has it.
 ///
 /// Writes a `u128`, as nothing else in a machine does: so a hasher can take names for each other that stand at the same places.
 #[derive(Clone, Debug, PartialEq, Eq)]

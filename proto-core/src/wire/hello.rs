@@ -12,7 +12,7 @@ pub const MAX_TOKEN_LEN: usize = 4096;
 /// The longest software name, in bytes.
 pub const MAX_SOFTWARE_LEN: usize = 64;
 
-/// Payload of message 1: who knocks. Proof of possession costs nothing: the token's `cnf` names the Noise static key, and the
+/// Payload of message 1: the initiator. Proof of possession costs nothing: the token's `cnf` names the Noise static key, and the
 /// handshake proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hello {

@@ -16,7 +16,7 @@ use crate::crypto::Cipher;
 pub struct Preamble {
     /// Pattern and primitives.
     pub suite: Suite,
-    /// Who speaks to whom.
+    /// The roles of the two ends.
     pub role: Role,
 }
 
@@ -128,7 +128,7 @@ pub enum Pattern {
     IkPsk2,
 }
 
-/// Who opens the handshake with whom.
+/// Which party opens the handshake with which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Role {

@@ -49,7 +49,7 @@ enum Step<'a> {
     RelayRevokes {
         reason: u8,
     },
-    /// Bytes of who knows whom.
+    /// Random bytes.
     Garbage(&'a [u8]),
     /// The owner sends a frame.
     Send {

@@ -1,4 +1,4 @@
-//! The life of bindings (BIND-1 to BIND-3, BIND-5, BIND-6, D1, D2): who is bound, and the only edges there are.
+//! The life of bindings (BIND-1 to BIND-3, BIND-5, BIND-6, D1, D2): which orgs are bound, and the only edges there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,7 @@ impl Arrivals {
     }
 }
 
-/// Whom an address counts as: an IPv4 address is itself however it is written, an IPv6 host has 64 bits.
+/// What an address counts as: an IPv4 address is itself however it is written, an IPv6 host has 64 bits.
 pub fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

@@ -1,4 +1,4 @@
-//! Who must be out, and who may still be in, when a relay follows a platform's revocations (D3, JWT-5).
+//! Which devices must be out, and which may still be in, when a relay follows a platform's revocations (D3, JWT-5).
 
 use std::collections::BTreeSet;
 

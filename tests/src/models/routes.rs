@@ -1,4 +1,4 @@
-//! Who may receive what from a relay (ADM-4, LINK-2, ISO-3): sets of tuples.
+//! Which connection may receive what from a relay (ADM-4, LINK-2, ISO-3): sets of tuples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub struct Member {
 /// Everything a relay may be told.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// Who is connected.
+    /// The confirmed connections.
     pub members: BTreeMap<u64, Member>,
     /// Which runtime target each session of each org belongs to: the one that opened it first.
     pub owners: BTreeMap<(&'static str, u8), &'static str>,

@@ -80,7 +80,7 @@ use proto_core::{
 /// The beginning.
 pub const START: Instant = Instant::from_nanos(1_000_000_000);
 
-/// Who has a timer and a network.
+/// A party with a timer and a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Party {
     /// A machine with a daemon.

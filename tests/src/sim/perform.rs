@@ -299,7 +299,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    /// Shows the oracles who came in at a relay, and what devices sent to it.
+    /// Shows the oracles which devices came in at a relay, and what devices sent to it.
     fn frames_at(&mut self, station: usize) {
         let is_false = self.stations[station].is_false;
         let relay = &mut self.stations[station].relay;

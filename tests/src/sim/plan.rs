@@ -132,7 +132,7 @@ pub enum Deed {
     Run {
         /// On which machine.
         host: usize,
-        /// In whose directory.
+        /// The organization of the directory.
         org: usize,
         /// How many records.
         records: u64,

@@ -1,4 +1,4 @@
-//! Commands that are run, what they show, and who watches.
+//! Commands that are run, what they show, and which viewers watch.
 
 use std::time::Duration;
 

@@ -76,7 +76,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    /// Whom bad weather hits: mostly a machine, sometimes a viewer or a relay's way to the platform.
+    /// The party that a fault hits: mostly a machine, sometimes a viewer or a relay's way to the platform.
     fn victim(&self, host: usize, dice: &mut Dice) -> Party {
         match dice.below(10) {
             0 if !self.seats.is_empty() => Party::Seat(dice.index(self.seats.len())),

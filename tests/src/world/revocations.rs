@@ -1,4 +1,4 @@
-//! What the platform tells relays of: whose access ended, in order.
+//! The platform's feed for relays: which targets' access ended, in order.
 
 use proto_core::{
     GivenId, OrgId,
@@ -8,7 +8,7 @@ use proto_core::{
 
 use super::platform::{Platform, json};
 
-/// Whose access ended.
+/// The targets whose access ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// A runtime target's.

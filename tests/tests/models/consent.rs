@@ -125,7 +125,7 @@ proptest! {
         prop_assert!(is_local);
     }
 
-    /// D9, S103 to S109: what is said about a hint, and to whom.
+    /// D9, S103 to S109: what is said about a hint, and about which organization.
     #[test]
     fn a_hint_is_answered_like_its_model(
         levels in levels(),

@@ -256,7 +256,7 @@ fn only_the_named_key_counts() {
     }
 }
 
-/// JWT-1: who it is for.
+/// JWT-1: the audience.
 #[test]
 fn another_audience_or_issuer_is_refused() {
     let with = |change: &dyn Fn(&mut Claims)| {

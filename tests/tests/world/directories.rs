@@ -1,4 +1,4 @@
-//! Which directory streams to whom.
+//! Which directory streams to which organization.
 
 use proto_core::{
     Reason,

@@ -1,4 +1,4 @@
-//! Who watches, and what they can be shown.
+//! Viewers, and what they can be shown.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who knocks at a daemon, through a relay that lets everything through (D14, WIRE section 8).
+//! Handshakes with a daemon through a relay that lets everything through (D14, WIRE section 8).
 
 use bytes::Bytes;
 use proto_core::{

@@ -156,7 +156,7 @@ fn epochs_are_compared_by_scope_number_and_secret() {
     assert!(shown.contains("org_1") && shown.contains("number: 1") && !shown.contains("secret"), "{shown}");
 }
 
-/// Who is let in at epoch 2 cannot read epoch 1.
+/// A viewer that is let in at epoch 2 cannot read epoch 1.
 #[test]
 fn a_secret_opens_no_earlier_epoch() {
     let mut sealer = sealer(Cipher::Aes256Gcm);

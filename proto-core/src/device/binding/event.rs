@@ -22,7 +22,7 @@ pub enum Input {
     Adopt(Box<Paired>),
     /// The binding's credential was renewed. Answered by [`Output::Saved`], sooner or later.
     Renewed {
-        /// Whose.
+        /// The binding.
         binding: BindingId,
         /// The new one, and what came with it.
         renewal: Box<Renewal>,
@@ -31,7 +31,7 @@ pub enum Input {
     Unpair(OrgId),
     /// A refusal or revocation was opened under the relay's pinned key. Only [`Reason::ends_binding`] reasons count (BIND-6).
     Revoked {
-        /// Whose.
+        /// The binding.
         binding: BindingId,
         /// Why.
         reason: Reason,

@@ -79,7 +79,7 @@ pub enum Advice {
     AskToBind {
         /// What a yes binds.
         directory: Directory,
-        /// To whom.
+        /// The organization to stream to.
         org: Workspace,
     },
     /// Say that the repository suggests an organization that this device is not paired with (S106).

@@ -40,7 +40,7 @@ pub enum PairEvent {
     },
     /// The last line: done.
     Paired {
-        /// With whom.
+        /// The organization that it is paired with.
         org: Workspace,
         /// An existing binding was refreshed.
         refreshed: bool,
@@ -65,7 +65,7 @@ pub struct UnpairRequest {
 /// The binding is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unpaired {
-    /// With whom it was.
+    /// The organization that it was paired with.
     pub org: Workspace,
 }
 
@@ -85,7 +85,7 @@ pub struct BindRequest {
 pub struct Bound {
     /// Canonical path.
     pub directory: String,
-    /// To whom.
+    /// The organization to stream to.
     pub org: Workspace,
 }
 
@@ -129,7 +129,7 @@ pub enum Attached {
     Streaming {
         /// Its id.
         session: SessionId,
-        /// To whom.
+        /// The organization to stream to.
         org: Workspace,
         /// The secret of epoch 0.
         secret: Secret,

@@ -1,4 +1,4 @@
-//! Sessions: where they are pinned to, who makes their records, and when they are over.
+//! Sessions: where they are pinned to, which process makes their records, and when they are over.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -104,7 +104,7 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    /// It is decided to whom a session streams: once, for its whole life (S112).
+    /// It is decided to which organization a session streams: once, for its whole life (S112).
     fn resolved(&mut self, source: SourceId, start: Start, decision: Decision) {
         let org = match decision {
             Decision::Stream { org, .. } => org,

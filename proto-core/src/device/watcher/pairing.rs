@@ -1,4 +1,4 @@
-//! Pairing: when, with whom, and what follows.
+//! Pairing: when, with which organization, and what follows.
 
 use alloc::{string::String, vec::Vec};
 use core::mem;

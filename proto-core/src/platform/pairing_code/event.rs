@@ -71,7 +71,7 @@ pub enum Output {
         /// The organization.
         org: OrgId,
     },
-    /// The code was decided: wake who waits for it.
+    /// The code was decided: wake the polls that wait for it.
     Decided(Verdict),
     /// The decision did not count, and why.
     Refused(Refusal),

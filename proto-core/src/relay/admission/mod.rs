@@ -62,7 +62,7 @@ pub struct Gate {
     pub issuer: Option<String>,
 }
 
-/// Who wants to come in.
+/// A device that asks for admission.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Applicant {
     /// What it says it is, in the preamble.

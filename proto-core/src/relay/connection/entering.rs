@@ -1,4 +1,4 @@
-//! A connection whose device is not in yet: the handshake, and the decision about who is shaking hands.
+//! A connection whose device is not in yet: the handshake, and the decision about its device.
 
 use alloc::{boxed::Box, sync::Arc};
 

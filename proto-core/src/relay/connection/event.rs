@@ -66,7 +66,7 @@ pub enum Output {
     Ended(Ended),
 }
 
-/// Who a confirmed connection is.
+/// The device of a confirmed connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Device {
     /// Its org.

@@ -43,7 +43,7 @@ pub(super) struct Deciding {
     pub(super) token: crate::secret::SecretText,
 }
 
-/// Who it will be once confirmed.
+/// The device that it will be once confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Confirming {
     pub(super) device: Device,

@@ -49,7 +49,7 @@ fn do_once(adapter: &str, work: &str, address: &str) -> ExitCode {
     }
 }
 
-/// One reading of each adapter; who begins changes from round to round.
+/// One reading of each adapter; which one begins changes from round to round.
 fn turns(round: usize, work: Work, address: &str) -> [Reading; Name::ALL.len()] {
     let mut readings = [Reading::default(); Name::ALL.len()];
     for turn in 0..Name::ALL.len() {

@@ -1,4 +1,4 @@
-//! A relay that follows a script: who knocks for the n-th time is treated like the n-th of [`Visit::ALL`].
+//! A relay that follows a script: the n-th connection is treated like the n-th of [`Visit::ALL`].
 
 use bytes::Bytes;
 use io_engine::{AwsLc, MessageSocket};

@@ -1,4 +1,4 @@
-//! `peer`: a device that is who it says, or replays, or sends what it may not; a platform that may not know; a hub.
+//! `peer`: a device that proves its identity, or replays, or sends what it may not; a platform that may not know; a hub.
 
 use std::{sync::Arc, time::Duration};
 

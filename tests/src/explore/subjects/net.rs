@@ -70,7 +70,7 @@ impl Relay {
 pub enum Net {
     Connected,
     ConnectFails,
-    /// The socket is closed, by whomever.
+    /// The socket is closed, by either side.
     Closed,
     ClosedPskInvalid,
     /// The relay lets the device in.

@@ -31,7 +31,7 @@ pub enum Fact {
     CheckedBefore,
 }
 
-/// Who decides.
+/// The account that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Account {
@@ -189,7 +189,7 @@ impl Memory {
                 return Err(Broken::new("PAIR-12", format!("{verdict:?} is said, {:?} was decided", self.verdict)));
             }
             Output::Answer(_) if seen.fact != Some(&Fact::Polled) => {
-                return Err(Broken::new("PAIR-12", "who guesses gets an answer"));
+                return Err(Broken::new("PAIR-12", "a guess gets an answer"));
             }
             _ => {}
         }

@@ -1,4 +1,5 @@
-//! Noise as an algebra: a shared secret is the name of a pair of keys, and only who holds one of the two may write it down.
+//! Noise as an algebra: a shared secret is the name of a pair of keys, and only a party that holds one of the two may write it
+//! down.
 //!
 //! Patterns IK and IKpsk2 are followed token by token, so what an attacker can work out with the keys that it holds is exactly
 //! what it could work out with real ones, as far as the primitives keep their promises. The machines that run on it are the real ones.
@@ -104,7 +105,7 @@ impl<'a> First<'a> {
     }
 }
 
-/// Message 2 around `payload`, and the session of who makes it.
+/// Message 2 around `payload`, and the session of the party that makes it.
 pub(super) fn second_message(chain: &Word, transcript: &Word, ephemeral: &Word, payload: &[u8]) -> Vec<u8> {
     let transcript = name(&[transcript, ephemeral]);
     [ephemeral.as_slice(), payload, &tag(chain, &transcript, payload)].concat()

@@ -94,7 +94,8 @@ impl Rotating {
         }
     }
 
-    /// What a platform does: the successor of the newest credential is made once, and given again to who shows the one before.
+    /// What a platform does: the successor of the newest credential is made once, and given again to a device that shows the one
+    /// before.
     fn platform(state: &mut State, shown: u64) -> Option<u64> {
         if shown == state.platform && state.platform < GENERATIONS {
             state.platform += 1;

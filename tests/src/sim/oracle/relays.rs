@@ -1,4 +1,4 @@
-//! ADM-4, JWT-3, JWT-5, LINK-2, NOI-4: who is in at a relay, with what, and for how long.
+//! ADM-4, JWT-3, JWT-5, LINK-2, NOI-4: which devices are in at a relay, with what, and for how long.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -84,7 +84,7 @@ fn preambles(message_1: &[u8]) -> Vec<Vector> {
         vector(1, "role 0", changed(2, 0), "malformed", "frame_malformed"),
         vector(1, "role 4", changed(2, 4), "malformed", "frame_malformed"),
         vector(1, "the role of a viewer in a daemon's message", changed(2, 2), "fails", FAILED),
-        vector(1, "the role of a peer at a relay's door", changed(2, 3), "fails", "frame_malformed"),
+        vector(1, "the role of a peer in a handshake with a relay", changed(2, 3), "fails", "frame_malformed"),
     ];
     for version in [0, 2, 0x81, 0xff] {
         all.push(vector(1, format!("version {version}"), changed(0, version), "unsupported", unsupported));

@@ -1,4 +1,4 @@
-//! The links of a daemon's bindings: who dials when, and which bridge is spoken to.
+//! The links of a daemon's bindings: which binding dials when, and which bridge gets an input.
 
 use alloc::{vec, vec::Vec};
 

@@ -176,7 +176,7 @@ fn a_session_that_goes_on_holds_its_binding() {
     assert_eq!(laptop.daemon.report().sessions.len(), 1);
 }
 
-/// D1: with whom it was paired before, a daemon says that it was refreshed.
+/// D1: pairing again with the same organization, a daemon says that the binding was refreshed.
 #[test]
 fn a_refresh_is_said_to_be_one() {
     for old in ["r1", "r0"] {

@@ -1,4 +1,4 @@
-//! Sessions: when they stream, who makes their records, and when they are over.
+//! Sessions: when they stream, which process makes their records, and when they are over.
 
 use alloc::{vec, vec::Vec};
 

@@ -80,7 +80,7 @@ on_both! {
 }
 
 on_both! {
-    /// Who decides gets the proven key, the preamble and what was said.
+    /// The caller that decides gets the proven key, the preamble and what was said.
     fn message_1_is_put_before_who_decides<N>() {
         let mut relay = responder::<N>(Door::Devices);
         assert_eq!(relay.status(), Status::Running { waiting_for: "message 1" });

@@ -15,7 +15,7 @@ impl Attacked {
             .connections
             .iter()
             .any(|door| door.second.as_ref() == Some(second) && door.first.as_ref() == Some(&session.first));
-        // Who has the relay's key is the relay, unless there is a PSK as well.
+        // A peer with the relay's key is the relay, unless there is a PSK as well.
         let may_be_forged = self.compromised == Compromised::Relay && !self.has_psk;
         if is_relays || may_be_forged {
             return Ok(());
@@ -23,7 +23,7 @@ impl Attacked {
         Err(Broken::new("NOI-9", "the device has a session with a peer that is not the relay"))
     }
 
-    /// Who is let in as the device is the device, now, on this connection and on no other; under a PSK where one is wanted.
+    /// A peer that is let in as the device is the device, now, on this connection and on no other; under a PSK where one is wanted.
     pub(super) fn authentic_device(&self, state: &State, to: usize) -> Result<(), Broken> {
         let Some(door) = state.connections.get(to) else { return Ok(()) };
         let (Some(first), Some(third)) = (&door.first, &door.confirmed_by) else { return Ok(()) };
