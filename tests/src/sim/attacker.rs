@@ -59,7 +59,7 @@ impl<N: Noise + 'static> Sim<N> {
             dice: dice.split(),
         };
         self.wires.insert(id, wire);
-        self.court.attackers.insert(id);
+        self.oracles.attackers.insert(id);
         // And then something that looks like a transport message.
         let nonsense = Bytes::copy_from_slice(&dice.bytes());
         self.sets_out(id, Way::Up, message);
@@ -93,9 +93,9 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn stop_lying(&mut self, station: usize) {
         self.stations[station].relay.tampering = Tampering::None;
         self.stations[station].lies = false;
-        for seat in 0..self.seats.len() {
-            if self.options.relay_of(self.seats[seat].org) == station {
-                self.restart_viewer(seat);
+        for viewer in 0..self.viewers.len() {
+            if self.options.relay_of(self.viewers[viewer].org) == station {
+                self.restart_viewer(viewer);
             }
         }
     }

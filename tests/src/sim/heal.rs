@@ -58,7 +58,7 @@ impl<N: Noise + 'static> Sim<N> {
         for host in 0..self.hosts.len() {
             self.heal_host(host);
         }
-        self.seats.iter_mut().for_each(|seat| seat.clock.wall = 0);
+        self.viewers.iter_mut().for_each(|viewer| viewer.clock.wall = 0);
         for host in 0..self.options.hosts {
             self.finish_commands(host);
             self.ask(host, Request::CancelPairing);
@@ -102,7 +102,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.story.host(self.now, host, "starts over with an empty home");
         self.hosts[host].laptop.disk.clear();
         self.hosts[host].damaged = true;
-        self.court.see(self.now, &Seen::Wiped { host });
+        self.oracles.see(self.now, &Seen::Wiped { host });
         self.boot(host);
     }
 
@@ -140,7 +140,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             let late: Vec<_> = open.into_iter().filter(|end| passed > end.bound + GLANCE).collect();
             for OpenEnd { invariant, what, .. } in &late {
-                self.court.verdicts.broken(self.now, invariant, what.clone());
+                self.oracles.verdicts.broken(self.now, invariant, what.clone());
             }
             if !late.is_empty() {
                 return false;
@@ -181,17 +181,17 @@ impl<N: Noise + 'static> Sim<N> {
     /// When the last machine that is stopped goes on.
     pub(super) fn all_go_on(&self) -> Option<Instant> {
         let hosts = self.hosts.iter().map(|host| host.stopped);
-        hosts.chain(self.seats.iter().map(|seat| seat.stopped)).flatten().map(|stopped| stopped.until).max()
+        hosts.chain(self.viewers.iter().map(|viewer| viewer.stopped)).flatten().map(|stopped| stopped.until).max()
     }
 
     /// A viewer comes back as a daemon does, and may have to renew its credential first.
     fn open_viewers(&self, open: &mut Vec<OpenEnd>) {
-        for (number, seat) in self.seats.iter().enumerate() {
+        for (number, viewer) in self.viewers.iter().enumerate() {
             // A program that has ended, as when no user approved another pairing in time, waits to be started again.
-            let Status::Running { waiting_for } = seat.tablet.watcher.status() else { continue };
-            let mut bindings = seat.tablet.watcher.bindings().iter();
+            let Status::Running { waiting_for } = viewer.tablet.watcher.status() else { continue };
+            let mut bindings = viewer.tablet.watcher.bindings().iter();
             if waiting_for != "frames" && bindings.any(|(_, binding)| self.expected(binding.record()) == Expected::Connected) {
-                let what = format!("viewer-{number} is not connected: {:?}", seat.tablet.downs.last());
+                let what = format!("viewer-{number} is not connected: {:?}", viewer.tablet.downs.last());
                 open.push(OpenEnd { invariant: "LINK-4", bound: RENEWAL_BOUND + LINK_BOUND, what });
             }
         }

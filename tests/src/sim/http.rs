@@ -35,7 +35,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// A party sends the platform a request.
     pub(super) fn asks(&mut self, end: End, request: HttpRequest) {
         let clock = self.clock_of(end.party());
-        self.court.see(self.now, &Seen::Asked { end: &end, request: &request, clock });
+        self.oracles.see(self.now, &Seen::Asked { end: &end, request: &request, clock });
         let number = self.number();
         let mut dice = Dice::of(self.options.seed, "request", number);
         let (party, place) = (end.party(), Place::Platform);
@@ -97,7 +97,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
         let now = unix(self.now);
         let answer = self.platform.answer(request, now);
-        self.court.see(self.now, &Seen::Platform { request, answer: &answer, again });
+        self.oracles.see(self.now, &Seen::Platform { request, answer: &answer, again });
         if self.races && request.url.ends_with(VALIDATE_PATH) {
             self.revoke_validated(request, &answer);
         }
@@ -145,7 +145,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// An answer arrives, or the time for it is over: whichever is first.
     pub(super) fn answered(&mut self, number: u64, outcome: Result<HttpAnswer, NetFault>) {
         let Some(exchange) = self.exchanges.remove(&number) else { return };
-        self.court.see(self.now, &Seen::Came { end: &exchange.end, outcome: &outcome });
+        self.oracles.see(self.now, &Seen::Came { end: &exchange.end, outcome: &outcome });
         let event = match outcome {
             Ok(answer) => IoEvent::Answered((), answer),
             Err(fault) => IoEvent::Unanswered((), fault),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   people ── deeds ──►┌──────┐ HTTP  ┌──────────┐ HTTP ┌─────────┐ HTTP ┌──────┐
-//!                      │ Host │ ────► │ Platform │ ◄─── │ Station │      │ Seat │ viewers
+//!                      │ Host │ ────► │ Platform │ ◄─── │ Station │      │Viewer│
 //!   disk, clocks ◄────►│  × n │       └──────────┘      │   × m   │      │  × v │
 //!                      └──────┘ ◄──── wires, weather ──►└─────────┘ ◄───►└──────┘
 //!                                            ▲ attacker: records, replays, stands in the way
@@ -34,7 +34,6 @@ mod perform;
 pub mod plan;
 mod queue;
 pub mod run;
-pub mod seat;
 mod sessions;
 pub mod shrink;
 pub mod station;
@@ -42,6 +41,7 @@ mod step;
 pub mod story;
 mod trace;
 mod trouble;
+pub mod viewer;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,14 +53,14 @@ use self::{
     host::Host,
     http::Exchange,
     net::{End, Weather, Wire},
-    oracle::Court,
+    oracle::Oracles,
     plan::Incident,
     queue::Queue,
-    seat::Seat,
     station::Station,
     step::Event,
     story::Story,
     trace::Trace,
+    viewer::Viewer,
 };
 pub use self::{
     fault::{Fault, Tally},
@@ -86,7 +86,7 @@ pub enum Party {
     /// A machine with a daemon.
     Host(usize),
     /// A viewer.
-    Seat(usize),
+    Viewer(usize),
     /// A relay.
     Station(usize),
 }
@@ -103,7 +103,7 @@ pub struct Sim<N> {
     /// The relays, and the attacker's in the last place.
     pub stations: Vec<Station<N>>,
     /// The viewers.
-    pub seats: Vec<Seat<N>>,
+    pub viewers: Vec<Viewer<N>>,
     /// The control plane.
     pub platform: Platform,
     /// The org of each number.
@@ -132,7 +132,7 @@ pub struct Sim<N> {
     numbers: u64,
     dice: Dice,
     trace: Trace,
-    court: Court<N>,
+    oracles: Oracles<N>,
 }
 
 impl<N: Noise + 'static> Sim<N> {
@@ -145,7 +145,7 @@ impl<N: Noise + 'static> Sim<N> {
             now: START,
             hosts: Vec::new(),
             stations: Vec::new(),
-            seats: Vec::new(),
+            viewers: Vec::new(),
             platform: Platform::default(),
             orgs: Vec::new(),
             owners: BTreeMap::new(),
@@ -165,7 +165,7 @@ impl<N: Noise + 'static> Sim<N> {
             numbers: 0,
             dice,
             trace: Trace::new(),
-            court: Court::new(),
+            oracles: Oracles::new(),
             options,
         };
         sim.platform.lifetime = sim.options.lifetime;
@@ -190,7 +190,7 @@ impl<N: Noise + 'static> Sim<N> {
             self.boot(number);
         }
         for number in 0..self.options.viewers {
-            self.seat_viewer(number);
+            self.add_viewer(number);
         }
         for station in 0..self.stations.len() {
             self.after_station(station, Vec::new());

@@ -23,7 +23,7 @@ pub(super) enum End {
     /// A daemon's, in one of its lives.
     Host(usize, u32, EffectId),
     /// A viewer's, in one of its lives.
-    Seat(usize, u32, watcher::EffectId),
+    Viewer(usize, u32, watcher::EffectId),
     /// A relay's connection that asks the platform.
     Peer(usize, ConnectionId, connection::EffectId),
     /// A relay's key set.
@@ -38,7 +38,7 @@ impl End {
     pub(super) const fn party(&self) -> Party {
         match self {
             Self::Host(host, ..) => Party::Host(*host),
-            Self::Seat(seat, ..) => Party::Seat(*seat),
+            Self::Viewer(viewer, ..) => Party::Viewer(*viewer),
             Self::Peer(station, ..) | Self::Keys(station, _) | Self::Feed(station, _) => Party::Station(*station),
             Self::Attacker => Party::Station(usize::MAX),
         }

@@ -21,8 +21,8 @@ use super::{
     host::{Intent, unix},
     oracle::Seen,
     plan::{Decision, Deed},
-    seat::Seat,
     step::Event,
+    viewer::Viewer,
 };
 use crate::world::{Ended, adopted};
 
@@ -65,7 +65,7 @@ impl<N: Noise + 'static> Sim<N> {
                 self.platform.orgs.get_mut(&id).expect("the org exists").policy = policy;
             }
             Deed::ChangeRelayKey(station) => self.announce_key(station),
-            Deed::RestartViewer(seat) => self.restart_viewer(seat),
+            Deed::RestartViewer(viewer) => self.restart_viewer(viewer),
         }
     }
 
@@ -74,19 +74,19 @@ impl<N: Noise + 'static> Sim<N> {
         if self.hosts[host].laptop.daemon.is_none() {
             return;
         }
-        self.court.see(self.now, &Seen::Commanded { host, request: &request });
+        self.oracles.see(self.now, &Seen::Commanded { host, request: &request });
         let id = RequestId(self.number());
         self.queue.put(self.now, Event::Host(host, self.hosts[host].laptop.life, daemon::Input::Request(id, request)));
     }
 
     pub(super) fn request_answered(&mut self, host: usize, id: RequestId, answer: Result<Answer, Reason>) {
-        self.court.see(self.now, &Seen::Answered { host, answer: &answer });
+        self.oracles.see(self.now, &Seen::Answered { host, answer: &answer });
         if let Ok(Answer::Unpaired(unpaired)) = &answer {
             self.story.host(self.now, host, &format!("is unpaired from {}", unpaired.org.slug));
         }
         let was = self.hosts[host].laptop.answers.insert(id, answer);
         if was.is_some() {
-            self.court.verdicts.broken(self.now, "LINK-3", format!("laptop-{host} answered a request twice"));
+            self.oracles.verdicts.broken(self.now, "LINK-3", format!("laptop-{host} answered a request twice"));
         }
         // Old answers are not asked for.
         if self.hosts[host].laptop.answers.len() > 64 {
@@ -97,7 +97,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// The person sees a code, and decides about it in the browser after a while.
     pub(super) fn pairing_said(&mut self, host: usize, event: &PairEvent) {
         let (disk, clock) = (&self.hosts[host].laptop.disk, self.hosts[host].clock.monotonic(self.now));
-        self.court.see(self.now, &Seen::Pairing { host, event, disk, clock });
+        self.oracles.see(self.now, &Seen::Pairing { host, event, disk, clock });
         match event {
             PairEvent::Code(pending) => {
                 let after = self.hosts[host].intent.as_ref().map_or(Duration::from_secs(5), |intent| intent.after);
@@ -128,7 +128,7 @@ impl<N: Noise + 'static> Sim<N> {
                 let stranger = account(usize::MAX);
                 let refused = self.platform.approve_as(code, &stranger, &org, now).is_err();
                 if !refused {
-                    self.court.verdicts.broken(self.now, "PAIR-12", "a stranger approved a code".into());
+                    self.oracles.verdicts.broken(self.now, "PAIR-12", "a stranger approved a code".into());
                 }
                 self.approve(code, &person, &org);
             }
@@ -148,7 +148,7 @@ impl<N: Noise + 'static> Sim<N> {
     fn approve(&mut self, code: &str, person: &GivenId, org: &OrgId) {
         let before: Vec<_> = self.platform.targets.keys().cloned().collect();
         let approved = self.platform.approve_as(code, person, org, unix(self.now)).is_ok();
-        self.court.see(self.now, &Seen::Approved { code, counts: approved });
+        self.oracles.see(self.now, &Seen::Approved { code, counts: approved });
         if let Some(new) = self.platform.targets.keys().find(|id| !before.contains(id)).cloned() {
             self.owners.insert(new, person.clone());
         }
@@ -175,7 +175,7 @@ impl<N: Noise + 'static> Sim<N> {
             // It may have been paired again since it was revoked last.
             let is_news = !std::mem::replace(&mut target.record.is_revoked, true);
             if is_news {
-                self.court.see(self.now, &Seen::Revoked { target: &id });
+                self.oracles.see(self.now, &Seen::Revoked { target: &id });
             }
             self.spread(Ended::Target(id));
         }
@@ -193,16 +193,16 @@ impl<N: Noise + 'static> Sim<N> {
         let id = self.orgs[number].clone();
         self.story.browser(self.now, &format!("{} is deleted", self.slug(&id)));
         self.platform.orgs.get_mut(&id).expect("the org exists").deleted = true;
-        self.court.see(self.now, &Seen::Deleted { org: &id });
+        self.oracles.see(self.now, &Seen::Deleted { org: &id });
         self.spread(Ended::Org(id));
         self.orgs[number] = self.found(number);
-        for seat in 0..self.seats.len() {
-            if self.seats[seat].org == number {
-                let life = self.seats[seat].life + 1;
-                self.seats[seat] = self.new_seat(number);
-                self.seats[seat].life = life;
-                self.drain_seat(seat);
-                self.schedule(Party::Seat(seat));
+        for viewer in 0..self.viewers.len() {
+            if self.viewers[viewer].org == number {
+                let life = self.viewers[viewer].life + 1;
+                self.viewers[viewer] = self.new_viewer(number);
+                self.viewers[viewer].life = life;
+                self.drain_viewer(viewer);
+                self.schedule(Party::Viewer(viewer));
             }
         }
     }
@@ -249,40 +249,40 @@ impl<N: Noise + 'static> Sim<N> {
     // Viewers
 
     /// A member approves the pairing that a viewer asks for, if the code lives then.
-    pub(super) fn approve_seat(&mut self, seat: usize, code: &str) {
-        let org = self.orgs[self.seats[seat].org].clone();
+    pub(super) fn approve_viewer(&mut self, viewer: usize, code: &str) {
+        let org = self.orgs[self.viewers[viewer].org].clone();
         let member = self.platform.orgs[&org].members.first().cloned();
         if member.is_some_and(|member| self.platform.approve_as(code, &member, &org, unix(self.now)).is_ok()) {
-            self.story.viewer(self.now, seat, &format!("is approved for {}", self.slug(&org)));
+            self.story.viewer(self.now, viewer, &format!("is approved for {}", self.slug(&org)));
         }
     }
 
-    pub(super) fn seat_viewer(&mut self, number: usize) {
-        let seat = self.new_seat(number % self.options.orgs);
-        self.seats.push(seat);
-        self.drain_seat(number);
-        self.schedule(Party::Seat(number));
+    pub(super) fn add_viewer(&mut self, number: usize) {
+        let viewer = self.new_viewer(number % self.options.orgs);
+        self.viewers.push(viewer);
+        self.drain_viewer(number);
+        self.schedule(Party::Viewer(number));
     }
 
-    fn new_seat(&mut self, org: usize) -> Seat<N> {
+    fn new_viewer(&mut self, org: usize) -> Viewer<N> {
         let seed = Secret::new(self.dice.bytes());
         let name = format!("viewer-{}", self.number());
         let approval = self.platform.enrol(&self.orgs[org], DeviceKind::Viewer, &name, confirmation(&seed), unix(self.now));
         let (entropy, jitter) = (self.dice.entropy(), self.dice.jitter());
-        Seat::new(self.now, org, adopted(seed, approval), &entropy, jitter)
+        Viewer::new(self.now, org, adopted(seed, approval), &entropy, jitter)
     }
 
     pub(super) fn restart_viewer(&mut self, number: usize) {
-        if self.seats[number].tablet.failure().is_some_and(Reason::ends_binding) {
+        if self.viewers[number].tablet.failure().is_some_and(Reason::ends_binding) {
             return;
         }
         self.story.viewer(self.now, number, "is started again");
         let (entropy, jitter) = (self.dice.entropy(), self.dice.jitter());
         let now = self.now;
-        self.seats[number].restart(now, &entropy, jitter);
-        self.court.see(now, &Seen::ViewerRestarted { seat: number });
-        self.drain_seat(number);
-        self.schedule(Party::Seat(number));
+        self.viewers[number].restart(now, &entropy, jitter);
+        self.oracles.see(now, &Seen::ViewerRestarted { viewer: number });
+        self.drain_viewer(number);
+        self.schedule(Party::Viewer(number));
     }
 }
 

@@ -51,7 +51,7 @@ impl<N: Noise + 'static> Sim<N> {
             match output {
                 daemon::Output::Effect(Effect::Send(effect_id, message)) => {
                     if let EffectId::Bridge(binding, ..) = &effect_id {
-                        self.court.see(self.now, &Seen::Sent { host, binding, message: &message });
+                        self.oracles.see(self.now, &Seen::Sent { host, binding, message: &message });
                     }
                     self.sends(&End::Host(host, life, effect_id.clone()), message);
                     taken.push(effect_id);
@@ -64,7 +64,7 @@ impl<N: Noise + 'static> Sim<N> {
                 daemon::Output::Look(task_id, directory) => self.soon(Event::Look(host, life, task_id, directory)),
                 daemon::Output::Change(task_id, changes) => self.soon(Event::Change(host, life, task_id, changes)),
                 daemon::Output::Log(event) => {
-                    self.court.see(self.now, &Seen::Logged { host, event: &event });
+                    self.oracles.see(self.now, &Seen::Logged { host, event: &event });
                     if let daemon::Event::Connected(binding) = &event {
                         self.link_is_up(host, binding);
                     }
@@ -80,7 +80,7 @@ impl<N: Noise + 'static> Sim<N> {
         let wire = self.by_end.iter().filter(|(end, _)| is_it(end)).filter_map(|(_, id)| self.wires.get(id)).next_back();
         if let Some(station) = wire.map(|wire| &self.stations[wire.station]) {
             let (key, is_false) = (station.relay.key(), station.is_false);
-            self.court.see(self.now, &Seen::LinkUp { host, binding, key, is_false });
+            self.oracles.see(self.now, &Seen::LinkUp { host, binding, key, is_false });
         }
     }
 
@@ -99,7 +99,7 @@ impl<N: Noise + 'static> Sim<N> {
             Effect::Http(effect_id, request) => self.asks(End::Host(host, life, effect_id), request),
             Effect::Connect(effect_id, connect) => {
                 if let EffectId::Bridge(binding, ..) = &effect_id {
-                    self.court.see(self.now, &Seen::Dials { host, binding });
+                    self.oracles.see(self.now, &Seen::Dials { host, binding });
                 }
                 self.dials(End::Host(host, life, effect_id), &connect.url, connect.timeout);
             }
@@ -119,8 +119,8 @@ impl<N: Noise + 'static> Sim<N> {
             End::Host(host, life, effect_id) => {
                 self.soon(Event::Host(host, life, daemon::Input::Io(io_event.with_id(effect_id))));
             }
-            End::Seat(seat, life, effect_id) => {
-                self.soon(Event::Seat(seat, life, watcher::Input::Io(io_event.with_id(effect_id))));
+            End::Viewer(viewer, life, effect_id) => {
+                self.soon(Event::Viewer(viewer, life, watcher::Input::Io(io_event.with_id(effect_id))));
             }
             End::Peer(..) | End::Keys(..) | End::Feed(..) | End::Attacker => {}
         }
@@ -182,50 +182,52 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     fn saw_durable(&mut self, host: usize, file: &StateFile, contents: Option<&SecretBytes>) {
-        self.court.see(self.now, &Seen::Durable { host, file, contents });
+        self.oracles.see(self.now, &Seen::Durable { host, file, contents });
         if let (StateFile::Config, Some(contents)) = (file, contents) {
             let config = Config::parse(contents.expose()).ok();
-            self.court.see(self.now, &Seen::Configured { host, config: config.as_ref() });
+            self.oracles.see(self.now, &Seen::Configured { host, config: config.as_ref() });
         }
         if *file == StateFile::PendingPairing && contents.is_some() {
             let clock = self.hosts[host].clock.monotonic(self.now);
-            self.court.see(self.now, &Seen::CodeSaved { host, clock });
+            self.oracles.see(self.now, &Seen::CodeSaved { host, clock });
         }
     }
 
     // Viewers
 
-    pub(super) fn drain_seat(&mut self, seat: usize) {
-        let wants = said(&mut self.seats[seat].tablet.watcher).collect();
-        self.seat_wants(seat, wants);
+    pub(super) fn drain_viewer(&mut self, viewer: usize) {
+        let wants = said(&mut self.viewers[viewer].tablet.watcher).collect();
+        self.viewer_wants(viewer, wants);
     }
 
-    pub(super) fn seat_wants(&mut self, seat: usize, wants: Vec<watcher::Output>) {
-        let life = self.seats[seat].life;
+    pub(super) fn viewer_wants(&mut self, viewer: usize, wants: Vec<watcher::Output>) {
+        let life = self.viewers[viewer].life;
         for output in wants {
-            self.seat_said(seat, &output);
-            if let Some(effect) = self.seats[seat].tablet.said(output) {
-                self.perform_for_seat(seat, life, effect);
+            self.viewer_said(viewer, &output);
+            if let Some(effect) = self.viewers[viewer].tablet.said(output) {
+                self.perform_for_viewer(viewer, life, effect);
             }
         }
     }
 
-    fn perform_for_seat(&mut self, seat: usize, life: u32, effect: Effect<watcher::EffectId>) {
+    fn perform_for_viewer(&mut self, viewer: usize, life: u32, effect: Effect<watcher::EffectId>) {
         match effect {
-            Effect::Http(effect_id, request) => self.asks(End::Seat(seat, life, effect_id), request),
-            Effect::Connect(effect_id, connect) => self.dials(End::Seat(seat, life, effect_id), &connect.url, connect.timeout),
-            Effect::Send(effect_id, message) => {
-                self.sends(&End::Seat(seat, life, effect_id), message);
-                self.soon(Event::Seat(seat, life, watcher::Input::Io(IoEvent::Sent(effect_id, 1))));
+            Effect::Http(effect_id, request) => self.asks(End::Viewer(viewer, life, effect_id), request),
+            Effect::Connect(effect_id, connect) => {
+                self.dials(End::Viewer(viewer, life, effect_id), &connect.url, connect.timeout)
             }
-            Effect::Close(effect_id, close) => self.closes_end(End::Seat(seat, life, effect_id), close),
+            Effect::Send(effect_id, message) => {
+                self.sends(&End::Viewer(viewer, life, effect_id), message);
+                self.soon(Event::Viewer(viewer, life, watcher::Input::Io(IoEvent::Sent(effect_id, 1))));
+            }
+            Effect::Close(effect_id, close) => self.closes_end(End::Viewer(viewer, life, effect_id), close),
             Effect::Store(effect_id, file, contents) => {
-                let written = self.seats[seat].tablet.write(effect_id, file, Some(contents));
-                self.soon(Event::Seat(seat, life, written));
+                let written = self.viewers[viewer].tablet.write(effect_id, file, Some(contents));
+                self.soon(Event::Viewer(viewer, life, written));
             }
             Effect::Remove(effect_id, file) => {
-                let written = self.seats[seat].tablet.write(effect_id, file, None);
-                self.soon(Event::Seat(seat, life, written));
+                let written = self.viewers[viewer].tablet.write(effect_id, file, None);
+                self.soon(Event::Viewer(viewer, life, written));
             }
             Effect::Load(..) => unreachable!("a viewer keeps no records"),
         }
@@ -305,8 +307,8 @@ impl<N: Noise + 'static> Sim<N> {
         let relay = &mut self.stations[station].relay;
         for (id, device) in std::mem::take(&mut relay.entries) {
             if !is_false {
-                let is_attacker = self.court.attackers.contains(&id);
-                self.court.see(self.now, &Seen::Entered { device: &device, is_attacker });
+                let is_attacker = self.oracles.attackers.contains(&id);
+                self.oracles.see(self.now, &Seen::Entered { device: &device, is_attacker });
             }
         }
         if relay.frames.is_empty() {
@@ -314,7 +316,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
         for (id, frame) in std::mem::take(&mut relay.frames) {
             let device = self.stations[station].relay.admitted.get(&id);
-            self.court.see(self.now, &Seen::Frame { device, frame: &frame });
+            self.oracles.see(self.now, &Seen::Frame { device, frame: &frame });
         }
     }
 }

@@ -65,9 +65,9 @@ impl<N: Noise + 'static> Sim<N> {
             steps: self.steps,
             tally: self.tally.clone(),
             trace: self.trace(),
-            violations: self.court.verdicts.take(),
+            violations: self.oracles.verdicts.take(),
             incidents: self.plan.len(),
-            delivered: self.court.delivered(),
+            delivered: self.oracles.delivered(),
             story: self.story,
         }
     }

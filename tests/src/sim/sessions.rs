@@ -66,7 +66,7 @@ impl<N: Noise + 'static> Sim<N> {
         if let Some(run) = self.hosts[host].laptop.runs.iter().find(|run| run.source == source.0) {
             let script = self.hosts[host].scripts.iter().find(|script| script.now_at() == source.0);
             let (command, directory) = (script.map_or(source.0, |script| script.run), run.directory.as_str());
-            self.court.see(self.now, &Seen::Attached { host, command, directory, attached: &attached });
+            self.oracles.see(self.now, &Seen::Attached { host, command, directory, attached: &attached });
         }
         let at = self.hosts[host].clock.monotonic(self.now);
         self.with_run(host, source, |run| run.attached(at, attached));
@@ -84,7 +84,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.run_said(host, source, frames);
         let run = &self.hosts[host].laptop.runs[run];
         if let Some(session) = run.id().filter(|_| !was_delivered && run.is_delivered()) {
-            self.court.see(self.now, &Seen::Delivered { host, session });
+            self.oracles.see(self.now, &Seen::Delivered { host, session });
             let input = daemon::Input::Detach(source);
             self.queue.put(self.now, Event::Host(host, self.hosts[host].laptop.life, input));
         }
@@ -121,7 +121,7 @@ impl<N: Noise + 'static> Sim<N> {
         if let Some(bytes) = script.left.pop_front() {
             let every = script.every;
             let content = Content::Output(Bytes::from(bytes));
-            self.court.see(self.now, &Seen::Said { command: first, content: &content });
+            self.oracles.see(self.now, &Seen::Said { command: first, content: &content });
             let frames = run.push(at, content);
             self.queue.put(self.now.after(every), Event::Show(host, first));
             return self.run_said(host, source, frames);
@@ -133,7 +133,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
         script.has_ended = true;
         let exit = Content::Exit { status: 0 };
-        self.court.see(self.now, &Seen::Said { command: first, content: &exit });
+        self.oracles.see(self.now, &Seen::Said { command: first, content: &exit });
         let mut frames = run.push(at, exit);
         frames.extend(run.end(at, Outcome::Exited));
         self.run_said(host, source, frames);
@@ -145,7 +145,7 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(run) = machine.laptop.runs.iter().find(|run| run.id().is_some() && !run.is_delivered()) else { return };
         let source = run.source;
         if let Some(session) = run.id() {
-            self.court.see(self.now, &Seen::Left { host, session });
+            self.oracles.see(self.now, &Seen::Left { host, session });
         }
         let input = daemon::Input::Detach(SourceId(source));
         self.queue.put(self.now, Event::Host(host, machine.laptop.life, input));
@@ -205,29 +205,29 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     /// A viewer watches every session that is listed to it.
-    pub(super) fn seat_said(&mut self, seat: usize, output: &watcher::Output) {
+    pub(super) fn viewer_said(&mut self, viewer: usize, output: &watcher::Output) {
         match output {
-            watcher::Output::Listed(session) => self.watch(seat, *session),
+            watcher::Output::Listed(session) => self.watch(viewer, *session),
             watcher::Output::Record(session, record) => {
-                self.court.see(self.now, &Seen::Shown { seat, session: *session, record });
+                self.oracles.see(self.now, &Seen::Shown { viewer, session: *session, record });
             }
             watcher::Output::Ended(session, outcome) => {
-                self.court.see(self.now, &Seen::ShownEnd { seat, session: *session, outcome: *outcome });
+                self.oracles.see(self.now, &Seen::ShownEnd { viewer, session: *session, outcome: *outcome });
             }
             watcher::Output::Failed(_, reason) => {
-                self.story.viewer(self.now, seat, &format!("cannot show a session: {}", reason.summary()));
+                self.story.viewer(self.now, viewer, &format!("cannot show a session: {}", reason.summary()));
             }
             watcher::Output::ShowCode(shown) => {
-                self.story.viewer(self.now, seat, "is to be paired again");
-                self.queue.put(self.now.after(APPROVED_WITHIN), Event::ApproveSeat(seat, shown.code.clone()));
+                self.story.viewer(self.now, viewer, "is to be paired again");
+                self.queue.put(self.now.after(APPROVED_WITHIN), Event::ApproveViewer(viewer, shown.code.clone()));
             }
             _ => {}
         }
     }
 
-    fn watch(&mut self, seat: usize, session: SessionId) {
-        let life = self.seats[seat].life;
-        self.queue.put(self.now, Event::Seat(seat, life, watcher::Input::Watch(session)));
+    fn watch(&mut self, viewer: usize, session: SessionId) {
+        let life = self.viewers[viewer].life;
+        self.queue.put(self.now, Event::Viewer(viewer, life, watcher::Input::Watch(session)));
     }
 }
 

@@ -53,9 +53,9 @@ pub(super) enum Event {
     /// A terminal comes back to its daemon.
     ComeBack(usize, u64),
     /// A viewer's machine tells it something.
-    Seat(usize, u32, watcher::Input),
+    Viewer(usize, u32, watcher::Input),
     /// A member approves the code that a viewer shows.
-    ApproveSeat(usize, String),
+    ApproveViewer(usize, String),
     /// A request arrives at the platform, perhaps twice.
     Request(u64, bool),
     Answer(u64, Result<HttpAnswer, NetFault>),
@@ -93,9 +93,9 @@ impl<N: Noise + 'static> Sim<N> {
             steps = if self.now == moment { steps + 1 } else { 0 };
             moment = self.now;
             if steps > AT_ONE_MOMENT {
-                self.court.verdicts.broken(self.now, "LINK-3", "a cycle at one moment".into());
+                self.oracles.verdicts.broken(self.now, "LINK-3", "a cycle at one moment".into());
             }
-            if !self.court.verdicts.is_clean() {
+            if !self.oracles.verdicts.is_clean() {
                 return false;
             }
         }
@@ -126,8 +126,8 @@ impl<N: Noise + 'static> Sim<N> {
             Event::Decide(host, code) => self.decide(host, &code),
             Event::Show(host, run) => self.show_next(host, run),
             Event::ComeBack(host, run) => self.come_back(host, run),
-            Event::Seat(seat, life, input) => self.tell_seat(seat, life, input),
-            Event::ApproveSeat(seat, code) => self.approve_seat(seat, &code),
+            Event::Viewer(viewer, life, input) => self.tell_viewer(viewer, life, input),
+            Event::ApproveViewer(viewer, code) => self.approve_viewer(viewer, &code),
             Event::Request(number, twice) => self.request(number, twice),
             Event::Answer(number, outcome) => self.answered(number, outcome),
             Event::TimeOut(number) => self.answered(number, Err(NetFault::TimedOut)),
@@ -160,9 +160,9 @@ impl<N: Noise + 'static> Sim<N> {
                 let deadline = host.laptop.daemon.as_ref().and_then(Machine::poll_timeout);
                 (deadline.map(|deadline| host.clock.when(deadline.at).after(host.late)), &mut host.scheduled)
             }
-            Party::Seat(number) => {
-                let seat = &mut self.seats[number];
-                (seat.tablet.watcher.poll_timeout().map(|deadline| seat.clock.when(deadline.at)), &mut seat.scheduled)
+            Party::Viewer(number) => {
+                let viewer = &mut self.viewers[number];
+                (viewer.tablet.watcher.poll_timeout().map(|deadline| viewer.clock.when(deadline.at)), &mut viewer.scheduled)
             }
             Party::Station(number) => {
                 let Some(station) = self.stations.get_mut(number) else { return };
@@ -188,10 +188,10 @@ impl<N: Noise + 'static> Sim<N> {
                 }
                 self.turn_host(number, None);
             }
-            Party::Seat(number) if self.seats[number].scheduled.take_if(|at| *at <= now).is_some() => {
-                self.turn_seat(number, None);
+            Party::Viewer(number) if self.viewers[number].scheduled.take_if(|at| *at <= now).is_some() => {
+                self.turn_viewer(number, None);
             }
-            Party::Host(_) | Party::Seat(_) => {}
+            Party::Host(_) | Party::Viewer(_) => {}
             Party::Station(number) => {
                 if self.stations[number].scheduled.take_if(|at| *at <= now).is_some() {
                     let wants = self.stations[number].relay.fire(now);
@@ -211,9 +211,9 @@ impl<N: Noise + 'static> Sim<N> {
                 let host = &mut self.hosts[number];
                 (&mut host.stopped, &mut host.clock, &mut host.scheduled)
             }
-            Party::Seat(number) => {
-                let seat = &mut self.seats[number];
-                (&mut seat.stopped, &mut seat.clock, &mut seat.scheduled)
+            Party::Viewer(number) => {
+                let viewer = &mut self.viewers[number];
+                (&mut viewer.stopped, &mut viewer.clock, &mut viewer.scheduled)
             }
             Party::Station(_) => return None,
         };
@@ -245,7 +245,7 @@ impl<N: Noise + 'static> Sim<N> {
         let wall = host.clock.reading(self.now);
         let Some(daemon) = host.laptop.daemon.as_mut() else { return };
         if host.laptop.turns.notices(wall) {
-            self.court.see(self.now, &Seen::Hurried { host: number });
+            self.oracles.see(self.now, &Seen::Hurried { host: number });
         }
         let mut wants = Wants::default();
         host.laptop.turns.turn(daemon, wall, input, &mut wants);
@@ -256,29 +256,29 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn clock_of(&self, party: Party) -> Instant {
         match party {
             Party::Host(host) => self.hosts[host].clock.monotonic(self.now),
-            Party::Seat(_) | Party::Station(_) => self.now,
+            Party::Viewer(_) | Party::Station(_) => self.now,
         }
     }
 
     // Viewers
 
-    pub(super) fn tell_seat(&mut self, seat: usize, life: u32, input: watcher::Input) {
-        if life != self.seats[seat].life {
+    pub(super) fn tell_viewer(&mut self, viewer: usize, life: u32, input: watcher::Input) {
+        if life != self.viewers[viewer].life {
             return;
         }
-        if let Some(until) = self.is_stopped(Party::Seat(seat)) {
-            return self.queue.put(until, Event::Seat(seat, life, input));
+        if let Some(until) = self.is_stopped(Party::Viewer(viewer)) {
+            return self.queue.put(until, Event::Viewer(viewer, life, input));
         }
-        self.turn_seat(seat, Some(input));
-        self.schedule(Party::Seat(seat));
+        self.turn_viewer(viewer, Some(input));
+        self.schedule(Party::Viewer(viewer));
     }
 
-    fn turn_seat(&mut self, number: usize, input: Option<watcher::Input>) {
-        let seat = &mut self.seats[number];
-        let wall = seat.clock.reading(self.now);
+    fn turn_viewer(&mut self, number: usize, input: Option<watcher::Input>) {
+        let viewer = &mut self.viewers[number];
+        let wall = viewer.clock.reading(self.now);
         let mut wants = Wants::default();
-        seat.tablet.turns.turn(&mut seat.tablet.watcher, wall, input, &mut wants);
-        self.seat_wants(number, wants.0);
+        viewer.tablet.turns.turn(&mut viewer.tablet.watcher, wall, input, &mut wants);
+        self.viewer_wants(number, wants.0);
     }
 
     // Both
@@ -287,7 +287,9 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn tell_end(&mut self, end: End, io_event: IoEvent<()>) {
         match end {
             End::Host(host, life, effect_id) => self.tell_host(host, life, daemon::Input::Io(io_event.with_id(effect_id))),
-            End::Seat(seat, life, effect_id) => self.tell_seat(seat, life, watcher::Input::Io(io_event.with_id(effect_id))),
+            End::Viewer(viewer, life, effect_id) => {
+                self.tell_viewer(viewer, life, watcher::Input::Io(io_event.with_id(effect_id)))
+            }
             End::Peer(station, connection, effect_id) => {
                 let input = connection::Input::Io(io_event.with_id(effect_id));
                 let wants = self.stations[station].relay.tell(self.now, connection, input);
@@ -339,7 +341,7 @@ impl<N: Noise + 'static> Sim<N> {
         if let End::Host(host, life, EffectId::Bridge(binding, ..)) = &end
             && *life == self.hosts[*host].laptop.life
         {
-            self.court.see(self.now, &Seen::Heard { host: *host, binding, clock: self.hosts[*host].clock.monotonic(self.now) });
+            self.oracles.see(self.now, &Seen::Heard { host: *host, binding, clock: self.hosts[*host].clock.monotonic(self.now) });
         }
         self.tell_end(end, IoEvent::Received((), message));
         let taken = connection::Input::Io(IoEvent::Sent(connection::EffectId::Socket, 1));

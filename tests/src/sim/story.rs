@@ -40,8 +40,8 @@ impl Story {
         self.tell(at, "browser".into(), what);
     }
 
-    pub(super) fn viewer(&mut self, at: Instant, seat: usize, what: &str) {
-        self.tell(at, format!("viewer-{seat}"), what);
+    pub(super) fn viewer(&mut self, at: Instant, viewer: usize, what: &str) {
+        self.tell(at, format!("viewer-{viewer}"), what);
     }
 
     pub(super) fn phase(&mut self, at: Instant, what: &str) {

@@ -79,7 +79,7 @@ impl<N: Noise + 'static> Sim<N> {
     /// The party that a fault hits: mostly a machine, sometimes a viewer or a relay's way to the platform.
     fn victim(&self, host: usize, dice: &mut Dice) -> Party {
         match dice.below(10) {
-            0 if !self.seats.is_empty() => Party::Seat(dice.index(self.seats.len())),
+            0 if !self.viewers.is_empty() => Party::Viewer(dice.index(self.viewers.len())),
             1 => Party::Station(dice.index(self.options.relays)),
             _ => Party::Host(host),
         }
@@ -121,14 +121,18 @@ impl<N: Noise + 'static> Sim<N> {
 
     /// Whose clock it is: mostly a machine's with a daemon, sometimes a viewer's.
     fn sleeper(&self, host: usize, dice: &mut Dice) -> Party {
-        if !self.seats.is_empty() && dice.percent(25) { Party::Seat(dice.index(self.seats.len())) } else { Party::Host(host) }
+        if !self.viewers.is_empty() && dice.percent(25) {
+            Party::Viewer(dice.index(self.viewers.len()))
+        } else {
+            Party::Host(host)
+        }
     }
 
     fn stop(&mut self, party: Party, fault: Fault, lasts: Duration) {
         let (since, until) = (self.now, self.now.after(lasts));
         let stopped = match party {
             Party::Host(host) => &mut self.hosts[host].stopped,
-            Party::Seat(seat) => &mut self.seats[seat].stopped,
+            Party::Viewer(viewer) => &mut self.viewers[viewer].stopped,
             Party::Station(_) => return,
         };
         if stopped.is_some() {
@@ -143,7 +147,7 @@ impl<N: Noise + 'static> Sim<N> {
         let seconds = i64::try_from(strength * strength * 20).unwrap_or(0);
         let clock = match party {
             Party::Host(host) => &mut self.hosts[host].clock,
-            Party::Seat(seat) => &mut self.seats[seat].clock,
+            Party::Viewer(viewer) => &mut self.viewers[viewer].clock,
             Party::Station(_) => return,
         };
         clock.wall += if fault == Fault::JumpBack { -seconds } else { seconds };
@@ -182,7 +186,7 @@ impl<N: Noise + 'static> Sim<N> {
         for run in &mut laptop.runs {
             let _ = run.tell(at, session::Input::Detached);
         }
-        self.court.see(self.now, &Seen::Died { host });
+        self.oracles.see(self.now, &Seen::Died { host });
     }
 
     pub(super) fn kill_for(&mut self, host: usize, fault: Fault, time: Duration) {
@@ -223,7 +227,7 @@ impl<N: Noise + 'static> Sim<N> {
             machine.damaged = true;
             self.tally.count(fault);
             self.story.host(self.now, host, "lost writes that its disk had called durable");
-            self.court.see(self.now, &Seen::Damaged { host });
+            self.oracles.see(self.now, &Seen::Damaged { host });
         }
         self.queue.put(self.now.after(Duration::from_secs(20)), Event::Boot(host));
     }
@@ -248,7 +252,7 @@ impl<N: Noise + 'static> Sim<N> {
             self.story.host(self.now, host, &format!("does not start: {}", reason.summary()));
             return;
         }
-        self.court.see(self.now, &Seen::Booted { host, disk: &self.hosts[host].laptop.disk });
+        self.oracles.see(self.now, &Seen::Booted { host, disk: &self.hosts[host].laptop.disk });
         self.drain_host(host);
         self.commands_come_back(host);
         self.schedule(Party::Host(host));
@@ -263,7 +267,7 @@ impl<N: Noise + 'static> Sim<N> {
             return;
         }
         self.hosts[host].laptop.version = "0.2.0".into();
-        self.court.see(self.now, &Seen::Upgraded { host });
+        self.oracles.see(self.now, &Seen::Upgraded { host });
         self.kill_for(host, Fault::Upgrade, Duration::from_secs(2));
     }
 
@@ -301,8 +305,8 @@ impl<N: Noise + 'static> Sim<N> {
         self.hosts[host].damaged = true;
         self.hosts.push(machine);
         self.tally.count(Fault::TwoDaemons);
-        self.court.see(self.now, &Seen::Damaged { host });
-        self.court.see(self.now, &Seen::Damaged { host: copy });
+        self.oracles.see(self.now, &Seen::Damaged { host });
+        self.oracles.see(self.now, &Seen::Damaged { host: copy });
         self.boot(copy);
         self.queue.put(self.now.after(lasts), Event::Over(number));
     }
@@ -337,7 +341,7 @@ impl<N: Noise + 'static> Sim<N> {
         if is_damaged {
             machine.damaged = true;
             self.tally.count(fault);
-            self.court.see(self.now, &Seen::Damaged { host });
+            self.oracles.see(self.now, &Seen::Damaged { host });
             self.kill(host);
             self.queue.put(self.now.after(Duration::from_secs(2)), Event::Boot(host));
         }

@@ -17,14 +17,14 @@ use crate::{World, bound};
 const MAX_VISITORS: u64 = 256;
 
 /// A daemon with a session, and a viewer of its org with a good credential.
-struct Door {
+struct Setup {
     world: World,
     session: SessionId,
     identity: Identity,
     token: SecretText,
 }
 
-impl Door {
+impl Setup {
     fn new() -> Self {
         let mut world = bound(&["acme"]);
         let run = world.run("/work/acme");
@@ -89,8 +89,8 @@ fn peer(pattern: Pattern) -> Preamble {
 /// relay could hand on, and one under a PSK, which viewers do not have, lead nowhere.
 #[test]
 fn only_a_viewers_handshake_is_answered() {
-    let mut door = Door::new();
-    let hello = door.hello();
+    let mut setup = Setup::new();
+    let hello = setup.hello();
     let torn = Hello { token: SecretText::new("no.credential"), software: "viewer".into() }.encode();
     for (preamble, payload) in [
         (Preamble { role: Role::Daemon, ..peer(Pattern::Ik) }, &hello[..]),
@@ -99,24 +99,24 @@ fn only_a_viewers_handshake_is_answered() {
         (peer(Pattern::Ik), b"no hello"),
         (peer(Pattern::Ik), &torn[..]),
     ] {
-        let (_, message) = door.message_1(preamble, payload, 3);
-        assert_eq!(door.say(99, message), None, "{preamble:?}");
+        let (_, message) = setup.message_1(preamble, payload, 3);
+        assert_eq!(setup.say(99, message), None, "{preamble:?}");
     }
-    let mut noise = door.is_welcome(99);
-    assert!(door.gets_key(99, &mut noise));
+    let mut noise = setup.is_welcome(99);
+    assert!(setup.gets_key(99, &mut noise));
 }
 
 /// L8: of more visitors than the daemon serves at once the one that has been quiet for longest makes room. A visitor that comes
 /// again takes no other's place.
 #[test]
 fn the_quietest_visitor_makes_room_for_another_one() {
-    let mut door = Door::new();
-    let mut visitors: Vec<_> = (0..MAX_VISITORS).map(|viewer| door.is_welcome(viewer)).collect();
-    visitors[5] = door.is_welcome(5);
-    assert!(door.gets_key(0, &mut visitors[0]), "all of them are served");
-    let mut latest = door.is_welcome(MAX_VISITORS);
-    assert!(!door.gets_key(1, &mut visitors[1]), "the quietest has made room");
-    assert!(door.gets_key(2, &mut visitors[2]));
-    assert!(door.gets_key(5, &mut visitors[5]));
-    assert!(door.gets_key(MAX_VISITORS, &mut latest));
+    let mut setup = Setup::new();
+    let mut visitors: Vec<_> = (0..MAX_VISITORS).map(|viewer| setup.is_welcome(viewer)).collect();
+    visitors[5] = setup.is_welcome(5);
+    assert!(setup.gets_key(0, &mut visitors[0]), "all of them are served");
+    let mut latest = setup.is_welcome(MAX_VISITORS);
+    assert!(!setup.gets_key(1, &mut visitors[1]), "the quietest has made room");
+    assert!(setup.gets_key(2, &mut visitors[2]));
+    assert!(setup.gets_key(5, &mut visitors[5]));
+    assert!(setup.gets_key(MAX_VISITORS, &mut latest));
 }

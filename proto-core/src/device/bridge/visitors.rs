@@ -40,13 +40,13 @@ pub(super) type Visitor = (SessionId, u64);
 /// All viewers that are being served.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Visitors<N> {
-    doors: TimedMap<Visitor, Door<N>, responder::Timer>,
+    visits: TimedMap<Visitor, Visit<N>, responder::Timer>,
     /// Counts what happened, so that the quietest visitor is known.
     turn: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Door<N> {
+struct Visit<N> {
     stage: Stage<N>,
     turn: u64,
 }
@@ -90,12 +90,12 @@ pub(super) enum Step {
 
 impl<N: Noise> Visitors<N> {
     pub(super) const fn new() -> Self {
-        Self { doors: TimedMap::new(), turn: 0 }
+        Self { visits: TimedMap::new(), turn: 0 }
     }
 
     /// When the next handshake is given up.
     pub(super) fn next_deadline(&self) -> Option<Deadline<responder::Timer>> {
-        self.doors.next_deadline()
+        self.visits.next_deadline()
     }
 
     /// A viewer's message about a session whose first secret is `secret`. `entropy` is used if a handshake begins.
@@ -112,36 +112,36 @@ impl<N: Noise> Visitors<N> {
         if let Some(plaintext) = self.open(visitor, body) {
             return self.asked(visitor, &plaintext, secret);
         }
-        if let Some((handshake, applicant)) = knock(port, body, local, entropy, LookupId(self.turn)) {
+        if let Some((handshake, applicant)) = begin(port, body, local, entropy, LookupId(self.turn)) {
             let look = Step::Look(applicant.lookup, applicant.token.kid());
             let stage = Stage::Entering { handshake: Box::new(handshake), applicant: Some(Box::new(applicant)) };
             self.make_room(visitor);
-            self.doors.insert(&visitor, Door { stage, turn: self.turn });
+            self.visits.insert(&visitor, Visit { stage, turn: self.turn });
             return look;
         }
         match self.shake_on(port, visitor, body) {
             Some(responder::Output::Confirmed { noise, plaintext }) => {
-                self.doors.insert(&visitor, Door { stage: Stage::Inside(noise), turn: self.turn });
+                self.visits.insert(&visitor, Visit { stage: Stage::Inside(noise), turn: self.turn });
                 self.asked(visitor, &plaintext, secret)
             }
-            None if self.doors.get(&visitor).is_some_and(Door::is_entering) => Step::Nothing,
+            None if self.visits.get(&visitor).is_some_and(Visit::is_entering) => Step::Nothing,
             Some(_) | None => Step::Strange,
         }
     }
 
     /// The key was looked up, found or not: the visitor who waited for it gets an answer.
     pub(super) fn looked_up(&mut self, port: &mut Port<Output>, lookup: LookupId, host: &Host<'_>) -> Option<Frame> {
-        let visitor = self.doors.iter().find(|(_, door)| door.waits_for(lookup)).map(|(visitor, _)| *visitor)?;
-        let message = self.doors.touch(&visitor, |door| door.decide(port, host)).flatten();
+        let visitor = self.visits.iter().find(|(_, visit)| visit.waits_for(lookup)).map(|(visitor, _)| *visitor)?;
+        let message = self.visits.touch(&visitor, |visit| visit.decide(port, host)).flatten();
         self.dismiss_if_over(visitor);
         Some(frame(visitor, message?))
     }
 
     /// Gives up the handshakes whose time is over.
     pub(super) fn expire(&mut self, port: &Port<Output>) {
-        for visitor in self.doors.due(port.now()) {
-            self.doors.touch(&visitor, |door| {
-                if let Stage::Entering { handshake, .. } = &mut door.stage {
+        for visitor in self.visits.due(port.now()) {
+            self.visits.touch(&visitor, |visit| {
+                if let Stage::Entering { handshake, .. } = &mut visit.stage {
                     handshake.handle_timeout(port.now());
                 }
             });
@@ -152,11 +152,11 @@ impl<N: Noise> Visitors<N> {
     /// A message of a visitor that is inside already.
     fn open(&mut self, visitor: Visitor, body: &[u8]) -> Option<Vec<u8>> {
         let turn = self.turn;
-        let opened = self.doors.touch(&visitor, |door| {
-            let Stage::Inside(noise) = &mut door.stage else { return None };
+        let opened = self.visits.touch(&visitor, |visit| {
+            let Stage::Inside(noise) = &mut visit.stage else { return None };
             let mut plaintext = Vec::new();
             noise.open(body, &mut plaintext).ok()?;
-            door.turn = turn;
+            visit.turn = turn;
             Some(plaintext)
         });
         opened.flatten()
@@ -164,8 +164,8 @@ impl<N: Noise> Visitors<N> {
 
     /// A visitor that is inside asks for something.
     fn asked(&mut self, visitor: Visitor, request: &[u8], secret: &EpochSecret) -> Step {
-        let answer = self.doors.touch(&visitor, |door| {
-            let Stage::Inside(noise) = &mut door.stage else { return None };
+        let answer = self.visits.touch(&visitor, |visit| {
+            let Stage::Inside(noise) = &mut visit.stage else { return None };
             KeyRequest::decode(request).ok().filter(|request| request.session == visitor.0)?;
             let answer = KeyAnswer { epoch: 0, secret: secret.secret().clone() };
             let mut message = Vec::new();
@@ -177,8 +177,8 @@ impl<N: Noise> Visitors<N> {
 
     /// The next message of a handshake; what the responder says to it.
     fn shake_on(&mut self, port: &mut Port<Output>, visitor: Visitor, body: &Bytes) -> Option<responder::Output<N>> {
-        let said = self.doors.touch(&visitor, |door| {
-            let Stage::Entering { handshake, .. } = &mut door.stage else { return None };
+        let said = self.visits.touch(&visitor, |visit| {
+            let Stage::Entering { handshake, .. } = &mut visit.stage else { return None };
             port.feed(&mut **handshake, responder::Input::Received(body.clone()));
             handshake.poll_output()
         });
@@ -187,20 +187,20 @@ impl<N: Noise> Visitors<N> {
     }
 
     fn dismiss_if_over(&mut self, visitor: Visitor) {
-        if self.doors.get(&visitor).is_some_and(Door::is_over) {
-            self.doors.remove(&visitor);
+        if self.visits.get(&visitor).is_some_and(Visit::is_over) {
+            self.visits.remove(&visitor);
         }
     }
 
     fn make_room(&mut self, visitor: Visitor) {
-        if self.doors.len() >= MAX_VISITORS && self.doors.get(&visitor).is_none() {
-            let quietest = self.doors.iter().min_by_key(|(_, door)| door.turn).map(|(visitor, _)| *visitor);
-            quietest.map(|visitor| self.doors.remove(&visitor));
+        if self.visits.len() >= MAX_VISITORS && self.visits.get(&visitor).is_none() {
+            let quietest = self.visits.iter().min_by_key(|(_, visit)| visit.turn).map(|(visitor, _)| *visitor);
+            quietest.map(|visitor| self.visits.remove(&visitor));
         }
     }
 }
 
-impl<N: Noise> Door<N> {
+impl<N: Noise> Visit<N> {
     const fn is_entering(&self) -> bool {
         matches!(self.stage, Stage::Entering { .. })
     }
@@ -231,7 +231,7 @@ impl<N: Noise> Door<N> {
     }
 }
 
-impl<N: Noise> Timed for Door<N> {
+impl<N: Noise> Timed for Visit<N> {
     type Timer = responder::Timer;
 
     fn deadline(&self) -> Option<Deadline<responder::Timer>> {
@@ -244,7 +244,7 @@ impl<N: Noise> Timed for Door<N> {
 
 /// A handshake that begins with this message, if it is the first one of a viewer with a credential that can be read. Only plain IK
 /// is spoken here.
-fn knock<N: Noise>(
+fn begin<N: Noise>(
     port: &mut Port<Output>,
     body: &Bytes,
     local: &StaticKeys,

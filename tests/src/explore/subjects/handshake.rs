@@ -37,7 +37,7 @@ const SUITES: [Suite; 2] = [Suite::IkAesGcm, Suite::IkPsk2ChaChaPoly];
 /// What an initiator can hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Heard {
+pub enum InitiatorFact {
     /// Message 2 of the relay that was meant.
     Welcome,
     /// The same, where the relay holds another PSK, or one where none is due.
@@ -57,7 +57,7 @@ pub enum Heard {
 
 /// What the outside knows of an initiator.
 #[derive(Clone, Debug, Hash)]
-pub struct Knock {
+pub struct InitiatorMemory {
     suite_is_psk: bool,
     garbage: u8,
     has_welcome: bool,
@@ -82,8 +82,8 @@ fn flipped(message: &Bytes) -> Bytes {
 
 impl Subject for Knocking {
     type Machine = Initiator<Symbolic>;
-    type Fact = Heard;
-    type Memory = Knock;
+    type Fact = InitiatorFact;
+    type Memory = InitiatorMemory;
 
     const NAME: &'static str = "handshake-initiator";
     const MAX_OUTPUTS: usize = 1;
@@ -93,60 +93,61 @@ impl Subject for Knocking {
         "IK and IKpsk2; genuine, changed, foreign and reflected messages".into()
     }
 
-    fn starts(&self) -> Vec<(Self::Machine, Knock)> {
+    fn starts(&self) -> Vec<(Self::Machine, InitiatorMemory)> {
         [false, true]
-            .map(|suite_is_psk| (knock(suite(suite_is_psk)), Knock { suite_is_psk, garbage: 0, has_welcome: false }))
+            .map(|suite_is_psk| (knock(suite(suite_is_psk)), InitiatorMemory { suite_is_psk, garbage: 0, has_welcome: false }))
             .into()
     }
 
-    fn facts(&self, _: &Situation<Self>) -> Vec<Heard> {
+    fn facts(&self, _: &Situation<Self>) -> Vec<InitiatorFact> {
         vec![
-            Heard::Welcome,
-            Heard::WelcomeOtherPsk,
-            Heard::Refused,
-            Heard::FromOther,
-            Heard::Flipped,
-            Heard::Cut,
-            Heard::Empty,
-            Heard::Reflected,
-            Heard::Closed,
-            Heard::ClosedPskInvalid,
+            InitiatorFact::Welcome,
+            InitiatorFact::WelcomeOtherPsk,
+            InitiatorFact::Refused,
+            InitiatorFact::FromOther,
+            InitiatorFact::Flipped,
+            InitiatorFact::Cut,
+            InitiatorFact::Empty,
+            InitiatorFact::Reflected,
+            InitiatorFact::Closed,
+            InitiatorFact::ClosedPskInvalid,
         ]
     }
 
-    fn input(&self, fact: &Heard, at: &Situation<Self>) -> initiator::Input {
+    fn input(&self, fact: &InitiatorFact, at: &Situation<Self>) -> initiator::Input {
         let suite = suite(at.memory.suite_is_psk);
         let (relay, first) = (identity(2), first_message(suite));
         initiator::Input::Received(match fact {
-            Heard::Welcome => second_message(&relay, first),
-            Heard::WelcomeOtherPsk if at.memory.suite_is_psk => decided(&relay, first, admit(Some(secret(8)))),
-            Heard::Refused => {
+            InitiatorFact::Welcome => second_message(&relay, first),
+            InitiatorFact::WelcomeOtherPsk if at.memory.suite_is_psk => decided(&relay, first, admit(Some(secret(8)))),
+            InitiatorFact::Refused => {
                 let refused = Refused { reason: Reason::MachineRevoked, retry_after: 1 };
                 decided(&relay, first, Verdict::Refuse(refused))
             }
-            Heard::FromOther => second_message(&identity(9), first),
-            Heard::Flipped | Heard::WelcomeOtherPsk => flipped(&second_message(&relay, first)),
-            Heard::Cut => second_message(&relay, first).slice(..40),
-            Heard::Empty => Bytes::new(),
-            Heard::Reflected => first,
-            Heard::Closed => return initiator::Input::Closed(None),
-            Heard::ClosedPskInvalid => return initiator::Input::Closed(Some(Reason::NoisePskInvalid)),
+            InitiatorFact::FromOther => second_message(&identity(9), first),
+            InitiatorFact::Flipped | InitiatorFact::WelcomeOtherPsk => flipped(&second_message(&relay, first)),
+            InitiatorFact::Cut => second_message(&relay, first).slice(..40),
+            InitiatorFact::Empty => Bytes::new(),
+            InitiatorFact::Reflected => first,
+            InitiatorFact::Closed => return initiator::Input::Closed(None),
+            InitiatorFact::ClosedPskInvalid => return initiator::Input::Closed(Some(Reason::NoisePskInvalid)),
         })
     }
 
     /// NOI-2, NOI-3: only the genuine message 2 makes a session, and a PSK that does not fit is called so.
-    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Knock) -> Result<(), Broken> {
+    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut InitiatorMemory) -> Result<(), Broken> {
         for output in seen.outputs {
             match output {
-                initiator::Output::Established { .. } if seen.fact != Some(&Heard::Welcome) => {
+                initiator::Output::Established { .. } if seen.fact != Some(&InitiatorFact::Welcome) => {
                     return Err(Broken::new("NOI-2", format!("{:?} made a session", seen.fact)));
                 }
                 initiator::Output::Established { .. } => memory.has_welcome = true,
-                initiator::Output::Failed(initiator::Failure::Refused(_)) if seen.fact != Some(&Heard::Refused) => {
+                initiator::Output::Failed(initiator::Failure::Refused(_)) if seen.fact != Some(&InitiatorFact::Refused) => {
                     return Err(Broken::new("BIND-6", format!("{:?} counts as a refusal of the relay", seen.fact)));
                 }
                 initiator::Output::Failed(initiator::Failure::Broken(reason)) => {
-                    let heard_no_psk = matches!(seen.fact, Some(Heard::ClosedPskInvalid | Heard::WelcomeOtherPsk));
+                    let heard_no_psk =
+                        matches!(seen.fact, Some(InitiatorFact::ClosedPskInvalid | InitiatorFact::WelcomeOtherPsk));
                     if memory.suite_is_psk && heard_no_psk && *reason != Reason::NoisePskInvalid {
                         return Err(Broken::new("NOI-3", format!("a PSK that does not fit is called {reason:?}")));
                     }
@@ -157,8 +158,8 @@ impl Subject for Knocking {
         Ok(())
     }
 
-    fn fair(&self, at: &Situation<Self>) -> Option<Heard> {
-        matches!(at.machine.status(), Status::Running { .. }).then_some(Heard::Welcome)
+    fn fair(&self, at: &Situation<Self>) -> Option<InitiatorFact> {
+        matches!(at.machine.status(), Status::Running { .. }).then_some(InitiatorFact::Welcome)
     }
 
     fn goal(&self, at: &Situation<Self>) -> bool {
@@ -177,7 +178,7 @@ impl Subject for Knocking {
 /// What a responder can hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Knocked {
+pub enum ResponderFact {
     /// Message 1 of a device.
     First,
     FirstFlipped,
@@ -197,7 +198,7 @@ pub enum Knocked {
 
 /// What the outside knows of a responder.
 #[derive(Clone, Debug, Hash)]
-pub struct Door {
+pub struct ResponderMemory {
     suite_is_psk: bool,
     second: Option<Bytes>,
     is_admitted: bool,
@@ -205,8 +206,8 @@ pub struct Door {
 
 impl Subject for Opening {
     type Machine = Responder<Symbolic>;
-    type Fact = Knocked;
-    type Memory = Door;
+    type Fact = ResponderFact;
+    type Memory = ResponderMemory;
 
     const NAME: &'static str = "handshake-responder";
     const MAX_OUTPUTS: usize = 2;
@@ -216,66 +217,68 @@ impl Subject for Opening {
         "IK and IKpsk2; genuine, changed and foreign messages, every verdict at any time".into()
     }
 
-    fn starts(&self) -> Vec<(Self::Machine, Door)> {
-        [false, true].map(|suite_is_psk| (open(&identity(2)), Door { suite_is_psk, second: None, is_admitted: false })).into()
+    fn starts(&self) -> Vec<(Self::Machine, ResponderMemory)> {
+        [false, true]
+            .map(|suite_is_psk| (open(&identity(2)), ResponderMemory { suite_is_psk, second: None, is_admitted: false }))
+            .into()
     }
 
-    fn facts(&self, _: &Situation<Self>) -> Vec<Knocked> {
+    fn facts(&self, _: &Situation<Self>) -> Vec<ResponderFact> {
         vec![
-            Knocked::First,
-            Knocked::FirstFlipped,
-            Knocked::FirstForOther,
-            Knocked::Unsupported,
-            Knocked::Empty,
-            Knocked::Third,
-            Knocked::ThirdFlipped,
-            Knocked::Admit,
-            Knocked::AdmitPsk,
-            Knocked::Refuse,
-            Knocked::Closed,
+            ResponderFact::First,
+            ResponderFact::FirstFlipped,
+            ResponderFact::FirstForOther,
+            ResponderFact::Unsupported,
+            ResponderFact::Empty,
+            ResponderFact::Third,
+            ResponderFact::ThirdFlipped,
+            ResponderFact::Admit,
+            ResponderFact::AdmitPsk,
+            ResponderFact::Refuse,
+            ResponderFact::Closed,
         ]
     }
 
-    fn input(&self, fact: &Knocked, at: &Situation<Self>) -> responder::Input {
+    fn input(&self, fact: &ResponderFact, at: &Situation<Self>) -> responder::Input {
         let suite = suite(at.memory.suite_is_psk);
         let third = || third_message(suite, at.memory.second.clone().unwrap_or_default());
         responder::Input::Received(match fact {
-            Knocked::First => first_message(suite),
-            Knocked::FirstFlipped => flipped(&first_message(suite)),
-            Knocked::FirstForOther => first_message_to_other(suite),
-            Knocked::Unsupported => Bytes::from_static(&[9, 9, 9, 9]),
-            Knocked::Empty => Bytes::new(),
-            Knocked::Third => third(),
-            Knocked::ThirdFlipped => flipped(&third()),
-            Knocked::Admit => return responder::Input::Verdict(admit(None)),
-            Knocked::AdmitPsk => return responder::Input::Verdict(admit(Some(secret(3)))),
-            Knocked::Refuse => {
+            ResponderFact::First => first_message(suite),
+            ResponderFact::FirstFlipped => flipped(&first_message(suite)),
+            ResponderFact::FirstForOther => first_message_to_other(suite),
+            ResponderFact::Unsupported => Bytes::from_static(&[9, 9, 9, 9]),
+            ResponderFact::Empty => Bytes::new(),
+            ResponderFact::Third => third(),
+            ResponderFact::ThirdFlipped => flipped(&third()),
+            ResponderFact::Admit => return responder::Input::Verdict(admit(None)),
+            ResponderFact::AdmitPsk => return responder::Input::Verdict(admit(Some(secret(3)))),
+            ResponderFact::Refuse => {
                 return responder::Input::Verdict(Verdict::Refuse(Refused { reason: Reason::MachineRevoked, retry_after: 0 }));
             }
-            Knocked::Closed => return responder::Input::Closed(None),
+            ResponderFact::Closed => return responder::Input::Closed(None),
         })
     }
 
-    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Door) -> Result<(), Broken> {
+    fn saw(&self, seen: &Seen<'_, Self>, memory: &mut ResponderMemory) -> Result<(), Broken> {
         let pattern = suite(memory.suite_is_psk).pattern();
         for output in seen.outputs {
             match output {
-                responder::Output::Hello { .. } if seen.fact != Some(&Knocked::First) => {
+                responder::Output::Hello { .. } if seen.fact != Some(&ResponderFact::First) => {
                     return Err(Broken::new("NOI-2", format!("{:?} counts as a message 1", seen.fact)));
                 }
                 responder::Output::Send(message) => {
                     memory.second = Some(message.clone());
-                    memory.is_admitted |= matches!(seen.fact, Some(Knocked::Admit | Knocked::AdmitPsk));
+                    memory.is_admitted |= matches!(seen.fact, Some(ResponderFact::Admit | ResponderFact::AdmitPsk));
                     let fits = match seen.fact {
-                        Some(Knocked::Admit | Knocked::Refuse) => pattern == Pattern::Ik,
-                        Some(Knocked::AdmitPsk) => true,
+                        Some(ResponderFact::Admit | ResponderFact::Refuse) => pattern == Pattern::Ik,
+                        Some(ResponderFact::AdmitPsk) => true,
                         _ => false,
                     };
                     if !fits {
                         return Err(Broken::new("NOI-3", format!("{:?} made a message 2 under {pattern:?}", seen.fact)));
                     }
                 }
-                responder::Output::Confirmed { .. } if seen.fact != Some(&Knocked::Third) || !memory.is_admitted => {
+                responder::Output::Confirmed { .. } if seen.fact != Some(&ResponderFact::Third) || !memory.is_admitted => {
                     return Err(Broken::new("NOI-8", format!("{:?} confirmed a session", seen.fact)));
                 }
                 _ => {}
@@ -284,12 +287,12 @@ impl Subject for Opening {
         Ok(())
     }
 
-    fn fair(&self, at: &Situation<Self>) -> Option<Knocked> {
+    fn fair(&self, at: &Situation<Self>) -> Option<ResponderFact> {
         match at.machine.status() {
-            Status::Running { waiting_for: "message 1" } => Some(Knocked::First),
-            Status::Running { waiting_for: "the verdict" } if at.memory.suite_is_psk => Some(Knocked::AdmitPsk),
-            Status::Running { waiting_for: "the verdict" } => Some(Knocked::Admit),
-            Status::Running { .. } => Some(Knocked::Third),
+            Status::Running { waiting_for: "message 1" } => Some(ResponderFact::First),
+            Status::Running { waiting_for: "the verdict" } if at.memory.suite_is_psk => Some(ResponderFact::AdmitPsk),
+            Status::Running { waiting_for: "the verdict" } => Some(ResponderFact::Admit),
+            Status::Running { .. } => Some(ResponderFact::Third),
             _ => None,
         }
     }

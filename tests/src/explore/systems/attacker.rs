@@ -56,7 +56,7 @@ pub struct Attacked {
 #[derive(Clone, Debug, Hash)]
 pub struct State {
     sessions: Vec<Session>,
-    connections: Vec<Door>,
+    connections: Vec<RelayEnd>,
     /// Every message that was ever sent or built.
     known: Vec<Bytes>,
     /// The attacker's own handshakes.
@@ -77,7 +77,7 @@ struct Session {
 
 /// A connection at the relay.
 #[derive(Clone, Debug, Hash)]
-struct Door {
+struct RelayEnd {
     connection: Connection<Algebra>,
     first: Option<Bytes>,
     second: Option<Bytes>,
@@ -91,7 +91,7 @@ pub enum Action {
     ToRelay(usize, usize),
     ToDevice(usize, usize),
     /// A first message of its own, with its key or the device's, and its credential or the device's.
-    Knock {
+    Initiate {
         as_device: bool,
         with_devices_token: bool,
         pattern: Pattern,
@@ -155,14 +155,14 @@ impl Attacked {
     fn open(&self, state: &mut State) {
         let number = u8::try_from(state.connections.len()).unwrap_or(0);
         let connection = Connection::new(START, Arc::clone(&self.settings), clock(), &Entropy::new([0x20 + number; 32]));
-        state.connections.push(Door { connection, first: None, second: None, confirmed_by: None });
+        state.connections.push(RelayEnd { connection, first: None, second: None, confirmed_by: None });
     }
 
     /// Builds a message, where it can.
     fn build(&self, state: &mut State, action: Action) {
         let number = u8::try_from(state.built).unwrap_or(0);
         let built = match action {
-            Action::Knock { as_device, with_devices_token, pattern } => {
+            Action::Initiate { as_device, with_devices_token, pattern } => {
                 let local = identity(if as_device { DEVICE } else { ATTACKER });
                 let psk = state.knowledge.psk.clone().unwrap_or_else(|| secret(0x77));
                 let keys = InitiatorKeys {
@@ -247,8 +247,8 @@ impl System for Attacked {
     fn actions(&self, state: &State) -> Vec<Action> {
         let mut actions = Vec::new();
         let [_, _, built] = self.sizes;
-        for (place, door) in state.connections.iter().enumerate().filter(|(_, door)| door.connection.stage().is_some()) {
-            if door.confirmed_by.is_none() {
+        for (place, end) in state.connections.iter().enumerate().filter(|(_, end)| end.connection.stage().is_some()) {
+            if end.confirmed_by.is_none() {
                 actions.extend((0..state.known.len()).map(|known| Action::ToRelay(place, known)));
             }
         }
@@ -261,7 +261,7 @@ impl System for Attacked {
             let as_device: &[bool] = if self.compromised == Compromised::Device { &[false, true] } else { &[false] };
             for as_device in as_device {
                 for pattern in [Pattern::Ik, Pattern::IkPsk2] {
-                    actions.extend([false, true].map(|with_devices_token| Action::Knock {
+                    actions.extend([false, true].map(|with_devices_token| Action::Initiate {
                         as_device: *as_device,
                         with_devices_token,
                         pattern,
@@ -300,11 +300,11 @@ impl System for Attacked {
 
     fn show(&self, state: &State) -> String {
         let sessions = state.sessions.iter().map(|session| format!("{:?}", session.initiator.status()));
-        let doors = state.connections.iter().map(|door| format!("{:?}", door.connection.stage()));
+        let stages = state.connections.iter().map(|end| format!("{:?}", end.connection.stage()));
         format!(
             "device {:?}, relay {:?}, {} messages known",
             sessions.collect::<Vec<_>>(),
-            doors.collect::<Vec<_>>(),
+            stages.collect::<Vec<_>>(),
             state.known.len()
         )
     }
@@ -326,17 +326,17 @@ impl Attacked {
     }
 
     fn relay_hears(&self, state: &mut State, to: usize, message: &Bytes) -> Result<(), Broken> {
-        let Some(door) = state.connections.get_mut(to) else { return Ok(()) };
-        if door.first.is_none() {
-            door.first = Some(message.clone());
+        let Some(end) = state.connections.get_mut(to) else { return Ok(()) };
+        if end.first.is_none() {
+            end.first = Some(message.clone());
         }
         let heard = connection::Input::Io(IoEvent::Received(EffectId::Socket, message.clone()));
-        let _ = door.connection.handle_input(START, heard);
-        while let Some(output) = door.connection.poll_output() {
+        let _ = end.connection.handle_input(START, heard);
+        while let Some(output) = end.connection.poll_output() {
             let input = match output {
                 connection::Output::Effect(Effect::Send(_, second)) => {
-                    if door.second.is_none() {
-                        door.second = Some(second.clone());
+                    if end.second.is_none() {
+                        end.second = Some(second.clone());
                     }
                     state.known.extend((!state.known.contains(&second)).then_some(second));
                     continue;
@@ -349,7 +349,7 @@ impl Attacked {
                     connection::Input::Io(answered(effect_id, 200, None, self.validated(body)))
                 }
                 connection::Output::Confirmed(device) => {
-                    door.confirmed_by = Some(message.clone());
+                    end.confirmed_by = Some(message.clone());
                     if device.org.as_str() == "A" {
                         return self.authentic_device(state, to);
                     }
@@ -357,7 +357,7 @@ impl Attacked {
                 }
                 _ => continue,
             };
-            let _ = door.connection.handle_input(START, input);
+            let _ = end.connection.handle_input(START, input);
         }
         Ok(())
     }

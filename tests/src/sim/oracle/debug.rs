@@ -68,12 +68,12 @@ impl<N: Noise + 'static> Oracle<N> for Silence {
 
     fn inspect(&mut self, sim: &Sim<N>, verdicts: &mut Verdicts) {
         let hosts = sim.hosts.iter().filter_map(|host| host.laptop.daemon.as_ref()).map(|daemon| format!("{daemon:?}"));
-        let seats = sim.seats.iter().map(|seat| format!("{:?}", seat.tablet.watcher));
+        let viewers = sim.viewers.iter().map(|viewer| format!("{:?}", viewer.tablet.watcher));
         let stations = sim.stations.iter().flat_map(|station| {
             let connections = station.relay.connections.values().map(|connection| format!("{connection:?}"));
             connections.chain([format!("{:?}", station.relay.hub)])
         });
-        for text in hosts.chain(seats).chain(stations) {
+        for text in hosts.chain(viewers).chain(stations) {
             self.secrets.find(text.as_bytes(), |found, at| {
                 let before = String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(60)..at]).into_owned();
                 verdicts.broken(sim.now, "ISO-1", format!("{} in a Debug text, after: {before}", found.name));

@@ -99,11 +99,11 @@ pub(super) enum Seen<'a> {
     /// A relay took a frame from a device.
     Frame { device: Option<&'a Device>, frame: &'a Frame },
     /// A viewer showed a record.
-    Shown { seat: usize, session: SessionId, record: &'a Record },
+    Shown { viewer: usize, session: SessionId, record: &'a Record },
     /// A viewer said that a session has ended.
-    ShownEnd { seat: usize, session: SessionId, outcome: Outcome },
+    ShownEnd { viewer: usize, session: SessionId, outcome: Outcome },
     /// A viewer began anew.
-    ViewerRestarted { seat: usize },
+    ViewerRestarted { viewer: usize },
 }
 
 /// One room of invariants.
@@ -165,8 +165,8 @@ impl Verdicts {
 }
 
 /// All oracles.
-pub(super) struct Court<N> {
-    oracles: Vec<Box<dyn Oracle<N>>>,
+pub(super) struct Oracles<N> {
+    all: Vec<Box<dyn Oracle<N>>>,
     pub(super) verdicts: Verdicts,
     /// Connections of the attacker.
     pub(super) attackers: BTreeSet<ConnectionId>,
@@ -174,15 +174,15 @@ pub(super) struct Court<N> {
     delivered: (u64, u64),
 }
 
-impl<N> fmt::Debug for Court<N> {
+impl<N> fmt::Debug for Oracles<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Court").field("verdicts", &self.verdicts).finish_non_exhaustive()
+        f.debug_struct("Oracles").field("verdicts", &self.verdicts).finish_non_exhaustive()
     }
 }
 
-impl<N: Noise + 'static> Court<N> {
+impl<N: Noise + 'static> Oracles<N> {
     pub(super) fn new() -> Self {
-        let oracles: Vec<Box<dyn Oracle<N>>> = vec![
+        let all: Vec<Box<dyn Oracle<N>>> = vec![
             Box::new(isolation::Isolation::default()),
             Box::new(debug::Silence::default()),
             Box::new(pairing::Pairings::default()),
@@ -193,7 +193,7 @@ impl<N: Noise + 'static> Court<N> {
             Box::new(sessions::Sessions::default()),
             Box::new(relays::Relays::default()),
         ];
-        Self { oracles, verdicts: Verdicts::default(), attackers: BTreeSet::new(), delivered: (0, 0) }
+        Self { all, verdicts: Verdicts::default(), attackers: BTreeSet::new(), delivered: (0, 0) }
     }
 
     pub(super) fn see(&mut self, at: Instant, seen: &Seen<'_>) {
@@ -202,7 +202,7 @@ impl<N: Noise + 'static> Court<N> {
             Seen::Shown { .. } => self.delivered.1 += 1,
             _ => {}
         }
-        for oracle in &mut self.oracles {
+        for oracle in &mut self.all {
             oracle.see(at, seen, &mut self.verdicts);
         }
     }
@@ -225,15 +225,15 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     fn judge(&mut self, is_due: impl Fn(u64) -> bool) {
-        if !self.court.oracles.iter().any(|oracle| is_due(oracle.every())) {
+        if !self.oracles.all.iter().any(|oracle| is_due(oracle.every())) {
             return;
         }
-        let mut oracles = std::mem::take(&mut self.court.oracles);
-        let mut verdicts = std::mem::take(&mut self.court.verdicts);
+        let mut oracles = std::mem::take(&mut self.oracles.all);
+        let mut verdicts = std::mem::take(&mut self.oracles.verdicts);
         for oracle in oracles.iter_mut().filter(|oracle| is_due(oracle.every())) {
             oracle.inspect(self, &mut verdicts);
         }
-        self.court.oracles = oracles;
-        self.court.verdicts = verdicts;
+        self.oracles.all = oracles;
+        self.oracles.verdicts = verdicts;
     }
 }

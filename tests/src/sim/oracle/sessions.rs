@@ -87,20 +87,20 @@ impl Sessions {
         });
     }
 
-    fn shown(&mut self, at: Instant, seat: usize, session: SessionId, record: &Record, verdicts: &mut Verdicts) {
-        let nth = self.shown.entry((seat, session)).or_default();
+    fn shown(&mut self, at: Instant, viewer: usize, session: SessionId, record: &Record, verdicts: &mut Verdicts) {
+        let nth = self.shown.entry((viewer, session)).or_default();
         let said = self.known.get(&session).and_then(|known| self.said.get(&known.command)?.get(*nth));
         let place = *nth;
         *nth += 1;
         verdicts.demand(said == Some(&digest(&record.content)), at, "SES-1", || {
-            format!("viewer-{seat} shows a record {place} that was never said")
+            format!("viewer-{viewer} shows a record {place} that was never said")
         });
     }
 
-    fn shown_end(&self, at: Instant, seat: usize, session: SessionId, verdicts: &mut Verdicts) {
-        let shown = self.shown.get(&(seat, session)).copied().unwrap_or(0);
+    fn shown_end(&self, at: Instant, viewer: usize, session: SessionId, verdicts: &mut Verdicts) {
+        let shown = self.shown.get(&(viewer, session)).copied().unwrap_or(0);
         let said = self.known.get(&session).and_then(|known| self.said.get(&known.command)).map_or(0, Vec::len);
-        verdicts.demand(shown == said, at, "SES-1", || format!("viewer-{seat} shows an end after {shown} of {said} records"));
+        verdicts.demand(shown == said, at, "SES-1", || format!("viewer-{viewer} shows an end after {shown} of {said} records"));
     }
 
     /// A session that its maker calls delivered is in the store, whole and in order, or lies on its machine until it is (SPOOL-2).
@@ -167,9 +167,9 @@ impl<N: Noise + 'static> Oracle<N> for Sessions {
             Seen::Frame { device, frame } => self.frame(at, device.map(|device| &device.org), frame, verdicts),
             Seen::Delivered { host, session } => self.to_compare.push((*host, *session)),
             Seen::Damaged { host } => drop(self.damaged.insert(*host)),
-            Seen::Shown { seat, session, record } => self.shown(at, *seat, *session, record, verdicts),
-            Seen::ShownEnd { seat, session, outcome: Outcome::Exited } => self.shown_end(at, *seat, *session, verdicts),
-            Seen::ViewerRestarted { seat } => self.shown.retain(|(of, _), _| of != seat),
+            Seen::Shown { viewer, session, record } => self.shown(at, *viewer, *session, record, verdicts),
+            Seen::ShownEnd { viewer, session, outcome: Outcome::Exited } => self.shown_end(at, *viewer, *session, verdicts),
+            Seen::ViewerRestarted { viewer } => self.shown.retain(|(of, _), _| of != viewer),
             _ => {}
         }
     }

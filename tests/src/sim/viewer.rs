@@ -7,7 +7,7 @@ use crate::world::{Disk, Tablet};
 
 /// One viewer.
 #[derive(Debug)]
-pub struct Seat<N> {
+pub struct Viewer<N> {
     /// The device.
     pub tablet: Tablet<N>,
     /// The number of its org.
@@ -22,7 +22,7 @@ pub struct Seat<N> {
     pub(super) scheduled: Option<Instant>,
 }
 
-impl<N: Noise> Seat<N> {
+impl<N: Noise> Viewer<N> {
     pub(super) fn new(now: Instant, org: usize, disk: Disk, entropy: &Entropy, jitter: Jitter) -> Self {
         let clock = Clock::of_server();
         let tablet = boot(&clock, now, disk, entropy, jitter);
