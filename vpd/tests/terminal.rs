@@ -18,22 +18,22 @@ use program::{
 };
 
 /// A home, and a daemon where the session is to stream.
-struct Stage {
+struct Setup {
     home: Home,
     daemon: FakeDaemon,
     _runtime: Option<Runtime>,
     work: tempfile::TempDir,
 }
 
-impl Stage {
+impl Setup {
     fn local() -> Self {
         Self { home: Home::new(), daemon: FakeDaemon::default(), _runtime: None, work: tempfile::tempdir().unwrap() }
     }
 
     fn streaming() -> Self {
-        let stage = Self::local();
-        let runtime = Some(stage.daemon.serve(&stage.home));
-        Self { _runtime: runtime, ..stage }
+        let setup = Self::local();
+        let runtime = Some(setup.daemon.serve(&setup.home));
+        Self { _runtime: runtime, ..setup }
     }
 
     /// Both ways, by turns.
@@ -67,21 +67,21 @@ impl Stage {
 /// a1: whatever is piped on to another program on the same terminal, or comes from one, keeps its left margin.
 #[test]
 fn pipes_on_either_side_keep_the_margin() {
-    Stage::both(|stage| {
-        let shown = stage.alike("RUN sh -c 'for i in 1 2 3; do echo line $i; done' | cat");
+    Setup::both(|setup| {
+        let shown = setup.alike("RUN sh -c 'for i in 1 2 3; do echo line $i; done' | cat");
         assert_eq!(shown, "line 1\r\nline 2\r\nline 3\r\n");
-        stage.alike("printf 'a\\nb\\n' | RUN cat");
-        stage.alike("(echo left >&2; echo x) | RUN sh -c 'read x; echo $x; echo error >&2'");
-        stage.alike("RUN sh -c 'echo out; test -t 2 && echo tty >&2' 2>&1 | cat");
-        stage.alike("RUN sh -c 'test -t 1 || echo pipe; stty size </dev/tty' > file; cat file");
+        setup.alike("printf 'a\\nb\\n' | RUN cat");
+        setup.alike("(echo left >&2; echo x) | RUN sh -c 'read x; echo $x; echo error >&2'");
+        setup.alike("RUN sh -c 'echo out; test -t 2 && echo tty >&2' 2>&1 | cat");
+        setup.alike("RUN sh -c 'test -t 1 || echo pipe; stty size </dev/tty' > file; cat file");
     });
 }
 
 /// Output and error that lead to one pipe come in the order in which they were written.
 #[test]
 fn the_order_of_one_pipe_is_kept() {
-    Stage::both(|stage| {
-        let shown = stage.alike("RUN sh -c 'for i in 1 2 3 4 5; do echo out $i; echo error $i >&2; done' 2>&1 | cat");
+    Setup::both(|setup| {
+        let shown = setup.alike("RUN sh -c 'for i in 1 2 3 4 5; do echo out $i; echo error $i >&2; done' 2>&1 | cat");
         assert!(shown.starts_with("out 1\r\nerror 1\r\nout 2\r\n"), "{shown}");
     });
 }
@@ -89,22 +89,22 @@ fn the_order_of_one_pipe_is_kept() {
 /// a4: with all three streams redirected a command that asks on /dev/tty, as ssh and sudo do, can be answered.
 #[test]
 fn a_prompt_on_the_terminal_is_answered_whatever_is_redirected() {
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         let command = "sh -c 'printf password: >/dev/tty; read x </dev/tty; echo got $x'";
-        let mut window = stage.script(&format!("$VPD run -- {command} </dev/null >out 2>&1"));
+        let mut window = setup.script(&format!("$VPD run -- {command} </dev/null >out 2>&1"));
         window.until("password:");
         window.keys("secret\n");
         let (_, status) = window.end();
-        assert_eq!((shell_code(status), stage.file("out").as_str()), (0, "got secret\n"));
+        assert_eq!((shell_code(status), setup.file("out").as_str()), (0, "got secret\n"));
     });
 }
 
 /// The keys go to the program that reads them: here the one behind the pipe.
 #[test]
 fn keys_go_to_the_program_behind_the_pipe() {
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         let mut window =
-            stage.script("$VPD run -q -- sh -c 'echo a; echo b' | (cat; printf more?; read x </dev/tty; echo got $x)");
+            setup.script("$VPD run -q -- sh -c 'echo a; echo b' | (cat; printf more?; read x </dev/tty; echo got $x)");
         window.until("more?");
         window.keys("yes\n");
         window.until("got yes");
@@ -114,8 +114,8 @@ fn keys_go_to_the_program_behind_the_pipe() {
 /// a5: a command may close its streams and open its terminal later.
 #[test]
 fn a_command_may_close_its_streams_and_open_its_terminal_later() {
-    Stage::both(|stage| {
-        let shown = stage.alike(
+    Setup::both(|setup| {
+        let shown = setup.alike(
             "mkfifo f; (echo > f) & RUN sh -c 'exec 0<&- 1>&- 2>&-; read x <f; echo hello >/dev/tty; exit 7'; echo st=$?; rm f",
         );
         assert!(shown.ends_with("hello\r\nst=7\r\n"), "{shown}");
@@ -125,8 +125,8 @@ fn a_command_may_close_its_streams_and_open_its_terminal_later() {
 /// b1: a job in the background runs; one that reads from there stops until it is brought to the front.
 #[test]
 fn a_job_in_the_background_behaves_like_one() {
-    Stage::both(|stage| {
-        let mut window = stage.shell();
+    Setup::both(|setup| {
+        let mut window = setup.shell();
         window.line("$VPD run -q -- sh -c 'echo done >bg.txt' & wait; cat bg.txt");
         window.until("done\r\n");
         window.line("$VPD run -q -- sh -c 'read x; echo got-$x' &");
@@ -143,8 +143,8 @@ fn a_job_in_the_background_behaves_like_one() {
 /// b2: Ctrl-Z gives the shell back with the terminal as it was; fg goes on with the command as it was.
 #[test]
 fn control_z_gives_the_shell_back_and_fg_goes_on() {
-    Stage::both(|stage| {
-        let mut window = stage.shell();
+    Setup::both(|setup| {
+        let mut window = setup.shell();
         let before = window.settings();
         window.line("$VPD run -q -- sh -c 'stty -echo; echo ready; read x; echo got-$x; exit 3'");
         window.until("ready");
@@ -167,11 +167,11 @@ fn control_z_gives_the_shell_back_and_fg_goes_on() {
 /// A command that is stopped by another process gives the shell back too, and goes on with it.
 #[test]
 fn a_command_that_is_stopped_from_elsewhere_stops_its_job() {
-    Stage::both(|stage| {
-        let mut window = stage.shell();
+    Setup::both(|setup| {
+        let mut window = setup.shell();
         window.line("$VPD run -q -- sh -c 'echo $$ >pid; echo ready; read x; echo got-$x'");
         window.until("ready");
-        let pid = Pid::from_raw(stage.file("pid").trim().parse().unwrap()).unwrap();
+        let pid = Pid::from_raw(setup.file("pid").trim().parse().unwrap()).unwrap();
         kill_process(pid, Signal::STOP).unwrap();
         window.until("Stopped");
         window.line("fg");
@@ -184,13 +184,13 @@ fn a_command_that_is_stopped_from_elsewhere_stops_its_job() {
 /// It ends as its command did: by the same signal, or with the same status.
 #[test]
 fn it_ends_like_its_command() {
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         for (script, code) in
             [("exit 7", 7), ("kill -TERM $$", 143), ("kill -INT $$", 130), ("kill -KILL $$", 137), ("kill -SEGV $$", 139)]
         {
-            let end = stage.home.vpd(&["run", "--", "sh", "-c", script]);
+            let end = setup.home.vpd(&["run", "--", "sh", "-c", script]);
             assert_eq!((end.code, end.stderr.as_str()), (code, ""), "{script}");
-            let shown = stage.alike(&format!("{{ RUN sh -c '{script}'; echo st=$?; }} 2>/dev/null"));
+            let shown = setup.alike(&format!("{{ RUN sh -c '{script}'; echo st=$?; }} 2>/dev/null"));
             assert!(shown.contains(&format!("st={code}\r\n")), "{shown}");
         }
     });
@@ -199,11 +199,11 @@ fn it_ends_like_its_command() {
 /// c1: a signal that was ignored when it was started is ignored, by it and by its command.
 #[test]
 fn ignored_signals_stay_ignored() {
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         let script = "trap '' HUP; exec $VPD run -- sh -c 'echo ready; read x; echo survived'";
         let mut child = std::process::Command::new("sh")
             .args(["-c", script])
-            .env("VIEWPORT_HOME", stage.home.path())
+            .env("VIEWPORT_HOME", setup.home.path())
             .env("VPD", VPD)
             .env_remove("VPD_SESSION")
             .stdin(Stdio::piped())
@@ -225,8 +225,8 @@ fn ignored_signals_stay_ignored() {
 fn signals_reach_the_command() {
     // The shell runs its trap between two commands.
     let command = "sh -c 'trap \"echo caught; exit 5\" TERM; echo ready; while :; do sleep 0.1; done'";
-    Stage::both(|stage| {
-        let mut window = stage.script(&format!("exec $VPD run -q -- {command}"));
+    Setup::both(|setup| {
+        let mut window = setup.script(&format!("exec $VPD run -q -- {command}"));
         window.until("ready");
         kill_process(Pid::from_raw(window.id().cast_signed()).unwrap(), Signal::TERM).unwrap();
         window.until("caught");
@@ -237,11 +237,11 @@ fn signals_reach_the_command() {
 /// d1: it ends with its command although something that the command left writes on, for ever.
 #[test]
 fn it_ends_with_its_command_although_something_writes_on() {
-    Stage::both(|stage| {
-        let out = fs::File::create(stage.work.path().join("out")).unwrap();
-        let mut command = stage.home.command(&["run", "--", "sh", "-c", "yes & echo $! >pid; exit 3"]);
-        let status = command.current_dir(stage.work.path()).stdin(Stdio::null()).stdout(out).status().unwrap();
-        kill_process(Pid::from_raw(stage.file("pid").trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    Setup::both(|setup| {
+        let out = fs::File::create(setup.work.path().join("out")).unwrap();
+        let mut command = setup.home.command(&["run", "--", "sh", "-c", "yes & echo $! >pid; exit 3"]);
+        let status = command.current_dir(setup.work.path()).stdin(Stdio::null()).stdout(out).status().unwrap();
+        kill_process(Pid::from_raw(setup.file("pid").trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
         assert_eq!(shell_code(status), 3);
     });
 }
@@ -250,7 +250,7 @@ fn it_ends_with_its_command_although_something_writes_on() {
 #[test]
 fn what_outlives_the_command_is_still_shown() {
     let command = "$VPD run -q -- sh -c '(trap \"\" HUP; read x <f; echo late-$x; rm f) & echo early'";
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         for script in [
             // The command has ended before the other one writes.
             format!("{command}; echo 1 >f; while [ -e f ]; do :; done"),
@@ -258,7 +258,7 @@ fn what_outlives_the_command_is_still_shown() {
             // A pipe is read until every writer has closed it.
             format!("({command} | cat) & echo 1 >f; wait"),
         ] {
-            let mut window = stage.script(&format!("mkfifo f; {script}; read wait"));
+            let mut window = setup.script(&format!("mkfifo f; {script}; read wait"));
             window.until("late-1");
             // What was left behind may write first.
             if !window.text().contains("early") {
@@ -273,10 +273,10 @@ fn what_outlives_the_command_is_still_shown() {
 /// e6: a size that changes in the first milliseconds reaches the command.
 #[test]
 fn a_size_that_changes_at_once_reaches_the_command() {
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         for columns in 101..111 {
             let mut window =
-                Window::open(VPD, &["run", "-q", "--", "sh", "-c", "read x; stty size"], stage.home.path(), stage.work.path());
+                Window::open(VPD, &["run", "-q", "--", "sh", "-c", "read x; stty size"], setup.home.path(), setup.work.path());
             window.resize(50, columns);
             window.keys("\n");
             window.until(&format!("50 {columns}\r\n"));
@@ -287,30 +287,30 @@ fn a_size_that_changes_at_once_reaches_the_command() {
 /// F48: a session that streams says to whom and under which id, once, in one line, on a terminal only, and never when told so.
 #[test]
 fn it_says_to_whom_it_streams() {
-    let stage = Stage::streaming();
-    let (shown, _) = stage.script("$VPD run -- echo hello").end();
+    let setup = Setup::streaming();
+    let (shown, _) = setup.script("$VPD run -- echo hello").end();
     assert_eq!(shown, format!("vpd: streams to Acme as {SESSION}\r\nhello\r\n"));
-    assert_eq!(stage.script("$VPD run -q -- echo hello").end().0, "hello\r\n");
-    assert_eq!(stage.home.vpd(&["run", "--", "echo", "hello"]).stderr, "");
+    assert_eq!(setup.script("$VPD run -q -- echo hello").end().0, "hello\r\n");
+    assert_eq!(setup.home.vpd(&["run", "--", "echo", "hello"]).stderr, "");
 }
 
 /// The command knows its session; `vpd run` below it only runs.
 #[test]
 fn a_command_knows_its_session_and_below_it_nothing_streams_twice() {
-    let stage = Stage::streaming();
+    let setup = Setup::streaming();
     let script = "echo $VPD_SESSION $VPD_ORG; $VPD run -- echo below";
-    let end: program::End = stage.home.command(&["run", "--", "sh", "-c", script]).env("VPD", VPD).output().unwrap().into();
+    let end: program::End = setup.home.command(&["run", "--", "sh", "-c", script]).env("VPD", VPD).output().unwrap().into();
     assert_eq!((end.stdout, end.stderr.as_str()), (format!("{SESSION} acme\nbelow\n"), ""));
-    assert_eq!(stage.daemon.seen.lock().unwrap().attaches.len(), 1);
+    assert_eq!(setup.daemon.seen.lock().unwrap().attaches.len(), 1);
 }
 
 /// On a terminal too the record is what was shown.
 #[test]
 fn the_record_is_what_the_terminal_showed() {
-    let stage = Stage::streaming();
-    let (shown, status) = stage.script("exec $VPD run -q -- sh -c 'seq 1 20000; printf \"\\033[1mend\"; exit 4'").end();
+    let setup = Setup::streaming();
+    let (shown, status) = setup.script("exec $VPD run -q -- sh -c 'seq 1 20000; printf \"\\033[1mend\"; exit 4'").end();
     assert_eq!(shell_code(status), 4);
-    let output: Vec<u8> = stage
+    let output: Vec<u8> = setup
         .daemon
         .contents()
         .iter()
@@ -337,9 +337,9 @@ fn a_relay_that_takes_nothing_does_not_delay_the_command() {
 /// Whatever ends it, the terminal is as it was.
 #[test]
 fn the_terminal_is_as_it_was() {
-    Stage::both(|stage| {
+    Setup::both(|setup| {
         for script in ["exit 0", "kill -KILL $$", "stty raw -echo; exit 1"] {
-            let mut window = stage.shell();
+            let mut window = setup.shell();
             let before = window.settings();
             window.line(&format!("$VPD run -q -- sh -c '{script}' 2>&1; stty sane; echo over-$((1+1))"));
             window.until("over-2");

@@ -3,10 +3,10 @@
 //! would use. It succeeds only when every promise held.
 
 mod program;
+mod sandbox;
 mod scan;
 mod session;
 mod sides;
-mod stage;
 mod tap;
 mod verdict;
 
@@ -27,8 +27,8 @@ use tokio::{
 
 use crate::cli::{DemoArgs, Fault};
 use program::Talking;
+use sandbox::Sandbox;
 use session::{Act, Session};
-use stage::Stage;
 use verdict::Evidence;
 
 /// How long the viewer may need for the end once the command has ended.
@@ -55,55 +55,56 @@ fn finish_early(args: &DemoArgs) -> anyhow::Result<()> {
 async fn play(args: &DemoArgs) -> anyhow::Result<()> {
     let begun = Instant::now();
     say("One machine, the real programs, nothing but loopback.\n")?;
-    let mut stage = Stage::open().await?;
+    let mut sandbox = Sandbox::open().await?;
     done("platform and relay serve, on ports that the system chose")?;
-    stage.sign_up().await?;
+    sandbox.sign_up().await?;
     done("the first admin signed up on the set-up page")?;
-    stage.start_daemon().await?;
-    stage.pair().await?;
+    sandbox.start_daemon().await?;
+    sandbox.pair().await?;
     done("the daemon runs and is paired, approved on the platform's page")?;
     let secret = canary();
-    let repository = stage.bind(&secret).await?;
+    let repository = sandbox.bind(&secret).await?;
     done("a scratch repository is bound")?;
-    let watching = stage.watch().await?;
+    let watching = sandbox.watch().await?;
     done("a viewer is paired, as a device of its own, and watches")?;
-    let evidence = perform(args, &mut stage, watching, &repository, secret).await?;
-    let held = report(&evidence, &stage)?;
+    let evidence = perform(args, &mut sandbox, watching, &repository, secret).await?;
+    let held = report(&evidence, &sandbox)?;
     say(&format!("\n{:.1} s in all.", begun.elapsed().as_secs_f64()))?;
     if !held {
-        bail!("not every promise held\n{}", stage.said());
+        bail!("not every promise held\n{}", sandbox.said());
     }
-    if args.keep { keep(&stage, &repository).await } else { Ok(()) }
+    if args.keep { keep(&sandbox, &repository).await } else { Ok(()) }
 }
 
 /// Runs the command, with a fault in its middle where one is asked for.
 async fn perform(
     args: &DemoArgs,
-    stage: &mut Stage,
+    sandbox: &mut Sandbox,
     watching: Talking,
     repository: &Path,
     secret: String,
 ) -> anyhow::Result<Evidence> {
     let act = if args.command.is_empty() { Act::ours(&secret) } else { Act::theirs(args.command.clone()) };
-    let mut session = Session::start(stage.program(), &act, repository).await?;
+    let mut session = Session::start(sandbox.program(), &act, repository).await?;
     if args.fault == Some(Fault::RelayRestart) {
         session.play_half(&act).await;
-        stage.crash_servers().await?;
+        sandbox.crash_servers().await?;
         done("relay and platform were killed in the middle of the stream and started again")?;
     }
     fs::write(repository.join(session::GO_ON), "")?;
     let local = session.finish().await?;
-    let (mut viewer, remote) =
-        time::timeout(PATIENCE, watching.rest()).await.with_context(|| format!("the viewer saw no end\n{}", stage.said()))??;
+    let (mut viewer, remote) = time::timeout(PATIENCE, watching.rest())
+        .await
+        .with_context(|| format!("the viewer saw no end\n{}", sandbox.said()))??;
     let status = viewer.wait().await?;
-    anyhow::ensure!(status.success(), "vpd watch: {status}\n{}", stage.said());
-    Ok(Evidence { local, remote, seen: stage.seen(), secrets: vec![secret] })
+    anyhow::ensure!(status.success(), "vpd watch: {status}\n{}", sandbox.said());
+    Ok(Evidence { local, remote, seen: sandbox.seen(), secrets: vec![secret] })
 }
 
 /// Shows the evidence and whether every promise held.
-fn report(evidence: &Evidence, stage: &Stage) -> anyhow::Result<bool> {
+fn report(evidence: &Evidence, sandbox: &Sandbox) -> anyhow::Result<bool> {
     say(&format!("\n{}", evidence.screens()))?;
-    let findings = evidence.judge(&stage.server_data())?;
+    let findings = evidence.judge(&sandbox.server_data())?;
     for finding in &findings {
         if finding.held { done(&finding.text)? } else { say(&format!("{} {}", "✗".red(), finding.text))? }
     }
@@ -111,13 +112,13 @@ fn report(evidence: &Evidence, stage: &Stage) -> anyhow::Result<bool> {
 }
 
 /// Stays up until it is interrupted.
-async fn keep(stage: &Stage, repository: &Path) -> anyhow::Result<()> {
-    let [email, password] = stage.account();
+async fn keep(sandbox: &Sandbox, repository: &Path) -> anyhow::Result<()> {
+    let [email, password] = sandbox.account();
     say(&format!("\nIt stays up. In the browser, as {email} with the password {password}:\n"))?;
-    say(&format!("    {}\n", stage.api_url().cyan().underline()))?;
+    say(&format!("    {}\n", sandbox.api_url().cyan().underline()))?;
     say("In two other terminals:\n")?;
-    let home = stage.home();
-    say(&format!("    export VIEWPORT_HOME={} VIEWPORT_API_URL={}", home.path().display(), stage.api_url()))?;
+    let home = sandbox.home();
+    say(&format!("    export VIEWPORT_HOME={} VIEWPORT_API_URL={}", home.path().display(), sandbox.api_url()))?;
     say("    vpd status")?;
     say(&format!("    cd {} && vpd run -- bash", repository.display()))?;
     say("    vpd watch\n")?;

@@ -30,9 +30,9 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// How long a child may take for one step.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The set.
+/// The servers, the daemon and the browser of a demonstration.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Sandbox {
     // The children are stopped before their directory goes.
     servers: Servers,
     daemon: Option<Child>,
@@ -59,7 +59,7 @@ struct Place {
     setup_url: Option<String>,
 }
 
-impl Stage {
+impl Sandbox {
     /// Starts platform and relay.
     pub(super) async fn open() -> anyhow::Result<Self> {
         let place = tempfile::Builder::new().prefix("vpd-demo-").tempdir()?;
