@@ -171,7 +171,7 @@ async fn a_peer_that_vanishes_is_a_broken_connection() {
     assert_eq!(client.next().await, IoEvent::Closed((), Closed::Fault(NetFault::Broken)));
 }
 
-/// The stream is let go of with the last event, even while the socket lives on.
+/// The stream is dropped with the last event, even while the socket lives on.
 #[tokio::test]
 async fn the_end_hangs_up() {
     let (mut client, mut server) = in_memory(4096).await;

@@ -28,7 +28,7 @@ pub struct Config {
     pub mints_per_address: usize,
     /// How many codes may live at a time, of all devices together.
     pub max_codes: i64,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Seconds from a credential's making to its soft expiry, `exp` (D8).
     pub credential_lifetime: u64,
@@ -57,7 +57,7 @@ impl Config {
     /// `PLATFORM_` are none of our business, except `RELAY_INTERNAL_KEY`.
     ///
     /// # Errors
-    /// A name is unknown, a value is no good, or a setting that cannot be guessed is missing.
+    /// A name is unknown, a value is invalid, or a setting that cannot be guessed is missing.
     pub fn from_env(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut given = Given::default();
         for (name, value) in variables {

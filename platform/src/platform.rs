@@ -74,7 +74,7 @@ impl Platform {
     /// Makes the first account and its workspace, without a browser.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] when there is an account already; [`Error::Invalid`] when a field is no good.
+    /// [`Error::Forbidden`] when there is an account already; [`Error::Invalid`] when a field is invalid.
     pub async fn create_first_admin(&self, admin: FirstAdmin) -> Result<Founded, Error> {
         let sign_up = SignUp { name: admin.name, email: admin.email, password: admin.password };
         let (account, organization) = accounts::create_first(&self.app, None, sign_up, &admin.organization).await?;

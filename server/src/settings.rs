@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use proto_core::secret::SecretText;
 use url::Url;
 
-/// Why the settings are no good. Says nothing of secret values.
+/// Why the settings are invalid. Contains no secret values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// There is no such setting.

@@ -295,7 +295,7 @@ fn a_burst_is_answered_with_back_pressure() {
     let to_viewer: usize = hub.said.iter().map(|(_, output)| sent(output)).sum();
     assert!(to_viewer > 0 && to_viewer <= VIEWER_WINDOW + 4_096, "{to_viewer} bytes");
     assert!(!hub.said.iter().any(|(_, output)| matches!(output, Output::Close(..))));
-    // The daemon is held back as well while the store is behind, and not thrown out.
+    // The daemon is held back as well while the store is behind, and not disconnected.
     assert!(hub.said.iter().any(|(_, output)| *output == Output::Hold(ConnectionId(1))));
 }
 

@@ -44,7 +44,7 @@ fn core_dir() -> PathBuf {
 }
 
 #[test]
-fn no_wing_knows_another() {
+fn no_part_names_another() {
     for own in WINGS {
         let sources = rust_files(&core_dir().join(own));
         assert!(!sources.is_empty(), "{own} is empty");
@@ -57,7 +57,7 @@ fn no_wing_knows_another() {
 
 /// What all three stand on names none of them; `lib.rs` alone lists them.
 #[test]
-fn the_ground_knows_no_wing() {
+fn shared_modules_name_no_part() {
     let shared = rust_files(&core_dir()).into_iter().filter(|path| {
         let below = path.strip_prefix(core_dir()).expect("below the core");
         !WINGS.iter().any(|wing| below.starts_with(wing))
@@ -70,7 +70,7 @@ fn the_ground_knows_no_wing() {
 
 /// META-1: the check can fail.
 #[test]
-fn a_wing_that_knows_another_is_found() {
+fn a_part_that_names_another_is_found() {
     for bad in [
         "use crate::relay::hub::Hub;",
         "use crate::{\n    Aside,\n    relay::{hub, admission},\n};",

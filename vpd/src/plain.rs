@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_is_shown_and_not_done() {
+    fn control_characters_are_shown_and_not_obeyed() {
         let name = "esc\u{1b}]0;owned\u{7}\u{9b}2J\nü 漢 \u{202e}evil";
         assert_eq!(Line(name).to_string(), r"esc\u{1b}]0;owned\u{7}\u{9b}2J\nü 漢 \u{202e}evil");
         assert_eq!(Lines("a\n\tb\u{1b}").to_string(), "a\n\tb\\u{1b}");

@@ -172,7 +172,7 @@ mod tests {
 
     /// F26.
     #[test]
-    fn what_is_tried_first_is_no_password() {
+    fn common_passwords_are_refused() {
         for common in [
             "password123",
             "Password123!",

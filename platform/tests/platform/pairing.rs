@@ -55,7 +55,7 @@ async fn a_device_is_paired_through_the_pages() {
 
 /// S10, S11: another token, no token, another code: the same 404.
 #[tokio::test]
-async fn who_did_not_mint_a_code_learns_nothing() {
+async fn a_caller_without_the_code_and_its_token_learns_nothing() {
     let world = World::empty().await;
     let minted = Device::new(1).mint(&world).await;
     let other = Device::new(2).mint(&world).await;

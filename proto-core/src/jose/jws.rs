@@ -76,7 +76,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The three parts of a compact JWS. Nothing in it is to be believed before [`holds_under`](Self::holds_under).
+/// The three parts of a compact JWS. Nothing in it is to be trusted before [`holds_under`](Self::holds_under).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Compact {
     pub(super) header: Vec<u8>,
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(jws.payload, b"Example of Ed25519 signing");
     }
 
-    /// RFC 8032 section 7.1: the keys and the signatures, byte for byte, and that they are believed.
+    /// RFC 8032 section 7.1: the keys and the signatures, byte for byte, and that they verify.
     #[test]
     fn the_examples_of_rfc_8032_come_out() {
         let examples: serde_json::Value = serde_json::from_str(include_str!("rfc8032.json")).unwrap();

@@ -59,7 +59,7 @@ enum Type {
 
 /// A credential of good shape, of which nothing has been proven.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[must_use = "nothing in here is to be believed before it is verified"]
+#[must_use = "nothing in here is to be trusted before it is verified"]
 pub struct Unverified {
     jws: Compact,
     kid: Thumbprint,
@@ -93,7 +93,7 @@ impl Unverified {
         self.claims
     }
 
-    /// Believes it, or says why not.
+    /// Verifies it, or says why it is refused.
     ///
     /// # Errors
     /// The first of these that holds: [`Reason::SignatureMismatch`] (also for a key that is not in the set),
@@ -116,7 +116,7 @@ impl Unverified {
 }
 
 impl Claims {
-    /// Whether claims that are believed already hold now, as `expected`.
+    /// Whether verified claims hold now, as `expected`.
     ///
     /// # Errors
     /// The first of these that holds: [`Reason::TokenWrongAudience`], [`Reason::TokenNotYetValid`], [`Reason::TokenExpired`].
@@ -146,7 +146,7 @@ pub fn sign(claims: &Claims, key: &SigningKey) -> SecretText {
     compact(&header, claims, |message| key.sign(message))
 }
 
-/// Takes a credential apart and believes it, or says why not.
+/// Parses and verifies a credential, or says why it is refused.
 ///
 /// # Errors
 /// See [`Unverified::parse`] and [`Unverified::verify`].

@@ -195,7 +195,7 @@ impl<T: Wake> Deadline<T> {
         self.timer.why()
     }
 
-    /// The same for a driver, which asks no more than when, and in words what for.
+    /// The same for a driver, which needs only the time, and the purpose as text.
     pub fn in_words(self) -> Deadline {
         Deadline { at: self.at, timer: self.why() }
     }

@@ -158,7 +158,7 @@ mod tests {
 
     /// Bounded memory: four at most, none that is too long to hold, and none for long on a link that only pings.
     #[test]
-    fn few_are_held_and_none_by_who_says_little() {
+    fn few_buffers_are_held_and_none_on_a_quiet_link() {
         let mut spares = Spares::default();
         let held: Vec<_> = (0..2 * Spares::MAX).map(|_| hand_out(&mut spares, LONG)).collect();
         assert_eq!(spares.0.len(), Spares::MAX);
@@ -173,7 +173,7 @@ mod tests {
 
     /// A stream whose frames have another length than those before is served too.
     #[test]
-    fn what_is_not_wanted_any_more_makes_room() {
+    fn spares_of_another_length_make_room() {
         let mut spares = Spares::default();
         drop((0..Spares::MAX).map(|_| hand_out(&mut spares, 3 * LONG)).collect::<Vec<_>>());
         let place = hand_out(&mut spares, LONG).as_ptr();

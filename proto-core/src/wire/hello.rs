@@ -47,7 +47,7 @@ pub struct Welcome {
 pub struct Refused {
     /// Why.
     pub reason: Reason,
-    /// Seconds after which trying again makes sense; 0 leaves it to the device.
+    /// Seconds after which to try again; 0 leaves it to the device.
     pub retry_after: u32,
 }
 

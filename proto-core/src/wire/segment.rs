@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_foretold() {
+    fn lengths_are_known_in_advance() {
         assert_eq!(sealed_len(0), 18);
         assert_eq!(sealed_len(MAX_SEGMENT), MAX_SEGMENT + 18);
         assert_eq!(sealed_len(MAX_SEGMENT + 1), MAX_SEGMENT + 1 + 36);

@@ -42,7 +42,7 @@ fn a_frame_has_the_session_and_the_body_of_its_kind() {
     }
 }
 
-/// WIRE section 7: every kind of content has its number and comes back as it was; its length is foretold.
+/// WIRE section 7: every kind of content has its number and comes back as it was; its length is known in advance.
 #[test]
 fn a_record_comes_back_as_it_was() {
     let title = Title { command: "make".into(), directory: "~/x".into(), started: 5, columns: 80, rows: 24 };
@@ -97,7 +97,7 @@ fn the_limits_are_those_of_the_protocol() {
 
 /// What does not fit into the room leaves nothing of a token there, and comes out whole.
 #[test]
-fn a_token_that_does_not_fit_is_wiped_from_the_room() {
+fn a_token_that_does_not_fit_is_wiped_from_the_buffer() {
     let rotate = Frame::from(Head::Rotate { token: SecretText::new("t".repeat(500)) });
     let mut room = [7; _];
     assert_eq!(Frame::decode(&Bytes::copy_from_slice(&rotate.encoded_head(&mut room))), Ok(rotate));

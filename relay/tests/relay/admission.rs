@@ -144,7 +144,7 @@ async fn a_frame_over_the_limit_is_named() {
 }
 
 #[tokio::test]
-async fn a_frame_that_makes_no_sense_is_named() {
+async fn an_invalid_frame_is_named() {
     let site = Site::open().await;
     let mut daemon = site.daemon("org", "target").connect(site.address, site.key).await.unwrap();
     daemon.send_raw(vec![0; 100].into());

@@ -166,7 +166,7 @@ pub fn no_answer_to_a_goodbye<S: Subject>() {
     }
 }
 
-/// A peer that talks on instead of answering the goodbye is let go of as well.
+/// A peer that goes on sending instead of answering the close frame is dropped as well.
 pub fn talks_on_after_a_goodbye<S: Subject>() {
     let peer = Peer::plain(|far| {
         let (ping, message) = ([0x89, 1, 7], [0x82, 1, 7]);

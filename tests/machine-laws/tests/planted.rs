@@ -285,7 +285,7 @@ fn l4_catches_an_end_that_is_none() {
 }
 
 #[test]
-fn l5_catches_chance() {
+fn l5_catches_randomness() {
     caught(Bug::Random, Law::L5);
 }
 

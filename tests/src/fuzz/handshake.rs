@@ -1,9 +1,9 @@
 //! Both ends of a handshake, over the real Noise, with an attacker on the wire who may do anything with their messages but make
 //! them (NOI-2, NOI-4, NOI-8).
 //!
-//! The oracle is what each end may believe. A device that is let in has read the very message 2 that this relay made for it; a
-//! relay that is sure of a device has read both its messages as they were made; both then have the same session, and transport
-//! messages go both ways. Nothing else that they see brings either there.
+//! The oracle is what each end may accept. A device that is let in has read the very message 2 that this relay made for it; a relay
+//! that is sure of a device has read both its messages as they were made; both then have the same session, and transport messages
+//! go both ways. Nothing else that they see brings either there.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -75,7 +75,7 @@ struct Wire {
     /// The last message that each got.
     at_device: Option<Bytes>,
     at_relay: Option<Bytes>,
-    /// What each has once it believes in the other.
+    /// What each has once it has authenticated the other.
     admitted: Option<Channel<Snow>>,
     confirmed: Option<Channel<Snow>>,
     hashes: [Option<[u8; 32]>; 2],

@@ -1,7 +1,7 @@
 //! Credentials, key sets and proofs of possession (JWT-1, JWT-2, JWT-3).
 //!
-//! The fuzzer cannot forge signatures, so the targets sign whatever it wants to have signed: what is believed must then be what
-//! an independent reading of its JSON allows.
+//! The fuzzer cannot forge signatures, so the targets sign whatever it wants to have signed: what is accepted must then be what an
+//! independent reading of its JSON allows.
 
 use std::sync::LazyLock;
 
@@ -81,8 +81,8 @@ fn believe(token: &str, now: UnixTime, expiry: Expiry) -> Result<Claims, Reason>
     verify(&SecretText::new(token), &keys, now, &Expectation { issuer: Some(ISSUER.into()), expiry })
 }
 
-/// A credential is believed only if the issuer signed exactly that, and only if it says what is demanded (JWT-1); no change of
-/// a good one is (JWT-2); and by its times exactly while the documented rule says so.
+/// A credential is accepted only if the issuer signed exactly that, and only if it says what is demanded (JWT-1); no change of a
+/// good one is (JWT-2); and by its times exactly while the documented rule says so.
 pub fn credential(data: &[u8]) {
     match Unstructured::new(data).arbitrary::<Shown<'_>>() {
         Ok(Shown::Text(token)) => {
@@ -115,7 +115,7 @@ fn signed(header: &str, payload: &str) {
     let Ok(claims) = believe(&sign(header, payload), NOW, Expiry::Connect) else { return };
     let header: Value = serde_json::from_str(header).expect("a JSON header");
     let expected: Value = serde_json::from_str(&good_header()).expect("JSON");
-    assert_eq!(header, expected, "JWT-1: another header was believed");
+    assert_eq!(header, expected, "JWT-1: another header was accepted");
     let payload: Value = serde_json::from_str(payload).expect("a JSON payload");
     let number = |name: &str| payload[name].as_u64().expect("a time");
     assert_eq!((payload["iss"].as_str(), payload["aud"].as_str()), (Some(ISSUER), Some(RELAY_AUDIENCE)));

@@ -1,7 +1,7 @@
-//! Connections, and the weather between their ends.
+//! Connections, and the network faults (`Weather`) between their ends.
 //!
 //! A [`Wire`] is one WebSocket: messages keep their order in each direction, take time, and may be lost only together with the
-//! connection. Weather lasts for a while and stands between one party and one place, or everything.
+//! connection. A fault lasts for a while and stands between one party and one place, or everything.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -120,7 +120,7 @@ impl<N: Noise + 'static> Sim<N> {
         strikes
     }
 
-    /// How long so many bytes take, all weather together.
+    /// How long so many bytes take, all faults together.
     pub(super) fn travel(&mut self, party: Party, place: Place, way: Way, len: usize, dice: &mut Dice) -> Duration {
         let mut time = self.options.latency + dice.time(Duration::ZERO, self.options.latency / 4);
         if self.weather.is_empty() {

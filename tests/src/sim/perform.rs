@@ -214,7 +214,7 @@ impl<N: Noise + 'static> Sim<N> {
         match effect {
             Effect::Http(effect_id, request) => self.asks(End::Viewer(viewer, life, effect_id), request),
             Effect::Connect(effect_id, connect) => {
-                self.dials(End::Viewer(viewer, life, effect_id), &connect.url, connect.timeout)
+                self.dials(End::Viewer(viewer, life, effect_id), &connect.url, connect.timeout);
             }
             Effect::Send(effect_id, message) => {
                 self.sends(&End::Viewer(viewer, life, effect_id), message);

@@ -34,7 +34,7 @@ pub struct Station<N> {
     pub feed: Feed,
     /// Its clock.
     pub clock: Clock,
-    /// Whether this is the attacker's: it has other keys, and believes everything.
+    /// Whether this is the attacker's: it has other keys, and accepts every credential.
     pub is_false: bool,
     /// The key that was announced.
     pub(super) next_keys: Option<StaticKeys>,

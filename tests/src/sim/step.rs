@@ -288,7 +288,7 @@ impl<N: Noise + 'static> Sim<N> {
         match end {
             End::Host(host, life, effect_id) => self.tell_host(host, life, daemon::Input::Io(io_event.with_id(effect_id))),
             End::Viewer(viewer, life, effect_id) => {
-                self.tell_viewer(viewer, life, watcher::Input::Io(io_event.with_id(effect_id)))
+                self.tell_viewer(viewer, life, watcher::Input::Io(io_event.with_id(effect_id)));
             }
             End::Peer(station, connection, effect_id) => {
                 let input = connection::Input::Io(io_event.with_id(effect_id));

@@ -38,7 +38,7 @@ fn the_core_has_the_same_examples() {
     assert_eq!(document["eddsa"], core(include_str!("../../../proto-core/src/jose/rfc8032.json")));
 }
 
-/// RFC 8032: what was signed is believed, and nothing else is.
+/// RFC 8032: what was signed verifies, and nothing else does.
 fn eddsa(vector: &Value) {
     let key = SigningKey::from_seed(&secret(text(vector, "private"))).public_key();
     assert_eq!(key, IdentityKey(array(text(vector, "public"))), "{}", vector["name"]);

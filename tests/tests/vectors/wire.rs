@@ -70,7 +70,7 @@ impl Understood {
 }
 
 #[test]
-fn bytes_say_what_stands_in_the_file() {
+fn encodings_are_as_in_the_file() {
     let mut vectors = good::all();
     vectors.extend(refused::all());
     let about = "Bytes of the wire with what each of them says, and bytes that must be refused: docs/WIRE.md sections 4 to 8. See README.md.";

@@ -1,5 +1,5 @@
-//! Wycheproof's vectors, which collect what has gone wrong in other people's cryptography, through our own wrappers: both sets
-//! of primitives, and the one way in which signatures are believed (NOI-5, JWT-1). Those for HKDF are run where it is, in
+//! Wycheproof's vectors, which collect what has gone wrong in other people's cryptography, through our own wrappers: both sets of
+//! primitives, and the one way in which signatures are verified (NOI-5, JWT-1). Those for HKDF are run where it is, in
 //! `proto-core`. Vectors for sizes that the protocol does not have (other keys, nonces and tags) are passed over.
 
 use proto_core::{

@@ -103,7 +103,7 @@ fn changes_of_the_ledger_do_not_undo_each_other() {
 
 /// The disk takes nothing: the person is told, and nothing counts that is not durable.
 #[test]
-fn a_grant_that_cannot_be_written_counts_for_nothing() {
+fn a_grant_that_cannot_be_written_is_ignored() {
     let mut world = bound(&["acme"]);
     world.laptop.disk_works = false;
     assert_eq!(world.bind("/a", "acme"), Err(Reason::StateNotWritten));

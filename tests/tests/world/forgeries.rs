@@ -1,4 +1,4 @@
-//! A relay that says to viewers what it made up: nothing is believed that the platform or a daemon did not sign or seal (D14).
+//! A relay that forges what it sends to viewers: nothing is accepted that the platform or a daemon did not sign or seal (D14).
 
 use std::time::Duration;
 
@@ -62,10 +62,10 @@ fn only_a_daemon_of_the_same_org_vouches_for_a_session() {
     }
 }
 
-/// While the platform cannot be asked about a credential the relay shows another one, which is none: there is nothing to believe, and
-/// once a good one comes the session is read.
+/// While the platform cannot be asked about a credential the relay shows another one, which is none: there is nothing to verify,
+/// and once a good one comes the session is read.
 #[test]
-fn a_voucher_that_is_replaced_before_it_is_believed_counts_for_nothing() {
+fn a_voucher_that_is_replaced_before_it_is_verified_is_ignored() {
     let mut world = bound(&["acme"]);
     let run = world.run("/work/acme");
     world.show(run, "something");
@@ -114,7 +114,7 @@ fn garbage_in_place_of_a_daemons_answer_changes_nothing() {
 
 /// A relay can say that a stream was cut where it stands, but not that its command ended, nor that there was more or less of it.
 #[test]
-fn an_end_is_believed_as_far_as_the_records_go() {
+fn an_end_is_accepted_as_far_as_the_records_go() {
     for (missing, outcome, is_believed) in
         [(0, Outcome::Cut, true), (0, Outcome::Exited, false), (1, Outcome::Cut, false), (1, Outcome::Exited, false)]
     {

@@ -116,9 +116,9 @@ fn the_search_finds_what_is_there() {
 /// ISO-2, ISO-5: what happens to one org, up to its end, changes nothing of what the other's relay is sent, nor when; also not after
 /// a restart of the daemon.
 #[test]
-fn one_org_does_not_feel_the_other() {
+fn one_org_does_not_affect_the_other() {
     for (own, other) in [("acme", "oss"), ("oss", "acme")] {
-        assert_eq!(traffic(own, other, false), traffic(own, other, true), "{own} felt {other}");
+        assert_eq!(traffic(own, other, false), traffic(own, other, true), "{own} is affected by {other}");
     }
 }
 

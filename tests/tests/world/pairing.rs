@@ -90,7 +90,7 @@ fn a_pairing_that_is_through_makes_room_for_the_next() {
 
 /// PAIR-2, PAIR-7: what the platform answers to a pairing that was cancelled is no answer to the one after it.
 #[test]
-fn a_late_answer_to_a_cancelled_pairing_counts_for_nothing() {
+fn a_late_answer_to_a_cancelled_pairing_is_ignored() {
     // Cancelled before each step of the first one, whatever was under way then.
     for steps in 0..14 {
         let mut world = World::with(&["acme"]);

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_finger_is_answered_with_the_nearest_code() {
+    fn a_typo_is_answered_with_the_nearest_code() {
         assert!(parse_subject("token_expird").unwrap_err().contains("`token_expired`"));
         assert!(!parse_subject("elephant").unwrap_err().contains("did you mean"));
     }

@@ -203,7 +203,7 @@ impl DaemonHost {
     }
 
     fn tell_source(&mut self, source: SourceId, word: ToSource) {
-        // One that is gone says so by itself, and so does one that is let go because it takes nothing.
+        // One that is gone says so by itself, and so does one that is dropped because it takes nothing.
         if self.sources.get(&source).is_some_and(|to_source| to_source.try_send(word).is_err()) {
             self.sources.remove(&source);
         }

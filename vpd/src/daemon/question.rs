@@ -41,8 +41,8 @@ pub(super) enum Question {
     Stop,
 }
 
-/// What a process that makes records is told. One for which so much waits that it does not take is let go: it comes again, and goes
-/// on where the relay says.
+/// What a process that makes records is told. One that takes too little of what waits for it is disconnected: it comes again, and
+/// goes on where the relay says.
 #[derive(Debug)]
 pub(super) enum ToSource {
     Attached(Attached),

@@ -9,7 +9,7 @@ const MIN_NEEDLE: usize = 12;
 /// The most lines of an output that are looked for.
 const MAX_LINES: usize = 64;
 
-/// Texts in every guise in which they might slip through.
+/// Texts in every encoding in which they might slip through.
 #[derive(Clone, Debug)]
 pub(super) struct Needles(Vec<Vec<u8>>);
 
@@ -81,9 +81,9 @@ mod tests {
 
     const CANARY: &str = "canary-4f1d2c3b5a69";
 
-    /// META-1: planted in any guise, at any offset, it is found.
+    /// META-1: planted in any encoding, at any offset, it is found.
     #[test]
-    fn a_canary_is_found_in_every_guise() {
+    fn a_canary_is_found_in_every_encoding() {
         let needles = Needles::of(&[CANARY], b"");
         for padding in 0..3 {
             let text = [&b"xyz"[..padding], CANARY.as_bytes(), b"and more"].concat();

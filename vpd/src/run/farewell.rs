@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_a_loss_is_no_loss_of_nothing() {
+    fn an_end_without_a_loss_reports_no_loss() {
         assert!(!left_behind(0).contains("0 bytes"));
     }
 }

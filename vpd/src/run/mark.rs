@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_names_both_and_steers_nothing() {
+    fn the_line_names_both_and_has_no_control_characters() {
         let org = Workspace { id: "01J7".parse().unwrap(), slug: "acme".into(), name: "Ac\u{1b}]0;me\u{9b}".into() };
         let mark = Mark { session: SessionId([7; 16]), org };
         let id = SessionId([7; 16]).to_string();

@@ -88,7 +88,7 @@ enum Along {
 /// Where content comes from.
 enum Source {
     Recorder(mpsc::Receiver<Content>),
-    /// The stream stalled; what still comes is let go.
+    /// The stream stalled; what still comes is dropped.
     LetGo(mpsc::Receiver<Content>),
     /// The command ended.
     Dry {

@@ -135,7 +135,7 @@ fn a_bound_directory_streams_and_its_neighbours_do_not() {
 
 /// S94, D11: a bound directory whose file was removed streams no more, and is not silent about it.
 #[test]
-fn a_binding_whose_file_is_gone_is_told_of() {
+fn a_binding_whose_file_is_gone_is_reported() {
     for (recursive, nested) in [(false, None), (true, Some(Reason::LocalFileMissing))] {
         let mut here = Laptop::default();
         here.bind("/r", "A", recursive);

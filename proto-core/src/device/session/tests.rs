@@ -197,7 +197,7 @@ fn what_leaves_is_sealed_and_opens_again() {
 
 /// L6: a driver that does not take what the session says is told so, and what it wanted has not happened.
 #[test]
-fn who_does_not_drain_a_session_is_told_so() {
+fn an_undrained_session_refuses_inputs() {
     let mut s = session();
     let taken = core::iter::repeat_with(|| s.handle_input(Instant::ZERO, Input::Attached)).take_while(Result::is_ok).count();
     assert_eq!(taken, crate::Outbox::<Output>::LIMIT);

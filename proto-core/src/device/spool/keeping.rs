@@ -259,7 +259,7 @@ impl Spool {
         self.effect(Effect::Load(EffectId::Read(last), file));
     }
 
-    /// The last segment was read. One that is torn from its beginning is let go, and the one before it is the last.
+    /// The last segment was read. One that is torn from its beginning is dropped, and the one before it is the last.
     fn recalled(&mut self, first: u64, frames: &[Frame]) -> bool {
         let now = self.port.now();
         let Some(keeping) = self.keeping() else { return false };

@@ -57,7 +57,7 @@ fn an_approval_issues_exactly_once() {
 
 /// PAIR-12: only a member approves, and only for the organization that the device asked for; a refusal decides nothing.
 #[test]
-fn who_may_not_approve_changes_nothing() {
+fn an_account_that_may_not_approve_changes_nothing() {
     let mut code = PairingCode::mint(START, Some("acme".into()));
     let fresh = code.record();
     assert_eq!(approve(&mut code, START, "eve", Standing::NoMember), [Output::Refused(Refusal::NoMember)]);

@@ -30,7 +30,7 @@ fn no_window_holds_more_than_the_limit() {
 }
 
 #[test]
-fn who_is_refused_learns_how_long() {
+fn a_refused_caller_learns_how_long_to_wait() {
     let mut window = Window::new(2, 10);
     assert_eq!(window.act(&1, at(0)), Ok(()));
     assert_eq!(window.act(&1, at(3)), Ok(()));

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_learns_how_long() {
+    fn a_refused_caller_learns_how_long_to_wait() {
         let mut limiter = RateLimiter::new(2, MINUTE);
         let address = ip("192.0.2.1");
         assert_eq!(limiter.admit(at(0), address), Ok(()));

@@ -120,7 +120,7 @@ fn a_wrong_psk_ends_in_its_own_reason() {
 }
 
 #[test]
-fn garbage_and_silence_end_a_stranger() {
+fn garbage_and_silence_end_an_unknown_connection() {
     let stranger = || Bench::<Symbolic>::new(Suite::IkAesGcm, Role::Daemon, None, SecretText::new("x"));
     for (message, reason) in [
         (&b""[..], Reason::FrameMalformed),
@@ -219,7 +219,7 @@ fn a_device_that_is_held_back_is_not_taken_for_silent() {
 
 /// D12: what makes a device delete its binding comes as a frame under the key it pinned.
 #[test]
-fn the_hub_ends_it_with_words_inside_noise() {
+fn the_hub_closes_it_with_a_reason_inside_noise() {
     for (reason, farewell) in [
         (Reason::MachineRevoked, Head::Revoke { reason: Reason::MachineRevoked }),
         (Reason::Superseded, Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }),

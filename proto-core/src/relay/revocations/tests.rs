@@ -88,7 +88,7 @@ fn the_first_answer_has_everything_validated_again() {
 
 /// D3: what was revoked is told, and the next request is made at once, from there.
 #[test]
-fn news_are_told_and_followed_by_a_request_at_once() {
+fn revocations_are_reported_and_followed_by_a_request_at_once() {
     let mut desk = Desk::new(Jitter::new(1));
     desk.news(0, &[]);
     desk.pass(QUIET);

@@ -302,7 +302,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Neither side believes what the other one does not.
+/// Neither side takes for paired what the other one does not.
 fn agreement(state: &State) -> Result<(), Broken> {
     if state.approved > 0 && !is_approved(state) {
         return Err(Broken::new("PAIR-12", "the device is paired with a code that no user approved"));

@@ -18,7 +18,7 @@ use crate::sim::{Party, Sim, host::unix, net::End, plan::Place};
 /// A revocation takes effect within that (JWT-5), or within that after the relay's last request to the platform that failed,
 /// was late or was lost.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
-/// What was sent during bad weather arrives so long after it at the latest.
+/// What was sent during a network fault arrives so long after it at the latest.
 const LATE_AFTER_WEATHER: Duration = Duration::from_secs(10);
 /// A decision and a handshake may take so many seconds.
 const DECISION: u64 = 20;
@@ -39,7 +39,7 @@ pub(super) struct Relays {
 }
 
 impl Relays {
-    /// What is on its way in bad weather may come later than that is over.
+    /// What is on its way during a network fault may arrive after the fault is over.
     fn see_weather<N: Noise>(&mut self, sim: &Sim<N>) {
         for weather in &sim.weather {
             for number in 0..sim.stations.len() {

@@ -87,7 +87,7 @@ fn what_comes_for_an_earlier_life_is_counted() {
 
 /// ISO-7: what a process says of a session that is not its own is counted and goes nowhere.
 #[test]
-fn frames_of_who_is_not_attached_are_counted() {
+fn frames_of_detached_processes_are_counted() {
     let mut laptop = Laptop::paired();
     let mut relay = laptop.up(&org());
     let session = laptop.streams(SOURCE, BOUND);
@@ -110,7 +110,7 @@ fn frames_of_who_is_not_attached_are_counted() {
 /// L8: so many requests and starting sessions wait for the disk. One more is refused, facts are not, and when one is done there
 /// is room again.
 #[test]
-fn so_many_requests_wait_for_the_disk() {
+fn requests_that_wait_for_the_disk_are_limited() {
     let mut laptop = Laptop::paired();
     let start = |n: usize| {
         let attach = crate::device::control::Attach::Start { directory: BOUND.into(), title: title() };

@@ -98,7 +98,7 @@ fn stamps_are_read_anew_after_a_suspend() {
 
 /// A link that goes up and down is said, with the reason.
 #[test]
-fn links_that_come_and_go_are_said() {
+fn links_that_come_and_go_are_reported() {
     let mut laptop = Laptop::paired();
     laptop.take_said();
     let relay = laptop.up(&org());
@@ -162,7 +162,7 @@ fn a_renewed_credential_is_durable_before_it_is_shown() {
 
 /// A credential that is not renewed for now is said, for its own binding.
 #[test]
-fn a_renewal_that_fails_is_said() {
+fn a_renewal_that_fails_is_reported() {
     let mut laptop = Laptop::paired();
     laptop.clock(WallClock::new(START, UNIX.plus(LIFETIME)));
     laptop.take_said();

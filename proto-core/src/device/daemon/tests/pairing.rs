@@ -117,7 +117,7 @@ fn a_pairing_that_is_cancelled_is_answered_at_its_end() {
 
 /// What is in the way of a pairing is said, and the pairing goes on.
 #[test]
-fn trouble_with_a_pairing_is_said() {
+fn trouble_with_a_pairing_is_reported() {
     let mut laptop = Laptop::new();
     laptop.request(1, pair(PairingMode::New));
     laptop.take_said();
@@ -178,7 +178,7 @@ fn a_session_that_goes_on_holds_its_binding() {
 
 /// D1: pairing again with the same organization, a daemon says that the binding was refreshed.
 #[test]
-fn a_refresh_is_said_to_be_one() {
+fn a_refresh_is_reported_as_one() {
     for old in ["r1", "r0"] {
         let record = BindingRecord { runtime_target_id: old.parse().unwrap(), ..record() };
         let mut laptop = Laptop::boot(&Found { config: Some(config(vec![record, beta_record()])), ..found() });
@@ -229,7 +229,7 @@ fn a_binding_that_is_refused_fails_the_pairing() {
 
 /// The wall clock was set: when a code ends is written down by the new one.
 #[test]
-fn a_pairing_hears_of_a_suspend() {
+fn a_pairing_is_told_of_a_suspend() {
     let mut laptop = Laptop::new();
     laptop.request(1, pair(PairingMode::New));
     laptop.clock(WallClock::new(START, UNIX.plus(600)));

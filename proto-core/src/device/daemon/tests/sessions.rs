@@ -92,7 +92,7 @@ fn sessions_stream_to_their_own_org() {
 
 /// The process is gone before its session is pinned: nothing streams, and its pin is removed.
 #[test]
-fn who_goes_before_the_pin_is_durable_leaves_none() {
+fn a_process_that_leaves_before_its_pin_is_durable_leaves_no_pin() {
     let mut laptop = Laptop::paired();
     laptop.start(SOURCE, BOUND);
     let session = laptop.files[0].1.clone();

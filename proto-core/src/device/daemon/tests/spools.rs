@@ -143,7 +143,7 @@ fn a_session_whose_process_was_killed_is_cut() {
 
 /// No process has the number under which the daemon itself hands records over.
 #[test]
-fn the_number_of_the_spool_is_no_processs() {
+fn the_spools_source_number_belongs_to_no_process() {
     let mut laptop = Laptop::paired();
     let attach = crate::device::control::Attach::Again { session: numbered(1) };
     let input = Input::Attach(crate::device::bridge::SourceId::SPOOL, attach, crate::Entropy::new([0; 32]));

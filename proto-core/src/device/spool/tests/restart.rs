@@ -32,7 +32,7 @@ fn what_was_kept_survives_a_restart() {
 
 /// A relay that is there before the disk has answered waits, and a process that comes back too.
 #[test]
-fn who_comes_before_the_disk_waits() {
+fn a_relay_and_a_process_wait_for_the_disk() {
     let mut bench = Bench::restart(left_behind(40, false));
     bench.relay(resume(3));
     bench.open(0);
@@ -59,7 +59,7 @@ fn a_torn_end_is_asked_for_again() {
     assert_eq!(bench.take().0, [resume(first + whole)]);
 }
 
-/// One that is torn from its beginning is let go, and the one before it is the last.
+/// One that is torn from its beginning is dropped, and the one before it is the last.
 #[test]
 fn a_segment_that_cannot_be_read_is_let_go() {
     let mut disk = left_behind(40, true);

@@ -60,7 +60,7 @@ fn what_is_there_is_not_taken_again() {
 
 /// SPOOL-2: a process that comes back goes on behind what is durable, not behind what was only received.
 #[test]
-fn who_comes_back_goes_on_behind_what_is_durable() {
+fn a_process_that_comes_back_goes_on_behind_what_is_durable() {
     let mut bench = Bench::keeping();
     bench.records(0..1);
     bench.disk_does();

@@ -86,7 +86,7 @@ fn records_are_shown_once_and_in_order() {
 
 /// SES-4: a record that is left out, changed, or of another place is found out, and nothing of the session is shown any more.
 #[test]
-fn a_forged_record_ends_the_show() {
+fn a_forged_record_ends_the_viewing() {
     for n in 0..3 {
         let (mut bench, mut sealer) = reading();
         let first = sealed(&mut sealer, 0, &output("a"));

@@ -47,7 +47,7 @@ fn a_revocation_ends_the_binding() {
     }
 }
 
-/// A disk that does not let go of the key is tried again, and the person is told; a stop ends the wait.
+/// Removing a key is tried again when the disk fails, and the person is told; a stop ends the wait.
 #[test]
 fn a_key_that_cannot_be_removed_is_tried_again() {
     let mut bench = Bench::paired(Goal::Chosen);

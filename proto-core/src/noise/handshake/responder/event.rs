@@ -20,7 +20,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// Whether that role belongs here.
+    /// Whether this responder accepts that role.
     pub const fn is_for(self, role: Role) -> bool {
         matches!((self, role), (Self::Devices, Role::Daemon | Role::Viewer) | (Self::Peers, Role::Peer))
     }

@@ -81,7 +81,7 @@ on_both! {
 
 on_both! {
     /// The caller that decides gets the proven key, the preamble and what was said.
-    fn message_1_is_put_before_who_decides<N>() {
+    fn the_caller_decides_about_message_1<N>() {
         let mut relay = responder::<N>(Door::Devices);
         assert_eq!(relay.status(), Status::Running { waiting_for: "message 1" });
         receive(&mut relay, sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Viewer, None)).remove(0));

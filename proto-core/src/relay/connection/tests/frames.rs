@@ -1,4 +1,4 @@
-//! Frames at their limits, farewells, and answers that come late.
+//! Frames at their limits, last frames, and answers that come late.
 
 use super::*;
 use crate::{

@@ -29,9 +29,9 @@ fn a_peer_frame_that_fits_goes_out_under_the_longest_number_of_a_viewer() {
     assert_eq!((bench.hear(), bench.take(), bench.connection.ignored()), (vec![frame], vec![], 0));
 }
 
-/// L4: where not even the farewell fits the connection ends all the same, once and with the reason that came first.
+/// L4: where not even the last frame fits the connection ends all the same, once and with the reason that came first.
 #[test]
-fn a_farewell_that_does_not_fit_still_ends_the_link_once() {
+fn a_last_frame_that_does_not_fit_still_ends_the_link_once() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
     let settings = Settings { frame_max: 16, ..(*bench.connection.settings).clone() };
     bench.connection.settings = Arc::new(settings);
@@ -75,7 +75,7 @@ fn an_answer_to_an_older_renewal_is_ignored_and_counted() {
 
 /// L6: a driver that does not take what the connection says is told so, and what it wanted has not happened.
 #[test]
-fn who_does_not_drain_a_connection_is_told_so() {
+fn an_undrained_connection_refuses_inputs() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Viewer);
     let send = || Input::SendTail(data(0));
     let taken = core::iter::repeat_with(|| bench.connection.handle_input(bench.now, send())).take_while(Result::is_ok).count();
