@@ -13,7 +13,7 @@ use proto_core::{
 };
 use rustix::{fs::OFlags, process::geteuid};
 
-/// What stands in `directory`: the answer to `daemon::Output::Look`. Links are not followed, and files of other users not trusted.
+/// What is in `directory`: the answer to `daemon::Output::Look`. Links are not followed, and files of other users not trusted.
 pub fn look(directory: Directory) -> Looked {
     let is_repository = fs::symlink_metadata(directory.join(REPOSITORY_MARK)).is_ok();
     let read = |file| read(Path::new(&directory.join(file)));

@@ -44,7 +44,7 @@ pub trait Perform<M: Machine> {
     fn refused(&mut self, misuse: Misuse);
 }
 
-/// What a machine stands in: where its facts come from and where its outputs go.
+/// What surrounds a machine: where its facts come from and where its outputs go.
 pub trait Host<M: Machine>: Perform<M> {
     /// Waits for facts, and puts all that are there into `facts`, which is empty: they are handed over with one reading of the
     /// clocks, in order. How many that are at most, the host decides. Has to be safe to cancel: facts are only put there when

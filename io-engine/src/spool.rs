@@ -57,7 +57,7 @@ impl Home {
     }
 }
 
-/// The names and sizes of what stands in a folder.
+/// The names and sizes of what is in a folder.
 fn segments(folder: &Path) -> Result<Vec<(String, u64)>, FileError> {
     let unreadable = |source| FileError::Unreadable { path: folder.to_owned(), source };
     let mut segments = Vec::new();

@@ -61,7 +61,7 @@ fn files_that_others_can_read_are_refused() {
     assert!(home.read(&StateFile::Config).unwrap().is_some());
 }
 
-/// A store replaces what stands in its place, and does not write through a link to somewhere else.
+/// A store replaces what is in its place, and does not write through a link to somewhere else.
 #[test]
 fn a_store_does_not_follow_links() {
     let (folder, home) = home();

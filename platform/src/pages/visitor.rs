@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A visitor's cookies, understood. Stands in the request once it has passed the gate.
+/// A visitor's cookies, parsed. The gate adds it to the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
     /// The account that is signed in, if any.

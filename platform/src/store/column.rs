@@ -1,4 +1,4 @@
-//! How our types stand in columns.
+//! How our types are stored in columns.
 
 use std::{borrow::Cow, fmt};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::is_url;
 use crate::{Reason, jose::JwkSet, key::StaticKey, secret::SecretText};
 
-/// Body of the rotation request. The token that is renewed stands in `Authorization: DPoP …`, the proof in `DPoP: …`.
+/// Body of the rotation request. The token that is renewed is in `Authorization: DPoP …`, the proof in `DPoP: …`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RotateRequest {
     /// The `gen` of the token that is renewed. Asking again for the same one gives the same successor generation, so a lost

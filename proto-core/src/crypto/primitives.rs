@@ -64,7 +64,7 @@ pub trait AeadKey: Send + Sync {
     /// Decrypts `buffer` if `tag` fits.
     ///
     /// # Errors
-    /// [`Forged`]: it does not; what stands in `buffer` then must not be used.
+    /// [`Forged`]: it does not; what is in `buffer` then must not be used.
     fn open(&self, nonce: &Nonce, associated: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), Forged>;
 
     /// Encrypts both parts of `plaintext`, one behind the other, into `message`, which is as long as they and the tag are. If it
@@ -76,7 +76,7 @@ pub trait AeadKey: Send + Sync {
     /// Decrypts `ciphertext` into `plaintext`, which is as long, if `tag` fits.
     ///
     /// # Errors
-    /// [`Forged`]: it does not, or the lengths differ; what stands in `plaintext` then must not be used.
+    /// [`Forged`]: it does not, or the lengths differ; what is in `plaintext` then must not be used.
     fn open_to(
         &self,
         nonce: &Nonce,

@@ -202,7 +202,7 @@ impl Opener {
     /// Opens the record; its plaintext fills `plaintext`, which is [`TAG_LEN`] bytes shorter.
     ///
     /// # Errors
-    /// See [`OpenError`]. What stands in `plaintext` then must not be used.
+    /// See [`OpenError`]. What is in `plaintext` then must not be used.
     pub fn open_to(&mut self, epoch: u32, sequence: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<(), OpenError> {
         match epoch.checked_sub(self.epoch.number) {
             None => Err(OpenError::EpochGone(epoch)),

@@ -74,8 +74,8 @@ pub trait Noise: Sized + fmt::Debug {
     /// Makes a transport message of both parts of `plaintext`, one behind the other, and 16 bytes more: it fills `message`.
     ///
     /// # Errors
-    /// [`NoiseError::TooLong`], also when `message` is not as long as that; [`NoiseError::Exhausted`],
-    /// [`NoiseError::OutOfTurn`]. What stands in `message` then must not be used.
+    /// [`NoiseError::TooLong`], also when `message` is not as long as that; [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
+    /// What is in `message` then must not be used.
     fn seal_to(&mut self, plaintext: [&[u8]; 2], message: &mut [u8]) -> Result<(), NoiseError>;
 
     /// Appends a transport message to `out`: `plaintext` and 16 bytes more.
@@ -91,8 +91,8 @@ pub trait Noise: Sized + fmt::Debug {
     /// Opens the next transport message; its plaintext fills `plaintext`.
     ///
     /// # Errors
-    /// [`NoiseError::Failed`], also when `plaintext` is not 16 bytes shorter; [`NoiseError::Exhausted`],
-    /// [`NoiseError::OutOfTurn`]. What stands in `plaintext` then must not be used.
+    /// [`NoiseError::Failed`], also when `plaintext` is not 16 bytes shorter; [`NoiseError::Exhausted`], [`NoiseError::OutOfTurn`].
+    /// What is in `plaintext` then must not be used.
     fn open_to(&mut self, ciphertext: &[u8], plaintext: &mut [u8]) -> Result<(), NoiseError>;
 
     /// Opens the next transport message and appends its plaintext to `out`.

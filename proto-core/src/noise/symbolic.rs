@@ -1,8 +1,8 @@
 //! Noise without the key exchange: what two ends know is hashed, and a message opens when both hashed the same.
 //!
-//! Messages are as long as the real ones, payloads stand in them readable, and an attacker who knows the public keys could forge
-//! them. What it shares with the real one is where it succeeds and where it fails, for every input that an honest or a clumsy
-//! network makes: keys, PSK, prologue, order, nonces, changed bytes.
+//! Messages are as long as the real ones, payloads are readable, and an attacker who knows the public keys could forge them. What
+//! it shares with the real one is where it succeeds and where it fails, for every input that an honest or a clumsy network makes:
+//! keys, PSK, prologue, order, nonces, changed bytes.
 
 use alloc::vec::Vec;
 use core::hash;

@@ -16,7 +16,7 @@ use crate::{
     device::{Device, Outcome, now},
 };
 
-/// The reason stands in `/logs`, in its summary and in `/metrics`, under the same code.
+/// The reason is in `/logs`, in its summary and in `/metrics`, under the same code.
 async fn is_on_record(site: &Site, reason: Reason) {
     let code = reason.code();
     let lines = site.admin("/logs").await;

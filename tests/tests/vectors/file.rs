@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use proto_core::secret::Secret;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What stands in the committed file of this name, which must be what was made, byte for byte.
+/// The contents of the committed file of this name, which must be what was made, byte for byte.
 pub(crate) fn committed<D: Serialize + DeserializeOwned>(name: &str, made: &D) -> D {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name);
     let text = serde_json::to_string_pretty(made).unwrap() + "\n";

@@ -52,7 +52,7 @@ fn trouble(path: &str, ledger: &Grants) -> Option<Reason> {
     }
 }
 
-/// What becomes of a session that starts in `directory`, by what stands on the disk now.
+/// What becomes of a session that starts in `directory`, by what is on the disk now.
 fn decision(directory: Directory, ledger: &Grants) -> Decision {
     resolved(directory, ledger).map_or(Decision::LocalOnly { why: None }, |place| place.decision)
 }

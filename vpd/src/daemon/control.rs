@@ -1,4 +1,4 @@
-//! The control socket: HTTP and JSON to questions for the daemon's loop. The table of requests stands in [`crate::control`].
+//! The control socket: HTTP and JSON to questions for the daemon's loop. The table of requests is in [`crate::control`].
 
 use std::{convert::Infallible, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! What the daemon machine stands in: what came in goes to it, what it wants is carried out. Nothing here decides.
+//! What surrounds the daemon machine: what came in goes to it, what it wants is carried out. Nothing here decides.
 
 use std::{collections::HashMap, future::pending, path::PathBuf, pin::Pin};
 
@@ -29,7 +29,7 @@ pub(super) struct Process {
     host: DaemonHost,
 }
 
-/// What the daemon stands in.
+/// What surrounds the daemon.
 struct DaemonHost {
     adapter: Adapter<EffectId>,
     questions: mpsc::Receiver<Question>,

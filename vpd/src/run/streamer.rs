@@ -1,4 +1,4 @@
-//! What a session's machine stands in: content in, frames to and from the daemon, for as long as it takes.
+//! What surrounds a session's machine: content in, frames to and from the daemon, for as long as it takes.
 //!
 //! It outlives every daemon: when one goes away, it waits for the next and goes on where that says. What the relay does not take in
 //! time the daemon keeps on the disk (D17), so only a daemon that is not there, or a disk that is full, can fill the buffer: when
@@ -56,7 +56,7 @@ pub(super) struct Streamer {
     ends: Ends,
 }
 
-/// What a session's machine stands in: content on one end, the way to the daemon on the other.
+/// What surrounds a session's machine: content on one end, the way to the daemon on the other.
 struct Ends {
     client: Client,
     id: SessionId,

@@ -23,7 +23,7 @@ pub const REPOSITORY_MARK: &str = ".git";
 /// A fact for a resolver: the answer to [`Output::Look`].
 pub type Input = Looked;
 
-/// What stands in one directory.
+/// What is in one directory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Looked {
     /// The directory that was asked for.
@@ -38,7 +38,7 @@ pub struct Looked {
     pub ignore: File,
 }
 
-/// What stands in the place of a file.
+/// What is in the place of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum File {
     /// Nothing.
@@ -53,7 +53,7 @@ pub enum File {
 /// What to do, and what came out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
-    /// Look what stands in this directory. Answered by [`Looked`].
+    /// Look what is in this directory. Answered by [`Looked`].
     Look(Directory),
     /// The end: what is decided for the directory that was asked about.
     Resolved(Place),

@@ -129,7 +129,7 @@ impl<N: Noise> Daemon<N> {
         self.look_on(TaskId::Request(id));
     }
 
-    /// `vpd bind`: what stands in the directory is known.
+    /// `vpd bind`: what is in the directory is known.
     pub(super) fn plan(&mut self, id: RequestId, place: &Place, org: Option<&str>, recursive: bool) {
         let bound = self.bindings.workspaces();
         let planned = place

@@ -75,7 +75,7 @@ impl<N: Noise> Daemon<N> {
         may.then_some((pin, org))
     }
 
-    /// What stands in a directory is known: the resolver goes on.
+    /// What is in a directory is known: the resolver goes on.
     pub(super) fn looked(&mut self, task_id: TaskId, looked: Looked) {
         match self.tasks.get_mut(&task_id) {
             Some(Task::Resolving { resolver, .. } | Task::Looking { resolver, .. }) => {

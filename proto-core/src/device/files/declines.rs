@@ -16,7 +16,7 @@ pub struct Declines {
     /// [`VERSION`] of the program that wrote it.
     #[serde(default = "first_version")]
     pub version: u32,
-    /// By canonical absolute path of the directory that the hint stands in.
+    /// By canonical absolute path of the directory that the hint is in.
     #[serde(default)]
     pub directories: BTreeMap<String, Decline>,
     /// Members of other versions.

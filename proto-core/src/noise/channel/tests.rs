@@ -41,7 +41,7 @@ fn frames_cross_in_full_segments() {
     assert_eq!(a.open(&seal(&mut b, &rotate)).unwrap(), rotate);
 }
 
-/// What stands in a channel between two calls does not depend on what went through it (L5, exploration).
+/// The state of a channel between two calls does not depend on what went through it (L5, exploration).
 #[test]
 fn channels_in_the_same_state_are_equal() {
     let (mut a, mut b) = channels::<Symbolic>(Tails::Refused);

@@ -76,7 +76,7 @@ fn is_the_whole_story(outputs: &[Output]) {
     assert!(count(|output| matches!(output, Output::Effect(Effect::Send(..)))) > 20);
 }
 
-/// What a link stands in.
+/// What surrounds a link.
 trait World {
     fn now(&self) -> Instant;
     fn perform(&mut self, effect: Effect<()>);

@@ -1,4 +1,4 @@
-//! `consent`: a ledger, and whatever stands in three directories, each inside or outside of a repository.
+//! `consent`: a ledger, and whatever is in three directories, each inside or outside of a repository.
 
 use proto_core::{
     Machine, Status,
@@ -20,7 +20,7 @@ const PATHS: [&str; 3] = ["/a/b", "/a", "/"];
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked;
 
-/// What stands in the directory that was asked for.
+/// What is in the directory that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
     is_repository: bool,

@@ -23,7 +23,7 @@ pub(super) struct Lives {
     deleted: BTreeSet<OrgId>,
 }
 
-/// What stands in a home.
+/// What is in a home.
 #[derive(Debug, Default)]
 struct Home {
     records: BTreeMap<BindingId, Record>,

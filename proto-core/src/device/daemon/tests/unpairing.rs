@@ -116,7 +116,7 @@ fn a_binding_that_goes_takes_the_pin_along() {
     assert_eq!(laptop.daemon.report().sessions, []);
 }
 
-/// What stands in a directory becomes known when its org is gone: nothing streams, and nothing is pinned.
+/// What is in a directory becomes known when its org is gone: nothing streams, and nothing is pinned.
 #[test]
 fn a_session_of_an_org_that_is_gone_stays_here() {
     let mut laptop = Laptop::paired();
