@@ -36,7 +36,7 @@ pub(super) async fn see_off(
 ) {
     let client = Client::of(home);
     let waited = tokio::select! {
-        waited = wait(ending, bytes) => waited,
+        waited = wait(ending, bytes, is_quiet) => waited,
         never = revive(&client, home) => match never {},
     };
     if let (Some(Ending::Delivered), false) = (waited, is_quiet)
@@ -63,11 +63,16 @@ async fn revive(client: &Client, home: &Home) -> Infallible {
     std::future::pending().await
 }
 
-/// Waits for the end of the stream and says what is lost of it. TERM, HUP and Ctrl-C end the wait at once.
-async fn wait(mut ending: oneshot::Receiver<Ending>, mut pending_bytes: watch::Receiver<usize>) -> Option<Ending> {
+/// Waits for the end of the stream and says what is lost of it; unless it `is_quiet`, also that it waits. TERM, HUP and Ctrl-C end the
+/// wait at once.
+async fn wait(
+    mut ending: oneshot::Receiver<Ending>,
+    mut pending_bytes: watch::Receiver<usize>,
+    is_quiet: bool,
+) -> Option<Ending> {
     let mut calls = Calls::listen();
     let begun = Instant::now();
-    let mut quiet_until = Some(begun + QUIET);
+    let mut quiet_until = (!is_quiet).then_some(begun + QUIET);
     let mut latest = begun;
     let mut left = *pending_bytes.borrow();
     let ended = loop {
@@ -177,7 +182,7 @@ mod tests {
             time::sleep(Duration::from_millis(700)).await;
             tell.send(Ending::Delivered).unwrap();
         });
-        assert_eq!(wait(ending, pending_bytes).await, Some(Ending::Delivered));
+        assert_eq!(wait(ending, pending_bytes, false).await, Some(Ending::Delivered));
         assert_eq!(begun.elapsed(), Duration::from_millis(700));
     }
 
@@ -192,7 +197,7 @@ mod tests {
             time::sleep(Duration::from_millis(900)).await;
             tell.send(Ending::Delivered).unwrap();
         });
-        wait(ending, pending_bytes).await;
+        wait(ending, pending_bytes, false).await;
         assert_eq!(begun.elapsed(), Duration::from_millis(900));
     }
 
@@ -209,7 +214,7 @@ mod tests {
             }
             pending_forever(bytes).await;
         });
-        wait(ending, pending_bytes).await;
+        wait(ending, pending_bytes, false).await;
         assert_eq!(begun.elapsed(), Duration::from_secs(10) + PATIENCE);
     }
 
