@@ -1,5 +1,7 @@
 //! The task that owns the hub: frames of all connections come in, letters and writes go out, many at a time.
 
+mod lobby;
+
 use std::{collections::HashMap, sync::Arc};
 
 use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
@@ -7,12 +9,16 @@ use proto_core::{
     Misuse, Reason, WallClock,
     relay::{
         connection,
-        hub::{Confirmed, ConnectionId, Counters, Hub, Input, OrgState, Output, StoredSession, Write},
+        hub::{Confirmed, ConnectionId, Counters, Hub, Input, OrgState, Output, SessionNumber, Write},
     },
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{mailbox::Mailbox, store::Store};
+use self::lobby::Lobby;
+use crate::{
+    mailbox::Mailbox,
+    store::{Answer, Store},
+};
 
 /// Batches of connections that wait for the hub at most. When it does not keep up, connections stop reading.
 const WAITING: usize = 256;
@@ -72,7 +78,11 @@ pub(crate) struct HubTask {
 struct Desk {
     store: Store,
     inbox: mpsc::Receiver<ToHub>,
-    answers: mpsc::UnboundedReceiver<Input>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    /// What the store answered, and was not handed over yet.
+    answered: Vec<Answer>,
+    /// Who waits until the sessions of an organization are loaded.
+    lobby: Lobby,
     /// Taken from the inbox and not handed over yet, the latest first.
     messages: Vec<ToHub>,
     mailboxes: HashMap<ConnectionId, Arc<Mailbox>>,
@@ -82,22 +92,22 @@ struct Desk {
 }
 
 impl HubTask {
-    /// A hub that knows what is in the store. What the store answers comes through `answers`.
-    pub(crate) fn new(store: Store, sessions: Vec<StoredSession>, answers: mpsc::UnboundedReceiver<Input>) -> (Self, HubHandle) {
+    /// A hub that numbers new sessions from there on. What the store answers comes through `answers`.
+    pub(crate) fn new(store: Store, first: SessionNumber, answers: mpsc::UnboundedReceiver<Answer>) -> (Self, HubHandle) {
         let (sender, inbox) = mpsc::channel(WAITING);
         let clock = Clock::start();
-        let mut desk = Desk {
+        let desk = Desk {
             store,
             inbox,
             answers,
+            answered: Vec::new(),
+            lobby: Lobby::default(),
             messages: Vec::new(),
             mailboxes: HashMap::new(),
             to_ring: Vec::new(),
             writes: Vec::new(),
         };
-        let (mut hub, wall) = (Hub::new(), clock.wall());
-        Turns::new(wall).turn(&mut hub, wall, sessions.into_iter().map(Input::Stored), &mut desk);
-        (Self { hub, wall, clock, desk }, HubHandle(sender))
+        (Self { hub: Hub::numbering_from(first), wall: clock.wall(), clock, desk }, HubHandle(sender))
     }
 
     /// Serves until [`ToHub::Stop`]; gives the store back, to be closed.
@@ -117,7 +127,10 @@ impl Host<Hub> for Desk {
                     }
                     self.messages.reverse();
                 }
-                _ = self.answers.recv_many(facts, ROUND) => return Next::GoOn,
+                _ = self.answers.recv_many(&mut self.answered, ROUND) => {
+                    self.take_answers(facts);
+                    return Next::GoOn;
+                }
             }
         }
         self.take(hub, facts)
@@ -130,9 +143,7 @@ impl Host<Hub> for Desk {
                 mailbox.ring();
             }
         }
-        if !self.writes.is_empty() {
-            self.store.write(std::mem::take(&mut self.writes));
-        }
+        self.hand_over_writes();
     }
 }
 
@@ -161,13 +172,13 @@ impl Desk {
     fn take(&mut self, hub: &Hub, facts: &mut Vec<Input>) -> Next {
         while let Some(message) = self.messages.pop_if(|message| facts.is_empty() || !message.waits_for_its_turn()) {
             match message {
-                ToHub::Inputs(inputs) => facts.extend(inputs),
+                ToHub::Inputs(inputs) => facts.extend(self.lobby.pass(inputs)),
                 ToHub::Enter(connection, confirmed, mailbox) => {
                     self.mailboxes.insert(connection, mailbox);
-                    facts.push(Input::Confirmed(connection, confirmed));
+                    self.enter(connection, confirmed, facts);
                 }
                 ToHub::Leave(connection) => {
-                    if self.mailboxes.remove(&connection).is_some() {
+                    if self.mailboxes.remove(&connection).is_some() && !self.lobby.leave(connection) {
                         facts.push(Input::Gone(connection));
                     }
                 }
@@ -180,6 +191,43 @@ impl Desk {
             }
         }
         Next::GoOn
+    }
+
+    /// A connection whose organization is loaded is confirmed at once; another one waits for that.
+    fn enter(&mut self, connection: ConnectionId, confirmed: Confirmed, facts: &mut Vec<Input>) {
+        let org = confirmed.org.clone();
+        match self.lobby.enter(connection, confirmed) {
+            lobby::Entry::Loaded(confirmed) => facts.push(Input::Confirmed(connection, confirmed)),
+            lobby::Entry::Waits => {}
+            lobby::Entry::First => {
+                self.hand_over_writes();
+                self.store.load(org);
+            }
+        }
+    }
+
+    fn take_answers(&mut self, facts: &mut Vec<Input>) {
+        for answer in std::mem::take(&mut self.answered) {
+            match answer {
+                Answer::Hub(input) => facts.push(input),
+                Answer::Loaded(org, Ok(sessions)) => {
+                    facts.extend(sessions.into_iter().map(Input::Stored));
+                    facts.extend(self.lobby.loaded(&org));
+                }
+                Answer::Loaded(org, Err(error)) => {
+                    tracing::error!(%error, %org, "the sessions of an organization cannot be read");
+                    for connection in self.lobby.failed(&org) {
+                        self.dismiss(connection, Reason::RelayClosed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hand_over_writes(&mut self) {
+        if !self.writes.is_empty() {
+            self.store.write(std::mem::take(&mut self.writes));
+        }
     }
 
     fn post(&mut self, to: ConnectionId, letter: connection::Input) {

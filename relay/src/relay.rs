@@ -91,7 +91,7 @@ impl Relay {
         let listener = TcpListener::bind(address).await.map_err(listening)?;
         let local_addr = listener.local_addr().map_err(listening)?;
         let (answers, from_store) = mpsc::unbounded_channel();
-        let (store, sessions) = Store::open(
+        let (store, first_number) = Store::open(
             &config.data_dir,
             Arc::new(move |answer| {
                 // Without a hub it is not waited for.
@@ -99,7 +99,7 @@ impl Relay {
             }),
         )?;
         let (store_works, store_reads) = (store.working(), store.readable());
-        let (hub_task, hub) = HubTask::new(store, sessions, from_store);
+        let (hub_task, hub) = HubTask::new(store, first_number, from_store);
         let (stop, shutdown) = watch::channel(false);
         let (mut tasks, journal, roots) = (JoinSet::new(), Arc::new(Journal::default()), options.roots);
         let shared = Arc::new(Shared {

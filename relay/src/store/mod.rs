@@ -1,46 +1,74 @@
-//! The record store of one relay: an embedded database, one writer with group commit, one reader.
+//! The record store of one relay: an append-only log for each organization, one writer with group commit, one reader.
 //!
 //! ```text
-//! writes ──► writer ── all that wait, one transaction, one fsync ──► Appended, Ended
-//! reads  ──► reader ── a snapshot ─────────────────────────────────► Records
+//! writes ──► writer ── all that wait: appended, then synced together ──► Appended, Ended
+//! reads  ──► reader ── where? the logs know; then the files ───────────► Records, Unreadable
+//! load   ──► writer ──► loader ── opens the log of an organization ────► Loaded
+//!
+//! log/ORG/00000000.log, 00000001.log, …    segments: entries with checksums; a full one ends with what it holds
 //! ```
 //!
-//! A commit that fails is tried again until it works: nothing is acknowledged meanwhile, the hub holds the daemons back, and
-//! `/ready` says no. What is written are sealed records, session ids, and credentials that are worth nothing without their keys.
+//! | room | what it is |
+//! |---|---|
+//! | `entry`, `contents` | one entry of a segment; what a segment holds, which is its index |
+//! | `segment`, `scan`, `window` | the file of a segment; reading it from end to end, past damage; pieces of files |
+//! | `batch` | what one commit writes |
+//! | `catalog`, `log` | the sessions of an organization; its segments together |
+//! | `writer`, `reader`, `loader` | the threads |
+//! | `root`, `former` | the directory; the store of versions up to 0.1.0, which is taken over |
+//!
+//! An organization is loaded when somebody of it comes, so that starting does not depend on what is stored. A write that fails is
+//! tried again until it works: nothing of that organization is acknowledged meanwhile, the hub holds its daemons back, and `/ready`
+//! says no. What cannot be read costs that range. What is written are sealed records, session ids, and credentials that are worth
+//! nothing without their keys.
 
-mod layout;
+mod batch;
+mod catalog;
+mod contents;
+mod entry;
+mod former;
+mod loader;
+mod log;
+mod reader;
+mod root;
+mod scan;
+mod segment;
 #[cfg(test)]
 mod tests;
+mod window;
+mod writer;
 
 use std::{
+    collections::HashMap,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicBool, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use proto_core::relay::hub::{Input, Read, StoredSession, Write};
-use redb::Database;
+use proto_core::{
+    OrgId,
+    relay::hub::{Input, Read, SessionNumber, StoredSession, Write},
+};
 
-use crate::files;
+use self::{
+    loader::Loader,
+    log::OrgLog,
+    reader::Reader,
+    root::Root,
+    writer::{Task, Writer},
+};
 
-/// What redb keeps of the file in memory.
-const CACHE: usize = 16 * 1024 * 1024;
-/// How many bytes of records go into one transaction before it is committed.
-const TRANSACTION_BYTES: usize = 8 * 1024 * 1024;
-/// How long after a failed commit the next one is tried.
+/// How long after a failed write it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A segment that has so much is sealed, and another one begun.
+const SEGMENT_BYTES: u32 = 64 * 1024 * 1024;
 
-/// Why the store cannot be used.
+/// Why the store cannot be used, or something in it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The directory or file cannot be made or opened.
+    /// A directory or file cannot be made, opened or read.
     #[error("{path}: {error}")]
     Files {
         /// Which.
@@ -48,119 +76,149 @@ pub enum StoreError {
         /// Why.
         error: std::io::Error,
     },
-    /// Another process has it open, or it is damaged.
-    #[error("the record store: {0}")]
-    Database(Box<redb::Error>),
-    /// A page of it is damaged.
-    #[error("the record store is damaged")]
-    Damaged,
-    /// It was written by another version, or is damaged.
-    #[error("the record store holds something that this version cannot read: {0}")]
-    Layout(&'static str),
+    /// Another relay works on the directory.
+    #[error("{0}: another relay works here; stop it, or set another RELAY_DATA_DIR")]
+    InUse(PathBuf),
+    /// A file of it is damaged.
+    #[error("{path}: {what}")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// In which way.
+        what: &'static str,
+    },
+    /// The store of an earlier version cannot be taken over.
+    #[error("{path}: the records of an earlier version cannot be taken over: {error}")]
+    Former {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was asked for is not there, or no longer.
+    #[error("records are missing")]
+    Missing,
 }
 
-impl<E: Into<redb::Error>> From<E> for StoreError {
-    fn from(error: E) -> Self {
-        Self::Database(Box::new(error.into()))
-    }
+/// What the store has to say.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Something for the hub.
+    Hub(Input),
+    /// The sessions of an organization that was to be loaded.
+    Loaded(OrgId, Result<Vec<StoredSession>, StoreError>),
 }
 
 /// Where the store's answers go.
-pub(crate) type Answers = Arc<dyn Fn(Input) + Send + Sync>;
+pub(crate) type Answers = Arc<dyn Fn(Answer) + Send + Sync>;
 
-/// Opens the database, at first and again after a failure.
-type Opener = Arc<dyn Fn() -> Result<Database, StoreError> + Send + Sync>;
-
-/// The two threads and the ways to them. Dropping it makes durable what was given to it, then ends both.
+/// The threads and the ways to them. Dropping it makes durable what was given to it, then ends them.
 pub(crate) struct Store {
-    writes: Option<mpsc::Sender<Vec<Write>>>,
+    writer: mpsc::Sender<Task>,
     reads: Option<mpsc::Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
     working: Arc<AtomicBool>,
     readable: Arc<AtomicBool>,
-    stopping: Arc<AtomicBool>,
 }
 
-/// The database while it is usable, and how to get it back.
-#[derive(Clone)]
-struct Handle {
-    database: Arc<RwLock<Option<Database>>>,
-    opener: Opener,
+/// The logs of the organizations that are loaded, by the numbers of their sessions.
+#[derive(Debug, Default)]
+struct Open(RwLock<HashMap<SessionNumber, Arc<OrgLog>>>);
+
+impl Open {
+    fn log_of(&self, session: SessionNumber) -> Option<Arc<OrgLog>> {
+        self.read().get(&session).cloned()
+    }
+
+    fn add(&self, log: &Arc<OrgLog>) {
+        self.write().extend(log.numbers().into_iter().map(|number| (number, Arc::clone(log))));
+    }
+
+    fn insert(&self, session: SessionNumber, log: &Arc<OrgLog>) {
+        self.write().insert(session, Arc::clone(log));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<SessionNumber, Arc<OrgLog>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<SessionNumber, Arc<OrgLog>>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Handle {
-    /// Works with the database. One that panics, as redb does on damaged pages, is a failure like others (F28).
-    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(StoreError::Layout("not open"))?;
-        // What a panic leaves behind is not used: the database is opened anew.
-        catch_unwind(AssertUnwindSafe(|| work(database))).unwrap_or(Err(StoreError::Damaged))
-    }
-
-    /// After a failed write, or a panic, the database refuses everything until it is opened anew.
-    fn reopen(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // One that panicked may do so again while it is closed.
-        let closed = database.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
-        match catch_unwind(AssertUnwindSafe(|| (self.opener)())).unwrap_or(Err(StoreError::Damaged)) {
-            Ok(opened) => *database = Some(opened),
-            Err(error) => tracing::error!(%error, "the record store cannot be opened again"),
-        }
-    }
+/// What only tests choose otherwise.
+#[derive(Clone, Copy, Debug)]
+struct Tuning {
+    segment_bytes: u32,
+    retry_after: Duration,
 }
 
 impl Store {
-    /// Opens the store below `dir`, makes it when it is not there, and tells which sessions it has.
-    pub(crate) fn open(dir: &Path, answers: Answers) -> Result<(Self, Vec<StoredSession>), StoreError> {
-        let path = dir.join("records.redb");
-        files::make_private_dir(dir).map_err(|error| StoreError::Files { path: dir.to_owned(), error })?;
-        Self::open_with(Arc::new(move || open_file(&path)), RETRY_AFTER, answers)
+    /// Opens the store below `dir`, makes it when it is not there, and tells the first number for new sessions. Records of an
+    /// earlier version are taken over first.
+    ///
+    /// # Errors
+    /// The directory cannot be used, another relay works on it, or an earlier version's records cannot be read.
+    pub(crate) fn open(dir: &Path, answers: Answers) -> Result<(Self, SessionNumber), StoreError> {
+        Self::open_with(dir, Tuning { segment_bytes: SEGMENT_BYTES, retry_after: RETRY_AFTER }, answers)
     }
 
-    fn open_with(opener: Opener, retry_after: Duration, answers: Answers) -> Result<(Self, Vec<StoredSession>), StoreError> {
-        let found = catch_unwind(AssertUnwindSafe(|| {
-            let database = opener()?;
-            let sessions = layout::sessions(&database)?;
-            Ok((database, sessions))
-        }));
-        let (database, sessions) = found.unwrap_or(Err(StoreError::Damaged))?;
-        let database = Arc::new(RwLock::new(Some(database)));
-        let working = Arc::new(AtomicBool::new(true));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (writes, batches) = mpsc::channel();
-        let (reads, wanted) = mpsc::channel();
-        let readable = Arc::new(AtomicBool::new(true));
-        let file = Handle { database, opener };
+    fn open_with(dir: &Path, tuning: Tuning, answers: Answers) -> Result<(Self, SessionNumber), StoreError> {
+        let root = Root::take(dir)?;
+        former::take_over(&root)?;
+        let first_number = root.first_number()?;
+        let (working, readable) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+        let open = Arc::new(Open::default());
+        let (writer, tasks) = mpsc::channel();
+        let (loads, wanted) = mpsc::channel();
+        let (reads, wanted_records) = mpsc::channel();
         let keeper = Writer {
-            file: file.clone(),
-            retry_after,
+            tasks,
+            loads,
+            open: Arc::clone(&open),
             working: Arc::clone(&working),
-            stopping: Arc::clone(&stopping),
+            retry_after: tuning.retry_after,
             answers: Arc::clone(&answers),
+            orgs: HashMap::new(),
+            stuck: Vec::new(),
         };
-        let reader = Reader { file, readable: Arc::clone(&readable), answers };
-        let threads =
-            vec![spawn("records-writer", move || keeper.run(&batches)), spawn("records-reader", move || reader.run(&wanted))];
-        Ok((Self { writes: Some(writes), reads: Some(reads), threads, working, readable, stopping }, sessions))
+        let reader = Reader {
+            reads: wanted_records,
+            open,
+            readable: Arc::clone(&readable),
+            answers: Arc::clone(&answers),
+            kept: Vec::new(),
+        };
+        let loader = Loader { root, segment_bytes: tuning.segment_bytes, wanted, writer: writer.clone(), answers };
+        let threads = vec![
+            spawn("records-writer", move || keeper.run()),
+            spawn("records-reader", move || reader.run()),
+            spawn("records-loader", move || loader.run()),
+        ];
+        Ok((Self { writer, reads: Some(reads), threads, working, readable }, first_number))
+    }
+
+    /// Asks for the sessions of an organization, after all that was written; answered with [`Answer::Loaded`]. Its sessions are
+    /// written and read after that.
+    pub(crate) fn load(&self, org: OrgId) {
+        self.tell(Task::Load(org));
     }
 
     /// Makes these durable, after all before them; answered where [`Write`] says so.
     pub(crate) fn write(&self, writes: Vec<Write>) {
-        if let Some(sender) = &self.writes {
-            // The thread lives as long as this sender.
-            let _ = sender.send(writes);
-        }
+        self.tell(Task::Writes(writes));
     }
 
     /// Reads durable records; answered with `Records` or `Unreadable`.
     pub(crate) fn read(&self, read: Read) {
         if let Some(sender) = &self.reads {
+            // The thread lives as long as this sender.
             let _ = sender.send(read);
         }
     }
 
-    /// Whether the latest commit worked.
+    /// Whether the latest writes of all organizations worked.
     pub(crate) fn working(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.working)
     }
@@ -168,6 +226,11 @@ impl Store {
     /// Whether the latest read worked.
     pub(crate) fn readable(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.readable)
+    }
+
+    fn tell(&self, task: Task) {
+        // The thread lives until it is told to stop.
+        let _ = self.writer.send(task);
     }
 }
 
@@ -179,10 +242,9 @@ impl fmt::Debug for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        (self.writes, self.reads) = (None, None);
+        self.tell(Task::Stop);
+        self.reads = None;
         for thread in self.threads.drain(..) {
-            thread.thread().unpark();
             // A panic in there was reported by the thread itself.
             let _ = thread.join();
         }
@@ -192,84 +254,4 @@ impl Drop for Store {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.unwrap_or_else(|error| panic!("no thread for the record store: {error}"))
-}
-
-fn open_file(path: &Path) -> Result<Database, StoreError> {
-    let file = files::open_private(path).map_err(|error| StoreError::Files { path: path.to_owned(), error })?;
-    Ok(Database::builder().set_cache_size(CACHE).create_file(file)?)
-}
-
-struct Writer {
-    file: Handle,
-    retry_after: Duration,
-    working: Arc<AtomicBool>,
-    stopping: Arc<AtomicBool>,
-    answers: Answers,
-}
-
-impl Writer {
-    fn run(self, writes: &mpsc::Receiver<Vec<Write>>) {
-        while let Ok(first) = writes.recv() {
-            let batch = all_that_wait(first, writes);
-            for answer in self.commit(&batch) {
-                (self.answers)(answer);
-            }
-        }
-    }
-
-    /// Commits the batch, however long it takes; only the end of the relay gives it up.
-    fn commit(&self, batch: &[Write]) -> Vec<Input> {
-        loop {
-            match self.file.with(|database| layout::commit(database, batch)) {
-                Ok(answers) => {
-                    self.working.store(true, Ordering::Relaxed);
-                    return answers;
-                }
-                Err(error) => tracing::error!(%error, "records were not written, trying again"),
-            }
-            self.working.store(false, Ordering::Relaxed);
-            if self.stopping.load(Ordering::Acquire) {
-                return Vec::new();
-            }
-            thread::park_timeout(self.retry_after);
-            self.file.reopen();
-        }
-    }
-}
-
-struct Reader {
-    file: Handle,
-    readable: Arc<AtomicBool>,
-    answers: Answers,
-}
-
-impl Reader {
-    fn run(self, reads: &mpsc::Receiver<Read>) {
-        while let Ok(read) = reads.recv() {
-            let records = self.file.with(|database| layout::read(database, &read));
-            self.readable.store(records.is_ok(), Ordering::Relaxed);
-            (self.answers)(match records {
-                Ok(records) => Input::Records(records),
-                Err(error) => {
-                    tracing::error!(%error, session = read.session.0, from = read.from, "records were not read");
-                    if matches!(error, StoreError::Damaged) {
-                        self.file.reopen();
-                    }
-                    Input::Unreadable(read.viewer, read.session)
-                }
-            });
-        }
-    }
-}
-
-/// What has arrived by now goes into one transaction.
-fn all_that_wait(first: Vec<Write>, writes: &mpsc::Receiver<Vec<Write>>) -> Vec<Write> {
-    let mut batch = first;
-    let mut bytes = layout::bytes_of(&batch);
-    while bytes < TRANSACTION_BYTES {
-        let Ok(more) = writes.try_recv() else { break };
-        bytes += layout::bytes_of(&more);
-        batch.extend(more);
-    }
-    batch
 }

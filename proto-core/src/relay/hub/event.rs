@@ -23,7 +23,7 @@ pub struct SessionNumber(pub u64);
 /// Facts for the hub.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// At boot, before any connection: a session that the store has.
+    /// Before the first connection of its org, at boot or later: a session that the store has.
     Stored(StoredSession),
     /// A connection sent its first authentic transport message: from now on it counts.
     Confirmed(ConnectionId, Confirmed),

@@ -17,8 +17,8 @@
 //!   a viewer's pace:   Live ──window full──► Queued ──not in memory──► Reading ──Records──► Queued ──all seen──► Live
 //! ```
 //!
-//! The driver feeds [`Input::Stored`] for every session of the store, then connections. It performs outputs in order, and
-//! writes become durable in order. Nobody is disconnected for being slow, and nothing is dropped in silence: a slow viewer is
+//! Before the first connection of an org the driver feeds [`Input::Stored`] for every session that the store has of it. It performs
+//! outputs in order, and writes become durable in order. Nobody is disconnected for being slow, and nothing is dropped in silence: a slow viewer is
 //! caught up from the store, a slow store holds the daemons back.
 
 mod daemon;
@@ -173,6 +173,11 @@ impl Hub {
         Self::default()
     }
 
+    /// The same, which numbers new sessions from there on: a number that the store has never had, nor a higher one.
+    pub fn numbering_from(first: SessionNumber) -> Self {
+        Self { next_number: first.0, ..Self::default() }
+    }
+
     /// What was done and ignored so far.
     pub const fn counters(&self) -> &Counters {
         &self.counters.0
@@ -183,7 +188,7 @@ impl Hub {
         self.unstored
     }
 
-    /// Every org with a connection or a session.
+    /// Every org that has been here since the start.
     pub fn orgs(&self) -> Vec<OrgState> {
         self.orgs.iter().map(|(id, org)| self.org_state(id, org)).collect()
     }

@@ -1,0 +1,97 @@
+//! What an organization has here: its sessions, and in which segments each of them has records.
+
+use std::collections::BTreeMap;
+
+use proto_core::{
+    GivenId, OrgId,
+    relay::hub::{SessionNumber, StoredSession},
+    secret::SecretText,
+};
+
+use super::contents::{Contents, End, Row};
+
+/// The sessions of one organization.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    sessions: BTreeMap<u64, Known>,
+    credentials: BTreeMap<GivenId, SecretText>,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) row: Row,
+    pub(super) end: Option<End>,
+    /// What its records take, heads included.
+    pub(super) bytes: u64,
+    next: u64,
+    parts: Vec<Part>,
+}
+
+/// That a segment has records of a session, from this one on.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    first: u64,
+    segment: u32,
+}
+
+impl Catalog {
+    /// Adds what a segment holds, or what was written to it. Segments come in their order.
+    pub(super) fn absorb(&mut self, segment: u32, contents: &Contents) {
+        for (number, row) in &contents.sessions {
+            let known = Known { row: row.clone(), end: None, bytes: 0, next: 0, parts: Vec::new() };
+            self.sessions.entry(*number).or_insert(known);
+        }
+        for (number, run) in &contents.runs {
+            // One whose beginning was removed, or is damaged, is nobody's.
+            let Some(known) = self.sessions.get_mut(number) else { continue };
+            if known.parts.last().is_none_or(|part| part.segment != segment) {
+                known.parts.push(Part { first: run.first, segment });
+            }
+            known.next = known.next.max(run.next);
+            known.bytes += run.bytes;
+        }
+        for (number, (next, end)) in &contents.ends {
+            if let Some(known) = self.sessions.get_mut(number) {
+                known.end = Some(*end);
+                known.next = known.next.max(*next);
+            }
+        }
+        for number in &contents.removed {
+            self.sessions.remove(number);
+        }
+        self.credentials.extend(contents.credentials.iter().map(|(target, credential)| (target.clone(), credential.clone())));
+    }
+
+    /// How many records a session has.
+    pub(super) fn next(&self, session: SessionNumber) -> u64 {
+        self.sessions.get(&session.0).map_or(0, |known| known.next)
+    }
+
+    /// The segment that has this record.
+    pub(super) fn segment(&self, session: SessionNumber, sequence: u64) -> Option<u32> {
+        let parts = &self.sessions.get(&session.0)?.parts;
+        let after = parts.partition_point(|part| part.first <= sequence);
+        Some(parts.get(after.checked_sub(1)?)?.segment)
+    }
+
+    /// The sessions as the hub knows them. One whose credential is damaged gets an empty one, until its daemon comes again.
+    pub(super) fn sessions(&self, org: &OrgId) -> Vec<StoredSession> {
+        let stored = |(number, known): (&u64, &Known)| StoredSession {
+            number: SessionNumber(*number),
+            org: org.clone(),
+            session: known.row.session,
+            target: known.row.target.clone(),
+            cipher: known.row.cipher,
+            credential: self.credentials.get(&known.row.target).cloned().unwrap_or_else(|| SecretText::new("")),
+            next: known.next,
+            ended: known.end.map(|end| end.outcome),
+        };
+        self.sessions.iter().map(stored).collect()
+    }
+
+    /// The numbers of the sessions.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = SessionNumber> + '_ {
+        self.sessions.keys().copied().map(SessionNumber)
+    }
+}

@@ -1,0 +1,131 @@
+//! Reads a segment from its beginning to its end: what it holds, and where it ends.
+//!
+//! Damage is passed over: the next entry is found by the segment's marker. In the commit that was written last, which may not have
+//! become durable, the first thing that is not whole is the end: what stands there was never acknowledged.
+
+use std::io;
+
+use super::{
+    contents::Contents,
+    entry::{HEAD, Head, Kind},
+    segment::{ENTRIES, Segment},
+    window::Window,
+};
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) contents: Contents,
+    /// Where the next entry belongs.
+    pub(super) end: u32,
+    /// Bytes before that which are no entries.
+    pub(super) damaged: u64,
+}
+
+/// Whether a segment may end in a commit that is torn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// It was the last one.
+    Torn,
+    /// Another one follows, which is begun when all of it is durable.
+    Durable,
+}
+
+/// Reads a segment.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn scan(segment: &Segment, tail: Tail) -> io::Result<Scan> {
+    let mut walk = Walk {
+        segment,
+        window: Window::new(&segment.file),
+        found: Scan { contents: Contents::default(), end: ENTRIES, damaged: 0 },
+        batch: Vec::new(),
+        torn_at: None,
+    };
+    let mut at = u64::from(ENTRIES);
+    while let Some((place, head)) = walk.next_entry(at)? {
+        walk.take(at, place, head)?;
+        at = u64::from(place) + head.whole() as u64;
+    }
+    match tail {
+        Tail::Torn => walk.last_batch()?,
+        Tail::Durable => walk.durable_batch()?,
+    }
+    Ok(walk.found)
+}
+
+struct Walk<'a> {
+    segment: &'a Segment,
+    window: Window<'a>,
+    found: Scan,
+    /// The entries of the commit that is being read.
+    batch: Vec<(u32, Head)>,
+    /// Where the first gap in it is.
+    torn_at: Option<u32>,
+}
+
+impl Walk<'_> {
+    /// The next entry whose head is whole.
+    fn next_entry(&mut self, mut at: u64) -> io::Result<Option<(u32, Head)>> {
+        loop {
+            let Ok(place) = u32::try_from(at) else { return Ok(None) };
+            if let Some(head) = Head::decode(self.segment.marker, self.window.at(at, HEAD)?) {
+                return Ok(Some((place, head)));
+            }
+            let Some(next) = self.window.find(&self.segment.marker.0, at + 1)? else { return Ok(None) };
+            at = next;
+        }
+    }
+
+    /// An entry that was found, where one was expected or behind a gap.
+    fn take(&mut self, expected: u64, place: u32, head: Head) -> io::Result<()> {
+        if self.batch.first().is_some_and(|(_, first)| first.batch != head.batch) {
+            self.durable_batch()?;
+        }
+        if expected < u64::from(place) {
+            self.found.damaged += u64::from(place) - expected;
+            if place > head.batch && self.torn_at.is_none() {
+                self.torn_at = Some(u32::try_from(expected).unwrap_or(u32::MAX).max(head.batch));
+            }
+        }
+        self.batch.push((place, head));
+        Ok(())
+    }
+
+    /// Something follows the batch, so all of it was durable.
+    fn durable_batch(&mut self) -> io::Result<()> {
+        for (place, head) in std::mem::take(&mut self.batch) {
+            if head.kind == Kind::Record {
+                // Whether its body is whole is seen when it is read.
+                self.found.contents.note(&head, place, &[]);
+            } else if let Some(body) = self.whole_body(place, &head)? {
+                self.found.contents.note(&head, place, &body);
+            } else {
+                self.found.damaged += head.whole() as u64;
+            }
+            self.found.end = place + u32::try_from(head.whole()).unwrap_or(u32::MAX);
+        }
+        self.torn_at = None;
+        Ok(())
+    }
+
+    /// Nothing follows the batch: it counts up to the first thing that is not whole.
+    fn last_batch(&mut self) -> io::Result<()> {
+        let torn_at = self.torn_at.unwrap_or(u32::MAX);
+        for (place, head) in std::mem::take(&mut self.batch) {
+            if place >= torn_at {
+                break;
+            }
+            let Some(body) = self.whole_body(place, &head)? else { break };
+            self.found.contents.note(&head, place, &body);
+            self.found.end = place + u32::try_from(head.whole()).unwrap_or(u32::MAX);
+        }
+        Ok(())
+    }
+
+    fn whole_body(&mut self, place: u32, head: &Head) -> io::Result<Option<Vec<u8>>> {
+        let body = self.window.at(u64::from(place) + HEAD as u64, head.body())?;
+        Ok(head.fits(body).then(|| body.to_vec()))
+    }
+}
