@@ -2,11 +2,13 @@
 
 mod parse;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use proto_core::{api, secret::SecretText, wire::MAX_FRAME_DEFAULT};
 pub use viewport_server::ConfigError;
+
+pub use crate::store::Retention;
 
 /// The port it listens on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8788;
@@ -14,6 +16,10 @@ pub const DEFAULT_PORT: u16 = 8788;
 pub const RATE_LIMIT_DEFAULT: u32 = 60;
 /// `RELAY_MAX_CONNECTIONS` when nothing else is said.
 pub const MAX_CONNECTIONS_DEFAULT: usize = 16_384;
+/// `RELAY_RETENTION_AGE` when nothing else is said: 90 days.
+pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// `RELAY_RETENTION_ORG_BYTES` when nothing else is said: 16 GiB.
+pub const RETENTION_ORG_BYTES_DEFAULT: u64 = 16 * 1024 * 1024 * 1024;
 /// The smallest `RELAY_FRAME_MAX_BYTES`: a record of the largest size in its frame (WIRE section 10).
 pub const MAX_FRAME_LEAST: u32 = 65_536;
 /// The largest `RELAY_FRAME_MAX_BYTES`: what one connection may make the relay hold.
@@ -46,6 +52,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// `RELAY_MAX_CONNECTIONS`: connections at most, of any kind.
     pub max_connections: usize,
+    /// `RELAY_RETENTION_AGE`, `RELAY_RETENTION_ORG_BYTES`, `RELAY_RETENTION_BYTES`: how long and how much is kept.
+    pub retention: Retention,
     /// `RELAY_DATA_DIR`: where records are kept. Made with mode 0700.
     pub data_dir: PathBuf,
     /// `RELAY_STATIC_KEY_FILE`: the relay's private key, 32 bytes in base64url. Made with mode 0600 at the first start.
@@ -74,6 +82,7 @@ impl Config {
             trusted_ips: Vec::new(),
             trusted_proxies: Vec::new(),
             max_connections: MAX_CONNECTIONS_DEFAULT,
+            retention: Retention { age: Some(RETENTION_AGE_DEFAULT), org_bytes: Some(RETENTION_ORG_BYTES_DEFAULT), bytes: None },
             static_key_file: data_dir.join("static.key"),
             data_dir,
         })
@@ -103,18 +112,24 @@ const RATE_LIMIT_PER_IP: &str = "RELAY_RATE_LIMIT_PER_IP";
 const TRUSTED_IPS: &str = "RELAY_TRUSTED_IPS";
 const TRUSTED_PROXIES: &str = "RELAY_TRUSTED_PROXIES";
 const MAX_CONNECTIONS: &str = "RELAY_MAX_CONNECTIONS";
+const RETENTION_AGE: &str = "RELAY_RETENTION_AGE";
+const RETENTION_ORG_BYTES: &str = "RELAY_RETENTION_ORG_BYTES";
+const RETENTION_BYTES: &str = "RELAY_RETENTION_BYTES";
 const DATA_DIR: &str = "RELAY_DATA_DIR";
 const STATIC_KEY_FILE: &str = "RELAY_STATIC_KEY_FILE";
 const TOKEN_ISSUER: &str = "RELAY_TOKEN_ISSUER";
 
 /// Every setting, with what it is for: the text of `--help`.
-pub const SETTINGS: [(&str, &str); 13] = [
+pub const SETTINGS: [(&str, &str); 16] = [
     (JWKS_URL, "the platform's key set, https://…/api/.well-known/jwks.json (required)"),
     (VALIDATE_URL, "the platform, or its endpoint https://…/api/relay/validate (required)"),
     (INTERNAL_KEY, "the same secret as on the platform (required)"),
     (ADMIN_TOKEN, "bearer for /logs, /state and /metrics; without it they are off"),
     (LISTEN, "address and port, 127.0.0.1:8788"),
     (DATA_DIR, "where sealed records are kept, viewport-relay"),
+    (RETENTION_AGE, "how long a session is kept after its end, 90d; 0 is no limit"),
+    (RETENTION_ORG_BYTES, "bytes kept of one organization, 16GiB; above, what ended first leaves; 0 is no limit"),
+    (RETENTION_BYTES, "bytes kept in all; above, the organization with most gives; no limit"),
     (STATIC_KEY_FILE, "the relay's private key, made at the first start, static.key in the data directory"),
     (FRAME_MAX_BYTES, "the longest message, 1048576"),
     (RATE_LIMIT_PER_IP, "connections of one address in a minute, 60; 0 is no limit"),
@@ -136,6 +151,9 @@ struct Given {
     trusted_ips: Vec<IpNet>,
     trusted_proxies: Vec<IpNet>,
     max_connections: Option<usize>,
+    retention_age: Option<Option<Duration>>,
+    retention_org_bytes: Option<Option<u64>>,
+    retention_bytes: Option<Option<u64>>,
     data_dir: Option<PathBuf>,
     static_key_file: Option<PathBuf>,
     token_issuer: Option<String>,
@@ -156,6 +174,9 @@ impl Given {
             TRUSTED_IPS => self.trusted_ips = parse::networks(TRUSTED_IPS, value)?,
             TRUSTED_PROXIES => self.trusted_proxies = parse::networks(TRUSTED_PROXIES, value)?,
             MAX_CONNECTIONS => self.max_connections = Some(parse::max_connections(value)?),
+            RETENTION_AGE => self.retention_age = Some(parse::age(RETENTION_AGE, value)?),
+            RETENTION_ORG_BYTES => self.retention_org_bytes = Some(parse::bytes(RETENTION_ORG_BYTES, value)?),
+            RETENTION_BYTES => self.retention_bytes = Some(parse::bytes(RETENTION_BYTES, value)?),
             DATA_DIR => self.data_dir = Some(parse::path(DATA_DIR, value)?),
             STATIC_KEY_FILE => self.static_key_file = Some(parse::path(STATIC_KEY_FILE, value)?),
             TOKEN_ISSUER => self.token_issuer = Some(parse::web_url(TOKEN_ISSUER, value)?),
@@ -182,6 +203,11 @@ impl Given {
             trusted_proxies: self.trusted_proxies,
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
             static_key_file: self.static_key_file.unwrap_or(defaults.static_key_file),
+            retention: Retention {
+                age: self.retention_age.unwrap_or(defaults.retention.age),
+                org_bytes: self.retention_org_bytes.unwrap_or(defaults.retention.org_bytes),
+                bytes: self.retention_bytes.unwrap_or(defaults.retention.bytes),
+            },
             ..defaults
         })
     }

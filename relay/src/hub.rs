@@ -210,6 +210,7 @@ impl Desk {
         for answer in std::mem::take(&mut self.answered) {
             match answer {
                 Answer::Hub(input) => facts.push(input),
+                Answer::Leaving(sessions) => facts.extend(sessions.into_iter().map(Input::Leaving)),
                 Answer::Loaded(org, Ok(sessions)) => {
                     facts.extend(sessions.into_iter().map(Input::Stored));
                     facts.extend(self.lobby.loaded(&org));

@@ -4,7 +4,7 @@
 //! ```text
 //! listener ── upgrade ──► connection ──► hub ──► store       one task per connection: Noise in parallel
 //!     │                      ▲  │         │                  one task for the hub: all routing, see proto_core::relay::hub
-//!     └ /health /logs …      └──┼─mailbox─┘                  two threads for the store: group commit
+//!     └ /health /logs …      └──┼─mailbox─┘                  threads for the store: group commit
 //!                               └──► keys, platform          the key set is shared, the validate call is each one's own
 //! ```
 //!

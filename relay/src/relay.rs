@@ -93,6 +93,7 @@ impl Relay {
         let (answers, from_store) = mpsc::unbounded_channel();
         let (store, first_number) = Store::open(
             &config.data_dir,
+            config.retention,
             Arc::new(move |answer| {
                 // Without a hub it is not waited for.
                 let _ = answers.send(answer);

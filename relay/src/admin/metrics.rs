@@ -55,6 +55,7 @@ fn traffic(page: &mut Page, report: &Report) {
         ("confirmed_twice", counters.confirmed_twice),
         ("misdirected", counters.misdirected),
         ("stale_store_answer", counters.stale_store_answers),
+        ("kept_session", counters.kept_sessions),
         ("contradicting_session", counters.contradicting_sessions),
         ("peer_without_receiver", counters.peer_without_receiver),
         ("peer_without_room", counters.peer_without_room),

@@ -1,6 +1,6 @@
 //! From the text of a variable to its value.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use proto_core::{api, relay::hub::MAX_CONFIRMED, secret::SecretText};
 use url::Url;
@@ -21,6 +21,29 @@ pub(super) fn max_connections(text: &str) -> Result<usize, ConfigError> {
     let connections = value(MAX_CONNECTIONS, text, expected)?;
     let fits = (1..=MAX_CONFIRMED).contains(&connections);
     if fits { Ok(connections) } else { Err(ConfigError::Invalid { name: MAX_CONNECTIONS, expected }) }
+}
+
+/// A length of time; 0 is none.
+pub(super) fn age(name: &'static str, text: &str) -> Result<Option<Duration>, ConfigError> {
+    if text == "0" {
+        return Ok(None);
+    }
+    let expected = "a length of time, such as 90d or 12h; 0 is no limit";
+    humantime::parse_duration(text).map(Some).map_err(|_| ConfigError::Invalid { name, expected })
+}
+
+/// A number of bytes; 0 is none.
+pub(super) fn bytes(name: &'static str, text: &str) -> Result<Option<u64>, ConfigError> {
+    let expected = "a number of bytes, such as 500000000, 500MiB or 16GiB; 0 is no limit";
+    let (number, shift) = match text {
+        _ if text.ends_with("KiB") => (text.trim_end_matches("KiB"), 10),
+        _ if text.ends_with("MiB") => (text.trim_end_matches("MiB"), 20),
+        _ if text.ends_with("GiB") => (text.trim_end_matches("GiB"), 30),
+        _ if text.ends_with("TiB") => (text.trim_end_matches("TiB"), 40),
+        _ => (text, 0),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.map(|bytes| (bytes > 0).then_some(bytes)).ok_or(ConfigError::Invalid { name, expected })
 }
 
 /// An `http` or `https` URL.

@@ -32,6 +32,9 @@ fn everything_can_be_set() {
         ("RELAY_TRUSTED_IPS", "192.0.2.1"),
         ("RELAY_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ("RELAY_MAX_CONNECTIONS", "7"),
+        ("RELAY_RETENTION_AGE", "30d"),
+        ("RELAY_RETENTION_ORG_BYTES", "2GiB"),
+        ("RELAY_RETENTION_BYTES", "500000000"),
         ("RELAY_DATA_DIR", "/data"),
         ("RELAY_STATIC_KEY_FILE", "/keys/relay"),
         ("RELAY_TOKEN_ISSUER", "https://public.example/"),
@@ -40,8 +43,19 @@ fn everything_can_be_set() {
     assert_eq!(config.revocations_url, "http://platform:8787/api/relay/revocations");
     assert_eq!((config.frame_max, config.rate_limit_per_ip, config.max_connections), (4_194_304, 0, 7), "S205, S210");
     assert_eq!((config.trusted_ips.len(), config.trusted_proxies.len()), (1, 2));
+    let retention = Retention { age: Some(Duration::from_secs(30 * 86_400)), org_bytes: Some(2 << 30), bytes: Some(500_000_000) };
+    assert_eq!(config.retention, retention);
     assert_eq!((config.data_dir, config.static_key_file), ("/data".into(), "/keys/relay".into()));
     assert_eq!(config.token_issuer, "https://public.example");
+}
+
+#[test]
+fn retention_has_limits_that_can_be_lifted() {
+    let kept = env(&[]).unwrap().retention;
+    assert_eq!(kept, Retention { age: Some(RETENTION_AGE_DEFAULT), org_bytes: Some(RETENTION_ORG_BYTES_DEFAULT), bytes: None });
+    let lifted =
+        env(&[("RELAY_RETENTION_AGE", "0"), ("RELAY_RETENTION_ORG_BYTES", "0"), ("RELAY_RETENTION_BYTES", "0")]).unwrap();
+    assert_eq!(lifted.retention, Retention::default());
 }
 
 #[test]
@@ -75,6 +89,9 @@ fn bad_values_are_refused_and_secrets_not_shown() {
         ("RELAY_TRUSTED_IPS", "10.0.0.0/99"),
         ("RELAY_TRUSTED_PROXIES", "localhost"),
         ("RELAY_MAX_CONNECTIONS", "0"),
+        ("RELAY_RETENTION_AGE", "soon"),
+        ("RELAY_RETENTION_ORG_BYTES", "much"),
+        ("RELAY_RETENTION_BYTES", "99999999999999TiB"),
         ("RELAY_DATA_DIR", ""),
     ] {
         let error = env(&[(name, value)]).unwrap_err().to_string();

@@ -70,6 +70,9 @@ impl<'a> Batch<'a> {
                 let sequence = run.map_or_else(|| catalog.next(*number), |run| run.next);
                 self.entry(Head { number: number.0, sequence, ..Head::new(Kind::End, self.begin, &body) }, &body);
             }
+            Write::Remove { number } => {
+                self.entry(Head { number: number.0, ..Head::new(Kind::Removal, self.begin, &[]) }, &[]);
+            }
         }
     }
 

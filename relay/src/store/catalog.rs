@@ -8,13 +8,19 @@ use proto_core::{
     secret::SecretText,
 };
 
-use super::contents::{Contents, End, Row};
+use super::{
+    compact::Needed,
+    contents::{Contents, End, Row},
+    retention::Held,
+};
 
 /// The sessions of one organization.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     sessions: BTreeMap<u64, Known>,
     credentials: BTreeMap<GivenId, SecretText>,
+    /// What the records of all of them take, heads included.
+    bytes: u64,
 }
 
 /// One session.
@@ -50,6 +56,7 @@ impl Catalog {
             }
             known.next = known.next.max(run.next);
             known.bytes += run.bytes;
+            self.bytes += run.bytes;
         }
         for (number, (next, end)) in &contents.ends {
             if let Some(known) = self.sessions.get_mut(number) {
@@ -58,7 +65,8 @@ impl Catalog {
             }
         }
         for number in &contents.removed {
-            self.sessions.remove(number);
+            let gone = self.sessions.remove(number);
+            self.bytes -= gone.map_or(0, |known| known.bytes);
         }
         self.credentials.extend(contents.credentials.iter().map(|(target, credential)| (target.clone(), credential.clone())));
     }
@@ -88,6 +96,27 @@ impl Catalog {
             ended: known.end.map(|end| end.outcome),
         };
         self.sessions.iter().map(stored).collect()
+    }
+
+    /// The sessions, as far as it matters who leaves.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let held = |(number, known): (&u64, &Known)| Held {
+            number: SessionNumber(*number),
+            ended: known.end.map(|end| end.at),
+            bytes: known.bytes,
+        };
+        self.sessions.iter().map(held).collect()
+    }
+
+    /// What all of their records take.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What of the segments is needed on.
+    pub(super) fn needed(&self) -> Needed {
+        let targets = self.sessions.values().map(|known| known.row.target.clone()).collect();
+        Needed { sessions: self.sessions.keys().copied().collect(), targets, ..Needed::default() }
     }
 
     /// The numbers of the sessions.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto_core::{GivenId, SessionId, secret::SecretText, wire::Outcome};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{HEAD, Head, Kind};
+use super::entry::{Head, Kind};
 
 /// A place of a session is noted again after so many bytes of the file: what a reader skips at most to find a record.
 const STRIDE: u32 = 64 * 1024;
@@ -138,9 +138,4 @@ impl Contents {
             }
         }
     }
-}
-
-/// What one record with a body of this length takes.
-pub(super) const fn weight(body: usize) -> u64 {
-    (HEAD + body) as u64
 }

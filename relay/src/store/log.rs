@@ -20,7 +20,9 @@ use super::{
     StoreError,
     batch::Batch,
     catalog::Catalog,
+    compact::Needed,
     contents::{Contents, Place},
+    retention::Held,
     scan::{Tail, scan},
     segment::{self, ENTRIES, Segment},
 };
@@ -106,6 +108,32 @@ impl OrgLog {
     /// Their numbers.
     pub(super) fn numbers(&self) -> Vec<SessionNumber> {
         self.read_shelf().catalog.numbers().collect()
+    }
+
+    /// Its sessions, as far as it matters who leaves.
+    pub(super) fn held(&self) -> Vec<Held> {
+        self.read_shelf().catalog.held()
+    }
+
+    /// What the records of all of them take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.read_shelf().catalog.bytes()
+    }
+
+    /// What of its segments is needed on.
+    pub(super) fn needed(&self) -> Needed {
+        self.read_shelf().catalog.needed()
+    }
+
+    /// The segments that are sealed, and what they hold where that is not in their files.
+    pub(super) fn sealed(&self) -> BTreeMap<u32, Option<Arc<Contents>>> {
+        self.read_shelf().sealed.clone()
+    }
+
+    /// A sealed segment was written anew, or is gone.
+    pub(super) fn replaced(&self, number: u32, is_kept: bool) {
+        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        if is_kept { drop(shelf.sealed.insert(number, None)) } else { drop(shelf.sealed.remove(&number)) }
     }
 
     /// Where to read this record.

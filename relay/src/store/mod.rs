@@ -4,6 +4,7 @@
 //! writes ──► writer ── all that wait: appended, then synced together ──► Appended, Ended
 //! reads  ──► reader ── where? the logs know; then the files ───────────► Records, Unreadable
 //! load   ──► writer ──► loader ── opens the log of an organization ────► Loaded
+//!                       loader ── every minute: who has to leave? ─────► Leaving
 //!
 //! log/ORG/00000000.log, 00000001.log, …    segments: entries with checksums; a full one ends with what it holds
 //! ```
@@ -15,6 +16,7 @@
 //! | `batch` | what one commit writes |
 //! | `catalog`, `log` | the sessions of an organization; its segments together |
 //! | `writer`, `reader`, `loader` | the threads |
+//! | `retention`, `compact` | which sessions leave; how their space becomes free |
 //! | `root`, `former` | the directory; the store of versions up to 0.1.0, which is taken over |
 //!
 //! An organization is loaded when somebody of it comes, so that starting does not depend on what is stored. A write that fails is
@@ -24,12 +26,14 @@
 
 mod batch;
 mod catalog;
+mod compact;
 mod contents;
 mod entry;
 mod former;
 mod loader;
 mod log;
 mod reader;
+mod retention;
 mod root;
 mod scan;
 mod segment;
@@ -52,6 +56,7 @@ use proto_core::{
     relay::hub::{Input, Read, SessionNumber, StoredSession, Write},
 };
 
+pub use self::retention::Retention;
 use self::{
     loader::Loader,
     log::OrgLog,
@@ -64,6 +69,8 @@ use self::{
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A segment that has so much is sealed, and another one begun.
 const SEGMENT_BYTES: u32 = 64 * 1024 * 1024;
+/// How often it is looked who has to leave.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the store cannot be used, or something in it.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +110,8 @@ pub enum StoreError {
 /// What the store has to say.
 #[derive(Debug)]
 pub(crate) enum Answer {
+    /// Sessions of a loaded organization that are kept no longer, when they have ended.
+    Leaving(Vec<SessionNumber>),
     /// Something for the hub.
     Hub(Input),
     /// The sessions of an organization that was to be loaded.
@@ -152,6 +161,7 @@ impl Open {
 struct Tuning {
     segment_bytes: u32,
     retry_after: Duration,
+    sweep_every: Duration,
 }
 
 impl Store {
@@ -160,11 +170,17 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be used, another relay works on it, or an earlier version's records cannot be read.
-    pub(crate) fn open(dir: &Path, answers: Answers) -> Result<(Self, SessionNumber), StoreError> {
-        Self::open_with(dir, Tuning { segment_bytes: SEGMENT_BYTES, retry_after: RETRY_AFTER }, answers)
+    pub(crate) fn open(dir: &Path, retention: Retention, answers: Answers) -> Result<(Self, SessionNumber), StoreError> {
+        let tuning = Tuning { segment_bytes: SEGMENT_BYTES, retry_after: RETRY_AFTER, sweep_every: SWEEP_EVERY };
+        Self::open_with(dir, retention, tuning, answers)
     }
 
-    fn open_with(dir: &Path, tuning: Tuning, answers: Answers) -> Result<(Self, SessionNumber), StoreError> {
+    fn open_with(
+        dir: &Path,
+        retention: Retention,
+        tuning: Tuning,
+        answers: Answers,
+    ) -> Result<(Self, SessionNumber), StoreError> {
         let root = Root::take(dir)?;
         former::take_over(&root)?;
         let first_number = root.first_number()?;
@@ -185,12 +201,13 @@ impl Store {
         };
         let reader = Reader {
             reads: wanted_records,
-            open,
+            open: Arc::clone(&open),
             readable: Arc::clone(&readable),
             answers: Arc::clone(&answers),
             kept: Vec::new(),
         };
-        let loader = Loader { root, segment_bytes: tuning.segment_bytes, wanted, writer: writer.clone(), answers };
+        let loader =
+            Loader { root, retention, tuning, wanted, writer: writer.clone(), answers, open: HashMap::new(), numbers: open };
         let threads = vec![
             spawn("records-writer", move || keeper.run()),
             spawn("records-reader", move || reader.run()),

@@ -27,7 +27,14 @@ const NUMBERS: u32 = 32;
 #[derive(Debug)]
 pub(super) struct Root {
     dir: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// Another relay can have it at once, also while a process that was forked meanwhile has the descriptor.
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Root {
@@ -44,7 +51,7 @@ impl Root {
         let path = dir.join("lock");
         let lock = files::open_private(&path).map_err(failed(&path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(dir.to_owned())),
             Err(TryLockError::Error(error)) => Err(failed(&path)(error)),
         }

@@ -36,13 +36,7 @@ pub(super) enum Tail {
 /// # Errors
 /// The file cannot be read.
 pub(super) fn scan(segment: &Segment, tail: Tail) -> io::Result<Scan> {
-    let mut walk = Walk {
-        segment,
-        window: Window::new(&segment.file),
-        found: Scan { contents: Contents::default(), end: ENTRIES, damaged: 0 },
-        batch: Vec::new(),
-        torn_at: None,
-    };
+    let mut walk = Walk::over(segment);
     let mut at = u64::from(ENTRIES);
     while let Some((place, head)) = walk.next_entry(at)? {
         walk.take(at, place, head)?;
@@ -55,6 +49,23 @@ pub(super) fn scan(segment: &Segment, tail: Tail) -> io::Result<Scan> {
     Ok(walk.found)
 }
 
+/// Hands over every entry of a sealed segment, also one whose body is not what was written.
+///
+/// # Errors
+/// The file cannot be read, or the error of who takes it.
+pub(super) fn each(segment: &Segment, mut take: impl FnMut(&Head, &[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut walk = Walk::over(segment);
+    let mut at = u64::from(ENTRIES);
+    while let Some((place, head)) = walk.next_entry(at)? {
+        let body = walk.window.at(u64::from(place) + HEAD as u64, head.body())?;
+        if body.len() == head.body() {
+            take(&head, body)?;
+        }
+        at = u64::from(place) + head.whole() as u64;
+    }
+    Ok(())
+}
+
 struct Walk<'a> {
     segment: &'a Segment,
     window: Window<'a>,
@@ -65,7 +76,13 @@ struct Walk<'a> {
     torn_at: Option<u32>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn over(segment: &'a Segment) -> Self {
+        let contents = Contents::default();
+        let found = Scan { contents, end: ENTRIES, damaged: 0 };
+        Self { segment, window: Window::new(&segment.file), found, batch: Vec::new(), torn_at: None }
+    }
+
     /// The next entry whose head is whole.
     fn next_entry(&mut self, mut at: u64) -> io::Result<Option<(u32, Head)>> {
         loop {

@@ -105,10 +105,7 @@ impl Writer {
                     // The loader lives as long as this sender.
                     let _ = self.loads.send(org);
                 }
-                Task::Opened(log) => {
-                    self.open.add(&log);
-                    self.orgs.insert(log.org.clone(), log);
-                }
+                Task::Opened(log) => drop(self.orgs.insert(log.org.clone(), log)),
                 Task::Stop => break,
             }
         }
@@ -175,7 +172,7 @@ impl Writer {
     fn log_of(&self, write: &Write) -> Option<Arc<OrgLog>> {
         match write {
             Write::Credential { org, .. } | Write::Session { org, .. } => self.orgs.get(org).cloned(),
-            Write::Record { number, .. } | Write::End { number, .. } => self.open.log_of(*number),
+            Write::Record { number, .. } | Write::End { number, .. } | Write::Remove { number } => self.open.log_of(*number),
         }
     }
 

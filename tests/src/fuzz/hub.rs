@@ -281,6 +281,7 @@ impl World {
                     self.input(Input::Appended(number, sequence + 1));
                 }
                 Write::End { number, .. } => self.input(Input::Ended(number)),
+                Write::Remove { number } => drop(self.store.remove(&number).expect("a session that is there")),
                 Write::Credential { org, credential, .. } => {
                     assert!(credential.expose().ends_with(org.as_str()), "ADM-4: a credential stored under another org");
                 }
@@ -357,7 +358,7 @@ impl World {
             Write::Record { number, sequence, .. } => {
                 self.sent.insert(self.numbers[number], sequence + 1);
             }
-            Write::Credential { .. } | Write::End { .. } => {}
+            Write::Credential { .. } | Write::End { .. } | Write::Remove { .. } => {}
         }
         self.uncommitted.push_back(write);
     }

@@ -223,6 +223,10 @@ impl<N: Noise> Relay<N> {
                 self.store.get_mut(&number).unwrap().ended = Some(outcome);
                 Some(hub::Input::Ended(number))
             }
+            Write::Remove { number } => {
+                self.store.remove(&number);
+                None
+            }
         }
     }
 

@@ -221,4 +221,24 @@ impl Hub {
             self.reply(writer, Head::Acknowledge { session: id, next });
         }
     }
+
+    /// The store would keep a session no longer: it is forgotten when it has ended, durably, and is not watched.
+    pub(super) fn leaving(&mut self, number: SessionNumber) {
+        let is_over = |session: &&Session| matches!(session.life, Life::Ended(_)) && session.subscribers.is_empty();
+        if !self.sessions.get(&number).as_ref().is_some_and(is_over) {
+            self.counters.0.kept_sessions += 1;
+            return;
+        }
+        let Some(session) = self.sessions.remove(&number) else { return };
+        if let Some(daemon) = session.writer.and_then(|writer| self.links.get_mut(&writer)).and_then(Link::daemon_mut) {
+            daemon.opened.remove(&session.id);
+        }
+        if let Some(org) = self.orgs.get_mut(&session.org) {
+            org.forget(&session);
+            if org.is_unused() {
+                self.orgs.remove(&session.org);
+            }
+        }
+        self.port.push(Output::Write(Write::Remove { number }));
+    }
 }

@@ -39,6 +39,8 @@ pub enum Input {
     Appended(SessionNumber, u64),
     /// The end of a session is durable.
     Ended(SessionNumber),
+    /// The store would keep this session no longer. It leaves when it has ended and is not watched; the store may ask again.
+    Leaving(SessionNumber),
     /// The answer to [`Output::Read`].
     Records(Records),
     /// The answer to [`Output::Read`] when the store cannot give what it once took.
@@ -178,6 +180,11 @@ pub enum Write {
         number: SessionNumber,
         /// How.
         outcome: Outcome,
+    },
+    /// The session is gone for good. Not answered.
+    Remove {
+        /// Which session.
+        number: SessionNumber,
     },
 }
 

@@ -130,6 +130,8 @@ pub struct Counters {
     pub misdirected: u64,
     /// Ignored: answers of the store about what nobody waits for any more.
     pub stale_store_answers: u64,
+    /// Ignored: sessions that are to leave and live, or are watched.
+    pub kept_sessions: u64,
     /// Ignored: stored sessions that contradict one another.
     pub contradicting_sessions: u64,
     /// Dropped: `Peer` frames whose receiver is not connected or not of that session.
@@ -246,6 +248,7 @@ impl Machine for Hub {
             Input::Taken(connection, weight) => self.taken(connection, weight),
             Input::Appended(session, next) => self.appended(session, next),
             Input::Ended(session) => self.ended(session),
+            Input::Leaving(session) => self.leaving(session),
             Input::Records(records) => self.records(records),
             Input::Unreadable(viewer, session) => self.unreadable(viewer, session),
             Input::Confirmed(connection, confirmed) => self.confirmed(connection, confirmed),

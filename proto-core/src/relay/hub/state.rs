@@ -29,6 +29,16 @@ pub(super) struct Org {
 }
 
 impl Org {
+    /// A session is gone; so is its runtime target, when it has no other and no link.
+    pub(super) fn forget(&mut self, session: &Session) {
+        self.sessions.remove(&session.id);
+        let Some(daemon) = self.daemons.get_mut(&session.target) else { return };
+        daemon.sessions = daemon.sessions.saturating_sub(1);
+        if daemon.sessions == 0 && !self.links.contains_key(&session.target) {
+            self.daemons.remove(&session.target);
+        }
+    }
+
     pub(super) fn is_unused(&self) -> bool {
         self.sessions.is_empty() && self.links.is_empty() && self.daemons.is_empty()
     }

@@ -79,7 +79,7 @@ fn a_damaged_one_is_refused_or_read() {
         let mut damaged = whole.clone();
         damaged[place..].iter_mut().take(64).for_each(|byte| *byte ^= 0x5a);
         std::fs::write(dir.path().join("records.redb"), &damaged).unwrap();
-        match Store::open(dir.path(), Arc::new(|_| {})) {
+        match Store::open(dir.path(), Retention::default(), Arc::new(|_| {})) {
             Ok(_) => assert!(dir.path().join("log").exists()),
             Err(error) => {
                 assert!(error.to_string().contains("records.redb"), "{error}");

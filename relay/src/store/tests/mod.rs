@@ -2,6 +2,7 @@
 
 mod damage;
 mod former;
+mod leaving;
 mod processes;
 
 use std::{
@@ -32,12 +33,16 @@ struct Opened {
 }
 
 fn tuned(dir: &Path, segment_bytes: u32) -> Opened {
+    sweeping(dir, segment_bytes, Retention::default(), Duration::from_secs(3600))
+}
+
+fn sweeping(dir: &Path, segment_bytes: u32, retention: Retention, sweep_every: Duration) -> Opened {
     let (sender, answers) = mpsc::channel();
     let sender = Mutex::new(sender);
     // While a store is dropped, there may be nobody left who listens.
     let to: Answers = Arc::new(move |answer| drop(sender.lock().unwrap().send(answer)));
-    let tuning = Tuning { segment_bytes, retry_after: Duration::from_millis(1) };
-    let (store, first) = Store::open_with(dir, tuning, to).unwrap();
+    let tuning = Tuning { segment_bytes, retry_after: Duration::from_millis(1), sweep_every };
+    let (store, first) = Store::open_with(dir, retention, tuning, to).unwrap();
     Opened { store, first, answers }
 }
 
@@ -256,7 +261,7 @@ fn nobody_else_can_read_it() {
 fn a_second_relay_on_the_same_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = opened(dir.path());
-    assert!(matches!(Store::open(dir.path(), Arc::new(|_| {})), Err(StoreError::InUse(_))));
+    assert!(matches!(Store::open(dir.path(), Retention::default(), Arc::new(|_| {})), Err(StoreError::InUse(_))));
     drop(first);
     opened(dir.path());
 }

@@ -34,7 +34,8 @@ fn say(number: u64, next: u64) {
 }
 
 fn heard(line: &str) -> Option<(u64, u64)> {
-    let (number, next) = line.strip_prefix("acknowledged ")?.split_once(' ')?;
+    let (_, said) = line.split_once("acknowledged ")?;
+    let (number, next) = said.split_once(' ')?;
     Some((number.parse().ok()?, next.parse().ok()?))
 }
 

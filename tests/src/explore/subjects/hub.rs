@@ -208,6 +208,7 @@ impl Subject for Routing {
             Output::Write(Write::Session { .. }) => "Write(Session)".into(),
             Output::Write(Write::Record { .. }) => "Write(Record)".into(),
             Output::Write(Write::End { .. }) => "Write(End)".into(),
+            Output::Write(Write::Remove { .. }) => "Write(Remove)".into(),
             Output::Read(_) => "Read".into(),
             Output::Hold(who) => format!("Hold({})", to(who)),
             Output::Release(who) => format!("Release({})", to(who)),

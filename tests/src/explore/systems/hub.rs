@@ -329,7 +329,9 @@ fn whose(state: &State, output: &Output) -> usize {
         | Output::Recheck(ConnectionId(to)) => org(*to),
         Output::Read(read) => org(read.viewer.0),
         Output::Write(Write::Session { org, .. } | Write::Credential { org, .. }) => usize::from(*org != name(0)),
-        Output::Write(Write::Record { number, .. } | Write::End { number, .. }) => owner(state, *number),
+        Output::Write(Write::Record { number, .. } | Write::End { number, .. } | Write::Remove { number }) => {
+            owner(state, *number)
+        }
     }
 }
 

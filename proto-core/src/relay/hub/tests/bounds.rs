@@ -11,7 +11,7 @@ use super::{
 use crate::{
     id::SessionId,
     machine::outbox::Outbox,
-    wire::{Frame, Head},
+    wire::{Frame, Head, Outcome},
 };
 
 fn numbered(number: usize) -> SessionId {
@@ -124,4 +124,50 @@ fn the_bounds_are_those_that_are_promised() {
     const MIB: usize = 1_048_576;
     assert_eq!((VIEWER_WINDOW, PEER_WINDOW, MAX_READ, REPLY_WINDOW), (MIB, MIB + MIB, MIB / 4, MIB / 4));
     assert_eq!((UNSTORED_PER_DAEMON, MAX_UNSTORED), (4_194_304, 67_108_864));
+}
+
+/// F4: a session that has ended leaves when the store says so, and makes room for another; one that lives does not.
+#[test]
+fn an_ended_session_leaves_and_makes_room() {
+    let mut world = World::default();
+    let daemon = world.daemon("a", "d");
+    for number in 0..SESSIONS_PER_ORG {
+        world.open(daemon, numbered(number));
+    }
+    world.send(daemon, Head::End { session: numbered(1), next: 0, outcome: Outcome::Exited });
+    world.input(Input::Leaving(SessionNumber(1)));
+    assert_eq!(world.hub.orgs()[0].sessions, SESSIONS_PER_ORG, "its end is not durable");
+    world.commit_all();
+    for number in [0, 1, 1] {
+        world.input(Input::Leaving(SessionNumber(number)));
+    }
+    world.commit_all();
+    assert_eq!(world.hub.orgs()[0].sessions, SESSIONS_PER_ORG - 1, "one has ended, the other lives");
+    assert_eq!(world.hub.counters().kept_sessions, 3);
+    assert!(!world.durable.contains_key(&SessionNumber(1)) && world.durable.contains_key(&SessionNumber(0)));
+    // Its id is free, and it is another session now.
+    world.open(daemon, numbered(1));
+    assert_eq!(world.reason_text(daemon), "open");
+    assert!(world.uncommitted.iter().any(|write| matches!(write, Write::Session { number, .. } if number.0 > 1)));
+}
+
+/// A viewer sees a session to its end before it leaves; then the runtime target leaves with its last one.
+#[test]
+fn a_watched_session_stays_until_it_is_seen() {
+    let mut world = World::default();
+    let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("a", "v"));
+    world.open(daemon, session(1));
+    world.send(daemon, large(Head::Data { session: session(1), epoch: 0, sequence: 0 }));
+    world.send(daemon, Head::End { session: session(1), next: 1, outcome: Outcome::Exited });
+    world.commit_all();
+    world.resume(viewer, session(1), 0);
+    world.input(Input::Leaving(SessionNumber(0)));
+    assert_eq!(world.hub.orgs()[0].sessions, 1, "its record is being read");
+    world.settle();
+    assert_eq!(world.records(viewer, session(1)).len(), 1);
+    world.input(Input::Gone(daemon));
+    world.input(Input::Leaving(SessionNumber(0)));
+    world.input(Input::Gone(viewer));
+    world.commit_all();
+    assert!(world.durable.is_empty() && world.hub.orgs().is_empty());
 }

@@ -160,6 +160,10 @@ impl World {
                 self.durable.get_mut(&number).unwrap().ended = Some(outcome);
                 Some(Input::Ended(number))
             }
+            Write::Remove { number } => {
+                assert!(self.durable.remove(&number).is_some_and(|stored| stored.ended.is_some()), "a session that lives");
+                None
+            }
         }
     }
 
