@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    Hub, MAX_UNSTORED, PEER_WINDOW, REPLY_WINDOW, SESSIONS_PER_ORG, UNSTORED_PER_DAEMON,
+    Hub, MAX_UNSTORED, PEER_WINDOW, REPLY_WINDOW, RUNNING_PER_DAEMON, SESSIONS_PER_ORG, UNSTORED_PER_DAEMON,
     event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
     state::{Arrival, Life, Link, LinkRole, Session},
 };
@@ -57,10 +57,14 @@ impl Hub {
             return Err(Reason::RelayFull);
         }
         let daemon = org.daemons.get_mut(&target).ok_or(Reason::PeerError)?;
+        if daemon.running >= RUNNING_PER_DAEMON {
+            return Err(Reason::RelayFull);
+        }
         let number = SessionNumber(self.next_number);
         self.next_number = self.next_number.saturating_add(1);
         org.sessions.insert(id, number);
         daemon.sessions = daemon.sessions.saturating_add(1);
+        daemon.running = daemon.running.saturating_add(1);
         if daemon.sessions == 1 {
             let credential = daemon.credential.clone();
             let write = Write::Credential { org: org_id.clone(), target: target.clone(), credential };
@@ -216,6 +220,9 @@ impl Hub {
             return;
         };
         session.life = Life::Ended(outcome);
+        if let Some(daemon) = self.orgs.get_mut(&session.org).and_then(|org| org.daemons.get_mut(&session.target)) {
+            daemon.running = daemon.running.saturating_sub(1);
+        }
         let (id, next, writer) = (session.id, session.acknowledged(), session.writer);
         if let Some(writer) = writer {
             self.reply(writer, Head::Acknowledge { session: id, next });

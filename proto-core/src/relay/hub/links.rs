@@ -68,7 +68,7 @@ impl Hub {
     fn keep_credential(&mut self, org: &OrgId, target: &GivenId, credential: SecretText) {
         let daemons = &mut self.orgs.entry(org.clone()).or_default().daemons;
         let Some(daemon) = daemons.get_mut(target) else {
-            daemons.insert(target.clone(), Daemon { credential, sessions: 0 });
+            daemons.insert(target.clone(), Daemon { credential, sessions: 0, running: 0 });
             return;
         };
         if daemon.credential == credential {
@@ -184,9 +184,10 @@ impl Hub {
             return;
         }
         org.sessions.insert(stored.session, stored.number);
-        let fresh = Daemon { credential: stored.credential, sessions: 0 };
+        let fresh = Daemon { credential: stored.credential, sessions: 0, running: 0 };
         let daemon = org.daemons.entry(stored.target.clone()).or_insert(fresh);
         daemon.sessions = daemon.sessions.saturating_add(1);
+        daemon.running = daemon.running.saturating_add(u32::from(stored.ended.is_none()));
         self.next_number = self.next_number.max(stored.number.0.saturating_add(1));
         let life = stored.ended.map_or(Life::Running, Life::Ended);
         let session = Session::new(stored.org, stored.session, stored.target, stored.cipher);

@@ -54,6 +54,8 @@ pub const MAX_CONFIRMED: usize = 65_536;
 pub const VIEWERS_PER_ORG: usize = 512;
 /// Sessions of one org at most; the daemon that opens one more is told `relay_full`.
 pub const SESSIONS_PER_ORG: usize = 65_536;
+/// Sessions of one daemon that have not ended, at most; more are told `relay_full`, so that one daemon cannot use up what its org has.
+pub const RUNNING_PER_DAEMON: u32 = 8_192;
 /// Sessions that one viewer follows at once at most; asking for more is answered with `relay_full`.
 pub const SUBSCRIPTIONS_PER_VIEWER: usize = 4_096;
 /// What is under way to one viewer at most before the rest waits, in [`weight`]; one frame may exceed it.

@@ -51,6 +51,8 @@ pub(super) struct Daemon {
     pub(super) credential: SecretText,
     /// How many sessions it opened first.
     pub(super) sessions: u32,
+    /// How many of them have not ended, durably.
+    pub(super) running: u32,
 }
 
 /// One session's stream: durable up to `durable`, then what waits for the store.

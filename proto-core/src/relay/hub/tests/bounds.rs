@@ -41,13 +41,48 @@ fn a_viewer_follows_so_many_sessions_and_no_more() {
     assert_eq!(world.reason_text(daemon), "open");
 }
 
+/// Daemons of org a have all the sessions that it may have; one more of its daemons has the first of them.
+fn full_org(world: &mut World) -> ConnectionId {
+    let first = world.daemon("a", "first");
+    world.open(first, numbered(0));
+    world.open(first, numbered(1));
+    let share = RUNNING_PER_DAEMON as usize;
+    for start in (2..SESSIONS_PER_ORG).step_by(share) {
+        let daemon = world.daemon("a", &format!("d{start}"));
+        for number in start..SESSIONS_PER_ORG.min(start + share) {
+            world.open(daemon, numbered(number));
+        }
+    }
+    first
+}
+
+/// F4: one daemon cannot use up the sessions of its org; those that end make room for others of it.
+#[test]
+fn a_daemon_runs_so_many_sessions_and_no_more() {
+    let share = RUNNING_PER_DAEMON as usize;
+    let mut world = World::default();
+    let daemon = world.daemon("a", "d");
+    for number in 0..share {
+        world.open(daemon, numbered(number));
+    }
+    world.send(daemon, Head::End { session: numbered(3), next: 0, outcome: Outcome::Exited });
+    world.commit_all();
+    world.open(daemon, numbered(share));
+    world.open(daemon, numbered(share));
+    assert_eq!(world.reason_text(daemon), "open");
+    world.commit_all();
+    world.crash();
+    let (daemon, other) = (world.daemon("a", "d"), world.daemon("a", "e"));
+    world.open(daemon, numbered(share + 1));
+    assert_eq!(world.reason_text(daemon), "relay_full", "also after a restart");
+    world.open(other, numbered(share + 1));
+    assert_eq!(world.reason_text(other), "open");
+}
+
 #[test]
 fn an_org_has_so_many_sessions_and_no_more() {
     let mut world = World::default();
-    let (daemon, other) = (world.daemon("a", "d"), world.daemon("b", "d"));
-    for number in 0..SESSIONS_PER_ORG {
-        world.open(daemon, numbered(number));
-    }
+    let (daemon, other) = (full_org(&mut world), world.daemon("b", "d"));
     world.open(daemon, numbered(0));
     assert_eq!(world.reason_text(daemon), "open", "opening one of them again is not one more");
     world.open(daemon, numbered(SESSIONS_PER_ORG));
@@ -130,10 +165,7 @@ fn the_bounds_are_those_that_are_promised() {
 #[test]
 fn an_ended_session_leaves_and_makes_room() {
     let mut world = World::default();
-    let daemon = world.daemon("a", "d");
-    for number in 0..SESSIONS_PER_ORG {
-        world.open(daemon, numbered(number));
-    }
+    let daemon = full_org(&mut world);
     world.send(daemon, Head::End { session: numbered(1), next: 0, outcome: Outcome::Exited });
     world.input(Input::Leaving(SessionNumber(1)));
     assert_eq!(world.hub.orgs()[0].sessions, SESSIONS_PER_ORG, "its end is not durable");
