@@ -17,9 +17,12 @@ pub const RATE_LIMIT_DEFAULT: u32 = 60;
 /// `RELAY_MAX_CONNECTIONS` when nothing else is said.
 pub const MAX_CONNECTIONS_DEFAULT: usize = 16_384;
 /// `RELAY_RETENTION_AGE` when nothing else is said: 90 days.
-pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
+pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_hours(90 * 24);
 /// `RELAY_RETENTION_ORG_BYTES` when nothing else is said: 16 GiB.
 pub const RETENTION_ORG_BYTES_DEFAULT: u64 = 16 * 1024 * 1024 * 1024;
+/// How long and how much is kept when nothing else is said.
+const RETENTION_DEFAULT: Retention =
+    Retention { age: Some(RETENTION_AGE_DEFAULT), org_bytes: Some(RETENTION_ORG_BYTES_DEFAULT), bytes: None };
 /// The smallest `RELAY_FRAME_MAX_BYTES`: a record of the largest size in its frame (WIRE section 10).
 pub const MAX_FRAME_LEAST: u32 = 65_536;
 /// The largest `RELAY_FRAME_MAX_BYTES`: what one connection may make the relay hold.
@@ -82,7 +85,7 @@ impl Config {
             trusted_ips: Vec::new(),
             trusted_proxies: Vec::new(),
             max_connections: MAX_CONNECTIONS_DEFAULT,
-            retention: Retention { age: Some(RETENTION_AGE_DEFAULT), org_bytes: Some(RETENTION_ORG_BYTES_DEFAULT), bytes: None },
+            retention: RETENTION_DEFAULT,
             static_key_file: data_dir.join("static.key"),
             data_dir,
         })
@@ -151,9 +154,7 @@ struct Given {
     trusted_ips: Vec<IpNet>,
     trusted_proxies: Vec<IpNet>,
     max_connections: Option<usize>,
-    retention_age: Option<Option<Duration>>,
-    retention_org_bytes: Option<Option<u64>>,
-    retention_bytes: Option<Option<u64>>,
+    retention: Option<Retention>,
     data_dir: Option<PathBuf>,
     static_key_file: Option<PathBuf>,
     token_issuer: Option<String>,
@@ -174,15 +175,19 @@ impl Given {
             TRUSTED_IPS => self.trusted_ips = parse::networks(TRUSTED_IPS, value)?,
             TRUSTED_PROXIES => self.trusted_proxies = parse::networks(TRUSTED_PROXIES, value)?,
             MAX_CONNECTIONS => self.max_connections = Some(parse::max_connections(value)?),
-            RETENTION_AGE => self.retention_age = Some(parse::age(RETENTION_AGE, value)?),
-            RETENTION_ORG_BYTES => self.retention_org_bytes = Some(parse::bytes(RETENTION_ORG_BYTES, value)?),
-            RETENTION_BYTES => self.retention_bytes = Some(parse::bytes(RETENTION_BYTES, value)?),
+            RETENTION_AGE => self.retention().age = parse::age(RETENTION_AGE, value)?,
+            RETENTION_ORG_BYTES => self.retention().org_bytes = parse::bytes(RETENTION_ORG_BYTES, value)?,
+            RETENTION_BYTES => self.retention().bytes = parse::bytes(RETENTION_BYTES, value)?,
             DATA_DIR => self.data_dir = Some(parse::path(DATA_DIR, value)?),
             STATIC_KEY_FILE => self.static_key_file = Some(parse::path(STATIC_KEY_FILE, value)?),
             TOKEN_ISSUER => self.token_issuer = Some(parse::web_url(TOKEN_ISSUER, value)?),
             _ => return Err(ConfigError::unknown(name, SETTINGS.into_iter().map(|(known, _)| known))),
         }
         Ok(())
+    }
+
+    fn retention(&mut self) -> &mut Retention {
+        self.retention.get_or_insert(RETENTION_DEFAULT)
     }
 
     fn complete(self) -> Result<Config, ConfigError> {
@@ -203,11 +208,7 @@ impl Given {
             trusted_proxies: self.trusted_proxies,
             max_connections: self.max_connections.unwrap_or(defaults.max_connections),
             static_key_file: self.static_key_file.unwrap_or(defaults.static_key_file),
-            retention: Retention {
-                age: self.retention_age.unwrap_or(defaults.retention.age),
-                org_bytes: self.retention_org_bytes.unwrap_or(defaults.retention.org_bytes),
-                bytes: self.retention_bytes.unwrap_or(defaults.retention.bytes),
-            },
+            retention: self.retention.unwrap_or(defaults.retention),
             ..defaults
         })
     }

@@ -43,7 +43,7 @@ fn everything_can_be_set() {
     assert_eq!(config.revocations_url, "http://platform:8787/api/relay/revocations");
     assert_eq!((config.frame_max, config.rate_limit_per_ip, config.max_connections), (4_194_304, 0, 7), "S205, S210");
     assert_eq!((config.trusted_ips.len(), config.trusted_proxies.len()), (1, 2));
-    let retention = Retention { age: Some(Duration::from_secs(30 * 86_400)), org_bytes: Some(2 << 30), bytes: Some(500_000_000) };
+    let retention = Retention { age: Some(Duration::from_hours(30 * 24)), org_bytes: Some(2 << 30), bytes: Some(500_000_000) };
     assert_eq!(config.retention, retention);
     assert_eq!((config.data_dir, config.static_key_file), ("/data".into(), "/keys/relay".into()));
     assert_eq!(config.token_issuer, "https://public.example");

@@ -34,13 +34,13 @@ pub(super) struct OrgLog {
     pub(super) org: OrgId,
     dir: PathBuf,
     segment_bytes: u32,
-    shelf: RwLock<Shelf>,
+    stock: RwLock<Stock>,
     end: Mutex<End>,
 }
 
 /// What readers see.
 #[derive(Debug, Default)]
-struct Shelf {
+struct Stock {
     catalog: Catalog,
     /// Segments that are full. What they hold is in memory only where their seal is broken.
     sealed: BTreeMap<u32, Option<Arc<Contents>>>,
@@ -87,65 +87,65 @@ impl OrgLog {
     pub(super) fn open(dir: PathBuf, org: OrgId, segment_bytes: u32) -> Result<Self, StoreError> {
         let numbers = segments_in(&dir).map_err(|error| StoreError::Files { path: dir.clone(), error })?;
         let last = numbers.last().copied();
-        let mut shelf = Shelf::default();
+        let mut stock = Stock::default();
         let mut end = End { at: ENTRIES, next_segment: last.map_or(0, |last| last + 1), is_closed: true };
         for number in numbers {
             let path = segment::path_of(&dir, number);
             match Segment::open(path.clone(), &org, number) {
-                Ok(segment) => shelf.take(segment, Some(number) == last, &mut end)?,
+                Ok(segment) => stock.take(segment, Some(number) == last, &mut end)?,
                 Err(_) if Some(number) == last && segment::is_unfinished(&path) => end.next_segment = number,
                 Err(error) => tracing::error!(%error, %org, "a segment of records is left out"),
             }
         }
-        Ok(Self { org, dir, segment_bytes, shelf: RwLock::new(shelf), end: Mutex::new(end) })
+        Ok(Self { org, dir, segment_bytes, stock: RwLock::new(stock), end: Mutex::new(end) })
     }
 
     /// Its sessions.
     pub(super) fn sessions(&self) -> Vec<StoredSession> {
-        self.read_shelf().catalog.sessions(&self.org)
+        self.read_stock().catalog.sessions(&self.org)
     }
 
     /// Their numbers.
     pub(super) fn numbers(&self) -> Vec<SessionNumber> {
-        self.read_shelf().catalog.numbers().collect()
+        self.read_stock().catalog.numbers().collect()
     }
 
     /// Its sessions, as far as it matters who leaves.
     pub(super) fn held(&self) -> Vec<Held> {
-        self.read_shelf().catalog.held()
+        self.read_stock().catalog.held()
     }
 
     /// What the records of all of them take.
     pub(super) fn bytes(&self) -> u64 {
-        self.read_shelf().catalog.bytes()
+        self.read_stock().catalog.bytes()
     }
 
     /// What of its segments is needed on.
     pub(super) fn needed(&self) -> Needed {
-        self.read_shelf().catalog.needed()
+        self.read_stock().catalog.needed()
     }
 
     /// The segments that are sealed, and what they hold where that is not in their files.
     pub(super) fn sealed(&self) -> BTreeMap<u32, Option<Arc<Contents>>> {
-        self.read_shelf().sealed.clone()
+        self.read_stock().sealed.clone()
     }
 
     /// A sealed segment was written anew, or is gone.
     pub(super) fn replaced(&self, number: u32, is_kept: bool) {
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        if is_kept { drop(shelf.sealed.insert(number, None)) } else { drop(shelf.sealed.remove(&number)) }
+        let mut stock = self.stock.write().unwrap_or_else(PoisonError::into_inner);
+        if is_kept { drop(stock.sealed.insert(number, None)) } else { drop(stock.sealed.remove(&number)) }
     }
 
     /// Where to read this record.
     pub(super) fn spot(&self, session: SessionNumber, sequence: u64) -> Option<Spot> {
-        let shelf = self.read_shelf();
-        let number = shelf.catalog.segment(session, sequence)?;
-        match &shelf.active {
+        let stock = self.read_stock();
+        let number = stock.catalog.segment(session, sequence)?;
+        match &stock.active {
             Some((segment, contents)) if segment.number == number => {
                 let run = contents.runs.get(&session.0)?;
                 Some(Spot::Active(Arc::clone(segment), run.place(sequence)?, run.end))
             }
-            _ => Some(Spot::Sealed(number, shelf.sealed.get(&number)?.clone())),
+            _ => Some(Spot::Sealed(number, stock.sealed.get(&number)?.clone())),
         }
     }
 
@@ -170,7 +170,7 @@ impl OrgLog {
     pub(super) fn append(&self, writes: &[Write], now: u64) -> io::Result<Appended> {
         let mut end = self.lock_end();
         let segment = self.active(&mut end)?;
-        let batch = Batch::of(writes, &self.read_shelf().catalog, segment.marker, end.at, now);
+        let batch = Batch::of(writes, &self.read_stock().catalog, segment.marker, end.at, now);
         end.is_closed = false;
         write(batch, segment, end.at)
     }
@@ -182,9 +182,9 @@ impl OrgLog {
         let ended = contents.ends.keys().map(|number| Input::Ended(SessionNumber(*number)));
         let answers = grown.chain(ended).collect();
         self.lock_end().at = end;
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.catalog.absorb(segment.number, &contents);
-        if let Some((_, known)) = &mut shelf.active {
+        let mut stock = self.stock.write().unwrap_or_else(PoisonError::into_inner);
+        stock.catalog.absorb(segment.number, &contents);
+        if let Some((_, known)) = &mut stock.active {
             known.follow(contents);
         }
         answers
@@ -207,7 +207,7 @@ impl OrgLog {
     /// It could not be written; nothing is lost.
     pub(super) fn close(&self) -> io::Result<()> {
         let mut end = self.lock_end();
-        let active = self.read_shelf().active.as_ref().map(|(segment, _)| Arc::clone(segment));
+        let active = self.read_stock().active.as_ref().map(|(segment, _)| Arc::clone(segment));
         let Some(segment) = active.filter(|_| !end.is_closed) else { return Ok(()) };
         let appended = write(Batch::close(segment.marker, end.at), segment, end.at)?;
         appended.sync()?;
@@ -217,7 +217,7 @@ impl OrgLog {
 
     /// The segment that is written to: another one, when there is none or it is full.
     fn active(&self, end: &mut End) -> io::Result<Arc<Segment>> {
-        let active = self.read_shelf().active.as_ref().map(|(segment, _)| Arc::clone(segment));
+        let active = self.read_stock().active.as_ref().map(|(segment, _)| Arc::clone(segment));
         match active {
             Some(segment) if end.at < self.segment_bytes => return Ok(segment),
             Some(segment) => self.seal(&segment, end.at)?,
@@ -228,18 +228,18 @@ impl OrgLog {
         let segment = Arc::new(Segment::create(segment::path_of(&self.dir, number), &self.org, number)?);
         segment::sync_dir(&self.dir)?;
         (end.at, end.next_segment) = (ENTRIES, number + 1);
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.active = Some((Arc::clone(&segment), Contents::default()));
+        let mut stock = self.stock.write().unwrap_or_else(PoisonError::into_inner);
+        stock.active = Some((Arc::clone(&segment), Contents::default()));
         Ok(segment)
     }
 
     fn seal(&self, segment: &Segment, end: u32) -> io::Result<()> {
-        if let Some((_, contents)) = &self.read_shelf().active {
+        if let Some((_, contents)) = &self.read_stock().active {
             segment.seal(end, contents)?;
         }
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        shelf.active = None;
-        shelf.sealed.insert(segment.number, None);
+        let mut stock = self.stock.write().unwrap_or_else(PoisonError::into_inner);
+        stock.active = None;
+        stock.sealed.insert(segment.number, None);
         Ok(())
     }
 
@@ -251,8 +251,8 @@ impl OrgLog {
         self.dir.parent().map_or(Ok(()), segment::sync_dir)
     }
 
-    fn read_shelf(&self) -> std::sync::RwLockReadGuard<'_, Shelf> {
-        self.shelf.read().unwrap_or_else(PoisonError::into_inner)
+    fn read_stock(&self) -> std::sync::RwLockReadGuard<'_, Stock> {
+        self.stock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_end(&self) -> MutexGuard<'_, End> {
@@ -271,7 +271,7 @@ impl Appended {
     }
 }
 
-impl Shelf {
+impl Stock {
     /// A segment that is there already.
     fn take(&mut self, segment: Segment, is_last: bool, end: &mut End) -> Result<(), StoreError> {
         let failed = |error| StoreError::Files { path: segment.path.clone(), error };

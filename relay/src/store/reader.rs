@@ -101,12 +101,11 @@ impl Reader {
         known: Option<Arc<Contents>>,
     ) -> Result<(Arc<Segment>, Arc<Contents>), StoreError> {
         let is_it = |kept: &Kept| Arc::ptr_eq(&kept.log, log) && kept.number == number;
-        let kept = match self.kept.iter().position(is_it) {
-            Some(at) => self.kept.remove(at),
-            None => {
-                let (segment, contents) = log.open_sealed(number, known)?;
-                Kept { log: Arc::clone(log), number, segment: Arc::new(segment), contents }
-            }
+        let kept = if let Some(at) = self.kept.iter().position(is_it) {
+            self.kept.remove(at)
+        } else {
+            let (segment, contents) = log.open_sealed(number, known)?;
+            Kept { log: Arc::clone(log), number, segment: Arc::new(segment), contents }
         };
         let found = (Arc::clone(&kept.segment), Arc::clone(&kept.contents));
         if self.kept.len() >= KEPT {

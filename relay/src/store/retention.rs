@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn sessions_leave_by_age_when_they_have_ended() {
         let sessions = vec![held(1, None, 5), held(2, Some(10), 5), held(3, Some(NOW - 3_600), 5), held(4, Some(NOW - 3_599), 5)];
-        let hour = Some(Duration::from_secs(3_600));
+        let hour = Some(Duration::from_hours(1));
         assert_eq!(numbers(&leaving(sessions.clone(), hour, None, NOW)), [2, 3]);
         assert_eq!(numbers(&leaving(sessions, None, None, NOW)), [0; 0]);
     }

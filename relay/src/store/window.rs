@@ -29,13 +29,12 @@ impl<'a> Window<'a> {
             let skip = usize::try_from(offset.checked_sub(start)?).ok()?;
             (skip + length <= held).then_some(skip)
         };
-        let skip = match is_inside(self.start, self.bytes.len()) {
-            Some(skip) => skip,
-            None => {
-                self.bytes = read(self.file, offset, length.max(PIECE), std::mem::take(&mut self.bytes))?;
-                self.start = offset;
-                0
-            }
+        let skip = if let Some(skip) = is_inside(self.start, self.bytes.len()) {
+            skip
+        } else {
+            self.bytes = read(self.file, offset, length.max(PIECE), std::mem::take(&mut self.bytes))?;
+            self.start = offset;
+            0
         };
         let end = (skip + length).min(self.bytes.len());
         Ok(&self.bytes[skip..end])

@@ -81,17 +81,14 @@ fn lost(opened: &Opened, org: &str, numbers: &[u64]) -> BTreeSet<(u64, u64)> {
     for number in numbers {
         let mut sequence = 0;
         while sequence < RECORDS {
-            match opened.read(SessionNumber(*number), sequence, 3_000) {
-                Some(bodies) => {
-                    for body in bodies {
-                        assert_eq!(body, body_of(SessionNumber(*number), sequence, length(*number, sequence)));
-                        sequence += 1;
-                    }
-                }
-                None => {
-                    lost.insert((*number, sequence));
-                    sequence += 1;
-                }
+            let Some(bodies) = opened.read(SessionNumber(*number), sequence, 3_000) else {
+                lost.insert((*number, sequence));
+                sequence += 1;
+                continue;
+            };
+            for body in bodies {
+                assert_eq!(body, body_of(SessionNumber(*number), sequence, length(*number, sequence)));
+                sequence += 1;
             }
         }
     }

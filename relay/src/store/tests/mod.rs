@@ -21,7 +21,7 @@ use proto_core::{
 use super::*;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const N: SessionNumber = SessionNumber(7);
 const OTHER: SessionNumber = SessionNumber(8);
 
@@ -33,7 +33,7 @@ struct Opened {
 }
 
 fn tuned(dir: &Path, segment_bytes: u32) -> Opened {
-    sweeping(dir, segment_bytes, Retention::default(), Duration::from_secs(3600))
+    sweeping(dir, segment_bytes, Retention::default(), Duration::from_hours(1))
 }
 
 fn sweeping(dir: &Path, segment_bytes: u32, retention: Retention, sweep_every: Duration) -> Opened {
