@@ -29,6 +29,8 @@ pub(super) struct Needed {
     pub(super) targets: BTreeSet<GivenId>,
     /// Sessions that are gone and begin in an earlier segment that is kept: that they are gone has to be kept too.
     pub(super) begun: BTreeSet<u64>,
+    /// An earlier segment that is kept cannot be read, so any session may begin there.
+    pub(super) is_blind: bool,
 }
 
 impl Needed {
@@ -38,7 +40,7 @@ impl Needed {
             Kind::Credential => {
                 postcard::take_from_bytes::<GivenId>(body).is_ok_and(|(target, _)| self.targets.contains(&target))
             }
-            Kind::Removal => self.begun.contains(&head.number),
+            Kind::Removal => self.has_removal(head.number),
             Kind::Close => false,
         }
     }
@@ -48,35 +50,50 @@ impl Needed {
         let records = contents.runs.iter().filter(|(number, _)| self.sessions.contains(number)).map(|(_, run)| run.bytes);
         let small = contents.sessions.keys().chain(contents.ends.keys()).filter(|number| self.sessions.contains(number)).count()
             + contents.credentials.keys().filter(|target| self.targets.contains(target)).count()
-            + contents.removed.iter().filter(|number| self.begun.contains(number)).count();
+            + contents.removed.iter().filter(|number| self.has_removal(**number)).count();
         records.sum::<u64>() + SMALL_ENTRY * small as u64
     }
 
     /// Whether something of it is not needed.
     fn lacks_some(&self, contents: &Contents) -> bool {
         let mut numbers = contents.sessions.keys().chain(contents.ends.keys()).chain(contents.runs.keys());
-        numbers.any(|number| !self.sessions.contains(number))
-            || contents.removed.iter().any(|number| !self.begun.contains(number))
+        numbers.any(|number| !self.sessions.contains(number)) || contents.removed.iter().any(|number| !self.has_removal(*number))
+    }
+
+    fn has_removal(&self, number: u64) -> bool {
+        self.is_blind || self.begun.contains(&number)
     }
 }
 
 impl OrgLog {
-    /// Writes those segments anew that are half of sessions that are gone.
+    /// Writes those segments anew that are half of sessions that are gone. After each it is asked whether to go on.
     ///
     /// # Errors
-    /// A segment could not be read or written; the old one is still there.
-    pub(super) fn compact(&self) -> Result<(), StoreError> {
+    /// A segment could not be written; the old one is still there.
+    pub(super) fn compact(&self, mut goes_on: impl FnMut() -> bool) -> Result<(), StoreError> {
         let (mut needed, sealed) = (self.needed(), self.sealed());
         for (number, known) in sealed {
-            let (old, contents) = self.open_sealed(number, known)?;
-            let failed = |error| StoreError::Files { path: old.path.clone(), error };
-            let length = old.file.metadata().map_err(failed)?.len();
-            if needed.lacks_some(&contents) && 2 * needed.weight(&contents) <= length {
-                self.replace(&old, &needed).map_err(failed)?;
-            } else {
-                needed.begun.extend(contents.sessions.keys().filter(|number| !needed.sessions.contains(number)));
+            match self.open_sealed(number, known) {
+                Ok((old, contents)) => self.compact_one(&old, &contents, &mut needed)?,
+                Err(error) => {
+                    tracing::error!(%error, org = %self.org, "a segment of records cannot be made smaller");
+                    needed.is_blind = true;
+                }
+            }
+            if !goes_on() {
+                break;
             }
         }
+        Ok(())
+    }
+
+    fn compact_one(&self, old: &Segment, contents: &Contents, needed: &mut Needed) -> Result<(), StoreError> {
+        let failed = |error| StoreError::Files { path: old.path.clone(), error };
+        let length = old.file.metadata().map_err(failed)?.len();
+        if needed.lacks_some(contents) && 2 * needed.weight(contents) <= length {
+            return self.replace(old, needed).map_err(failed);
+        }
+        needed.begun.extend(contents.sessions.keys().filter(|number| !needed.sessions.contains(number)));
         Ok(())
     }
 

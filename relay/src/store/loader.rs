@@ -36,6 +36,8 @@ pub(super) struct Loader {
     /// The logs that are open, by their organizations, and by the numbers of their sessions.
     pub(super) open: HashMap<OrgId, Arc<OrgLog>>,
     pub(super) numbers: Arc<Open>,
+    /// What other organizations had when they were looked at last, where the relay has a limit for all of them.
+    pub(super) others: HashMap<OrgId, u64>,
 }
 
 impl Loader {
@@ -46,7 +48,7 @@ impl Loader {
                 Ok(org) => self.load(org),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Err(error) = self.sweep(round % ALL_EVERY == 0) {
-                        tracing::error!(%error, "sessions that have ended cannot leave");
+                        tracing::error!(%error, "no session that has ended can leave");
                     }
                     (swept_at, round) = (Instant::now(), round + 1);
                 }
@@ -72,40 +74,56 @@ impl Loader {
         OrgLog::open(root::dir_of(&self.root.logs(), org), org.clone(), self.tuning.segment_bytes)
     }
 
-    /// Looks who has to leave, of the organizations that are loaded or of all. Between two of them, others are loaded.
+    /// Looks who has to leave, of the organizations that are loaded or of all. What is wrong with one of them does not keep the
+    /// others from it, and whoever asks for one meanwhile is not kept waiting.
     ///
     /// # Errors
-    /// Something could not be read or written; it is tried again.
+    /// It cannot be seen which organizations there are.
     pub(super) fn sweep(&mut self, is_of_all: bool) -> Result<(), StoreError> {
         let logs = self.root.logs();
-        let failed = |error| StoreError::Files { path: logs.clone(), error };
-        let here = root::orgs(&logs).map_err(failed)?;
-        let orgs: Vec<_> = here.into_iter().filter(|org| is_of_all || self.open.contains_key(org)).collect();
-        let share = self.share(&orgs)?;
-        let limit = [share, self.retention.org_bytes].into_iter().flatten().min();
-        for org in orgs {
-            while let Ok(other) = self.wanted.try_recv() {
-                self.load(other);
-            }
-            match self.open.get(&org) {
-                Some(log) => self.sweep_loaded(log, limit)?,
-                None => self.sweep_other(&self.read(&org)?, limit)?,
+        let here = root::orgs(&logs).map_err(|error| StoreError::Files { path: logs, error })?;
+        if is_of_all {
+            self.weigh_others(&here);
+        }
+        let limit = [self.share(), self.retention.org_bytes].into_iter().flatten().min();
+        for org in here {
+            self.serve();
+            let swept = match self.open.get(&org).cloned() {
+                Some(log) => self.sweep_loaded(&log, limit),
+                None if is_of_all => self.sweep_other(&org, limit),
+                None => Ok(()),
+            };
+            if let Err(error) = swept {
+                tracing::error!(%error, %org, "sessions that have ended cannot leave");
             }
         }
         Ok(())
     }
 
-    /// How much each of these may have, so that the relay keeps its limit.
-    fn share(&self, orgs: &[OrgId]) -> Result<Option<u64>, StoreError> {
-        let Some(limit) = self.retention.bytes else { return Ok(None) };
-        let mut totals = Vec::new();
-        for org in orgs {
-            totals.push(match self.open.get(org) {
-                Some(log) => log.bytes(),
-                None => self.read(org)?.bytes(),
-            });
+    /// Loads what is asked for by now.
+    fn serve(&mut self) {
+        while let Ok(org) = self.wanted.try_recv() {
+            self.load(org);
         }
-        Ok(Some(retention::share(totals, limit)))
+    }
+
+    /// What organizations that are not loaded have.
+    pub(super) fn weigh_others(&mut self, here: &[OrgId]) {
+        self.others.clear();
+        if self.retention.bytes.is_none() {
+            return;
+        }
+        for org in here.iter().filter(|org| !self.open.contains_key(org)) {
+            // One that cannot be read is told of when it is swept.
+            self.others.extend(self.read(org).map(|log| (org.clone(), log.bytes())));
+        }
+    }
+
+    /// How much each organization may have, so that the relay keeps its limit.
+    fn share(&self) -> Option<u64> {
+        let loaded = self.open.values().map(|log| log.bytes());
+        let others = self.others.iter().filter(|(org, _)| !self.open.contains_key(org)).map(|(_, bytes)| *bytes);
+        Some(retention::share(loaded.chain(others).collect(), self.retention.bytes?))
     }
 
     fn leaving(&self, log: &OrgLog, limit: Option<u64>) -> Vec<SessionNumber> {
@@ -113,20 +131,32 @@ impl Loader {
     }
 
     /// The hub has the last word about sessions that it knows.
-    fn sweep_loaded(&self, log: &OrgLog, limit: Option<u64>) -> Result<(), StoreError> {
+    fn sweep_loaded(&mut self, log: &OrgLog, limit: Option<u64>) -> Result<(), StoreError> {
         let leaving = self.leaving(log, limit);
         if !leaving.is_empty() {
             (self.answers)(Answer::Leaving(leaving));
         }
-        log.compact()
+        log.compact(|| {
+            self.serve();
+            true
+        })
     }
 
-    fn sweep_other(&self, log: &OrgLog, limit: Option<u64>) -> Result<(), StoreError> {
-        let removals: Vec<_> = self.leaving(log, limit).into_iter().map(|number| Write::Remove { number }).collect();
+    /// Nobody else writes to this log before somebody asks for it; from then on it is let alone.
+    fn sweep_other(&mut self, org: &OrgId, limit: Option<u64>) -> Result<(), StoreError> {
+        let log = self.read(org)?;
+        let failed = |error| StoreError::Files { path: self.root.logs(), error };
+        let removals: Vec<_> = self.leaving(&log, limit).into_iter().map(|number| Write::Remove { number }).collect();
         if !removals.is_empty() {
-            log.make_durable(&removals, root::now()).map_err(|error| StoreError::Files { path: self.root.logs(), error })?;
+            log.make_durable(&removals, root::now()).map_err(failed)?;
         }
-        log.compact()?;
-        log.close().map_err(|error| StoreError::Files { path: self.root.logs(), error })
+        log.close().map_err(failed)?;
+        if self.retention.bytes.is_some() {
+            self.others.insert(org.clone(), log.bytes());
+        }
+        log.compact(|| {
+            self.serve();
+            !self.open.contains_key(org)
+        })
     }
 }

@@ -70,7 +70,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A segment that has so much is sealed, and another one begun.
 const SEGMENT_BYTES: u32 = 64 * 1024 * 1024;
 /// How often it is looked who has to leave.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the store cannot be used, or something in it.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,10 @@ impl Open {
         self.write().insert(session, Arc::clone(log));
     }
 
+    fn remove(&self, session: SessionNumber) {
+        self.write().remove(&session);
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, HashMap<SessionNumber, Arc<OrgLog>>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,8 +210,17 @@ impl Store {
             answers: Arc::clone(&answers),
             kept: Vec::new(),
         };
-        let loader =
-            Loader { root, retention, tuning, wanted, writer: writer.clone(), answers, open: HashMap::new(), numbers: open };
+        let loader = Loader {
+            root,
+            retention,
+            tuning,
+            wanted,
+            writer: writer.clone(),
+            answers,
+            open: HashMap::new(),
+            numbers: open,
+            others: HashMap::new(),
+        };
         let threads = vec![
             spawn("records-writer", move || keeper.run()),
             spawn("records-reader", move || reader.run()),

@@ -190,7 +190,8 @@ impl Writer {
         for ((share, written), synced) in appended.into_iter().zip(synced) {
             match synced {
                 Ok(synced) => {
-                    share.log.publish(written, synced).into_iter().for_each(|answer| (self.answers)(Answer::Hub(answer)))
+                    share.log.publish(written, synced).into_iter().for_each(|answer| (self.answers)(Answer::Hub(answer)));
+                    self.forget(&share.writes);
                 }
                 Err(error) => stuck.push((share, error)),
             }
@@ -200,6 +201,15 @@ impl Writer {
             self.stuck.push(share);
         }
         self.working.store(self.stuck.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Nobody finds the sessions any more that are gone.
+    fn forget(&self, written: &[Write]) {
+        for write in written {
+            if let Write::Remove { number } = write {
+                self.open.remove(*number);
+            }
+        }
     }
 }
 

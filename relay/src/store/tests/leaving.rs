@@ -26,8 +26,9 @@ fn filled(dir: &Path) -> PathBuf {
     root::dir_of(&dir.join("log"), &"a".parse().unwrap())
 }
 
+/// Files may go while they are counted.
 fn size(dir: &Path) -> u64 {
-    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    std::fs::read_dir(dir).unwrap().filter_map(|entry| Some(entry.unwrap().metadata().ok()?.len())).sum()
 }
 
 /// What lives is whole, and so is the other organization.
@@ -79,11 +80,7 @@ fn the_oldest_leave_until_an_organization_has_its_share() {
     let leaving = retention::leaving(log(40_000).held(), None, Some(SHARE), later);
     assert_eq!(leaving, [SessionNumber(2), SessionNumber(3)]);
     assert_eq!(retention::leaving(log(40_000).held(), Some(Duration::ZERO), None, later).len(), 3);
-    // In a store where they ended long ago.
-    for ended in [2, 3, 4] {
-        let long_ago = vec![Write::End { number: SessionNumber(ended), outcome: Outcome::Exited }];
-        log(40_000).make_durable(&long_ago, ended).unwrap();
-    }
+    drop(age(&of_a));
     let one = sweeping(dir.path(), 40_000, retention, OFTEN);
     let limit = std::time::Instant::now() + PATIENCE;
     while log_is_over(&of_a) {
@@ -98,17 +95,11 @@ fn log_is_over(of_a: &Path) -> bool {
     size(of_a) > 2 * SHARE
 }
 
-#[test]
-fn the_hub_is_asked_about_sessions_that_it_knows() {
-    let dir = tempfile::tempdir().unwrap();
-    let of_a = filled(dir.path());
-    let log = log::OrgLog::open(of_a, "a".parse().unwrap(), 40_000).unwrap();
-    log.make_durable(&[Write::End { number: SessionNumber(3), outcome: Outcome::Exited }], 5).unwrap();
-    drop(log);
-    let retention = Retention { age: Some(Duration::from_secs(3_600)), ..Retention::default() };
-    let ((writer, _tasks), (_wanted, wanted), (answers, said)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
-    let mut loader = Loader {
-        root: Root::take(dir.path()).unwrap(),
+/// A loader that does only what it is told, and what it answers.
+fn loader(dir: &Path, retention: Retention) -> (Loader, Receiver<Answer>) {
+    let ((writer, _), (_, wanted), (answers, said)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
+    let loader = Loader {
+        root: Root::take(dir).unwrap(),
         retention,
         tuning: Tuning { segment_bytes: 40_000, retry_after: RETRY_AFTER, sweep_every: SWEEP_EVERY },
         wanted,
@@ -116,7 +107,95 @@ fn the_hub_is_asked_about_sessions_that_it_knows() {
         answers: Arc::new(move |answer| answers.send(answer).unwrap()),
         open: HashMap::new(),
         numbers: Arc::default(),
+        others: HashMap::new(),
     };
+    (loader, said)
+}
+
+/// All that ended in the log of `filled` ended long ago.
+fn age(of_a: &Path) -> log::OrgLog {
+    let log = log::OrgLog::open(of_a.to_owned(), "a".parse().unwrap(), 40_000).unwrap();
+    for ended in [2, 3, 4] {
+        log.make_durable(&[Write::End { number: SessionNumber(ended), outcome: Outcome::Exited }], ended).unwrap();
+    }
+    log
+}
+
+/// An organization whose files cannot be read does not keep the sessions of others from leaving.
+#[test]
+fn one_that_cannot_be_read_does_not_hold_up_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_a = filled(dir.path());
+    drop(age(&of_a));
+    for org in "0123456789".chars() {
+        let org = org.to_string().parse().unwrap();
+        std::fs::write(root::dir_of(&dir.path().join("log"), &org), b"no directory").unwrap();
+    }
+    let limits = Retention { age: Some(Duration::from_hours(1)), bytes: Some(1 << 30), ..Retention::default() };
+    let (mut loader, _) = loader(dir.path(), limits);
+    loader.sweep(true).unwrap();
+    drop(loader);
+    let one = opened(dir.path());
+    assert_eq!(one.load("a").iter().map(|s| s.number.0).collect::<Vec<_>>(), [0]);
+    others_are_whole(&one);
+}
+
+/// What organizations have that nobody uses counts for the limit of the relay, also while only the others are looked at.
+#[test]
+fn those_that_nobody_uses_count_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_a = filled(dir.path());
+    let held = age(&of_a).bytes();
+    let limits = |bytes| Retention { bytes: Some(bytes), ..Retention::default() };
+    let (mut first, _) = loader(dir.path(), limits(2 * held));
+    first.sweep(true).unwrap();
+    assert_eq!(first.others[&"a".parse().unwrap()], held, "there is room for all of it");
+    drop(first);
+    let (mut second, said) = loader(dir.path(), limits(held));
+    let other = root::dir_of(&dir.path().join("log"), &"c".parse().unwrap());
+    let log = log::OrgLog::open(other, "c".parse().unwrap(), 40_000).unwrap();
+    let number = SessionNumber(9);
+    log.make_durable(&[begin(number, "c"), vec![record(number, 0, &body_of(number, 0, 200_000))]].concat(), 1).unwrap();
+    drop(log);
+    second.weigh_others(&["c".parse().unwrap()]);
+    second.load("a".parse().unwrap());
+    assert!(matches!(said.recv().unwrap(), Answer::Loaded(_, Ok(sessions)) if sessions.len() == 4));
+    second.sweep(false).unwrap();
+    assert!(matches!(said.recv().unwrap(), Answer::Leaving(leaving) if leaving.contains(&SessionNumber(2))));
+}
+
+/// A segment that is damaged beyond reading stays, and with it the note that a session of it is gone; the others become smaller.
+#[test]
+fn a_damaged_segment_does_not_keep_the_space_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_a = filled(dir.path());
+    let log = age(&of_a);
+    let removals = [2, 3, 4].map(|number| Write::Remove { number: SessionNumber(number) });
+    log.make_durable(&removals, root::now()).unwrap();
+    let (first, before) = (segment::path_of(&of_a, 0), size(&of_a));
+    let whole = std::fs::read(&first).unwrap();
+    std::fs::write(&first, [&[0; 1024], &whole[1024..]].concat()).unwrap();
+    log.compact(|| true).unwrap();
+    assert!(size(&of_a) < before / 2, "{} of {before} bytes are still there", size(&of_a));
+    assert!(std::fs::metadata(&first).unwrap().len() >= whole.len() as u64);
+    log.close().unwrap();
+    drop(log);
+    // It can be read again, as after a file system was mended.
+    std::fs::write(&first, whole).unwrap();
+    let one = opened(dir.path());
+    assert_eq!(one.load("a").iter().map(|s| s.number.0).collect::<Vec<_>>(), [0], "who is gone stays gone");
+    others_are_whole(&one);
+}
+
+#[test]
+fn the_hub_is_asked_about_sessions_that_it_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_a = filled(dir.path());
+    let log = log::OrgLog::open(of_a, "a".parse().unwrap(), 40_000).unwrap();
+    log.make_durable(&[Write::End { number: SessionNumber(3), outcome: Outcome::Exited }], 5).unwrap();
+    drop(log);
+    let retention = Retention { age: Some(Duration::from_hours(1)), ..Retention::default() };
+    let (mut loader, said) = loader(dir.path(), retention);
     loader.load("a".parse().unwrap());
     assert!(matches!(said.recv().unwrap(), Answer::Loaded(_, Ok(sessions)) if sessions.len() == 4));
     loader.sweep(true).unwrap();
