@@ -18,7 +18,7 @@
 //! ```
 //!
 //! In `Keeping` the process is told what is durable on this disk as if it were durable at the relay, so it ends without waiting.
-//! Records come sealed and stay sealed: a [segment](segment) holds frames of the wire. A spool belongs to one session, that to one
+//! Records come sealed and stay sealed: a segment holds frames of the wire. A spool belongs to one session, that to one
 //! binding: it is delivered over that binding or not at all, and its parent erases it together with the session's key.
 //!
 //! What lies here is bounded: [`MAX_SESSION`] for one session, [`MAX_TOTAL`] for all of a daemon, one window of the process beyond.
