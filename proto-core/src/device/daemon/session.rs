@@ -252,9 +252,10 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn forget(&mut self, session: SessionId) {
-        self.drop_spool(session);
+        // The key goes first: what it opens is nothing without it, and a start erases what is left.
         self.sessions.remove(session);
         self.unpin(session);
+        self.drop_spool(session);
     }
 
     fn unpin(&mut self, session: SessionId) {
