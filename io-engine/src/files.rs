@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Folders below the home that hold state files.
-const FOLDERS: [&str; 4] = ["relay-identities", "state", "state/sessions", "state/spool"];
+const FOLDERS: [&str; 5] = ["relay-identities", "organization-keys", "state", "state/sessions", "state/spool"];
 
 /// The file whose lock says who owns the home, and that holds the number of that process.
 const LOCK: &str = "daemon.lock";

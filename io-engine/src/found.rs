@@ -17,6 +17,7 @@ impl Home {
             identities: self.identities()?,
             pending: self.read(&StateFile::PendingPairing)?,
             grants: self.read(&StateFile::Grants)?,
+            organization_keys: self.organization_keys()?,
             sessions: self.sessions()?,
             spools: self.spools()?,
         })
@@ -29,6 +30,16 @@ impl Home {
     pub fn identities(&self) -> Result<Vec<(StateFile, SecretBytes)>, FileError> {
         let names = self.names_in("relay-identities")?;
         let files = names.iter().filter_map(|name| StateFile::identity_at(&format!("relay-identities/{name}")));
+        self.with_contents(files)
+    }
+
+    /// What is kept of the organizations' keys: all that stands in `organization-keys/` under a name that is one. Blocks.
+    ///
+    /// # Errors
+    /// As [`Home::read`].
+    pub fn organization_keys(&self) -> Result<Vec<(StateFile, SecretBytes)>, FileError> {
+        let names = self.names_in("organization-keys")?;
+        let files = names.iter().filter_map(|name| StateFile::organization_key_at(&format!("organization-keys/{name}")));
         self.with_contents(files)
     }
 
@@ -83,13 +94,23 @@ mod tests {
         for (file, byte) in keys.iter().chain(&files).zip(1..) {
             home.store(file, &contents(byte)).unwrap();
         }
-        for strange in ["relay-identities/.unfinished-x", "relay-identities/note", "state/sessions/7.json", "state/sessions/x"] {
+        let key = StateFile::OrganizationKey(org("ACME"));
+        home.store(&key, &contents(9)).unwrap();
+        for strange in [
+            "organization-keys/note",
+            "organization-keys/x.json.old",
+            "relay-identities/.unfinished-x",
+            "relay-identities/note",
+            "state/sessions/7.json",
+            "state/sessions/x",
+        ] {
             fs::write(home.root().join(strange), "strange").unwrap();
         }
         let found = home.found().unwrap();
         assert_eq!(found.identities, keys.into_iter().zip((1..).map(contents)).collect::<Vec<_>>());
         assert_eq!([found.config, found.pending, found.grants], [4, 5, 6].map(|byte| Some(contents(byte))));
         assert_eq!(found.sessions, [contents(7)]);
+        assert_eq!(found.organization_keys, [(key, contents(9))]);
     }
 
     /// BIND-9: a key that others can read is a reason not to start.

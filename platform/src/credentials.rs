@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use proto_core::{
     Reason,
-    api::{Approval, PolicyMode, ROTATE_PATH, Renewed, ValidateAnswer, ValidateRequest, Workspace},
+    api::{Approval, PolicyMode, Renewed, ValidateAnswer, ValidateRequest, Workspace},
     jose::{self, Claims, Expectation, Expiry, JwkSet},
     platform::{
         key_ring::KeyRing,
@@ -94,6 +94,29 @@ fn sign(app: &App, ring: &KeyRing, holder: &Holder, generation: u64) -> Result<S
     Ok(jose::sign(&terms.credential(holder, generation, id, now), &keys::signing_key(app, ring)?))
 }
 
+/// A request of a device in its own name: its credential, and the proof of its key.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    pub(crate) token: SecretText,
+    pub(crate) proof: SecretText,
+    pub(crate) method: &'static str,
+    /// The URLs that the proof may name, all of them this platform's.
+    pub(crate) urls: Vec<String>,
+}
+
+/// The device whose request it is: its credential opens connections, and it is neither revoked nor superseded.
+pub(crate) async fn authenticate(app: &App, presented: &Presented) -> Result<Claims, Error> {
+    let now = app.clock.now();
+    let ring = keys::ring(app).await?;
+    let claims = verify(&ring.published(), &presented.token, now, Expiry::Connect).map_err(unauthorized)?;
+    let urls = presented.urls.iter().map(String::as_str);
+    rotation::prove_possession(&presented.proof, &presented.token, &claims, presented.method, urls, now).map_err(unauthorized)?;
+    let referred = Referred::find(&mut *app.store.read().await?, &claims).await?;
+    rotation::validate(&claims, claims.confirmation.static_key, referred.found())
+        .map_err(|reason| refused(Refusal::Because(reason)))?;
+    Ok(claims)
+}
+
 /// What comes with a renewal.
 #[derive(Debug)]
 pub(crate) struct Renewal {
@@ -110,7 +133,7 @@ pub(crate) async fn rotate(app: &App, renewal: &Renewal) -> Result<Renewed, Erro
     let ring = keys::ring(app).await?;
     let claims = verify(&ring.renewable(), &renewal.token, now, Expiry::Renew).map_err(unauthorized)?;
     let urls = renewal.urls.iter().map(String::as_str);
-    rotation::prove_possession(&renewal.proof, &renewal.token, &claims, urls, now).map_err(unauthorized)?;
+    rotation::prove_possession(&renewal.proof, &renewal.token, &claims, "POST", urls, now).map_err(unauthorized)?;
     let mut tx = app.store.write().await?;
     let referred = Referred::find(&mut tx, &claims).await?;
     let successor = rotation::renew(&claims, renewal.generation, referred.found()).map_err(refused)?;
@@ -121,11 +144,11 @@ pub(crate) async fn rotate(app: &App, renewal: &Renewal) -> Result<Renewed, Erro
     Ok(Renewed { issue_token: sign(app, &ring, &target.record.holder, successor)?, relay: app.config.relay.clone() })
 }
 
-/// The URLs under which a device may have reached [`ROTATE_PATH`]: the public one, and one of this machine's own names, which
+/// The URLs under which a device may have reached `path`: the public one, and one of this machine's own names, which
 /// no other machine can have forwarded from.
-pub(crate) fn rotate_urls(app: &App, host: Option<&str>) -> Vec<String> {
-    let local = host.filter(|host| is_loopback(host)).map(|host| format!("http://{host}{ROTATE_PATH}"));
-    [app.url(ROTATE_PATH)].into_iter().chain(local).collect()
+pub(crate) fn urls_of(app: &App, path: &str, host: Option<&str>) -> Vec<String> {
+    let local = host.filter(|host| is_loopback(host)).map(|host| format!("http://{host}{path}"));
+    [app.url(path)].into_iter().chain(local).collect()
 }
 
 fn is_loopback(host: &str) -> bool {

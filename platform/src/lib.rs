@@ -37,6 +37,7 @@ mod machines;
 mod members;
 mod names;
 mod news;
+mod organization_key;
 mod organizations;
 mod pages;
 mod pairing;

@@ -242,6 +242,8 @@ pub enum StateFile {
     /// `relay-identities/{org}.json`: the key of a binding; `{org}+{n}.json` from the second pairing with one org on, which has
     /// the number 1.
     Identity(OrgId, u32),
+    /// `organization-keys/{org}.json`: what this device knows and holds of the organization's key.
+    OrganizationKey(OrgId),
     /// `pending-pairing.json`: a pairing that waits for its approval.
     PendingPairing,
     /// `grants.json`: the ledger of directories that `vpd bind` bound (D11).

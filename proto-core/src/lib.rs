@@ -31,6 +31,7 @@ pub mod keyset;
 pub mod machine;
 pub mod noise;
 pub mod obstacle;
+pub mod orgkey;
 pub mod platform;
 pub mod reason;
 pub mod relay;

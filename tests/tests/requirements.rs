@@ -12,7 +12,7 @@ use tests::sources::workspace;
 /// Requirements are numbered S1 to this, without a gap.
 const REQUIREMENTS: u32 = 222;
 /// Decisions are numbered D1 to this, without a gap.
-const DECISIONS: u32 = 14;
+const DECISIONS: u32 = 15;
 
 /// The crates that tests are named by, and where they live.
 const CRATES: &[(&str, &str)] = &[
@@ -130,8 +130,8 @@ fn faults_are_found() {
     }
     assert_eq!(with(|file| drop(file.open.insert("S999".into(), String::new()))), ["S999: there is no such requirement"]);
     assert_eq!(
-        with(|file| drop(file.decisions.insert("D15".into(), vec!["tests::requirements::faults_are_found".into()]))),
-        ["D15: no such decision"]
+        with(|file| drop(file.decisions.insert("D99".into(), vec!["tests::requirements::faults_are_found".into()]))),
+        ["D99: no such decision"]
     );
     let moved = with(|file| {
         file.proved.remove("S10").expect("S10 is proved");

@@ -57,6 +57,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
             "Error, `superseded`, retry after 0, no detail",
             Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into(),
         ),
+        ("Envelope, body `dd`", body(Head::Envelope { session }, &[0xdd])),
+        ("Enveloped, kept", Head::Enveloped { session, is_kept: true }.into()),
     ];
     rows.into_iter().map(|(name, frame)| (name, frame.encode())).collect()
 }

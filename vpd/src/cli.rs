@@ -65,7 +65,7 @@ pub(crate) enum Command {
     #[command(after_help = WATCH_HELP)]
     Watch(WatchArgs),
     /// Show the daemon, its pairings and the bound directories
-    #[command(after_help = "Examples:\n  vpd status\n  vpd status --json | jq '.bindings[].link.state'")]
+    #[command(after_help = "Examples:\n  vpd status\n  vpd status --json | jq '.bindings[].link.state'\n  vpd status --keys")]
     Status(StatusArgs),
     /// Start the daemon in the background
     #[command(after_help = "Example:\n  vpd start && vpd status")]
@@ -274,6 +274,9 @@ pub(crate) struct StatusArgs {
     /// The whole report as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// The organizations' keys as this machine knows them: compare the fingerprints with another member's
+    #[arg(long)]
+    pub keys: bool,
 }
 
 const LOGS_HELP: &str = "\

@@ -47,6 +47,9 @@ fn report() -> Report {
         obstacle: None,
         draining: false,
         renewable_until: 0,
+        key: None,
+        key_reason: None,
+        without_envelope: 0,
     };
     Report {
         name: "mehr-mbp".into(),

@@ -7,7 +7,7 @@ use axum::{
 };
 use proto_core::{
     Reason,
-    api::{Renewed, RotateRequest},
+    api::{ROTATE_PATH, Renewed, RotateRequest},
     secret::SecretText,
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn rotate(
         token: authorization(&headers, "dpop").ok_or_else(missing)?,
         proof: text(header::HeaderName::from_static("dpop")).map(SecretText::new).ok_or_else(missing)?,
         generation: request.generation,
-        urls: credentials::rotate_urls(&app, text(header::HOST)),
+        urls: credentials::urls_of(&app, ROTATE_PATH, text(header::HOST)),
     };
     Ok(Json(credentials::rotate(&app, &renewal).await?))
 }

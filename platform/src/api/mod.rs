@@ -2,6 +2,7 @@
 
 mod credentials;
 mod keys;
+mod organization_key;
 mod pairing;
 mod problem;
 mod relay;
@@ -15,7 +16,10 @@ use axum::{
 };
 use bytes::Bytes;
 use proto_core::{
-    api::{HEALTH_PATH, JWKS_PATH, PAIRING_CODES_PATH, REVOCATIONS_PATH, ROTATE_PATH, VALIDATE_PATH},
+    api::{
+        HEALTH_PATH, JWKS_PATH, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, ORGANIZATION_KEY_PATH,
+        PAIRING_CODES_PATH, REVOCATIONS_PATH, ROTATE_PATH, VALIDATE_PATH,
+    },
     secret::SecretText,
 };
 use serde::de::DeserializeOwned;
@@ -29,6 +33,10 @@ pub(crate) fn routes() -> Router<Shared> {
         .route(PAIRING_CODES_PATH, post(pairing::mint))
         .route(&format!("{PAIRING_CODES_PATH}/{{code}}"), get(pairing::poll).delete(pairing::cancel))
         .route(ROTATE_PATH, post(credentials::rotate))
+        .route(ORGANIZATION_KEY_PATH, get(organization_key::view))
+        .route(KEY_DEVICE_PATH, post(organization_key::register))
+        .route(KEY_STATEMENTS_PATH, post(organization_key::publish))
+        .route(KEY_HANDOVERS_PATH, post(organization_key::hand_over))
         .route(JWKS_PATH, get(keys::jwks))
         .route(HEALTH_PATH, get(health))
         .route("/api/openapi.json", get(openapi))

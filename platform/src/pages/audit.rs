@@ -59,5 +59,6 @@ const fn did(action: Action) -> &'static str {
         Action::MemberLeft => "left the workspace",
         Action::RoleChanged => "changed a role",
         Action::OrganizationDeleted => "deleted the workspace",
+        Action::KeyGenerationMade => "made a generation of the organization's key:",
     }
 }

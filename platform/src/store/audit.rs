@@ -23,6 +23,7 @@ pub(crate) enum Action {
     MemberLeft,
     RoleChanged,
     OrganizationDeleted,
+    KeyGenerationMade,
 }
 
 words!(Action {
@@ -38,6 +39,7 @@ words!(Action {
     Self::MemberLeft => "member_left",
     Self::RoleChanged => "role_changed",
     Self::OrganizationDeleted => "organization_deleted",
+    Self::KeyGenerationMade => "key_generation_made",
 });
 
 /// A row of the audit page.

@@ -8,7 +8,7 @@ use proto_core::{
     platform::rotation::{Holder, Record},
     secret::Secret,
 };
-use sqlx::{FromRow, SqliteConnection, query, query_as};
+use sqlx::{FromRow, SqliteConnection, query, query_as, query_scalar};
 
 use super::{AccountId, Blob32, InstallId, MachineId, OrganizationId, RuntimeTargetId, Stamp, Text};
 
@@ -220,6 +220,24 @@ pub(crate) async fn set_generation(db: &mut SqliteConnection, target: &RuntimeTa
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// The identity key of a runtime target.
+pub(crate) async fn identity_key(db: &mut SqliteConnection, target: &RuntimeTargetId) -> sqlx::Result<Option<IdentityKey>> {
+    let key: Option<Blob32> =
+        query_scalar("SELECT identity_key FROM runtime_target WHERE id = $1").bind(target).fetch_optional(db).await?;
+    Ok(key.map(IdentityKey::from))
+}
+
+/// Whose machine a runtime target is, and its name.
+pub(crate) async fn owner(db: &mut SqliteConnection, target: &RuntimeTargetId) -> sqlx::Result<Option<(AccountId, String)>> {
+    query_as(
+        "SELECT owner_id, machine.name FROM runtime_target JOIN machine ON machine.id = machine_id
+         WHERE runtime_target.id = $1",
+    )
+    .bind(target)
+    .fetch_optional(db)
+    .await
 }
 
 /// The machine showed up.

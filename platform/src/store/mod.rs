@@ -10,6 +10,7 @@ pub(crate) mod known_browser;
 pub(crate) mod machine;
 pub(crate) mod member;
 pub(crate) mod organization;
+pub(crate) mod organization_key;
 pub(crate) mod pairing;
 pub(crate) mod revocation;
 pub(crate) mod session;

@@ -4,6 +4,7 @@ mod access;
 mod credentials;
 mod faults;
 mod isolation;
+mod organization_key;
 mod pairing;
 mod relay;
 mod routes;

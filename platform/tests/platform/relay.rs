@@ -9,7 +9,8 @@ use axum::{
 use proto_core::{
     Reason,
     api::{
-        HEALTH_PATH, JWKS_PATH, PAIRING_CODES_PATH, REVOCATIONS_PATH, ROTATE_PATH, Revocations, VALIDATE_PATH, ValidateRequest,
+        HEALTH_PATH, JWKS_PATH, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, ORGANIZATION_KEY_PATH,
+        PAIRING_CODES_PATH, REVOCATIONS_PATH, ROTATE_PATH, Revocations, VALIDATE_PATH, ValidateRequest,
     },
 };
 use tokio::time::timeout;
@@ -124,7 +125,8 @@ async fn the_api_describes_itself() {
     }
     let poll = format!("{PAIRING_CODES_PATH}/{{code}}");
     let ours = [PAIRING_CODES_PATH, &poll, ROTATE_PATH, JWKS_PATH, HEALTH_PATH, VALIDATE_PATH, REVOCATIONS_PATH];
-    assert_eq!(named, ours.into_iter().chain(["/api/openapi.json"]).collect());
+    let key = [ORGANIZATION_KEY_PATH, KEY_DEVICE_PATH, KEY_STATEMENTS_PATH, KEY_HANDOVERS_PATH];
+    assert_eq!(named, ours.into_iter().chain(key).chain(["/api/openapi.json"]).collect());
 }
 
 #[tokio::test]

@@ -246,16 +246,22 @@ pub(crate) struct Device {
     pub(crate) identity: Identity,
     pub(crate) name: String,
     pub(crate) org: Option<String>,
+    pub(crate) kind: DeviceKind,
 }
 
 impl Device {
     pub(crate) fn new(seed: u8) -> Self {
-        Self { identity: Identity::from_seed(Secret::new([seed; 32])), name: "ann's laptop".into(), org: None }
+        Self {
+            identity: Identity::from_seed(Secret::new([seed; 32])),
+            name: "ann's laptop".into(),
+            org: None,
+            kind: DeviceKind::Daemon,
+        }
     }
 
     pub(crate) fn request(&self) -> MintRequest {
         MintRequest {
-            kind: DeviceKind::Daemon,
+            kind: self.kind,
             mode: PairingMode::New,
             org: self.org.clone(),
             name: self.name.clone(),
@@ -293,6 +299,30 @@ impl Device {
         let authorization = format!("DPoP {}", token.expose());
         let headers = [("authorization", authorization.as_str()), ("dpop", proof.expose())];
         world.call(post_json(ROTATE_PATH, &serde_json::json!({ "generation": generation }), &headers)).await
+    }
+
+    /// A device that watches.
+    pub(crate) fn viewer(seed: u8) -> Self {
+        Self { kind: DeviceKind::Viewer, name: format!("viewer {seed}"), ..Self::new(seed) }
+    }
+
+    /// Asks in its own name: with its credential and the proof of its key.
+    pub(crate) async fn ask(&self, world: &World, token: &SecretText, path: &str, body: Option<&serde_json::Value>) -> Answer {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let url = format!("{URL}{}", path.split('?').next().unwrap());
+        let target = ProofTarget { method, url: &url, token };
+        let proof = jose::prove(&self.identity, target, world.clock.now(), &Entropy::new([7; 32]));
+        let authorization = format!("DPoP {}", token.expose());
+        let headers = [("authorization", authorization.as_str()), ("dpop", proof.expose())];
+        let request = match body {
+            Some(body) => post_json(path, body, &headers),
+            None => Request::get(path)
+                .header("authorization", &authorization)
+                .header("dpop", proof.expose())
+                .body(Body::empty())
+                .unwrap(),
+        };
+        world.call(request).await
     }
 
     pub(crate) async fn renew(&self, world: &World, token: &SecretText, generation: u64) -> SecretText {

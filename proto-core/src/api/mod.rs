@@ -4,6 +4,7 @@
 mod code_text;
 mod credential;
 mod json;
+mod organization_key;
 mod pairing;
 mod problem;
 mod relay;
@@ -12,6 +13,7 @@ mod text;
 pub use code_text::{CODE_ALPHABET, CODE_LEN, CodeText, InvalidCode};
 pub use credential::{RelayEndpoint, Renewed, RotateRequest, key_set};
 pub(crate) use json::json;
+pub use organization_key::{Base64url, Handover, KeyView, OwnDevice, Publication, Registration, WaitingDevice};
 pub use pairing::{Approval, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
 pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};
@@ -22,6 +24,14 @@ pub(crate) use text::{is_url, is_visible};
 pub const PAIRING_CODES_PATH: &str = "/api/pairing-codes";
 /// Renew a credential: POST a [`RotateRequest`] with DPoP (RFC 9449), answer 200 with a [`Renewed`].
 pub const ROTATE_PATH: &str = "/api/credentials/rotate";
+/// What is published of the organization's key, and for a viewing device what there is to do: GET a [`KeyView`].
+pub const ORGANIZATION_KEY_PATH: &str = "/api/organization-key";
+/// Register this viewing device's wrapping key: POST a [`Registration`], answer 204.
+pub const KEY_DEVICE_PATH: &str = "/api/organization-key/device";
+/// Publish the next generation: POST a [`Publication`], answer 201.
+pub const KEY_STATEMENTS_PATH: &str = "/api/organization-key/statements";
+/// Hand the newest generation to another viewing device: POST a [`Handover`], answer 204.
+pub const KEY_HANDOVERS_PATH: &str = "/api/organization-key/handovers";
 /// The platform's signing keys (RFC 7517).
 pub const JWKS_PATH: &str = "/api/.well-known/jwks.json";
 /// 200 while the platform serves.

@@ -63,6 +63,27 @@ impl fmt::Debug for StaticKeys {
     }
 }
 
+/// An Ed25519 key pair that is nobody's identity.
+#[derive(Clone)]
+pub(crate) struct SigningKeys(SigningKey);
+
+impl SigningKeys {
+    /// The pair whose private half is `private`.
+    pub(crate) fn from_private(private: &Secret) -> Self {
+        Self(SigningKey::from_bytes(private.expose()))
+    }
+
+    /// The public half.
+    pub(crate) fn public(&self) -> IdentityKey {
+        IdentityKey(*AsRef::<VerifyingKey>::as_ref(&self.0).as_bytes())
+    }
+
+    /// Signs with the private half.
+    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.0.sign(message).to_bytes())
+    }
+}
+
 /// Both key pairs of a binding, derived from its seed (WIRE section 1, "Keys of a binding").
 ///
 /// ```text

@@ -9,7 +9,9 @@ mod primitives;
 mod pure;
 pub mod seal;
 
+pub(crate) use identity::SigningKeys;
 pub use identity::{Identity, StaticKeys, verify, verify_static_key};
+pub(crate) use kdf::hkdf;
 #[cfg(any(test, feature = "symbolic"))]
 pub(crate) use primitives::put_together;
 pub use primitives::{AeadKey, Cipher, Forged, NONCE_LEN, Nonce, Primitives, TAG_LEN, Tag, copy_and_seal};

@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod files;
 pub mod life;
 pub mod link;
+pub mod orgkey;
 pub mod pairing;
 pub mod session;
 pub mod spool;

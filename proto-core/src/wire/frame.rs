@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Encoded, Malformed, Room};
 use crate::{Reason, id::SessionId, secret::SecretText};
 
-/// One frame: its head, and for [`Head::Data`], [`Head::Peer`] and [`Head::Open`] a body of opaque bytes up to the end.
+/// One frame: its head, and for [`Head::Data`], [`Head::Peer`], [`Head::Open`] and [`Head::Envelope`] a body of opaque bytes up to
+/// the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// What it is.
@@ -103,6 +104,18 @@ pub enum Head {
         /// A detail for logs, at most 128 bytes; may be empty.
         detail: String,
     },
+    /// 13: what opens this session for who holds the organization's key; the body is an envelope. Daemon to relay to viewers.
+    Envelope {
+        /// Which session.
+        session: SessionId,
+    },
+    /// 14: what became of an envelope. Relay to daemon.
+    Enveloped {
+        /// Of which session.
+        session: SessionId,
+        /// The session has an envelope, durably; else there is no such session of this daemon here.
+        is_kept: bool,
+    },
 }
 
 /// How a session ended.
@@ -123,14 +136,16 @@ impl Head {
             | Self::Acknowledge { session, .. }
             | Self::End { session, .. }
             | Self::Resume { session, .. }
-            | Self::Peer { session, .. } => Some(*session),
+            | Self::Peer { session, .. }
+            | Self::Envelope { session }
+            | Self::Enveloped { session, .. } => Some(*session),
             _ => None,
         }
     }
 
     /// Whether a body follows this head.
     pub const fn carries_body(&self) -> bool {
-        matches!(self, Self::Open { .. } | Self::Data { .. } | Self::Peer { .. })
+        matches!(self, Self::Open { .. } | Self::Data { .. } | Self::Peer { .. } | Self::Envelope { .. })
     }
 }
 

@@ -56,6 +56,7 @@ fn traffic(page: &mut Page, report: &Report) {
         ("misdirected", counters.misdirected),
         ("stale_store_answer", counters.stale_store_answers),
         ("kept_session", counters.kept_sessions),
+        ("envelope_of_no_session", counters.envelopes_of_no_session),
         ("contradicting_session", counters.contradicting_sessions),
         ("peer_without_receiver", counters.peer_without_receiver),
         ("peer_without_room", counters.peer_without_room),

@@ -64,6 +64,9 @@ impl<'a> Batch<'a> {
                 let body = postcard::to_allocvec(&(target, credential)).unwrap_or_default();
                 self.entry(Head::new(Kind::Credential, self.begin, &body), &body);
             }
+            Write::Envelope { number, envelope } => {
+                self.entry(Head { number: number.0, ..Head::new(Kind::Envelope, self.begin, envelope) }, envelope);
+            }
             Write::End { number, outcome } => {
                 let body = postcard::to_allocvec(&End { outcome: *outcome, at: now }).unwrap_or_default();
                 let run = self.contents.runs.get(&number.0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use proto_core::{
     GivenId, OrgId,
     relay::hub::{SessionNumber, StoredSession},
@@ -11,6 +12,7 @@ use proto_core::{
 use super::{
     compact::Needed,
     contents::{Contents, End, Row},
+    entry::HEAD,
     retention::Held,
 };
 
@@ -19,7 +21,7 @@ use super::{
 pub(super) struct Catalog {
     sessions: BTreeMap<u64, Known>,
     credentials: BTreeMap<GivenId, SecretText>,
-    /// What the records of all of them take, heads included.
+    /// What the records and envelopes of all of them take, heads included.
     bytes: u64,
 }
 
@@ -28,8 +30,9 @@ pub(super) struct Catalog {
 pub(super) struct Known {
     pub(super) row: Row,
     pub(super) end: Option<End>,
-    /// What its records take, heads included.
+    /// What its records and its envelope take, heads included.
     pub(super) bytes: u64,
+    envelope: Option<Bytes>,
     next: u64,
     parts: Vec<Part>,
 }
@@ -45,7 +48,7 @@ impl Catalog {
     /// Adds what a segment holds, or what was written to it. Segments come in their order.
     pub(super) fn absorb(&mut self, segment: u32, contents: &Contents) {
         for (number, row) in &contents.sessions {
-            let known = Known { row: row.clone(), end: None, bytes: 0, next: 0, parts: Vec::new() };
+            let known = Known { row: row.clone(), end: None, bytes: 0, envelope: None, next: 0, parts: Vec::new() };
             self.sessions.entry(*number).or_insert(known);
         }
         for (number, run) in &contents.runs {
@@ -63,6 +66,13 @@ impl Catalog {
                 known.end = Some(*end);
                 known.next = known.next.max(*next);
             }
+        }
+        for (number, envelope) in &contents.envelopes {
+            let Some(known) = self.sessions.get_mut(number).filter(|known| known.envelope.is_none()) else { continue };
+            known.envelope = Some(Bytes::copy_from_slice(envelope));
+            let whole = (HEAD + envelope.len()) as u64;
+            known.bytes += whole;
+            self.bytes += whole;
         }
         for number in &contents.removed {
             let gone = self.sessions.remove(number);
@@ -94,6 +104,7 @@ impl Catalog {
             credential: self.credentials.get(&known.row.target).cloned().unwrap_or_else(|| SecretText::new("")),
             next: known.next,
             ended: known.end.map(|end| end.outcome),
+            envelope: known.envelope.clone(),
         };
         self.sessions.iter().map(stored).collect()
     }
@@ -108,7 +119,7 @@ impl Catalog {
         self.sessions.iter().map(held).collect()
     }
 
-    /// What all of their records take.
+    /// What all of their records and envelopes take.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -11,7 +11,7 @@ use proto_core::GivenId;
 use super::{
     StoreError,
     contents::Contents,
-    entry::{Head, Kind},
+    entry::{HEAD, Head, Kind},
     log::OrgLog,
     scan,
     segment::{self, ENTRIES, Segment},
@@ -36,7 +36,7 @@ pub(super) struct Needed {
 impl Needed {
     fn has(&self, head: &Head, body: &[u8]) -> bool {
         match head.kind {
-            Kind::Session | Kind::Record | Kind::End => self.sessions.contains(&head.number),
+            Kind::Session | Kind::Record | Kind::End | Kind::Envelope => self.sessions.contains(&head.number),
             Kind::Credential => {
                 postcard::take_from_bytes::<GivenId>(body).is_ok_and(|(target, _)| self.targets.contains(&target))
             }
@@ -48,15 +48,18 @@ impl Needed {
     /// How many bytes of a segment are needed, about.
     fn weight(&self, contents: &Contents) -> u64 {
         let records = contents.runs.iter().filter(|(number, _)| self.sessions.contains(number)).map(|(_, run)| run.bytes);
+        let envelopes = contents.envelopes.iter().filter(|(number, _)| self.sessions.contains(number));
+        let envelopes = envelopes.map(|(_, envelope)| (HEAD + envelope.len()) as u64);
         let small = contents.sessions.keys().chain(contents.ends.keys()).filter(|number| self.sessions.contains(number)).count()
             + contents.credentials.keys().filter(|target| self.targets.contains(target)).count()
             + contents.removed.iter().filter(|number| self.has_removal(**number)).count();
-        records.sum::<u64>() + SMALL_ENTRY * small as u64
+        records.chain(envelopes).sum::<u64>() + SMALL_ENTRY * small as u64
     }
 
     /// Whether something of it is not needed.
     fn lacks_some(&self, contents: &Contents) -> bool {
-        let mut numbers = contents.sessions.keys().chain(contents.ends.keys()).chain(contents.runs.keys());
+        let mut numbers =
+            contents.sessions.keys().chain(contents.ends.keys()).chain(contents.runs.keys()).chain(contents.envelopes.keys());
         numbers.any(|number| !self.sessions.contains(number)) || contents.removed.iter().any(|number| !self.has_removal(*number))
     }
 

@@ -91,6 +91,8 @@ pub(super) struct Contents {
     pub(super) removed: BTreeSet<u64>,
     /// Where whose records are.
     pub(super) runs: BTreeMap<u64, Run>,
+    /// The envelopes of sessions: 1.3 KB each.
+    pub(super) envelopes: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Contents {
@@ -121,6 +123,9 @@ impl Contents {
             Kind::Removal => {
                 self.removed.insert(head.number);
             }
+            Kind::Envelope => {
+                self.envelopes.entry(head.number).or_insert_with(|| body.to_vec());
+            }
             Kind::Close => {}
         }
     }
@@ -131,6 +136,7 @@ impl Contents {
         self.credentials.extend(later.credentials);
         self.ends.extend(later.ends);
         self.removed.extend(later.removed);
+        self.envelopes.extend(later.envelopes);
         for (number, run) in later.runs {
             match self.runs.get_mut(&number) {
                 Some(known) => known.follow(run),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! marker    8   the segment's own, random: nothing inside a body looks like an entry of it
-//! kind      1   session, credential, record, end, removal, close
+//! kind      1   session, credential, record, end, removal, close, envelope
 //! zero      3
 //! length    4   of the body
 //! number    8   of the session, 0 where it is about none
@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Removal = 5,
     /// The store was closed in order: what stands before is durable.
     Close = 6,
+    /// What opens a session for who holds its organization's key; the body is that (WIRE section 12).
+    Envelope = 7,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             4 => Self::End,
             5 => Self::Removal,
             6 => Self::Close,
+            7 => Self::Envelope,
             _ => return None,
         })
     }

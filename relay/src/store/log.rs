@@ -115,7 +115,7 @@ impl OrgLog {
         self.read_stock().catalog.held()
     }
 
-    /// What the records of all of them take.
+    /// What the records and envelopes of all of them take.
     pub(super) fn bytes(&self) -> u64 {
         self.read_stock().catalog.bytes()
     }
@@ -180,7 +180,8 @@ impl OrgLog {
         let Appended { segment, end, contents } = appended;
         let grown = contents.runs.iter().map(|(number, run)| Input::Appended(SessionNumber(*number), run.next));
         let ended = contents.ends.keys().map(|number| Input::Ended(SessionNumber(*number)));
-        let answers = grown.chain(ended).collect();
+        let enveloped = contents.envelopes.keys().map(|number| Input::Enveloped(SessionNumber(*number)));
+        let answers = grown.chain(ended).chain(enveloped).collect();
         self.lock_end().at = end;
         let mut stock = self.stock.write().unwrap_or_else(PoisonError::into_inner);
         stock.catalog.absorb(segment.number, &contents);

@@ -1,7 +1,7 @@
 //! The record store of one relay: an append-only log for each organization, one writer with group commit, one reader.
 //!
 //! ```text
-//! writes ──► writer ── all that wait: appended, then synced together ──► Appended, Ended
+//! writes ──► writer ── all that wait: appended, then synced together ──► Appended, Ended, Enveloped
 //! reads  ──► reader ── where? the logs know; then the files ───────────► Records, Unreadable
 //! load   ──► writer ──► loader ── opens the log of an organization ────► Loaded
 //!                       loader ── every minute: who has to leave? ─────► Leaving

@@ -1,7 +1,7 @@
 //! The thread that writes: all that waits becomes durable together.
 //!
 //! ```text
-//! Writes ──► gather ──► append to the log of each organization ──► sync them ──► publish ──► Appended, Ended
+//! Writes ──► gather ──► append to the log of each organization ──► sync them ──► publish ──► Appended, Ended, Enveloped
 //!                                  │ failed
 //!                                  ▼
 //!                                stuck: tried again every second, nothing of it acknowledged; other organizations go on
@@ -172,7 +172,10 @@ impl Writer {
     fn log_of(&self, write: &Write) -> Option<Arc<OrgLog>> {
         match write {
             Write::Credential { org, .. } | Write::Session { org, .. } => self.orgs.get(org).cloned(),
-            Write::Record { number, .. } | Write::End { number, .. } | Write::Remove { number } => self.open.log_of(*number),
+            Write::Record { number, .. }
+            | Write::Envelope { number, .. }
+            | Write::End { number, .. }
+            | Write::Remove { number } => self.open.log_of(*number),
         }
     }
 

@@ -104,7 +104,7 @@ fn devices(table: &Table) {
         table,
         "bridge::Bridge",
         || {
-            Bridge::<Snow<Fast>>::new(START, clock(), &record("org"), identity(1), &uplink_settings(), Jitter::new(1))
+            Bridge::<Snow<Fast>>::new(START, clock(), &record("org"), identity(1), None, &uplink_settings(), Jitter::new(1))
                 .expect("keys")
         },
         || bridge::Input::Frame(SourceId(9), Head::Ping { nonce: 1 }.into()),
@@ -139,7 +139,7 @@ fn devices(table: &Table) {
 fn watching(sessions: usize) -> Viewer<Snow<Fast>> {
     let (record, settings) = (record("org"), uplink_settings());
     let (identity, jitter) = (identity(1), Jitter::new(1));
-    let mut viewer = Viewer::new(START, clock(), &record, identity, &settings, &Fast {}, jitter).expect("keys");
+    let mut viewer = Viewer::new(START, clock(), &record, identity, None, &settings, &Fast {}, jitter).expect("keys");
     for number in 0..sessions as u128 {
         viewer.handle_input(START, viewer::Input::Watch(SessionId(number.to_be_bytes()))).expect("taken");
     }
@@ -154,7 +154,7 @@ fn links(table: &Table) {
         "uplink::Uplink",
         || {
             let (record, settings) = (record("org"), uplink_settings());
-            Uplink::<Snow<Fast>>::new(START, clock(), Role::Daemon, &record, &identity(1), &settings, Jitter::new(1))
+            Uplink::<Snow<Fast>>::new(START, clock(), Role::Daemon, &record, &identity(1), None, &settings, Jitter::new(1))
                 .expect("keys")
         },
         || uplink::Input::Io(IoEvent::Stored(uplink::EffectId::Link)),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Alone, Chart, Counterexample, Report, Subject, System, explore,
     subjects::{
-        Asked, Bound, Coded, Connecting, Dialling, Entering, Followed, Hosting, Kept, Keys, Knocking, Opening, Renewing,
+        Asked, Bound, Coded, Connecting, Dialling, Entering, Followed, Held, Hosting, Kept, Keys, Knocking, Opening, Renewing,
         Streamed, Streaming, Viewing, Waiting, Watching, Whole, Wired,
     },
     systems::{
@@ -73,6 +73,7 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
         Box::new(Alone(Opening)),
         Box::new(Alone(Hosting)),
         Box::new(Alone(Keys)),
+        Box::new(Alone(Held)),
         Box::new(Alone(Dialling::widely())),
         Box::new(Alone(Waiting::default())),
         Box::new(Alone(Connecting)),

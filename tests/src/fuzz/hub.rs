@@ -282,6 +282,7 @@ impl World {
                 }
                 Write::End { number, .. } => self.input(Input::Ended(number)),
                 Write::Remove { number } => drop(self.store.remove(&number).expect("a session that is there")),
+                Write::Envelope { number, .. } => self.input(Input::Enveloped(number)),
                 Write::Credential { org, credential, .. } => {
                     assert!(credential.expose().ends_with(org.as_str()), "ADM-4: a credential stored under another org");
                 }
@@ -358,7 +359,7 @@ impl World {
             Write::Record { number, sequence, .. } => {
                 self.sent.insert(self.numbers[number], sequence + 1);
             }
-            Write::Credential { .. } | Write::End { .. } | Write::Remove { .. } => {}
+            Write::Credential { .. } | Write::End { .. } | Write::Envelope { .. } | Write::Remove { .. } => {}
         }
         self.uncommitted.push_back(write);
     }

@@ -17,8 +17,8 @@ use crate::fixtures::UNIX;
 use crate::laws::{
     self, Law, Step, Subject, Trace,
     subjects::{
-        admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        revocations, session, spool, uplink, viewer, watcher,
+        admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, orgkey, pairing,
+        pairing_code, revocations, session, spool, uplink, viewer, watcher,
     },
 };
 
@@ -62,6 +62,8 @@ targets! {
     law_keyset = keyset::Keys;
     /// A device's link.
     law_link = link::Dialling;
+    /// A viewing device's part in its organization's key.
+    law_orgkey = orgkey::Held(proto_core::id::DeviceKind::Viewer);
     /// A pairing at the device.
     law_pairing = pairing::Waiting;
     /// A relay's connection.

@@ -29,14 +29,14 @@ pub use jose::{credential, key_set, proof};
 pub use link::link;
 pub use machines::{
     law_admission, law_binding, law_bridge, law_connection, law_consent, law_credential, law_daemon, law_hub, law_initiator,
-    law_keyset, law_link, law_pairing, law_pairing_code, law_responder, law_revocations, law_session, law_spool, law_uplink,
-    law_viewer, law_watcher,
+    law_keyset, law_link, law_orgkey, law_pairing, law_pairing_code, law_responder, law_revocations, law_session, law_spool,
+    law_uplink, law_viewer, law_watcher,
 };
 pub use network::network;
 pub use noise::{initiator, responder};
 pub use pairing::pairing;
 pub use transducers::{http, websocket_client, websocket_server};
-pub use wire::{first_message, frame, hello, record, segments};
+pub use wire::{first_message, frame, hello, key_objects, record, segments};
 
 /// A target: its name, which is also that of its corpus and of its libFuzzer program, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
@@ -65,6 +65,8 @@ pub const TARGETS: &[Target] = &[
     ("law_initiator", law_initiator),
     ("law_keyset", law_keyset),
     ("law_link", law_link),
+    ("law_orgkey", law_orgkey),
+    ("key_objects", key_objects),
     ("law_pairing", law_pairing),
     ("law_connection", law_connection),
     ("law_responder", law_responder),

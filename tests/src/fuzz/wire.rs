@@ -1,6 +1,7 @@
 //! The codecs of a link (WIRE sections 4 to 7).
 
 use bytes::Bytes;
+use proto_core::orgkey::{Envelope, Statement, Wrapped};
 use proto_core::wire::{
     Answer, Frame, Hello, KeyAnswer, KeyRequest, MAX_FIRST_MESSAGE, Malformed, Preamble, Record, SEGMENT_OVERHEAD, parts,
     sealed_len,
@@ -53,6 +54,21 @@ pub fn hello(data: &[u8]) {
     round_trip(data, KeyAnswer::decode, KeyAnswer::encode);
     if let Ok(hello) = Hello::decode(data) {
         assert!(hello.encode().len() <= MAX_FIRST_MESSAGE, "a hello that fits no first message");
+    }
+}
+
+/// What is said about the organization's key: there is one way to write each of them, and a statement that was changed follows nothing.
+pub fn key_objects(data: &[u8]) {
+    if let Ok(statement) = Statement::decode(data) {
+        assert_eq!(statement.encode(), data);
+        let follows = statement.follows(&statement);
+        assert!(!follows, "a statement follows itself");
+    }
+    if let Ok(envelope) = Envelope::decode(data) {
+        assert_eq!(envelope.encode(), data);
+    }
+    if let Ok(wrapped) = Wrapped::decode(data) {
+        assert_eq!(wrapped.encode(), data);
     }
 }
 

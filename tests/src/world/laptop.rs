@@ -115,6 +115,9 @@ impl<N: Noise> Laptop<N> {
             identities: of(|file| matches!(file, StateFile::Identity(..))).map(|(f, bytes)| (f.clone(), bytes.clone())).collect(),
             pending: file(StateFile::PendingPairing),
             grants: file(StateFile::Grants),
+            organization_keys: of(|file| matches!(file, StateFile::OrganizationKey(_)))
+                .map(|(f, bytes)| (f.clone(), bytes.clone()))
+                .collect(),
             sessions: of(|file| matches!(file, StateFile::Session(_))).map(|(_, bytes)| bytes.clone()).collect(),
             spools: self.spools(),
         };

@@ -17,6 +17,7 @@ mod faults;
 mod interference;
 mod issuer;
 mod laptop;
+mod organization_key;
 mod people;
 mod platform;
 mod relay;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 pub use laptop::{Laptop, Run};
+pub use organization_key::OrganizationKey;
 pub use platform::{API, Code, Org, Platform, Target};
 use proto_core::{
     Entropy, Instant, Jitter, OrgId, UnixTime, WallClock,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    Jitter, Reason, SessionId,
+    GivenId, Jitter, Reason, SessionId,
     api::PairingMode,
     crypto::Identity,
     device::{
@@ -192,13 +192,30 @@ impl World {
         self.events.push_back(Event::Watcher(watcher, watcher::Input::Watch(session)));
     }
 
-    /// Access is withdrawn in the browser. Relays hear of it at once, if they are `told`.
+    /// Access is withdrawn in the browser from all that an organization has. Relays hear of it at once, if they are `told`.
     pub fn revoke(&mut self, slug: &str, told: bool) {
+        self.revoke_those(slug, told, |_, _| true);
+    }
+
+    /// The same from its daemons alone.
+    pub fn revoke_machine(&mut self, slug: &str) {
+        self.revoke_those(slug, true, |_, role| role == DeviceKind::Daemon);
+    }
+
+    /// The same from one who watches.
+    pub fn revoke_watcher(&mut self, watcher: usize, slug: &str) {
+        let its = self.watchers[watcher].target();
+        self.revoke_those(slug, true, |target, _| *target == its);
+    }
+
+    fn revoke_those(&mut self, slug: &str, told: bool, is_meant: impl Fn(&GivenId, DeviceKind) -> bool) {
         let org = self.org(slug);
         let mut targets = Vec::new();
         for (id, target) in self.platform.targets.iter_mut().filter(|(_, target)| target.record.holder.org == org) {
-            target.record.is_revoked = true;
-            targets.push(id.clone());
+            if is_meant(id, target.record.holder.role) {
+                target.record.is_revoked = true;
+                targets.push(id.clone());
+            }
         }
         if told {
             let (url, now) = (relay_url(slug), self.now);

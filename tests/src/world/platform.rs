@@ -9,12 +9,13 @@ use std::{
 use proto_core::{
     GivenId, Instant, Jitter, Machine, OrgId, Reason, UnixTime,
     api::{
-        Approval, JWKS_PATH, MintAnswer, MintRequest, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, REVOCATIONS_PATH,
-        ROTATE_PATH, RelayEndpoint, Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
+        Approval, JWKS_PATH, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, MintAnswer, MintRequest,
+        ORGANIZATION_KEY_PATH, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, REVOCATIONS_PATH, ROTATE_PATH, RelayEndpoint,
+        Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
     },
-    effect::{HttpAnswer, HttpRequest},
+    effect::{HttpAnswer, HttpRequest, Method},
     id::DeviceKind,
-    jose::{Claims, Confirmation, Expectation, Expiry, Thumbprint},
+    jose::{Claims, Confirmation, Expectation, Expiry, ProofTarget, Thumbprint, verify_proof},
     key::{IdentityKey, StaticKey},
     platform::{
         key_ring::Change,
@@ -27,7 +28,7 @@ use proto_core::{
 };
 use serde::Serialize;
 
-use super::{issuer::Issuer, revocations::Ended};
+use super::{issuer::Issuer, organization_key::OrganizationKey, revocations::Ended};
 
 /// Where it is.
 pub const API: &str = "https://api.example";
@@ -92,6 +93,8 @@ pub struct Platform {
     pub codes: BTreeMap<String, Code>,
     /// What it tells relays of, in order.
     pub ended: Vec<Ended>,
+    /// The organizations' keys.
+    pub keys: BTreeMap<OrgId, OrganizationKey>,
     issuer: Issuer,
     polls: Window<String>,
     drawn: Jitter,
@@ -110,6 +113,7 @@ impl Default for Platform {
             minted: 0,
             codes: BTreeMap::new(),
             ended: Vec::new(),
+            keys: BTreeMap::new(),
             issuer: Issuer::default(),
             polls: Window::new(MAX_POLLS, POLLS_WINDOW),
             drawn: Jitter::new(0x706c_6174),
@@ -272,6 +276,7 @@ impl Platform {
             ROTATE_PATH => self.rotate(request, now),
             VALIDATE_PATH => self.validate(request, now),
             feed if feed.starts_with(REVOCATIONS_PATH) => self.revocations(request),
+            key if key.starts_with(ORGANIZATION_KEY_PATH) => self.organization_key(key, request, now),
             _ => self.poll(path.rsplit('/').next().unwrap(), request, now),
         }
     }
@@ -339,7 +344,7 @@ impl Platform {
         let expected = Expectation { issuer: Some(API.into()), expiry: Expiry::Renew };
         let claims = self.issuer.believe(&token, now, &expected).map_err(Refusal::Because)?;
         let url = [request.url.as_str()];
-        rotation::prove_possession(&proof, &token, &claims, url, now).map_err(Refusal::Because)?;
+        rotation::prove_possession(&proof, &token, &claims, "POST", url, now).map_err(Refusal::Because)?;
         let RotateRequest { generation } = serde_json::from_slice(request.body.as_ref().unwrap().expose()).unwrap();
         let successor = rotation::renew(&claims, generation, self.found(&claims))?;
         if let Some(target) = self.targets.get_mut(&claims.runtime_target) {
@@ -348,6 +353,41 @@ impl Platform {
         self.renewals += 1;
         let relay = self.orgs[&claims.org].relay.clone();
         Ok(Renewed { issue_token: self.credential(&claims.runtime_target, now), relay })
+    }
+
+    fn organization_key(&mut self, path: &str, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        let (claims, identity) = match self.authenticate(request, now) {
+            Ok(authenticated) => authenticated,
+            Err(reason) => return json(401, &Problem::because(401, reason)),
+        };
+        let revoked: BTreeSet<_> =
+            self.targets.iter().filter(|(_, target)| target.record.is_revoked).map(|(id, _)| id.clone()).collect();
+        let key = self.keys.entry(claims.org.clone()).or_default();
+        let body = || request.body.as_ref().unwrap().expose();
+        let status = match path {
+            KEY_DEVICE_PATH => key.register(&claims, identity, serde_json::from_slice(body()).unwrap()),
+            KEY_STATEMENTS_PATH => key.publish(&serde_json::from_slice(body()).unwrap()),
+            KEY_HANDOVERS_PATH => key.hand_over(&serde_json::from_slice(body()).unwrap()),
+            _ => {
+                let after = path.split_once("?after=").map_or(0, |(_, after)| after.parse().expect("a number"));
+                return json(200, &key.view(&claims, after, |target| revoked.contains(target)));
+            }
+        };
+        raw(status, Vec::new())
+    }
+
+    /// Whose request it is, by its credential and the proof of its key.
+    fn authenticate(&self, request: &HttpRequest, now: UnixTime) -> Result<(Claims, IdentityKey), Reason> {
+        let missing = Reason::TokenMalformed;
+        let token = header(request, "Authorization").and_then(|text| text.strip_prefix("DPoP ")).ok_or(missing)?;
+        let (token, proof) = (SecretText::new(token), SecretText::new(header(request, "DPoP").ok_or(missing)?));
+        let claims = self.issuer.believe(&token, now, &Expectation { issuer: Some(API.into()), expiry: Expiry::Connect })?;
+        let method = if request.method == Method::Get { "GET" } else { "POST" };
+        let url = request.url.split('?').next().unwrap();
+        let target = ProofTarget { method, url, token: &token };
+        let proof = verify_proof(&proof, target, claims.confirmation.identity, now)?;
+        rotation::validate(&claims, claims.confirmation.static_key, self.found(&claims))?;
+        Ok((claims, proof.identity_key))
     }
 
     fn found(&self, claims: &Claims) -> Found<'_> {

@@ -51,6 +51,8 @@ pub struct Stored {
     pub records: Vec<SealedRecord>,
     /// How it ended.
     pub ended: Option<Outcome>,
+    /// What opens it for who holds its organization's key.
+    pub envelope: Option<Bytes>,
 }
 
 /// A relay.
@@ -158,6 +160,7 @@ impl<N: Noise> Relay<N> {
                 credential,
                 next: stored.records.len() as u64,
                 ended: stored.ended,
+                envelope: stored.envelope,
             };
             self.hub.handle_input(now, hub::Input::Stored(session)).unwrap();
         }
@@ -210,7 +213,8 @@ impl<N: Noise> Relay<N> {
                 None
             }
             Write::Session { number, org, session, target, cipher } => {
-                self.store.insert(number, Stored { org, session, target, cipher, records: Vec::new(), ended: None });
+                self.store
+                    .insert(number, Stored { org, session, target, cipher, records: Vec::new(), ended: None, envelope: None });
                 None
             }
             Write::Record { number, sequence, record } => {
@@ -218,6 +222,11 @@ impl<N: Noise> Relay<N> {
                 assert_eq!(records.len() as u64, sequence, "the store has a gap");
                 records.push(record);
                 Some(hub::Input::Appended(number, sequence + 1))
+            }
+            Write::Envelope { number, envelope } => {
+                let replaced = self.store.get_mut(&number).unwrap().envelope.replace(envelope);
+                assert_eq!(replaced, None, "a session has one envelope");
+                Some(hub::Input::Enveloped(number))
             }
             Write::End { number, outcome } => {
                 self.store.get_mut(&number).unwrap().ended = Some(outcome);

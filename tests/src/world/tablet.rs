@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use io_engine::Turns;
 use proto_core::{
-    Entropy, Instant, Jitter, Machine, Reason, SessionId, Status, WallClock,
+    Entropy, GivenId, Instant, Jitter, Machine, Reason, SessionId, Status, WallClock,
     api::{Approval, PairingMode, Workspace},
-    crypto::PureRust,
+    crypto::{Identity, PureRust},
     device::{
         binding::{self, Bindings},
+        files::{Config, Document as _, IdentityFile},
+        orgkey::News,
         pairing::Paired,
         viewer::Viewer,
         watcher::{EffectId, Found, Goal, Input, Occasion, Output, Settings, Watcher},
@@ -52,6 +54,8 @@ pub struct Tablet<N = Symbolic> {
     pub failed: BTreeMap<SessionId, Reason>,
     /// Why the link was down, every time.
     pub downs: Vec<Reason>,
+    /// What happened to the organization's key.
+    pub key_news: Vec<News>,
 }
 
 impl<N: Noise> Tablet<N> {
@@ -80,6 +84,11 @@ impl<N: Noise> Tablet<N> {
             config: disk.get(&StateFile::Config).cloned(),
             identities: keys.map(|(file, bytes)| (file.clone(), bytes.clone())).collect(),
             pending: disk.get(&StateFile::PendingPairing).cloned(),
+            organization_keys: disk
+                .iter()
+                .filter(|(file, _)| matches!(file, StateFile::OrganizationKey(_)))
+                .map(|(file, bytes)| (file.clone(), bytes.clone()))
+                .collect(),
         };
         let watcher = Watcher::boot(now, clock, &found, settings, entropy, jitter).expect("the disk is sound");
         Self {
@@ -95,6 +104,7 @@ impl<N: Noise> Tablet<N> {
             ended: BTreeMap::new(),
             failed: BTreeMap::new(),
             downs: Vec::new(),
+            key_news: Vec::new(),
         }
     }
 
@@ -104,6 +114,24 @@ impl<N: Noise> Tablet<N> {
     /// When there is nothing.
     pub fn viewer(&self) -> &Viewer<N> {
         self.watcher.viewer().expect("it watches")
+    }
+
+    /// The target as which it is paired.
+    ///
+    /// # Panics
+    /// When it is not paired.
+    pub fn target(&self) -> GivenId {
+        let config = Config::parse(self.disk[&StateFile::Config].expose()).expect("the disk is sound");
+        config.bindings[0].runtime_target_id.clone()
+    }
+
+    /// The key of its pairing.
+    ///
+    /// # Panics
+    /// When it is not paired.
+    pub fn identity(&self) -> Identity {
+        let keys = self.disk.iter().find(|(file, _)| matches!(file, StateFile::Identity(..))).expect("it is paired");
+        Identity::from_seed(IdentityFile::parse(keys.1.expose()).expect("the disk is sound").seed)
     }
 
     /// Why its program ended, if it did without reaching its goal.
@@ -121,6 +149,7 @@ impl<N: Noise> Tablet<N> {
             Output::Pairing(occasion) => self.occasions.push(occasion),
             Output::ShowCode(shown) => self.code = Some(shown.code),
             Output::Paired(workspace) => self.paired.push(workspace),
+            Output::Key(news) => self.key_news.push(news),
             Output::Up { .. } | Output::Trouble(_) | Output::NotRenewed(_) => {}
             Output::Down(reason) => self.downs.push(reason),
             Output::Listed(session) => assert!(self.listed.insert(session), "listed twice"),

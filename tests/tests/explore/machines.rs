@@ -49,6 +49,7 @@ explored! {
     hub: "hub",
     keyset: "keyset",
     link: "link",
+    orgkey: "orgkey",
     pairing: "pairing",
     connection: "connection",
     revocations: "revocations",

@@ -9,13 +9,14 @@ use proto_core::{
         files::{Document, SessionFile},
     },
     effect::{Effect, StateFile},
+    id::DeviceKind,
     noise::Symbolic,
 };
 use tests::laws::{
     self, START, Subject,
     subjects::{
-        admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, pairing, pairing_code,
-        revocations, session, spool, uplink, viewer, watcher,
+        admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, orgkey, pairing,
+        pairing_code, revocations, session, spool, uplink, viewer, watcher,
     },
 };
 
@@ -114,6 +115,14 @@ fn the_hub_keeps_the_laws() {
 #[test]
 fn a_key_set_keeps_the_laws() {
     laws::check(&keyset::Keys, 256, &["waiting for a lookup", "waiting for the key set"]);
+}
+
+#[test]
+fn an_organizations_key_keeps_the_laws() {
+    let waits = ["the link", "the time to look", "the platform's answer", "the organization's key to be durable"];
+    let waits: Vec<_> = waits.iter().map(|what| format!("waiting for {what}")).collect();
+    laws::check(&orgkey::Held(DeviceKind::Viewer), 64, &waits.iter().map(String::as_str).collect::<Vec<_>>());
+    laws::check(&orgkey::Held(DeviceKind::Daemon), 32, &[]);
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl Relay {
             Write::Credential { org, target, credential } => {
                 assert!(credential.expose().starts_with(&format!("token {org} {target}")), "ADM-4");
             }
-            Write::End { .. } | Write::Remove { .. } => {}
+            Write::End { .. } | Write::Envelope { .. } | Write::Remove { .. } => {}
         }
     }
 
@@ -234,6 +234,7 @@ impl Relay {
                     self.tell(Input::Appended(number, sequence + 1));
                 }
                 Write::End { number, .. } => self.tell(Input::Ended(number)),
+                Write::Envelope { number, .. } => self.tell(Input::Enveloped(number)),
                 Write::Session { .. } | Write::Credential { .. } | Write::Remove { .. } => {}
             }
         }

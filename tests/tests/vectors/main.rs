@@ -7,6 +7,7 @@ mod credentials;
 mod file;
 mod kdf;
 mod noise;
+mod organization_key;
 mod rfc;
 mod sealing;
 mod wire;
@@ -26,10 +27,11 @@ const COUNTS: &[(&str, usize)] = &[
     ("Wycheproof X25519", 518),
     ("Wycheproof Ed25519", 151),
     ("RFC 8032, 8037, 7638, 7748", 10),
-    ("wire.json", 423),
+    ("wire.json", 442),
     ("noise.json", 400),
     ("credentials.json", 230),
     ("sealing.json", 56),
+    ("organization_key.json", 12),
 ];
 
 /// Those that run in `proto-core`, beside what they are about; the tests there count them.

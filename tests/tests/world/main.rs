@@ -6,6 +6,7 @@ mod directories;
 mod forgeries;
 mod isolation;
 mod limits;
+mod organization_key;
 mod pairing;
 mod races;
 mod streaming;

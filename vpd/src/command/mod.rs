@@ -4,6 +4,7 @@
 pub(crate) mod bind;
 mod directories;
 pub(crate) mod explain;
+mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;
 pub(crate) mod pair;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, io::Write, path::Path};
 use owo_colors::{OwoColorize as _, Style};
 use proto_core::Obstacle;
 
-use super::directories::{self, Standing};
+use super::{
+    directories::{self, Standing},
+    keys,
+};
 use crate::{
     cli::StatusArgs,
     client::Client,
@@ -16,6 +19,9 @@ use crate::{
 
 /// Asks the daemon and prints what it says.
 pub(crate) async fn status(home: &Home, args: &StatusArgs) -> anyhow::Result<()> {
+    if args.keys {
+        return keys::show(home, args.json).await;
+    }
     let mut report = Client::of(home).status().await?;
     let directories = directories::standing(home, std::mem::take(&mut report.directories));
     let mut out = anstream::stdout().lock();
@@ -155,7 +161,18 @@ mod tests {
 
     fn binding(name: &str, relay: &str, link: LinkState) -> BindingRow {
         let org = Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() };
-        BindingRow { org, relay: relay.into(), link, reason: None, obstacle: None, draining: false, renewable_until: 0 }
+        BindingRow {
+            org,
+            relay: relay.into(),
+            link,
+            reason: None,
+            obstacle: None,
+            draining: false,
+            renewable_until: 0,
+            key: None,
+            key_reason: None,
+            without_envelope: 0,
+        }
     }
 
     fn directory(path: &str, recursive: bool, org: &str) -> DirectoryRow {

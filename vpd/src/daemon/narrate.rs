@@ -1,6 +1,9 @@
 //! What happened, as lines of the log. They can be grepped: everything about pairing says "pair" (S161).
 
-use proto_core::{Obstacle, Reason, device::daemon::Event};
+use proto_core::{
+    Obstacle, Reason,
+    device::{daemon::Event, orgkey::News},
+};
 use tracing::{info, warn};
 
 /// Writes one event down.
@@ -26,6 +29,12 @@ pub(super) fn event(event: &Event) {
         Event::Gone(binding) => info!(org = %binding.org, "binding: nothing of it is left"),
         Event::SessionStarted(session, binding) => info!(%session, org = %binding.org, "session: streams"),
         Event::SessionEnded(session, binding) => info!(%session, org = %binding.org, "session: over"),
+        Event::Key(binding, News::Newer) => info!(org = %binding.org, "organization's key: a newer generation"),
+        Event::Key(binding, News::Trouble(reason)) => {
+            warn!(org = %binding.org, reason = reason.code(), "organization's key: {reason}; it is tried again");
+        }
+        // A daemon holds, makes and hands over nothing.
+        Event::Key(..) => {}
         Event::Trouble(reason) => warn!(reason = reason.code(), "{reason}"),
     }
 }

@@ -52,6 +52,7 @@ impl Device {
             config: self.files.read(&StateFile::Config)?,
             identities: self.files.identities()?,
             pending: self.files.read(&StateFile::PendingPairing)?,
+            organization_keys: self.files.organization_keys()?,
         })
     }
 }

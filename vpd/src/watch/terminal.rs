@@ -9,6 +9,7 @@ use proto_core::{
     Instant, Misuse, Reason, SessionId,
     api::CodeText,
     device::{
+        orgkey::News,
         pairing::Shown,
         watcher::{EffectId, Input, Occasion, Output},
     },
@@ -20,7 +21,7 @@ use super::{
     device::{Device, Viewer},
     screen::Screen,
 };
-use crate::{command::status, failure::Failure};
+use crate::{command::status, failure::Failure, plain::Line};
 
 /// The viewer's terminal.
 pub(super) struct Terminal {
@@ -99,6 +100,24 @@ impl Terminal {
         }
     }
 
+    /// What people ought to know: who holds what opens their sessions.
+    fn key_news(&mut self, news: &News) {
+        let text = match news {
+            News::Founded => "this viewer founded the organization's key: sessions are sealed to it from now on".to_owned(),
+            News::Renewed => "this viewer made the organization's next key, because a viewer was revoked".to_owned(),
+            News::Held => "another viewer handed the organization's key to this one".to_owned(),
+            News::HandedOver { name, owner } => {
+                format!("handed the organization's key to {} of {}", Line(name), Line(owner))
+            }
+            News::Trouble(reason @ Reason::OrganizationKeyMissing) => {
+                format!("{reason} ({}). Sessions of machines that are off wait for it. next: {}", reason.code(), reason.next())
+            }
+            News::Trouble(reason) => format!("the organization's key: {reason} ({}); trying again", reason.code()),
+            News::Newer => return,
+        };
+        self.screen.note(&text);
+    }
+
     fn stops(&mut self, facts: &mut Vec<Input>) {
         self.seen.is_interrupted = true;
         facts.push(Input::Stop);
@@ -142,6 +161,7 @@ impl Perform<Viewer> for Terminal {
             Output::Up { waits_for_session } => {
                 self.screen.note(if waits_for_session { "connected, waiting for a session" } else { "connected" });
             }
+            Output::Key(news) => self.key_news(&news),
             Output::Listed(_) => {}
             Output::Sessions(sessions) => self.seen.sessions = Some(sessions),
             Output::Record(_, record) => {

@@ -7,7 +7,8 @@ use crate::{
     crypto::{Cipher, seal::EpochSecret},
     device::{
         credential::Renewal,
-        files::RelayRecord,
+        files::{OrganizationKeyFile, RelayRecord},
+        orgkey::News,
         uplink::{self, EffectId},
     },
     effect::{Effect, IoEvent},
@@ -49,6 +50,8 @@ pub enum Input {
     Frame(SourceId, Frame),
     /// It is gone.
     Detach(SourceId),
+    /// Whether the file of [`Output::Keep`] is durable.
+    Kept(bool),
     /// Try now: a restart, a wake-up, a changed network.
     Hurry,
     /// The binding ends: tell the sources why, close the link.
@@ -76,6 +79,10 @@ pub enum Output {
     Up,
     /// The link was lost or an attempt failed, and why; it tries again by itself.
     Down(Reason),
+    /// Make this durable, then answer with [`Input::Kept`].
+    Keep(Box<OrganizationKeyFile>),
+    /// What happened to the organization's key.
+    KeyNews(News),
     /// The relay ended this binding, under its pinned key: delete it.
     Ended(Reason),
 }

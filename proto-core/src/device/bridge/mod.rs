@@ -5,12 +5,14 @@
 //!   vpd run ──Data, End──────────► stream ────► uplink ────► relay      a stream passes only what continues what the relay
 //!           ◄─Resume, Acknowledge─ stream ◄──── uplink ◄──── relay      has; it keeps no records of its own
 //!                                  visitors ◄─► uplink ◄───► viewers    keys, in handshakes of their own
+//!                 the organization's key ──► envelopes ─────► relay      a few at a time, until the relay has one of each session
 //!
 //!   Running ── Cut ──► Finished         Running ── the relay ended it ──► Failed(reason)
 //! ```
 //!
 //! The bridge drains its uplink inside its own `handle_*`; its deadline is the earlier one of the uplink's and the visitors'.
 
+mod envelopes;
 mod event;
 mod stream;
 mod visitors;
@@ -23,15 +25,16 @@ use alloc::collections::BTreeMap;
 use bytes::Bytes;
 
 pub use event::{Input, Output, SourceId, Timer};
-use stream::Stream;
+use stream::{Letter, Stream};
 use visitors::{Host, Step, Visitor, Visitors};
 
 use crate::{
     Aside, Deadline, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, SessionId, Status, UnixTime, WallClock,
     crypto::{Cipher, Identity, seal::EpochSecret},
     device::{
-        files::BindingRecord,
+        files::{BindingRecord, OrganizationKeyFile},
         link::LinkState,
+        orgkey::{News, OrganizationKey},
         uplink::{self, Settings, Uplink},
     },
     id::OrgId,
@@ -74,7 +77,7 @@ impl Stats {
 }
 
 impl<N: Noise> Bridge<N> {
-    /// The bridge of a binding, which connects at once.
+    /// The bridge of a binding, which connects at once. `key` is what the last run kept of the organization's key.
     ///
     /// # Errors
     /// [`Reason::TokenMalformed`] when the record holds no credential.
@@ -83,13 +86,14 @@ impl<N: Noise> Bridge<N> {
         clock: WallClock,
         record: &BindingRecord,
         identity: Identity,
+        key: Option<&OrganizationKeyFile>,
         settings: &Settings,
         jitter: Jitter,
     ) -> Result<Self, Reason> {
         let mut bridge = Self {
             org: record.workspace_id.clone(),
             software: settings.software.clone(),
-            uplink: Uplink::new(now, clock, Role::Daemon, record, &identity, settings, jitter)?,
+            uplink: Uplink::new(now, clock, Role::Daemon, record, &identity, key, settings, jitter)?,
             identity,
             streams: BTreeMap::new(),
             visitors: Visitors::new(),
@@ -118,6 +122,16 @@ impl<N: Noise> Bridge<N> {
     /// After that the credential cannot be renewed any more.
     pub const fn renewable_until(&self) -> UnixTime {
         self.uplink.renewable_until()
+    }
+
+    /// The organization's key, as far as this device knows it.
+    pub const fn organization_key(&self) -> &OrganizationKey {
+        self.uplink.organization_key()
+    }
+
+    /// How many sessions nobody can open without this machine: the relay is not known to have an envelope of them.
+    pub fn without_envelope(&self) -> usize {
+        self.streams.values().filter(|stream| stream.letter() != Letter::Kept).count()
     }
 
     /// What was dropped or ignored here so far; [`Machine::ignored`] counts what the uplink ignored too.
@@ -158,7 +172,13 @@ impl<N: Noise> Bridge<N> {
             _ => None,
         };
         match passed {
-            Some(frame) => self.send(frame),
+            Some(frame) => {
+                let is_new = matches!(frame.head, Head::Open { .. });
+                self.send(frame);
+                if is_new {
+                    self.seal_next();
+                }
+            }
             None => self.stats.0.out_of_turn += 1,
         }
     }
@@ -167,6 +187,7 @@ impl<N: Noise> Bridge<N> {
     fn relay_said(&mut self, frame: Frame) {
         match frame.head {
             Head::Peer { session, viewer } => self.visit((session, viewer), &frame.body),
+            Head::Enveloped { session, is_kept } => self.enveloped(session, is_kept),
             Head::Resume { session, next } => {
                 if let Some(stream) = self.streams.get_mut(&session) {
                     stream.resume(next);
@@ -219,6 +240,7 @@ impl<N: Noise> Bridge<N> {
         for open in opens.collect::<alloc::vec::Vec<_>>() {
             self.send(open);
         }
+        self.seal_again();
     }
 
     /// The binding ends: what was streamed stays where it is, what runs goes on without us.
@@ -252,6 +274,8 @@ impl<N: Noise> Bridge<N> {
                 }
                 uplink::Output::Received(frame) => self.relay_said(frame),
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
+                uplink::Output::Keep(file) => self.port.push(Output::Keep(file)),
+                uplink::Output::KeyNews(news) => self.key_news(news),
             }
         }
     }
@@ -274,6 +298,7 @@ impl<N: Noise> Machine for Bridge<N> {
             Input::Attach(source, session) => self.attach(source, session),
             Input::Frame(source, frame) => self.source_said(source, frame),
             Input::Detach(source) => self.detach(source),
+            Input::Kept(is_durable) => self.drive(uplink::Input::Kept(is_durable)),
             Input::Hurry => self.drive(uplink::Input::Hurry),
             Input::Cut(reason) => {
                 self.tell_all(reason);

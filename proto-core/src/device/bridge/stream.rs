@@ -13,6 +13,20 @@ pub(super) struct Stream {
     cipher: Cipher,
     secret: EpochSecret,
     flow: Flow,
+    letter: Letter,
+}
+
+/// Whether who holds the organization's key can open the session without this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Letter {
+    /// The relay has none, as far as is known.
+    Missing,
+    /// The relay does not have the session, or not yet.
+    TooEarly,
+    /// One is under way.
+    Sent,
+    /// The relay has one, durably.
+    Kept,
 }
 
 /// Whether frames pass.
@@ -30,12 +44,20 @@ enum Flow {
 
 impl Stream {
     pub(super) const fn new(cipher: Cipher, secret: EpochSecret) -> Self {
-        Self { cipher, secret, flow: Flow::Idle }
+        Self { cipher, secret, flow: Flow::Idle, letter: Letter::Missing }
     }
 
     /// For viewers: the secret of epoch 0.
     pub(super) const fn secret(&self) -> &EpochSecret {
         &self.secret
+    }
+
+    pub(super) const fn letter(&self) -> Letter {
+        self.letter
+    }
+
+    pub(super) const fn set_letter(&mut self, letter: Letter) {
+        self.letter = letter;
     }
 
     pub(super) const fn source(&self) -> Option<SourceId> {
@@ -58,6 +80,9 @@ impl Stream {
     pub(super) fn open(&mut self, session: SessionId) -> Option<Frame> {
         let source = self.source()?;
         self.flow = Flow::Waiting(source);
+        if self.letter == Letter::TooEarly {
+            self.letter = Letter::Missing;
+        }
         Some(Head::Open { session, cipher: self.cipher as u8 }.into())
     }
 

@@ -1,5 +1,6 @@
 //! What a bridge counts and passes over, and how many it serves.
 
+mod sealing;
 mod visiting;
 
 use alloc::{vec, vec::Vec};
@@ -37,7 +38,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let clock = WallClock::new(START, UNIX);
-        let bridge = Bridge::new(START, clock, &record(), device(), &settings(), Jitter::new(1)).unwrap();
+        let bridge = Bridge::new(START, clock, &record(), device(), None, &settings(), Jitter::new(1)).unwrap();
         Self { bridge, relay: None, said: vec![], sent: vec![] }
     }
 

@@ -48,6 +48,22 @@ pub struct BindingRow {
     pub draining: bool,
     /// Unix seconds after which the credential cannot be renewed any more.
     pub renewable_until: u64,
+    /// The organization's key as this daemon knows it; none where no viewing device has made one yet.
+    pub key: Option<KeyRow>,
+    /// Why the last look at the organization's key brought nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_reason: Option<Reason>,
+    /// How many of its sessions can be opened only while this machine is there: they are not sealed to the organization's key.
+    pub without_envelope: usize,
+}
+
+/// An organization's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// The newest generation.
+    pub generation: u32,
+    /// What people compare: the same on all devices that know this generation.
+    pub fingerprint: String,
 }
 
 /// One bound directory.

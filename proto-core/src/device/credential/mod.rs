@@ -298,7 +298,7 @@ impl Rotation {
 }
 
 /// A `jti` must be unique, not secret.
-fn unique(jitter: &mut Jitter) -> Entropy {
+pub(super) fn unique(jitter: &mut Jitter) -> Entropy {
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_exact_mut(8) {
         chunk.copy_from_slice(&jitter.next().to_be_bytes());

@@ -17,6 +17,7 @@ use crate::{
         binding::Bindings,
         files::{Document, Grants, PendingPairing, SessionFile},
         life::Lives,
+        orgkey::KeyFiles,
         pairing::Pairing,
         uplink,
     },
@@ -52,6 +53,8 @@ pub struct Found {
     pub pending: Option<SecretBytes>,
     /// `grants.json`.
     pub grants: Option<SecretBytes>,
+    /// What stands in `organization-keys/`.
+    pub organization_keys: Vec<(StateFile, SecretBytes)>,
     /// What stands in `state/sessions/`.
     pub sessions: Vec<SecretBytes>,
     /// What stands in `state/spool/`: for each session its segments, by the number of their first record, and the bytes of each.
@@ -73,6 +76,8 @@ impl<N: Noise> Daemon<N> {
             sessions.insert(file, away);
         }
         let pending = found.pending.as_ref().and_then(|bytes| parse::<PendingPairing>(bytes, &mut log));
+        let (keys, unreadable) = KeyFiles::found(&found.organization_keys);
+        log.extend(unreadable);
         let ledger = found.grants.as_ref().map_or_else(|| Ok(Grants::default()), |bytes| Grants::parse(bytes.expose()))?;
 
         let config = found.config.as_ref().map(SecretBytes::expose);
@@ -97,6 +102,7 @@ impl<N: Noise> Daemon<N> {
             paired: None,
             lives: Lives::default(),
             ledger: Ledger::new(ledger),
+            keys,
             sessions,
             spools: TimedMap::new(),
             unremoved: None,
@@ -107,6 +113,7 @@ impl<N: Noise> Daemon<N> {
         daemon.port.extend(log.into_iter().map(|reason| Output::Log(Event::Trouble(reason))));
         daemon.forget_lost_pins();
         daemon.recall_spools(&found.spools);
+        daemon.forget_lost_keys();
         if let Some((seed, pairing)) = pairing {
             daemon.take_up(pairing, &seed);
         }

@@ -32,6 +32,10 @@ impl<N: Noise> Daemon<N> {
             EffectId::Bridge(id, life, effect_id) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
                 self.drive_bridge(&id, bridge::Input::Io(io_event.with_id(effect_id)));
             }
+            EffectId::Keep(id, life) if self.bridges.get(&id).is_some_and(|bridge| bridge.life == life) => {
+                self.drive_bridge(&id, bridge::Input::Kept(matches!(io_event, IoEvent::Stored(()))));
+            }
+            EffectId::ForgetKey => {}
             EffectId::Ledger(request) => self.ledger_written(request, matches!(io_event, IoEvent::Stored(()))),
             EffectId::Pin(source) => self.pinned(source, matches!(io_event, IoEvent::Stored(()))),
             EffectId::Unpin(session) => self.removed(StateFile::Session(session), matches!(io_event, IoEvent::Stored(()))),
@@ -39,7 +43,9 @@ impl<N: Noise> Daemon<N> {
                 self.drive_spool(session, spool::Input::Io(io_event.with_id(effect_id)));
             }
             EffectId::Erase(session) => self.removed(StateFile::Spool(session), matches!(io_event, IoEvent::Stored(()))),
-            EffectId::Pairing(..) | EffectId::Bridge(..) | EffectId::Spool(..) => self.stats.0.stale_events += 1,
+            EffectId::Pairing(..) | EffectId::Bridge(..) | EffectId::Keep(..) | EffectId::Spool(..) => {
+                self.stats.0.stale_events += 1;
+            }
         }
     }
 
@@ -195,7 +201,8 @@ impl<N: Noise> Daemon<N> {
         // Its own, whatever happens to other bindings (ISO-2).
         let label = alloc::format!("{id} {}", self.port.now().as_nanos());
         let jitter = self.jitter.derive(label.as_bytes());
-        let bridge = Bridge::new(self.port.now(), self.clock, binding.record(), identity, &self.uplinks, jitter);
+        let key = self.keys.get(&id.org);
+        let bridge = Bridge::new(self.port.now(), self.clock, binding.record(), identity, key, &self.uplinks, jitter);
         self.dismiss(id);
         match bridge {
             Ok(machine) => {
@@ -246,6 +253,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn gone(&mut self, id: BindingId) {
+        self.forget_lost_keys();
         self.log(Event::Gone(id));
     }
 
@@ -263,6 +271,8 @@ impl<N: Noise> Daemon<N> {
             bridge::Output::Down(reason) => self.log(Event::Disconnected((**id).clone(), reason, self.obstacle(id, reason))),
             bridge::Output::Ended(reason) => self.drive_bindings(binding::Input::Revoked { binding: (**id).clone(), reason }),
             bridge::Output::SessionOver(session) => self.session_over(session),
+            bridge::Output::Keep(file) => self.keep_key(id, file),
+            bridge::Output::KeyNews(news) => self.log(Event::Key((**id).clone(), news)),
         }
     }
 

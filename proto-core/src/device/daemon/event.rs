@@ -11,7 +11,7 @@ use crate::{
         consent::{Change, Directory, Looked},
         control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
         life::Life,
-        pairing, spool, uplink,
+        orgkey, pairing, spool, uplink,
     },
     effect::{Effect, IoEvent},
     machine::Wake,
@@ -50,6 +50,10 @@ pub enum EffectId {
     Spool(SessionId, Life, spool::EffectId),
     /// What is kept of a session, which is to go.
     Erase(SessionId),
+    /// What one binding keeps of its organization's key.
+    Keep(Arc<BindingId>, Life),
+    /// What was kept of the key of an organization that this daemon is no longer paired with.
+    ForgetKey,
 }
 
 /// Facts and requests for the daemon.
@@ -160,6 +164,8 @@ pub enum Event {
     SessionStarted(SessionId, BindingId),
     /// The relay has all of it, or whoever made its records stayed away.
     SessionEnded(SessionId, BindingId),
+    /// Something happened to the organization's key.
+    Key(BindingId, orgkey::News),
     /// A state file could not be written or read.
     Trouble(Reason),
 }

@@ -15,6 +15,7 @@
 mod boot;
 mod children;
 mod event;
+mod keys;
 mod ledger;
 mod report;
 mod request;
@@ -45,6 +46,7 @@ use crate::{
         bridge::{self, Bridge, SourceId},
         control::PairEvent,
         life::{Lives, Living},
+        orgkey::KeyFiles,
         pairing::Pairing,
         spool::{self, Spool},
         uplink,
@@ -80,6 +82,8 @@ pub struct Daemon<N> {
     /// How many bridges, pairings and spools there were.
     lives: Lives,
     ledger: Ledger,
+    /// What is kept of the organizations' keys.
+    keys: KeyFiles,
     sessions: Sessions,
     /// What stands between sessions and their bridges: one for each that is attached, kept or closing.
     spools: TimedMap<SessionId, Living<Spool>, spool::Timer>,

@@ -11,10 +11,11 @@ use crate::{
     device::{
         binding::{Binding, Phase},
         bridge::Bridge,
-        control::{BindingRow, DirectoryRow, Report, SessionRow, SpoolRow},
+        control::{BindingRow, DirectoryRow, KeyRow, Report, SessionRow, SpoolRow},
         link::LinkState,
     },
     noise::Noise,
+    orgkey::Lineage,
 };
 
 impl<N: Noise> Daemon<N> {
@@ -69,6 +70,9 @@ impl<N: Noise> Daemon<N> {
             obstacle: reason.and_then(|reason| self.obstacle(id, reason)),
             draining,
             renewable_until: bridge.map_or(0, |bridge| bridge.renewable_until().0),
+            key: bridge.and_then(|bridge| key_row(bridge.organization_key().lineage())),
+            key_reason: bridge.and_then(|bridge| bridge.organization_key().trouble()),
+            without_envelope: bridge.map_or(0, Bridge::without_envelope),
         })
     }
 
@@ -85,4 +89,8 @@ impl<N: Noise> Daemon<N> {
         let binding = self.bindings.iter().find(|(id, _)| id.org.as_str() == org);
         binding.map_or_else(|| org.to_string(), |(_, binding)| binding.record().name.clone())
     }
+}
+
+fn key_row(lineage: &Lineage) -> Option<KeyRow> {
+    Some(KeyRow { generation: lineage.generation(), fingerprint: lineage.fingerprint()? })
 }

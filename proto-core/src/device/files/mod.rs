@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `config.json` | [`Config`] |
 //! | `relay-identities/{org}.json` | [`IdentityFile`] |
+//! | `organization-keys/{org}.json` | [`OrganizationKeyFile`] |
 //! | `pending-pairing.json` | [`PendingPairing`] |
 //! | `grants.json`, `declines.json` | [`Grants`], [`Declines`] |
 //! | `state/sessions/{id}.json` | [`SessionFile`] |
@@ -20,6 +21,7 @@ mod declines;
 mod grants;
 mod identity;
 mod local;
+mod organization_key;
 mod path;
 mod pending;
 mod session;
@@ -35,6 +37,7 @@ pub use grants::{Grant, Grants, MAX_GRANTS};
 pub use identity::IdentityFile;
 pub(crate) use local::is_slug;
 pub use local::{IGNORED, LocalYaml, Streaming, WorkspaceYaml};
+pub use organization_key::OrganizationKeyFile;
 pub use pending::PendingPairing;
 pub use session::SessionFile;
 

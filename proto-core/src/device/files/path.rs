@@ -7,17 +7,20 @@ use crate::{effect::StateFile, id::OrgId};
 
 const IDENTITIES: &str = "relay-identities/";
 const SPOOL: &str = "state/spool";
+const ORGANIZATION_KEYS: &str = "organization-keys/";
 
 impl StateFile {
     /// The file's path relative to `VIEWPORT_HOME`, with `/` between its parts.
     ///
     /// An identity is `relay-identities/{org}.json`. No two of them share a name, also on a file system that ignores case
     /// (ISO-8): an id with lower-case letters gets `~` and the places of those letters as hexadecimal bits, and the second
-    /// identity for one org gets `+1`; neither character occurs in ids.
+    /// identity for one org gets `+1`; neither character occurs in ids. The file of an organization's key has the same name in a
+    /// folder of its own.
     pub fn path(&self) -> String {
         match self {
             Self::Config => "config.json".into(),
-            Self::Identity(org, number) => identity_path(org, *number),
+            Self::Identity(org, number) => org_path(IDENTITIES, org, *number),
+            Self::OrganizationKey(org) => org_path(ORGANIZATION_KEYS, org, 0),
             Self::PendingPairing => "pending-pairing.json".into(),
             Self::Grants => "grants.json".into(),
             Self::Declines => "declines.json".into(),
@@ -40,14 +43,24 @@ impl StateFile {
             Some((stem, number)) => (stem, number.parse().ok()?),
             None => (name, 0),
         };
-        let org = stem.split('~').next()?.parse().ok()?;
-        let file = Self::Identity(org, number);
+        let file = Self::Identity(org_of(stem)?, number);
+        (file.path() == path).then_some(file)
+    }
+
+    /// The file of an organization's key with this path; `None` unless [`path`](Self::path) gives exactly that path.
+    pub fn organization_key_at(path: &str) -> Option<Self> {
+        let stem = path.strip_prefix(ORGANIZATION_KEYS)?.strip_suffix(".json")?;
+        let file = Self::OrganizationKey(org_of(stem)?);
         (file.path() == path).then_some(file)
     }
 }
 
-fn identity_path(org: &OrgId, number: u32) -> String {
-    let mut path = format!("{IDENTITIES}{org}");
+fn org_of(stem: &str) -> Option<OrgId> {
+    stem.split('~').next()?.parse().ok()
+}
+
+fn org_path(folder: &str, org: &OrgId, number: u32) -> String {
+    let mut path = format!("{folder}{org}");
     if org.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         path.push('~');
         for chunk in org.as_str().as_bytes().chunks(4) {
@@ -101,6 +114,10 @@ mod tests {
                 assert_eq!(path.matches('/').count(), 1, "{path}");
                 assert!(paths.insert(path.to_lowercase()), "{path} twice");
             }
+            let file = StateFile::OrganizationKey(org(id));
+            let path = file.path();
+            assert_eq!(StateFile::organization_key_at(&path), Some(file), "{path}");
+            assert!(paths.insert(path.to_lowercase()), "{path} twice");
         }
     }
 
@@ -108,6 +125,8 @@ mod tests {
     fn other_paths_are_no_identities() {
         for path in ["config.json", "relay-identities/a.json", "relay-identities/A+0.json", "relay-identities/../A.json"] {
             assert_eq!(StateFile::identity_at(path), None, "{path}");
+            let path = path.replace("relay-identities", "organization-keys");
+            assert_eq!(StateFile::organization_key_at(&path), None, "{path}");
         }
     }
 

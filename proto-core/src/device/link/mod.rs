@@ -217,8 +217,13 @@ impl<N: Noise> Link<N> {
     /// The directions of WIRE section 6.
     const fn may_receive(&self, head: &Head) -> bool {
         match self.config.role {
-            Role::Daemon => matches!(head, Head::Acknowledge { .. } | Head::Resume { .. } | Head::Peer { .. }),
-            _ => matches!(head, Head::Open { .. } | Head::Data { .. } | Head::End { .. } | Head::Peer { .. }),
+            Role::Daemon => {
+                matches!(head, Head::Acknowledge { .. } | Head::Resume { .. } | Head::Peer { .. } | Head::Enveloped { .. })
+            }
+            _ => matches!(
+                head,
+                Head::Open { .. } | Head::Data { .. } | Head::End { .. } | Head::Peer { .. } | Head::Envelope { .. }
+            ),
         }
     }
 

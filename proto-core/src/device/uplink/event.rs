@@ -6,8 +6,8 @@ use crate::{
     Reason,
     device::{
         credential::{self, Renewal},
-        files::RelayRecord,
-        link,
+        files::{OrganizationKeyFile, RelayRecord},
+        link, orgkey,
     },
     effect::{Effect, IoEvent},
     jose::Thumbprint,
@@ -25,6 +25,8 @@ pub enum EffectId {
     Rotation(credential::EffectId),
     /// The fetch of the platform's key set.
     Keys(keyset::EffectId),
+    /// A call about the organization's key.
+    OrganizationKey(orgkey::EffectId),
 }
 
 /// Facts and commands for an uplink.
@@ -38,6 +40,10 @@ pub enum Input {
     Send(Frame),
     /// Look up which key has this name at the platform.
     Look(LookupId, Thumbprint),
+    /// Whether the file of [`Output::Keep`] is durable.
+    Kept(bool),
+    /// Look at the organization's key now: something is to be sealed or opened.
+    LookAtKey,
     /// Try now: a restart, a changed network.
     Hurry,
     /// Close and end.
@@ -63,6 +69,10 @@ pub enum Output {
     Ended(Reason),
     /// A frame came.
     Received(Frame),
+    /// Make this durable, then answer with [`Input::Kept`].
+    Keep(Box<OrganizationKeyFile>),
+    /// What happened to the organization's key, which [`Uplink::organization_key`](super::Uplink::organization_key) has.
+    KeyNews(orgkey::News),
     /// A lookup has ended: the key is in [`Uplink::keys`](super::Uplink::keys), or cannot be had.
     LookedUp(LookupId),
 }
@@ -74,6 +84,8 @@ pub enum Timer {
     Keys(keyset::Timer),
     /// The link.
     Link(link::Timer),
+    /// The organization's key.
+    OrganizationKey(orgkey::Timer),
     /// The rotation.
     Rotation(credential::Timer),
 }
@@ -83,6 +95,7 @@ impl Wake for Timer {
         match self {
             Self::Keys(timer) => timer.why(),
             Self::Link(timer) => timer.why(),
+            Self::OrganizationKey(timer) => timer.why(),
             Self::Rotation(timer) => timer.why(),
         }
     }

@@ -1,5 +1,5 @@
-//! One binding's way to its org: the link to the relay, the credential that it shows, and the platform's key set, by which
-//! others' credentials are believed. A daemon's bridge and a viewer are built on it.
+//! One binding's way to its org: the link to the relay, the credential that it shows, the platform's key set, by which others'
+//! credentials are believed, and the organization's key. A daemon's bridge and a viewer are built on it.
 //!
 //! ```text
 //!                 ┌──────── token, RenewNow when the relay calls it expired ───────┐
@@ -7,6 +7,8 @@
 //!        │ HTTP                          │ WebSocket                               │ HTTP
 //!        ▼                               ▼                                         ▼
 //!     platform                         relay                                    platform
+//!        ▲ HTTP, with the credential
+//!   orgkey::OrganizationKey, from the first time that the link is up
 //!
 //!   Running ── Stop ──► Finished        Running ── the relay ended it ──► Failed(reason)
 //! ```
@@ -14,6 +16,7 @@
 //! It owns its children: it drains them inside its own `handle_*`, and its deadline is the least of theirs. It lives as long as
 //! its link.
 
+mod authorized;
 mod event;
 
 #[cfg(test)]
@@ -31,10 +34,12 @@ use crate::{
     crypto::Identity,
     device::{
         credential::{self, Rotation},
-        files::{BindingRecord, RelayRecord},
+        files::{BindingRecord, OrganizationKeyFile, RelayRecord},
         link::{self, Link, LinkState},
+        orgkey::{self, OrganizationKey},
     },
-    effect::IoEvent,
+    effect::{Effect, IoEvent},
+    id::DeviceKind,
     jose::JwkSet,
     keyset::{self, KeySet},
     noise::Noise,
@@ -59,26 +64,32 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Uplink<N> {
     clock: WallClock,
+    api: String,
     relay_endpoint: Option<String>,
+    identity: Identity,
     link: Link<N>,
     rotation: Rotation,
     keys: KeySet,
+    organization_key: OrganizationKey,
+    jitter: Jitter,
     /// Grown anew with each connection; `None` before the first.
     entropy: Option<EntropyChain>,
     port: Port<Output>,
 }
 
 impl<N: Noise> Uplink<N> {
-    /// The uplink of a binding, which connects at once.
+    /// The uplink of a binding, which connects at once. `key` is what the last run kept of the organization's key.
     ///
     /// # Errors
     /// [`Reason::TokenMalformed`] when the record holds no credential.
+    #[expect(clippy::too_many_arguments, reason = "each of them is something else, and comes from somewhere else")]
     pub fn new(
         now: Instant,
         clock: WallClock,
         role: Role,
         record: &BindingRecord,
         identity: &Identity,
+        key: Option<&OrganizationKeyFile>,
         settings: &Settings,
         mut jitter: Jitter,
     ) -> Result<Self, Reason> {
@@ -95,12 +106,22 @@ impl<N: Noise> Uplink<N> {
             aes_in_hardware: settings.aes_in_hardware,
         };
         let token = record.issue_token.clone();
+        let whose = orgkey::Settings {
+            org: record.workspace_id.clone(),
+            target: record.runtime_target_id.clone(),
+            role: if role == Role::Daemon { DeviceKind::Daemon } else { DeviceKind::Viewer },
+            identity: identity.clone(),
+        };
         let mut uplink = Self {
             clock,
+            api: api.into(),
+            identity: identity.clone(),
             relay_endpoint: settings.relay_endpoint.clone(),
             link: Link::new(config, jitter.split(), now),
             rotation: Rotation::new(now, clock, api, identity.clone(), token, jitter.split())?,
             keys: KeySet::new(now, format!("{api}{JWKS_PATH}"), jitter.split()),
+            organization_key: OrganizationKey::new(now, whose, key),
+            jitter,
             entropy: None,
             port: Port::new(now),
         };
@@ -146,6 +167,11 @@ impl<N: Noise> Uplink<N> {
         self.keys.keys(self.port.now())
     }
 
+    /// The organization's key, as far as this device knows and holds it.
+    pub const fn organization_key(&self) -> &OrganizationKey {
+        &self.organization_key
+    }
+
     /// The wall clock now.
     pub const fn unix(&self) -> UnixTime {
         self.clock.unix_at(self.port.now())
@@ -168,6 +194,7 @@ impl<N: Noise> Uplink<N> {
             (EffectId::Link, event) => self.drive_link(link::Input::Io(event)),
             (EffectId::Rotation(effect_id), event) => self.drive_rotation(credential::Input::Io(event.with_id(effect_id))),
             (EffectId::Keys(fetch), event) => self.drive_keys(keyset::Input::Io(event.with_id(fetch))),
+            (EffectId::OrganizationKey(effect_id), event) => self.drive_key(orgkey::Input::Io(event.with_id(effect_id))),
         }
     }
 
@@ -196,6 +223,10 @@ impl<N: Noise> Uplink<N> {
         self.port.feed(&mut self.keys, input);
     }
 
+    fn drive_key(&mut self, input: orgkey::Input) {
+        self.port.feed(&mut self.organization_key, input);
+    }
+
     /// Takes what the children want, until none of them wants anything: what one says may make another speak.
     fn drain(&mut self) {
         loop {
@@ -205,6 +236,8 @@ impl<N: Noise> Uplink<N> {
                 self.rotation_said(output);
             } else if let Some(output) = self.keys.poll_output() {
                 self.keys_said(output);
+            } else if let Some(output) = self.organization_key.poll_output() {
+                self.key_said(output);
             } else {
                 return;
             }
@@ -214,7 +247,12 @@ impl<N: Noise> Uplink<N> {
     fn link_said(&mut self, output: link::Output) {
         let output = match output {
             link::Output::Effect(effect) => Output::Effect(effect.map_id(|()| EffectId::Link)),
-            link::Output::Up(_) => Output::Up,
+            link::Output::Up(_) => {
+                if let Some(entropy) = self.draw() {
+                    self.drive_key(orgkey::Input::Up(entropy));
+                }
+                Output::Up
+            }
             link::Output::Down(reason) | link::Output::Failed(reason) => {
                 if reason == Reason::TokenExpired {
                     self.drive_rotation(credential::Input::RenewNow);
@@ -258,6 +296,19 @@ impl<N: Noise> Uplink<N> {
         self.port.push(output);
     }
 
+    fn key_said(&mut self, output: orgkey::Output) {
+        let output = match output {
+            orgkey::Output::Call(effect_id, call) => {
+                let (token, now) = (self.rotation.credential(), self.clock.unix_at(self.port.now()));
+                let request = authorized::request(&call, &self.api, &self.identity, token, now, &mut self.jitter);
+                Output::Effect(Effect::Http(EffectId::OrganizationKey(effect_id), request))
+            }
+            orgkey::Output::Keep(file) => Output::Keep(file),
+            orgkey::Output::News(news) => Output::KeyNews(news),
+        };
+        self.port.push(output);
+    }
+
     fn is_running(&self) -> bool {
         matches!(self.link.status(), Status::Running { .. })
     }
@@ -279,6 +330,9 @@ impl<N: Noise> Machine for Uplink<N> {
             Input::Io(event) => self.io_event(event),
             Input::Stored(relay) => self.stored(relay),
             Input::Send(frame) => self.drive_link(link::Input::Send(frame)),
+            Input::Kept(true) => self.drive_key(orgkey::Input::Kept),
+            Input::Kept(false) => self.drive_key(orgkey::Input::NotKept),
+            Input::LookAtKey => self.drive_key(orgkey::Input::Look),
             Input::Look(lookup, kid) => self.drive_keys(keyset::Input::Look { lookup, kid }),
             Input::Hurry => self.hurry(),
             Input::Stop => self.drive_link(link::Input::Stop),
@@ -293,6 +347,7 @@ impl<N: Noise> Machine for Uplink<N> {
             self.link.handle_timeout(self.port.now());
             self.rotation.handle_timeout(self.port.now());
             self.keys.handle_timeout(self.port.now());
+            self.organization_key.handle_timeout(self.port.now());
             self.drain();
         }
     }
@@ -318,7 +373,8 @@ impl<N: Noise> Machine for Uplink<N> {
         let link = self.link.poll_timeout().map(|deadline| deadline.map(Timer::Link));
         let rotation = self.rotation.poll_timeout().map(|deadline| deadline.map(Timer::Rotation));
         let keys = self.keys.poll_timeout().map(|deadline| deadline.map(Timer::Keys));
-        link.into_iter().chain(rotation).chain(keys).min()
+        let organization_key = self.organization_key.poll_timeout().map(|deadline| deadline.map(Timer::OrganizationKey));
+        link.into_iter().chain(rotation).chain(keys).chain(organization_key).min()
     }
 
     fn status(&self) -> Status<'_, Reason> {

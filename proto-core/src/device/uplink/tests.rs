@@ -229,6 +229,6 @@ fn a_record_without_a_credential_makes_none() {
     let record = BindingRecord { issue_token: SecretText::new("a.b.c"), ..record() };
     let clock = WallClock::new(START, UNIX);
     let uplink =
-        Uplink::<crate::noise::Symbolic>::new(START, clock, Role::Daemon, &record, &device(), &settings(), Jitter::new(1));
+        Uplink::<crate::noise::Symbolic>::new(START, clock, Role::Daemon, &record, &device(), None, &settings(), Jitter::new(1));
     assert_eq!(uplink.err(), Some(Reason::TokenMalformed));
 }

@@ -6,7 +6,8 @@ use crate::{
     Reason, SessionId,
     device::{
         credential::Renewal,
-        files::RelayRecord,
+        files::{OrganizationKeyFile, RelayRecord},
+        orgkey::News,
         uplink::{self, EffectId},
     },
     effect::{Effect, IoEvent},
@@ -23,6 +24,8 @@ pub enum Input {
     Stored(RelayRecord),
     /// Show this session, from its beginning, as soon as there is one of that name.
     Watch(SessionId),
+    /// Whether the file of [`Output::Keep`] is durable.
+    Kept(bool),
     /// Try now: a wake-up, a changed network.
     Hurry,
     /// Close and end.
@@ -52,6 +55,10 @@ pub enum Output {
     Ended(SessionId, Outcome),
     /// A watched session cannot be shown, and why.
     Failed(SessionId, Reason),
+    /// Make this durable, then answer with [`Input::Kept`].
+    Keep(Box<OrganizationKeyFile>),
+    /// What happened to the organization's key.
+    KeyNews(News),
     /// The relay ended this device's access, under its pinned key: delete the binding.
     Revoked(Reason),
 }

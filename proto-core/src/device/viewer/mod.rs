@@ -21,7 +21,7 @@ use core::{
     mem,
 };
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use bytes::Bytes;
 
 pub use event::{Input, Output, Timer};
@@ -31,12 +31,12 @@ use crate::{
     Deadline, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Spares, Status, WallClock,
     crypto::{Cipher, Identity, Primitives},
     device::{
-        files::BindingRecord,
+        files::{BindingRecord, OrganizationKeyFile},
+        orgkey::{News, OrganizationKey},
         uplink::{self, Settings, Uplink},
     },
     id::{DeviceKind, OrgId},
-    jose::{Expectation, Expiry, Unverified},
-    key::StaticKey,
+    jose::{Confirmation, Expectation, Expiry, Unverified},
     keyset::LookupId,
     machine::timed::TimedMap,
     noise::Noise,
@@ -73,15 +73,17 @@ impl<N: Hash> Hash for Viewer<N> {
 }
 
 impl<N: Noise> Viewer<N> {
-    /// A viewer that connects at once.
+    /// A viewer that connects at once. `key` is what the last run kept of the organization's key.
     ///
     /// # Errors
     /// [`Reason::TokenMalformed`] when the record holds no credential.
+    #[expect(clippy::too_many_arguments, reason = "each of them is something else, and comes from somewhere else")]
     pub fn new(
         now: Instant,
         clock: WallClock,
         record: &BindingRecord,
         identity: Identity,
+        key: Option<&OrganizationKeyFile>,
         settings: &Settings,
         primitives: &'static dyn Primitives,
         jitter: Jitter,
@@ -91,7 +93,7 @@ impl<N: Noise> Viewer<N> {
             software: settings.software.clone(),
             aes_in_hardware: settings.aes_in_hardware,
             primitives,
-            uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, settings, jitter)?,
+            uplink: Uplink::new(now, clock, Role::Viewer, record, &identity, key, settings, jitter)?,
             identity,
             sessions: TimedMap::new(),
             lookups: BTreeMap::new(),
@@ -101,6 +103,11 @@ impl<N: Noise> Viewer<N> {
         };
         viewer.drain();
         Ok(viewer)
+    }
+
+    /// The organization's key, as far as this device knows and holds it.
+    pub const fn organization_key(&self) -> &OrganizationKey {
+        self.uplink.organization_key()
     }
 
     /// Whether frames flow.
@@ -131,6 +138,7 @@ impl<N: Noise> Viewer<N> {
     fn relay_said(&mut self, frame: &Frame) {
         match frame.head {
             Head::Open { session, cipher } => self.opened(session, cipher, &frame.body),
+            Head::Envelope { session } => self.enveloped(session, &frame.body),
             Head::Data { session, epoch, sequence } => self.record(session, epoch, sequence, &frame.body),
             Head::End { session, next, outcome } => self.step(session, |w, _, _| w.end(next, outcome)),
             Head::Peer { session, .. } => self.step(session, |w, me, port| w.answered(port, session, me, &frame.body)),
@@ -159,7 +167,27 @@ impl<N: Noise> Viewer<N> {
         self.approach(session);
     }
 
-    /// The next step towards a session that somebody wants to see: believe its daemon's credential, then knock.
+    /// What opens the session came, for who holds the generation.
+    fn enveloped(&mut self, session: SessionId, envelope: &Bytes) {
+        self.step(session, |watched, me, _| {
+            watched.enveloped(envelope);
+            watched.unseal(session, me)
+        });
+    }
+
+    /// More generations are held here than before: what waits may open now.
+    fn key_news(&mut self, news: News) {
+        let is_more = matches!(news, News::Held | News::Founded | News::Renewed);
+        self.port.push(Output::KeyNews(news));
+        if is_more {
+            for session in self.sessions.keys().copied().collect::<Vec<_>>() {
+                self.step(session, |watched, me, _| watched.unseal(session, me));
+            }
+        }
+    }
+
+    /// The next step towards a session that somebody wants to see: believe its daemon's credential; then open its envelope, or
+    /// knock.
     fn approach(&mut self, session: SessionId) {
         match self.sessions.get(&session).map_or(Need::Nothing, Watched::need) {
             Need::Nothing => {}
@@ -168,7 +196,10 @@ impl<N: Noise> Viewer<N> {
                 self.lookups.insert(LookupId(self.looked), session);
                 self.drive(uplink::Input::Look(LookupId(self.looked), kid));
             }
-            Need::Handshake => self.knock(session),
+            Need::Secret => {
+                self.step(session, |watched, me, _| watched.unseal(session, me));
+                self.knock(session);
+            }
         }
     }
 
@@ -184,16 +215,19 @@ impl<N: Noise> Viewer<N> {
         }
     }
 
-    fn verified(&self, token: Unverified) -> Result<StaticKey, Reason> {
+    fn verified(&self, token: Unverified) -> Result<Confirmation, Reason> {
         let keys = self.uplink.keys().ok_or(Reason::JwksUnreachable)?;
         let expected = Expectation { issuer: None, expiry: Expiry::Ignored };
         let claims = token.verify(keys, self.uplink.unix(), &expected)?;
         let fits = claims.role == DeviceKind::Daemon && claims.org == self.org;
-        fits.then_some(claims.confirmation.static_key).ok_or(Reason::TokenWrongAudience)
+        fits.then_some(claims.confirmation).ok_or(Reason::TokenWrongAudience)
     }
 
     fn knock(&mut self, session: SessionId) {
         if !self.uplink.is_up() {
+            return;
+        }
+        if self.sessions.get(&session).is_none_or(|watched| watched.need() != Need::Secret) {
             return;
         }
         let Some(entropy) = self.uplink.draw() else { return };
@@ -210,6 +244,7 @@ impl<N: Noise> Viewer<N> {
             software: &self.software,
             aes_in_hardware: self.aes_in_hardware,
             primitives: self.primitives,
+            key: self.uplink.organization_key(),
         };
         let port = &mut self.port;
         let Some(step) = self.sessions.touch(&session, |watched| step(watched, &me, port)) else { return self.port.ignore() };
@@ -252,6 +287,8 @@ impl<N: Noise> Viewer<N> {
                 uplink::Output::Ended(reason) => self.port.push(Output::Revoked(reason)),
                 uplink::Output::Received(frame) => self.relay_said(&frame),
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
+                uplink::Output::Keep(file) => self.port.push(Output::Keep(file)),
+                uplink::Output::KeyNews(news) => self.key_news(news),
             }
         }
     }
@@ -270,6 +307,7 @@ impl<N: Noise> Machine for Viewer<N> {
             Input::Io(event) => self.drive(uplink::Input::Io(event)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Watch(session) => self.watch(session),
+            Input::Kept(is_durable) => self.drive(uplink::Input::Kept(is_durable)),
             Input::Hurry => self.drive(uplink::Input::Hurry),
             Input::Stop => self.drive(uplink::Input::Stop),
         }

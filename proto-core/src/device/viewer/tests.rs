@@ -1,5 +1,6 @@
 //! What a viewer keeps in mind, and what it passes over.
 
+mod sealed;
 mod watching;
 
 use alloc::{vec, vec::Vec};
@@ -29,13 +30,22 @@ struct Bench {
 }
 
 fn viewer() -> Viewer<Symbolic> {
+    viewer_with(None)
+}
+
+fn viewer_with(key: Option<&OrganizationKeyFile>) -> Viewer<Symbolic> {
     let clock = WallClock::new(START, UNIX);
-    Viewer::new(START, clock, &record(), device(), &settings(), &PureRust, Jitter::new(1)).unwrap()
+    Viewer::new(START, clock, &record(), device(), key, &settings(), &PureRust, Jitter::new(1)).unwrap()
 }
 
 impl Bench {
     fn up() -> Self {
-        let mut viewer = viewer();
+        Self::with(None)
+    }
+
+    /// A viewer that is up, and kept this of the organization's key.
+    fn with(key: Option<&OrganizationKeyFile>) -> Self {
+        let mut viewer = viewer_with(key);
         viewer.handle_timeout(START);
         let connected = Input::Io(IoEvent::Connected(EffectId::Link, Entropy::new([4; 32])));
         viewer.handle_input(START, connected).unwrap();
@@ -68,13 +78,17 @@ impl Bench {
 
     /// A session of a daemon with these claims, which somebody wants to see; the platform's keys are there.
     fn watch(&mut self, claims: &Claims) {
+        self.open_as(claims);
+        self.input(Input::Watch(numbered(1)));
+    }
+
+    fn open_as(&mut self, claims: &Claims) {
         let voucher = jose::sign(claims, &signer());
         let open = Head::Open { session: numbered(1), cipher: 2 };
         self.tell(Frame { head: open, body: Bytes::copy_from_slice(voucher.expose().as_bytes()) });
         self.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
         self.heard();
         self.said.clear();
-        self.input(Input::Watch(numbered(1)));
     }
 
     fn tell(&mut self, frame: impl Into<Frame>) {

@@ -3,8 +3,9 @@
 //! ```text
 //!            Watch            vouched for       message 2         KeyAnswer
 //!   Listed ────────► Wanted ──────────► Knocked ──────────► Asked ─────────► Reading ──► Over
-//!                     ▲  ▲                 │ │ no answer      │
-//!                     │  └─────────────────│─┴────────────────┘
+//!                     ▲  ▲                 │ │ no answer      │               ▲
+//!                     │  └─────────────────│─┴────────────────┘               │
+//!                     │  └── vouched for, and its envelope opens ─────────────┘   (from every state before Reading)
 //!                     └──── 5 s ── Turned away: for now, or by garbage
 //! ```
 //!
@@ -22,14 +23,15 @@ use crate::{
         Cipher, Primitives, StaticKeys, TAG_LEN,
         seal::{EpochSecret, Opener, Scope},
     },
+    device::orgkey::OrganizationKey,
     id::OrgId,
-    jose::{Thumbprint, Unverified},
-    key::StaticKey,
+    jose::{Confirmation, Thumbprint, Unverified},
     machine::timed::Timed,
     noise::{
         InitiatorKeys, Noise,
         handshake::initiator::{self, Failure, Initiator},
     },
+    orgkey::Envelope,
     secret::{SecretBytes, SecretText},
     wire::{Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite},
 };
@@ -44,8 +46,10 @@ pub(super) struct Watched<N> {
     cipher: Option<Cipher>,
     /// The credential of the daemon that runs it, as the relay gave it.
     voucher: SecretBytes,
-    /// That daemon's key, once the platform's signature vouched for it.
-    daemon: Option<StaticKey>,
+    /// That daemon's keys, once the platform's signature vouched for them.
+    daemon: Option<Confirmation>,
+    /// What opens it for who holds the generation, as the relay gave it.
+    envelope: Option<Box<Envelope>>,
     phase: Phase<N>,
 }
 
@@ -75,8 +79,8 @@ pub(super) enum Need {
     Nothing,
     /// The key of that name, which is said to have signed its daemon's credential.
     Key(Thumbprint),
-    /// A handshake with its daemon.
-    Handshake,
+    /// Its secret: from its envelope, or of its daemon.
+    Secret,
 }
 
 /// What became of a frame.
@@ -101,12 +105,13 @@ pub(super) struct Me<'a> {
     pub(super) software: &'a str,
     pub(super) aes_in_hardware: bool,
     pub(super) primitives: &'static dyn Primitives,
+    pub(super) key: &'a OrganizationKey,
 }
 
 impl<N: Noise> Watched<N> {
     /// Somebody names it, the relay or who wants to see it.
     pub(super) fn listed() -> Self {
-        Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, phase: Phase::Listed }
+        Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, envelope: None, phase: Phase::Listed }
     }
 
     /// Somebody wants to see it.
@@ -128,7 +133,7 @@ impl<N: Noise> Watched<N> {
     /// What it takes to go on.
     pub(super) fn need(&self) -> Need {
         match (&self.phase, self.daemon) {
-            (Phase::Wanted { .. }, Some(_)) => Need::Handshake,
+            (Phase::Wanted { .. }, Some(_)) => Need::Secret,
             (Phase::Wanted { .. }, None) => self.unverified().map_or(Need::Nothing, |token| Need::Key(token.kid())),
             _ => Need::Nothing,
         }
@@ -139,8 +144,8 @@ impl<N: Noise> Watched<N> {
         Unverified::parse(&SecretText::new(str::from_utf8(self.voucher.expose()).ok()?)).ok()
     }
 
-    /// The daemon's key is this; or why nobody can say so.
-    pub(super) fn vouched(&mut self, verdict: Result<StaticKey, Reason>, now: Instant) -> Step {
+    /// The daemon's keys are these; or why nobody can say so.
+    pub(super) fn vouched(&mut self, verdict: Result<Confirmation, Reason>, now: Instant) -> Step {
         match (&mut self.phase, verdict) {
             (_, Ok(daemon)) => self.daemon = Some(daemon),
             (Phase::Wanted { again }, Err(Reason::JwksUnreachable)) => *again = Some(now.after(ANSWER_TIMEOUT)),
@@ -148,6 +153,41 @@ impl<N: Noise> Watched<N> {
             _ => {}
         }
         Step::Nothing
+    }
+
+    /// What opens it came. One that is none is as if there were none: its daemon is asked.
+    pub(super) fn enveloped(&mut self, bytes: &[u8]) {
+        self.envelope = Envelope::decode(bytes).ok().map(Box::new);
+    }
+
+    /// Opens the envelope, if the generation is held here and the secret is still wanted. It has to be of the daemon that runs the
+    /// session: everybody can seal to a public key.
+    pub(super) fn unseal(&mut self, session: SessionId, me: &Me<'_>) -> Step {
+        let waits = !matches!(self.phase, Phase::Listed | Phase::Reading { .. } | Phase::Over);
+        let (Some(envelope), Some(daemon)) = (self.envelope.as_ref().filter(|_| waits), self.daemon) else {
+            return Step::Nothing;
+        };
+        let is_its = Thumbprint::of_identity_key(envelope.maker()) == daemon.identity;
+        if !is_its || !envelope.is_by_its_maker(me.org, session) {
+            return self.fail(Reason::EnvelopeForged);
+        }
+        let Some(generation) = me.key.generation(envelope.generation()) else { return Step::Nothing };
+        match envelope.open(me.org, session, generation) {
+            Some(secret) => self.read(session, me, envelope.epoch(), secret),
+            None => self.fail(Reason::EnvelopeForged),
+        }
+    }
+
+    /// The secret is here: the records are read from the first one on.
+    fn read(&mut self, session: SessionId, me: &Me<'_>, epoch: u32, secret: EpochSecret) -> Step {
+        let Some(cipher) = self.cipher else {
+            self.phase = Phase::Wanted { again: None };
+            return Step::Nothing;
+        };
+        let scope = Scope { org: me.org.clone(), session, cipher };
+        let opener = Opener::new(me.primitives, scope, epoch, secret);
+        self.phase = Phase::Reading { opener, next: 0, exited: false };
+        Step::Send(Head::Resume { session, next: 0 }.into())
     }
 
     /// After a reconnect: where to go on, if records are being read.
@@ -160,10 +200,10 @@ impl<N: Noise> Watched<N> {
 
     /// Knocks at the daemon's door.
     pub(super) fn knock(&mut self, session: SessionId, me: &Me<'_>, entropy: Entropy, now: Instant) -> Step {
-        let (Phase::Wanted { .. }, Some(responder)) = (&self.phase, self.daemon) else { return Step::Nothing };
+        let (Phase::Wanted { .. }, Some(daemon)) = (&self.phase, self.daemon) else { return Step::Nothing };
         let suite = Suite::choose(Pattern::Ik, me.aes_in_hardware);
         let preamble = Preamble { suite, role: Role::Peer };
-        let keys = InitiatorKeys { preamble, local: me.keys, responder, psk: None };
+        let keys = InitiatorKeys { preamble, local: me.keys, responder: daemon.static_key, psk: None };
         let hello = Hello { token: me.token.clone(), software: me.software.into() };
         let mut handshake = Initiator::start_within(ANSWER_TIMEOUT, now, keys, entropy, &hello);
         match handshake.poll_output() {
@@ -218,14 +258,7 @@ impl<N: Noise> Watched<N> {
     }
 
     fn keyed(&mut self, session: SessionId, me: &Me<'_>, KeyAnswer { epoch, secret }: KeyAnswer) -> Step {
-        let Some(cipher) = self.cipher else {
-            self.phase = Phase::Wanted { again: None };
-            return Step::Nothing;
-        };
-        let scope = Scope { org: me.org.clone(), session, cipher };
-        let opener = Opener::new(me.primitives, scope, epoch, EpochSecret::new(secret));
-        self.phase = Phase::Reading { opener, next: 0, exited: false };
-        Step::Send(Head::Resume { session, next: 0 }.into())
+        self.read(session, me, epoch, EpochSecret::new(secret))
     }
 
     /// A record came.

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Goal, Occasion, Pursuit, State, Watcher};
+use super::{Goal, Occasion, Output, Pursuit, State, Watcher};
 use crate::{
     Entropy, EntropyChain, Instant, Jitter, Port, Reason, SessionId, WallClock,
     crypto::Primitives,
@@ -10,6 +10,7 @@ use crate::{
         binding::Bindings,
         files::{Document, PendingPairing},
         life::Lives,
+        orgkey::KeyFiles,
         uplink,
     },
     effect::StateFile,
@@ -47,6 +48,8 @@ pub struct Found {
     pub identities: Vec<(StateFile, SecretBytes)>,
     /// `pending-pairing.json`.
     pub pending: Option<SecretBytes>,
+    /// What stands in `organization-keys/`.
+    pub organization_keys: Vec<(StateFile, SecretBytes)>,
 }
 
 impl<N: Noise> Watcher<N> {
@@ -69,6 +72,7 @@ impl<N: Noise> Watcher<N> {
         let bindings = Bindings::boot(now, config, found.identities.iter().cloned(), [])?;
         // A file that is invalid is of no use; a new pairing overwrites it.
         let pending = found.pending.as_ref().and_then(|bytes| PendingPairing::parse(bytes.expose()).ok());
+        let (keys, unreadable) = KeyFiles::found(&found.organization_keys);
         let mut watcher = Self {
             uplinks: uplink::Settings {
                 api_endpoint: bindings.settings().api_endpoint().into(),
@@ -82,11 +86,14 @@ impl<N: Noise> Watcher<N> {
             entropy: EntropyChain::new(entropy),
             jitter,
             bindings,
+            keys,
             pending,
             lives: Lives::default(),
             state: State::Finished,
             port: Port::new(now),
         };
+        watcher.port.extend(unreadable.into_iter().map(Output::Trouble));
+        watcher.forget_lost_keys();
         watcher.enter();
         watcher.drain();
         Ok(watcher)

@@ -21,7 +21,11 @@ impl<N: Noise> Watcher<N> {
                 self.drive_viewer(viewer::Input::Io(event.with_id(effect_id)));
             }
             EffectId::Bindings(effect_id) => self.drive_bindings(binding::Input::Io(event.with_id(effect_id))),
-            EffectId::Pairing(..) | EffectId::Viewer(..) => self.port.ignore(),
+            EffectId::Keep(life) if self.state.watching().is_some_and(|watching| watching.viewer.life == life) => {
+                self.drive_viewer(viewer::Input::Kept(matches!(event, IoEvent::Stored(()))));
+            }
+            EffectId::ForgetKey => {}
+            EffectId::Pairing(..) | EffectId::Viewer(..) | EffectId::Keep(..) => self.port.ignore(),
         }
     }
 
@@ -55,8 +59,8 @@ impl<N: Noise> Watcher<N> {
             binding::Output::Started(_)
             | binding::Output::Draining(_)
             | binding::Output::Drained(_)
-            | binding::Output::Cut(..)
-            | binding::Output::Gone(_) => {}
+            | binding::Output::Cut(..) => {}
+            binding::Output::Gone(_) => self.forget_lost_keys(),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::{
     device::{
         binding,
         life::Life,
+        orgkey::News,
         pairing::{self, Shown},
         uplink, viewer,
     },
@@ -38,6 +39,10 @@ pub enum EffectId {
     Bindings(binding::EffectId),
     /// The viewer.
     Viewer(Life, uplink::EffectId),
+    /// What the viewer keeps of the organization's key.
+    Keep(Life),
+    /// What was kept of the key of an organization that this device is no longer paired with.
+    ForgetKey,
 }
 
 /// Facts and commands for a watcher.
@@ -75,6 +80,8 @@ pub enum Output {
     Down(Reason),
     /// The credential was not renewed, and why; it is tried again.
     NotRenewed(Reason),
+    /// Something happened to the organization's key.
+    Key(News),
     /// There is this session. Said once for each.
     Listed(SessionId),
     /// The sessions that there are, and what runs in them as far as that is known. The watcher has finished.

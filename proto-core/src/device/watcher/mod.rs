@@ -30,6 +30,7 @@
 mod boot;
 mod children;
 mod event;
+mod keys;
 mod pairing;
 mod pursuit;
 mod state;
@@ -51,6 +52,7 @@ use crate::{
         binding::Bindings,
         files::PendingPairing,
         life::Lives,
+        orgkey::KeyFiles,
         uplink,
         viewer::{self, Viewer},
     },
@@ -66,6 +68,8 @@ pub struct Watcher<N> {
     entropy: EntropyChain,
     jitter: Jitter,
     bindings: Bindings,
+    /// What is kept of the organizations' keys.
+    keys: KeyFiles,
     /// A pairing that a kill interrupted, until it is needed.
     pending: Option<PendingPairing>,
     pursuit: Pursuit,
@@ -78,8 +82,8 @@ pub struct Watcher<N> {
 /// All but the settings, which never change.
 impl<N: Hash> Hash for Watcher<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { clock, entropy, jitter, bindings, pending, pursuit, lives, state: now, port, .. } = self;
-        (clock, entropy, jitter, bindings, pending).hash(state);
+        let Self { clock, entropy, jitter, bindings, keys, pending, pursuit, lives, state: now, port, .. } = self;
+        (clock, entropy, jitter, bindings, keys, pending).hash(state);
         (pursuit, lives, now, port).hash(state);
     }
 }

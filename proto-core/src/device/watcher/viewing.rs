@@ -40,7 +40,8 @@ impl<N: Noise> Watcher<N> {
         let label = alloc::format!("{id} {}", self.port.now().as_nanos());
         let jitter = self.jitter.derive(label.as_bytes());
         let primitives = self.settings.primitives;
-        Viewer::new(self.port.now(), self.clock, binding.record(), identity, &self.uplinks, primitives, jitter)
+        let key = self.keys.get(&id.org);
+        Viewer::new(self.port.now(), self.clock, binding.record(), identity, key, &self.uplinks, primitives, jitter)
     }
 
     pub(super) fn drive_viewer(&mut self, input: viewer::Input) {
@@ -74,6 +75,8 @@ impl<N: Noise> Watcher<N> {
                 self.over(session, Output::Failed(session, reason), State::Failed(reason));
             }
             viewer::Output::Revoked(reason) => self.revoked(reason),
+            viewer::Output::Keep(file) => self.keep_key(file),
+            viewer::Output::KeyNews(news) => self.port.push(Output::Key(news)),
         }
     }
 

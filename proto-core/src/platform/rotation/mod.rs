@@ -110,8 +110,8 @@ pub fn renew(claims: &Claims, asked: u64, found: Found<'_>) -> Result<u64, Refus
     if record.latest > successor { Err(Refusal::Because(Reason::TokenSuperseded)) } else { Ok(successor) }
 }
 
-/// Whether the proof that comes with a renewal is by the holder of the credential, for one of the URLs under which the platform
-/// is reached (RFC 9449).
+/// Whether the proof that comes with a request is by the holder of the credential, for this method and one of the URLs under which
+/// the platform is reached (RFC 9449).
 ///
 /// # Errors
 /// What is wrong with the proof; [`Reason::TokenKeyMismatch`] also when it is for none of the URLs.
@@ -119,12 +119,13 @@ pub fn prove_possession<'a>(
     proof: &SecretText,
     token: &SecretText,
     claims: &Claims,
+    method: &str,
     urls: impl IntoIterator<Item = &'a str>,
     now: UnixTime,
 ) -> Result<(), Reason> {
     let mut verdict = Err(Reason::TokenKeyMismatch);
     for url in urls {
-        let target = ProofTarget { method: "POST", url, token };
+        let target = ProofTarget { method, url, token };
         verdict = verify_proof(proof, target, claims.confirmation.identity, now).map(|_| ());
         if verdict != Err(Reason::TokenKeyMismatch) {
             break;

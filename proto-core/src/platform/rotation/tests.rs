@@ -138,13 +138,16 @@ fn possession_is_proved_for_one_of_the_urls() {
     };
     let urls = ["https://a.example/r", "http://localhost/r"];
     for url in urls {
-        assert_eq!(prove_possession(&by(1, url, &token), &token, &claims, urls, NOW), Ok(()), "{url}");
+        assert_eq!(prove_possession(&by(1, url, &token), &token, &claims, "POST", urls, NOW), Ok(()), "{url}");
     }
     let mismatch = Err(Reason::TokenKeyMismatch);
-    assert_eq!(prove_possession(&by(1, "https://b.example/r", &token), &token, &claims, urls, NOW), mismatch);
-    assert_eq!(prove_possession(&by(2, urls[0], &token), &token, &claims, urls, NOW), mismatch);
+    assert_eq!(prove_possession(&by(1, "https://b.example/r", &token), &token, &claims, "POST", urls, NOW), mismatch);
+    assert_eq!(prove_possession(&by(2, urls[0], &token), &token, &claims, "POST", urls, NOW), mismatch);
     let other = SecretText::new("other");
-    assert_eq!(prove_possession(&by(1, urls[0], &other), &token, &claims, urls, NOW), mismatch);
-    assert_eq!(prove_possession(&by(1, urls[0], &token), &token, &claims, [], NOW), mismatch);
-    assert_eq!(prove_possession(&by(1, urls[0], &token), &token, &claims, urls, NOW.plus(1_000)), Err(Reason::TokenNotYetValid));
+    assert_eq!(prove_possession(&by(1, urls[0], &other), &token, &claims, "POST", urls, NOW), mismatch);
+    assert_eq!(prove_possession(&by(1, urls[0], &token), &token, &claims, "POST", [], NOW), mismatch);
+    assert_eq!(
+        prove_possession(&by(1, urls[0], &token), &token, &claims, "POST", urls, NOW.plus(1_000)),
+        Err(Reason::TokenNotYetValid)
+    );
 }

@@ -174,10 +174,10 @@ impl<N: Noise> Admitted<N> {
         match &frame.head {
             Head::Ping { .. } | Head::Pong { .. } | Head::Rotate { .. } | Head::Rekey | Head::Error { .. } => true,
             Head::Open { .. } => daemon && frame.body.is_empty(),
-            Head::Data { .. } | Head::End { .. } => daemon,
+            Head::Data { .. } | Head::End { .. } | Head::Envelope { .. } => daemon,
             Head::Resume { .. } => !daemon,
             Head::Peer { viewer, .. } => daemon || *viewer == 0,
-            Head::Acknowledge { .. } | Head::Rotated { .. } | Head::Revoke { .. } => false,
+            Head::Acknowledge { .. } | Head::Rotated { .. } | Head::Revoke { .. } | Head::Enveloped { .. } => false,
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Input {
     Appended(SessionNumber, u64),
     /// The end of a session is durable.
     Ended(SessionNumber),
+    /// The envelope of a session is durable.
+    Enveloped(SessionNumber),
     /// The store would keep this session no longer. It leaves when it has ended and is not watched; the store may ask again.
     Leaving(SessionNumber),
     /// The answer to [`Output::Read`].
@@ -95,6 +97,8 @@ pub struct StoredSession {
     pub next: u64,
     /// How it ended, when it did.
     pub ended: Option<Outcome>,
+    /// Its envelope (WIRE section 12), when it has one.
+    pub envelope: Option<Bytes>,
 }
 
 /// Records in order, without gaps.
@@ -173,6 +177,13 @@ pub enum Write {
         sequence: u64,
         /// What it says, sealed.
         record: SealedRecord,
+    },
+    /// What opens a session for who holds the organization's key: once for a session. Answered by [`Input::Enveloped`].
+    Envelope {
+        /// Of which session.
+        number: SessionNumber,
+        /// It.
+        envelope: Bytes,
     },
     /// The session ended. Answered by [`Input::Ended`].
     End {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{
     Hub, MAX_CONFIRMATION, MAX_CONFIRMED, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked, VIEWERS_PER_ORG,
     event::{Confirmed, ConnectionId, Kind, Output, StoredSession, Write},
-    state::{Daemon, DaemonLink, Life, Link, LinkRole, Session, ViewerLink},
+    state::{Daemon, DaemonLink, Letter, Life, Link, LinkRole, Session, ViewerLink},
 };
 use crate::{
     Reason,
@@ -191,7 +191,8 @@ impl Hub {
         self.next_number = self.next_number.max(stored.number.0.saturating_add(1));
         let life = stored.ended.map_or(Life::Running, Life::Ended);
         let session = Session::new(stored.org, stored.session, stored.target, stored.cipher);
-        let session = Session { life, durable: stored.next, ..session };
+        let envelope = stored.envelope.map_or(Letter::None, Letter::Durable);
+        let session = Session { life, durable: stored.next, envelope, ..session };
         self.sessions.insert(stored.number, session);
     }
 }

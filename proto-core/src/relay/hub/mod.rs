@@ -22,6 +22,7 @@
 //! caught up from the store, a slow store holds the daemons back.
 
 mod daemon;
+mod envelope;
 mod event;
 mod links;
 mod state;
@@ -134,6 +135,8 @@ pub struct Counters {
     pub stale_store_answers: u64,
     /// Ignored: sessions that are to leave and live, or are watched.
     pub kept_sessions: u64,
+    /// Ignored: envelopes of sessions that are not here, or of another daemon.
+    pub envelopes_of_no_session: u64,
     /// Ignored: stored sessions that contradict one another.
     pub contradicting_sessions: u64,
     /// Dropped: `Peer` frames whose receiver is not connected or not of that session.
@@ -220,6 +223,7 @@ impl Hub {
             }
             (true, Head::Open { session, cipher }) => self.open(from, session, cipher),
             (true, Head::End { session, next, outcome }) => self.end(from, session, next, outcome),
+            (true, Head::Envelope { session }) => self.envelope(from, session, frame.body),
             (false, Head::Resume { session, next }) => self.subscribe(from, session, next),
             (true, Head::Peer { session, viewer }) => return self.peer_to_viewer(from, session, viewer, frame.body),
             (false, Head::Peer { session, .. }) => return self.peer_to_daemon(from, session, frame.body),
@@ -251,6 +255,7 @@ impl Machine for Hub {
             Input::Appended(session, next) => self.appended(session, next),
             Input::Ended(session) => self.ended(session),
             Input::Leaving(session) => self.leaving(session),
+            Input::Enveloped(session) => self.enveloped(session),
             Input::Records(records) => self.records(records),
             Input::Unreadable(viewer, session) => self.unreadable(viewer, session),
             Input::Confirmed(connection, confirmed) => self.confirmed(connection, confirmed),

@@ -5,6 +5,8 @@ use alloc::{
     vec::Vec,
 };
 
+use bytes::Bytes;
+
 use super::{
     PEER_FIRST, PEER_SHARE, PEER_WINDOW, VIEWER_WINDOW,
     event::{ConnectionId, SealedRecord, SessionNumber, weight},
@@ -73,6 +75,27 @@ pub(super) struct Session {
     pub(super) writer: Option<ConnectionId>,
     /// Who watches it, and how far each of them is.
     pub(super) subscribers: BTreeMap<ConnectionId, Cursor>,
+    pub(super) envelope: Letter,
+}
+
+/// Whether a session has an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Letter {
+    /// No.
+    None,
+    /// It was given to the store.
+    Stored(Bytes),
+    /// It is durable.
+    Durable(Bytes),
+}
+
+impl Letter {
+    pub(super) const fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::None => None,
+            Self::Stored(bytes) | Self::Durable(bytes) => Some(bytes),
+        }
+    }
 }
 
 /// Whether more records may come.
@@ -120,6 +143,7 @@ impl Session {
             pending_bytes: 0,
             writer: None,
             subscribers: BTreeMap::new(),
+            envelope: Letter::None,
         }
     }
 
@@ -313,6 +337,8 @@ impl Peers {
 pub(super) struct ViewerLink {
     /// The sessions it has not heard of yet.
     pub(super) unannounced: BTreeSet<SessionNumber>,
+    /// Those that it has heard of, and whose envelope came later.
+    pub(super) unenveloped: BTreeSet<SessionNumber>,
     /// The sessions it asked for and has not seen the end of.
     pub(super) subscriptions: BTreeSet<SessionNumber>,
     /// Those of them that are [`Pace::Queued`], served in turn.

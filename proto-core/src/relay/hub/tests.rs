@@ -2,6 +2,7 @@
 
 mod bounds;
 mod counts;
+mod envelopes;
 mod isolation;
 mod world;
 

@@ -127,6 +127,9 @@ impl Hub {
             let Some(viewer) = link.viewer_mut() else { return };
             if let Some(number) = viewer.unannounced.pop_first() {
                 self.send_open(connection, number);
+                self.send_envelope(connection, number);
+            } else if let Some(number) = viewer.unenveloped.pop_first() {
+                self.send_envelope(connection, number);
             } else if let Some(number) = viewer.queue.pop_front() {
                 self.serve(connection, number);
             } else {

@@ -14,9 +14,14 @@ fn filled(dir: &Path) -> PathBuf {
     one.store.write([begin(SessionNumber(0), "a"), begin(SessionNumber(1), "b")].concat());
     for ended in [2, 3, 4] {
         one.store.write(begin(SessionNumber(ended), "a"));
+        one.store.write(vec![Write::Envelope { number: SessionNumber(ended), envelope: envelope_of(ended) }]);
         for sequence in 0..100 {
             let length = if ended == 3 { 1_200 } else { 900 };
             one.store.write(vec![record(SessionNumber(ended), sequence, &body_of(SessionNumber(ended), sequence, length))]);
+            // Among records that leave, so that it is copied when they do.
+            if (ended, sequence) == (2, 50) {
+                one.store.write(vec![Write::Envelope { number: SessionNumber(0), envelope: envelope_of(0) }]);
+            }
         }
         let lives = record(SessionNumber(0), ended - 2, &body_of(SessionNumber(0), ended - 2, 500));
         one.store.write(vec![lives, record(SessionNumber(1), ended - 2, b"of b")]);
@@ -24,6 +29,11 @@ fn filled(dir: &Path) -> PathBuf {
         while one.input() != Input::Ended(SessionNumber(ended)) {}
     }
     root::dir_of(&dir.join("log"), &"a".parse().unwrap())
+}
+
+/// What opens a session there.
+fn envelope_of(number: u64) -> Bytes {
+    Bytes::from(format!("envelope {number}"))
 }
 
 /// Files may go while they are counted.
@@ -59,7 +69,9 @@ fn what_leaves_is_gone_and_its_space_free() {
     drop(one);
     let two = opened(dir.path());
     assert_eq!(two.load("a").iter().map(|s| (s.number.0, s.next)).collect::<Vec<_>>(), [(0, 3), (4, 100)]);
-    assert!(two.load("a")[0].ended.is_none());
+    let sessions = two.load("a");
+    assert!(sessions[0].ended.is_none());
+    assert_eq!(sessions.into_iter().map(|s| s.envelope).collect::<Vec<_>>(), [0, 4].map(|number| Some(envelope_of(number))));
     for (sequence, body) in (0..).zip(two.read_all(SessionNumber(4), 100)) {
         assert_eq!(body, body_of(SessionNumber(4), sequence, 900));
     }

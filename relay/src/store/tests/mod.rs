@@ -145,6 +145,30 @@ fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(two.load("c"), [], "an organization that was never here");
 }
 
+/// KEY-4: what opens a session is there with it after a restart, in whichever segment it came to lie, and counts among its bytes.
+#[test]
+fn an_envelope_lies_beside_its_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let envelope = |of: SessionNumber| Write::Envelope { number: of, envelope: Bytes::from(body_of(of, 0, 1_268)) };
+    let one = tuned(dir.path(), 20_000);
+    one.load("a");
+    one.store.write([begin(N, "a"), begin(OTHER, "a"), vec![envelope(N)]].concat());
+    assert_eq!(one.input(), Input::Enveloped(N));
+    for sequence in 0..50 {
+        one.write_until(vec![record(N, sequence, &body_of(N, sequence, 900))], N, sequence + 1);
+    }
+    one.store.write(vec![envelope(OTHER), Write::End { number: OTHER, outcome: Outcome::Exited }]);
+    assert_eq!([one.input(), one.input()], [Input::Ended(OTHER), Input::Enveloped(OTHER)]);
+    drop(one);
+    let (of_a, _) = ("a", "a").map_dirs(dir.path());
+    let log = log::OrgLog::open(of_a, "a".parse().unwrap(), 20_000).unwrap();
+    assert_eq!(log.held().iter().map(|held| held.bytes).collect::<Vec<_>>(), [50 * 948 + 1_316, 1_316]);
+    drop(log);
+    let two = tuned(dir.path(), 20_000);
+    let kept: Vec<_> = two.load("a").into_iter().map(|session| session.envelope.map(Vec::from)).collect();
+    assert_eq!(kept, [N, OTHER].map(|of| Some(body_of(of, 0, 1_268))));
+}
+
 /// ADM-4: the same session id in two orgs is two sessions, in files of their own; numbers are never given twice.
 #[test]
 fn two_orgs_share_nothing() {

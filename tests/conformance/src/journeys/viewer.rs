@@ -141,7 +141,7 @@ impl<S: Subject<EffectId>> Viewer<S> {
                 assert_eq!(before, None, "a session ends twice");
             }
             Output::Failed(session, reason) => panic!("{session} cannot be shown: {reason}"),
-            Output::Pairing(_) | Output::Paired(_) | Output::Sessions(_) => {}
+            Output::Pairing(_) | Output::Paired(_) | Output::Key(_) | Output::Sessions(_) => {}
         }
     }
 

@@ -63,7 +63,7 @@ impl Subject for Streaming {
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
-        let bridge = Bridge::new(START, clock(), &record(), identity(1), &uplink_settings(), Jitter::constant(0));
+        let bridge = Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), Jitter::constant(0));
         vec![(bridge.expect("a credential"), Memory::new(Head::Resume { session: SESSION, next: 0 }.into()))]
     }
 

@@ -108,6 +108,7 @@ impl Subject for Whole {
             identities: vec![(StateFile::Identity(parsed("A"), 0), key)],
             pending: None,
             grants: Some(grants.write().expect("a file")),
+            organization_keys: Vec::new(),
             sessions: Vec::new(),
             spools: BTreeMap::new(),
         };

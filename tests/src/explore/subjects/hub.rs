@@ -209,6 +209,7 @@ impl Subject for Routing {
             Output::Write(Write::Record { .. }) => "Write(Record)".into(),
             Output::Write(Write::End { .. }) => "Write(End)".into(),
             Output::Write(Write::Remove { .. }) => "Write(Remove)".into(),
+            Output::Write(Write::Envelope { .. }) => "Write(Envelope)".into(),
             Output::Read(_) => "Read".into(),
             Output::Hold(who) => format!("Hold({})", to(who)),
             Output::Release(who) => format!("Release({})", to(who)),

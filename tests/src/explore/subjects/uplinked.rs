@@ -148,7 +148,7 @@ impl Subject for Wired {
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
         let (role, settings) = (Role::Daemon, uplink_settings());
         let frame = Head::Acknowledge { session: SESSION, next: 1 }.into();
-        let uplink = Uplink::new(START, clock(), role, &record(), &identity(1), &settings, Jitter::constant(0));
+        let uplink = Uplink::new(START, clock(), role, &record(), &identity(1), None, &settings, Jitter::constant(0));
         vec![(uplink.expect("a credential"), Memory::new(frame))]
     }
 

@@ -56,7 +56,8 @@ impl Subject for Watching {
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
         let voucher = Bytes::from(token(&secret(1), "A", "r", 1).expose().to_owned());
         let open = Frame { head: Head::Open { session: SESSION, cipher: 1 }, body: voucher };
-        let viewer = Viewer::new(START, clock(), &record(), identity(1), &uplink_settings(), &PureRust, Jitter::constant(0));
+        let viewer =
+            Viewer::new(START, clock(), &record(), identity(1), None, &uplink_settings(), &PureRust, Jitter::constant(0));
         vec![(viewer.expect("a credential"), Memory::new(open))]
     }
 

@@ -329,9 +329,9 @@ fn whose(state: &State, output: &Output) -> usize {
         | Output::Recheck(ConnectionId(to)) => org(*to),
         Output::Read(read) => org(read.viewer.0),
         Output::Write(Write::Session { org, .. } | Write::Credential { org, .. }) => usize::from(*org != name(0)),
-        Output::Write(Write::Record { number, .. } | Write::End { number, .. } | Write::Remove { number }) => {
-            owner(state, *number)
-        }
+        Output::Write(
+            Write::Record { number, .. } | Write::End { number, .. } | Write::Envelope { number, .. } | Write::Remove { number },
+        ) => owner(state, *number),
     }
 }
 
@@ -344,6 +344,7 @@ fn numberless(output: Output) -> Output {
         }
         Output::Write(Write::Record { sequence, record, .. }) => Output::Write(Write::Record { number, sequence, record }),
         Output::Write(Write::End { outcome, .. }) => Output::Write(Write::End { number, outcome }),
+        Output::Write(Write::Envelope { envelope, .. }) => Output::Write(Write::Envelope { number, envelope }),
         Output::Read(read) => Output::Read(proto_core::relay::hub::Read { session: number, ..read }),
         other => other,
     }

@@ -219,7 +219,7 @@ fn written(state: &mut State) -> Result<(), Broken> {
             state.has_end = true;
             drive(state, hub::Input::Ended(number));
         }
-        Some(Write::Session { .. } | Write::Credential { .. } | Write::Remove { .. }) | None => {}
+        Some(Write::Session { .. } | Write::Credential { .. } | Write::Envelope { .. } | Write::Remove { .. }) | None => {}
     }
     Ok(())
 }

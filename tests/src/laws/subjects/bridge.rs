@@ -59,7 +59,7 @@ impl Subject for Streaming {
     const FLOOD: usize = 80_000;
 
     fn start(&self, seed: u64) -> Self::Machine {
-        Bridge::new(START, clock(), &record(), identity(1), &uplink_settings(), Jitter::new(seed)).unwrap()
+        Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), Jitter::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

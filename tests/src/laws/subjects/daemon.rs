@@ -64,6 +64,7 @@ impl Subject for Whole {
             identities: vec![key("A", 1), key("B", 2)],
             pending: None,
             grants: Some(grants.write().unwrap()),
+            organization_keys: Vec::new(),
             sessions: Vec::new(),
             spools: BTreeMap::new(),
         };

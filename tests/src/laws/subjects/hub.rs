@@ -59,6 +59,7 @@ fn frames() -> BoxedStrategy<Frame> {
         1 => (sessions(), 0_u64..6, outcomes()).prop_map(|(session, next, outcome)| Head::End { session, next, outcome }.into()),
         1 => (sessions(), 0_u64..5).prop_map(|(session, viewer)| Frame { head: Head::Peer { session, viewer }, body: record(0, 9).body }),
         1 => Just(Head::Rekey.into()),
+        1 => sessions().prop_map(|session| Frame { head: Head::Envelope { session }, body: record(0, 9).body }),
     ]
     .boxed()
 }
@@ -72,7 +73,7 @@ fn told() -> BoxedStrategy<Input> {
     let stored =
         (numbers(), sessions(), 0_u64..4, proptest::option::of(outcomes())).prop_map(|(number, session, next, ended)| {
             let (org, target, credential) = (parsed("A"), parsed("r1"), SecretText::new("token"));
-            Input::Stored(StoredSession { number, org, session, target, cipher: 1, credential, next, ended })
+            Input::Stored(StoredSession { number, org, session, target, cipher: 1, credential, next, ended, envelope: None })
         });
     prop_oneof![
         1 => stored,
@@ -124,6 +125,7 @@ impl Subject for Routing {
             Fact::Wrote { back } => latest(said, *back, |output| match output {
                 Output::Write(Write::Record { number, sequence, .. }) => Some(Input::Appended(*number, sequence + 1)),
                 Output::Write(Write::End { number, .. }) => Some(Input::Ended(*number)),
+                Output::Write(Write::Envelope { number, .. }) => Some(Input::Enveloped(*number)),
                 _ => None,
             })
             .unwrap_or(Input::Ended(SessionNumber(99))),

@@ -13,6 +13,7 @@ pub mod hub;
 pub mod keyset;
 pub mod link;
 mod network;
+pub mod orgkey;
 pub mod pairing;
 pub mod pairing_code;
 pub mod revocations;

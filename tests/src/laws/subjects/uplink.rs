@@ -40,7 +40,7 @@ impl Subject for Wired {
 
     fn start(&self, seed: u64) -> Self::Machine {
         let (role, settings) = (Role::Daemon, uplink_settings());
-        Uplink::new(START, clock(), role, &record(), &identity(1), &settings, Jitter::new(seed)).unwrap()
+        Uplink::new(START, clock(), role, &record(), &identity(1), None, &settings, Jitter::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

@@ -34,7 +34,7 @@ impl Subject for Watching {
     const FLOOD: usize = 20_000;
 
     fn start(&self, seed: u64) -> Self::Machine {
-        Viewer::new(START, clock(), &record(), identity(1), &uplink_settings(), &PureRust, Jitter::new(seed)).unwrap()
+        Viewer::new(START, clock(), &record(), identity(1), None, &uplink_settings(), &PureRust, Jitter::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

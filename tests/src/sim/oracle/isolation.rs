@@ -9,7 +9,7 @@ use proto_core::{
     crypto::Identity,
     device::{
         daemon::{EffectId, Event},
-        files::{BindingRecord, Config, Document, IdentityFile, PendingPairing, SessionFile},
+        files::{BindingRecord, Config, Document, IdentityFile, OrganizationKeyFile, PendingPairing, SessionFile},
     },
     effect::{HttpRequest, StateFile},
     jose::Unverified,
@@ -56,6 +56,13 @@ impl Isolation {
                 self.watch(owner, "a static private key", true, identity.static_keys().private().expose());
                 self.watch(owner, "a static key", false, &identity.static_key().0);
                 self.watch(owner, "an identity key", false, &identity.identity_key().0);
+            }
+            StateFile::OrganizationKey(org) => {
+                let Ok(key) = OrganizationKeyFile::parse(bytes) else { return };
+                let owner = self.owner(org);
+                for secret in key.generations.iter().chain(&key.made) {
+                    self.watch(owner, "a generation of an organization's key", true, secret.expose());
+                }
             }
             StateFile::Session(_) => {
                 let Ok(pin) = SessionFile::parse(bytes) else { return };
@@ -187,6 +194,7 @@ const fn subject(event: &Event) -> Option<&OrgId> {
         | Event::Draining(BindingId { org, .. })
         | Event::Cut(BindingId { org, .. }, _)
         | Event::Gone(BindingId { org, .. })
+        | Event::Key(BindingId { org, .. }, _)
         | Event::SessionStarted(_, BindingId { org, .. })
         | Event::SessionEnded(_, BindingId { org, .. }) => Some(org),
         Event::Paired(workspace) => Some(&workspace.id),

@@ -130,6 +130,10 @@ impl Annotate for Head {
                 let new = new.number("head", 12, "Error").text("reason", reason.code());
                 new.varint("retry_after", *retry_after).text("detail", detail)
             }
+            Self::Envelope { session } => new.number("head", 13, "Envelope").bytes("session", &session.0),
+            Self::Enveloped { session, is_kept } => {
+                new.number("head", 14, "Enveloped").bytes("session", &session.0).part("is_kept", [u8::from(*is_kept)], is_kept)
+            }
         }
         .0
     }

@@ -115,6 +115,9 @@ pub(super) fn heads() -> Vec<(String, Frame)> {
         ("Rotated, generation 2".into(), Head::Rotated { generation: 2 }.into()),
         ("Rotated, generation 300".into(), Head::Rotated { generation: 300 }.into()),
         ("Rekey".into(), Head::Rekey.into()),
+        ("Envelope".into(), body(Head::Envelope { session }, b"sealed")),
+        ("Enveloped, kept".into(), Head::Enveloped { session, is_kept: true }.into()),
+        ("Enveloped, of no session".into(), Head::Enveloped { session, is_kept: false }.into()),
         (
             "Error with a detail".into(),
             Head::Error { reason: Reason::FrameMalformed, retry_after: 300, detail: "a frame of a relay".into() }.into(),

@@ -267,10 +267,8 @@ pub(super) fn found() -> Found {
     Found {
         config: Some(config(vec![org_record, beta_record])),
         identities: vec![key_of(&org().org, 0, 3), key_of(&beta().org, 0, 4)],
-        pending: None,
         grants: Some(grants.write().unwrap()),
-        sessions: vec![],
-        spools: BTreeMap::new(),
+        ..Found::default()
     }
 }
 

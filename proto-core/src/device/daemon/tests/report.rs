@@ -31,6 +31,9 @@ fn the_report_shows_machine_and_bindings() {
         obstacle: None,
         draining: false,
         renewable_until: UNIX.plus(RENEWABLE).0,
+        key: None,
+        key_reason: None,
+        without_envelope: 0,
     };
     assert_eq!(report.bindings, [row(record(), LinkState::Connected), row(beta_record(), LinkState::Connecting)]);
     assert_eq!((report.sessions, report.pairing), (vec![], None));

@@ -261,7 +261,7 @@ pub(super) fn found(bindings: Vec<BindingRecord>) -> Found {
     };
     let identities = bindings.iter().map(key).collect();
     let config = Config { bindings, ..Config::default() }.write().unwrap();
-    Found { config: Some(config), identities, pending: None }
+    Found { config: Some(config), identities, ..Found::default() }
 }
 
 /// An organization with the slug "org".

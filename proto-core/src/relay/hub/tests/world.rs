@@ -33,6 +33,7 @@ pub(super) struct Stored {
     pub(super) target: GivenId,
     pub(super) records: Vec<SealedRecord>,
     pub(super) ended: Option<Outcome>,
+    pub(super) envelope: Option<Bytes>,
 }
 
 #[derive(Debug, Default)]
@@ -146,7 +147,7 @@ impl World {
                 None
             }
             Write::Session { number, org, session, target, .. } => {
-                let stored = Stored { org, session, target, records: Vec::new(), ended: None };
+                let stored = Stored { org, session, target, records: Vec::new(), ended: None, envelope: None };
                 assert!(self.durable.insert(number, stored).is_none(), "a number was given twice");
                 None
             }
@@ -155,6 +156,11 @@ impl World {
                 assert_eq!(records.len() as u64, sequence, "the store has a gap");
                 records.push(record);
                 Some(Input::Appended(number, sequence + 1))
+            }
+            Write::Envelope { number, envelope } => {
+                let stored = self.durable.get_mut(&number).unwrap();
+                assert_eq!(stored.envelope.replace(envelope), None, "a session has one envelope");
+                Some(Input::Enveloped(number))
             }
             Write::End { number, outcome } => {
                 self.durable.get_mut(&number).unwrap().ended = Some(outcome);
@@ -208,6 +214,7 @@ impl World {
                 credential,
                 next: stored.records.len() as u64,
                 ended: stored.ended,
+                envelope: stored.envelope.clone(),
             }));
         }
         (self.durable, self.credentials) = (durable, credentials);
