@@ -158,7 +158,8 @@ fn machine_name(name: &str) -> Result<String, String> {
 }
 
 const UNPAIR_HELP: &str = "\
-Works offline. Records that already reached the organization stay there.
+Works offline. Records that already reached the organization stay there, and members can read those that are sealed to the
+organization's key; vpd says how many are not, and asks.
 
 Examples:
   vpd unpair               while there is only one pairing
@@ -170,6 +171,9 @@ pub(crate) struct UnpairArgs {
     /// Which organization, by id or slug; may be left out while there is one only
     #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
     pub org: Option<String>,
+    /// Do not ask when sessions become unreadable by it
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 const BIND_HELP: &str = "\

@@ -449,3 +449,15 @@ fn a_fingerprint_is_shown_on_every_device() {
     let shown = of(&mut scene.first.home.command(&[]));
     assert!(shown.contains("The daemon is not running.") && shown.contains(&fingerprint), "{shown}");
 }
+
+/// F1: what nobody can open afterwards is counted before it goes.
+#[test]
+fn unpairing_says_what_becomes_unreadable() {
+    let mut servers = Servers::start();
+    let laptop = Laptop::paired(&mut servers);
+    laptop.vpd(&["run", "--", "echo", "nobody ever watched"]);
+    let unpaired = laptop.command(&["unpair"]).output().unwrap();
+    let said = String::from_utf8(unpaired.stderr).unwrap();
+    assert!(said.contains("Acme: 1 session is not sealed to the organization's key."), "{said}");
+    assert!(unpaired.status.success(), "nobody is there to be asked");
+}

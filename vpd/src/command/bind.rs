@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize as _;
 use proto_core::Reason;
 
-use super::{directories, lifecycle};
+use super::{directories, lifecycle, losing};
 use crate::{
     cli::{BindArgs, UnbindArgs, UnpairArgs},
     client::Client,
@@ -52,7 +52,12 @@ pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()>
 /// Ends a pairing.
 pub(crate) async fn unpair(home: &Home, args: &UnpairArgs) -> anyhow::Result<()> {
     lifecycle::ensure_running(home).await?;
-    let unpaired = Client::of(home).unpair(&UnpairRequest { org: args.org.clone() }).await?;
+    let client = Client::of(home);
+    if losing::warn(&client, args.org.as_deref()).await? && !args.yes && !losing::is_wanted("Unpair all the same?")? {
+        anstream::eprintln!("Nothing was changed.");
+        return Ok(());
+    }
+    let unpaired = client.unpair(&UnpairRequest { org: args.org.clone() }).await?;
     writeln!(anstream::stdout(), "{} No longer paired with {}.", "✓".green(), Line(&unpaired.org.name).bold())?;
     Ok(())
 }

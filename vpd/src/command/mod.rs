@@ -7,6 +7,7 @@ pub(crate) mod explain;
 mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;
+mod losing;
 pub(crate) mod pair;
 pub(crate) mod reasons_page;
 pub(crate) mod status;

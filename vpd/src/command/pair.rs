@@ -9,7 +9,7 @@ use proto_core::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{lifecycle, status};
+use super::{lifecycle, losing, status};
 use crate::{
     cli::PairArgs,
     client::{Client, PairEvents},
@@ -29,6 +29,9 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     }
     lifecycle::ensure_running(home).await?;
     note_other_platform(&client).await?;
+    if args.add || args.replace {
+        losing::warn(&client, args.org.as_deref().filter(|_| args.add)).await?;
+    }
     let request = PairRequest { mode: mode(args), org: args.org.clone(), name: args.name.clone() };
     let events = match client.pair(&request).await {
         Ok(events) => events,

@@ -1,0 +1,85 @@
+//! Before a command takes the only key of records away: how many, and whether that is meant (D15).
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use owo_colors::OwoColorize as _;
+use proto_core::device::control::BindingRow;
+
+use crate::{client::Client, failure::Failure, plain::Line};
+
+/// Says what becomes unreadable with the pairing of `org`, or of any organization where none is named. Nothing is said where
+/// everything is sealed to an organization's key. Whether something was said.
+pub(super) async fn warn(client: &Client, org: Option<&str>) -> Result<bool, Failure> {
+    let bindings = client.status().await?.bindings;
+    let lines: Vec<_> = bindings.iter().filter(|binding| is_meant(binding, org)).filter_map(line).collect();
+    for line in &lines {
+        anstream::eprintln!("{line}");
+    }
+    if !lines.is_empty() {
+        anstream::eprintln!("{} {}, with this machine connected: it seals them", "to keep them:".bold(), "vpd watch".cyan());
+    }
+    Ok(!lines.is_empty())
+}
+
+/// Asks whether to go on, where somebody is there to answer.
+///
+/// # Errors
+/// When the terminal cannot be read.
+pub(super) fn is_wanted(question: &str) -> io::Result<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    anstream::eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn is_meant(binding: &BindingRow, org: Option<&str>) -> bool {
+    org.is_none_or(|org| binding.org.slug == org || binding.org.id.as_str() == org)
+}
+
+fn line(binding: &BindingRow) -> Option<String> {
+    let sessions = match binding.without_envelope {
+        0 => return None,
+        1 => "1 session is".to_owned(),
+        more => format!("{more} sessions are"),
+    };
+    let name = Line(&binding.org.name).bold().to_string();
+    Some(format!("{name}: {sessions} not sealed to the organization's key. Without this pairing nobody can read what they said."))
+}
+
+#[cfg(test)]
+mod tests {
+    use proto_core::{api::Workspace, device::link::LinkState};
+
+    use super::*;
+
+    fn binding(without_envelope: usize) -> BindingRow {
+        BindingRow {
+            org: Workspace { id: "01J7".parse().unwrap(), slug: "acme".into(), name: "Acme".into() },
+            relay: "wss://relay.example/ws".into(),
+            link: LinkState::Connected,
+            reason: None,
+            obstacle: None,
+            draining: false,
+            renewable_until: 0,
+            key: None,
+            key_reason: None,
+            without_envelope,
+        }
+    }
+
+    /// F1: a count before anything becomes unreadable, of the organization that is meant.
+    #[test]
+    fn what_would_be_lost_is_counted() {
+        let said = |sessions| line(&binding(sessions)).map(|line| anstream::adapter::strip_str(&line).to_string());
+        assert_eq!(said(0), None);
+        assert!(said(1).unwrap().starts_with("Acme: 1 session is not sealed"));
+        assert!(said(3).unwrap().starts_with("Acme: 3 sessions are not sealed"));
+        for (org, expected) in [(None, true), (Some("acme"), true), (Some("01J7"), true), (Some("beta"), false)] {
+            assert_eq!(is_meant(&binding(1), org), expected);
+        }
+    }
+}
