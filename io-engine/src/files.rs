@@ -253,15 +253,23 @@ impl FileJob {
     pub fn carry_out<I>(&self, id: I, home: Option<&Home>) -> IoEvent<I> {
         let durable = |done: Result<(), FileError>| done.inspect_err(report).is_ok();
         let is_durable = match (self, home) {
-            (Self::Load(file), home) => {
-                let contents = home.and_then(|home| home.read(file).inspect_err(report).ok().flatten());
-                return IoEvent::Loaded(id, contents);
-            }
+            (Self::Load(file), Some(home)) => match home.read(file).inspect_err(report) {
+                Ok(contents) => return IoEvent::Loaded(id, contents),
+                Err(_) => return self.failed(id),
+            },
             (Self::Store(file, contents), Some(home)) => durable(home.store(file, contents)),
             (Self::Remove(file), Some(home)) => durable(home.remove(file)),
-            (Self::Store(..) | Self::Remove(_), None) => false,
+            (_, None) => false,
         };
-        if is_durable { IoEvent::Stored(id) } else { IoEvent::NotStored(id) }
+        if is_durable { IoEvent::Stored(id) } else { self.failed(id) }
+    }
+
+    /// How it is told that this could not be done.
+    pub fn failed<I>(&self, id: I) -> IoEvent<I> {
+        match self {
+            Self::Load(_) => IoEvent::NotLoaded(id),
+            Self::Store(..) | Self::Remove(_) => IoEvent::NotStored(id),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use io_engine::{FileJob, Home};
-use proto_core::effect::IoEvent;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::reports::Reports;
@@ -13,7 +12,7 @@ pub(crate) async fn work<I>(home: Option<Home>, mut jobs: mpsc::UnboundedReceive
     let home = Arc::new(home);
     while let Some((id, job)) = jobs.recv().await {
         let home = Arc::clone(&home);
-        let failed = if matches!(job, FileJob::Load(_)) { IoEvent::Loaded((), None) } else { IoEvent::NotStored(()) };
+        let failed = job.failed(());
         let io_event = spawn_blocking(move || job.carry_out((), (*home).as_ref())).await.unwrap_or(failed);
         // After a shutdown, which waits for the rest of the jobs, the receiver is gone.
         let _ = reports.tell(io_event.with_id(id)).await;

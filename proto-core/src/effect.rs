@@ -32,7 +32,8 @@ pub enum Effect<I> {
     Store(I, StateFile, SecretBytes),
     /// Remove the file durably; one that is not there is removed already. Answered like [`Effect::Store`].
     Remove(I, StateFile),
-    /// Read the file, after the stores and removals before it. Answered by [`IoEvent::Loaded`].
+    /// Read the file, after the stores and removals before it. Answered by [`IoEvent::Loaded`] or
+    /// [`IoEvent::NotLoaded`].
     Load(I, StateFile),
 }
 
@@ -70,8 +71,10 @@ pub enum IoEvent<I> {
     Stored(I),
     /// The store or removal failed; the old contents are intact.
     NotStored(I),
-    /// What the file holds; `None` when there is none, or none that can be read.
+    /// What the file holds; `None` when there is none.
     Loaded(I, Option<SecretBytes>),
+    /// There may be such a file; it cannot be read at the moment.
+    NotLoaded(I),
 }
 
 impl<I> IoEvent<I> {
@@ -87,6 +90,7 @@ impl<I> IoEvent<I> {
             Self::Stored(id) => (id, IoEvent::Stored(())),
             Self::NotStored(id) => (id, IoEvent::NotStored(())),
             Self::Loaded(id, contents) => (id, IoEvent::Loaded((), contents)),
+            Self::NotLoaded(id) => (id, IoEvent::NotLoaded(())),
         }
     }
 }
@@ -104,6 +108,7 @@ impl IoEvent<()> {
             Self::Stored(()) => IoEvent::Stored(id),
             Self::NotStored(()) => IoEvent::NotStored(id),
             Self::Loaded((), contents) => IoEvent::Loaded(id, contents),
+            Self::NotLoaded(()) => IoEvent::NotLoaded(id),
         }
     }
 }

@@ -235,9 +235,12 @@ impl<T: Transducer> Wire<T> {
 fn link_of<I>(io_event: &IoEvent<I>) -> Option<&I> {
     match io_event {
         IoEvent::Connected(id, _) | IoEvent::Received(id, _) | IoEvent::Sent(id, _) | IoEvent::Closed(id, _) => Some(id),
-        IoEvent::Answered(..) | IoEvent::Unanswered(..) | IoEvent::Stored(_) | IoEvent::NotStored(_) | IoEvent::Loaded(..) => {
-            None
-        }
+        IoEvent::Answered(..)
+        | IoEvent::Unanswered(..)
+        | IoEvent::Stored(_)
+        | IoEvent::NotStored(_)
+        | IoEvent::Loaded(..)
+        | IoEvent::NotLoaded(_) => None,
     }
 }
 

@@ -61,6 +61,19 @@ fn files_that_others_can_read_are_refused() {
     assert!(home.read(&StateFile::Config).unwrap().is_some());
 }
 
+/// SPOOL-1: a file that is not there is not the same as one that cannot be read.
+#[test]
+fn what_cannot_be_read_is_not_taken_for_missing() {
+    let (_folder, home) = home();
+    let load = |home: Option<&Home>| FileJob::Load(StateFile::Config).carry_out("id", home);
+    assert_eq!(load(Some(&home)), IoEvent::Loaded("id", None));
+    assert_eq!(load(None), IoEvent::NotLoaded("id"));
+    home.store(&StateFile::Config, &SecretBytes::new(*b"{}")).unwrap();
+    assert_eq!(load(Some(&home)), IoEvent::Loaded("id", Some(SecretBytes::new(*b"{}"))));
+    fs::set_permissions(home.path_of(&StateFile::Config), Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(load(Some(&home)), IoEvent::NotLoaded("id"));
+}
+
 /// A store replaces what is in its place, and does not write through a link to somewhere else.
 #[test]
 fn a_store_does_not_follow_links() {

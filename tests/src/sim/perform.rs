@@ -18,6 +18,7 @@ use proto_core::{
 use super::{
     Party, Sim,
     disk::{self, Fate},
+    fault::Fault,
     net::{End, Way},
     oracle::Seen,
     station::{FeedWant, KeyWant},
@@ -146,8 +147,15 @@ impl<N: Noise + 'static> Sim<N> {
         if let Some(until) = self.is_stopped(Party::Host(host)) {
             return self.queue.put(until, Event::Load(host, life, effect_id, file));
         }
-        let contents = self.hosts[host].laptop.disk.get(&file).cloned();
-        self.tell_host(host, life, daemon::Input::Io(IoEvent::Loaded(effect_id, contents)));
+        let machine = &self.hosts[host];
+        let io_event = match machine.disk.fault(self.now) {
+            Some(fault @ (Fault::Io | Fault::Permissions)) => {
+                self.tally.count(fault);
+                IoEvent::NotLoaded(effect_id)
+            }
+            _ => IoEvent::Loaded(effect_id, machine.laptop.disk.get(&file).cloned()),
+        };
+        self.tell_host(host, life, daemon::Input::Io(io_event));
     }
 
     pub(super) fn write(&mut self, host: usize, life: u32, effect_id: EffectId, file: StateFile, contents: Option<SecretBytes>) {
@@ -160,7 +168,7 @@ impl<N: Noise + 'static> Sim<N> {
         let machine = &mut self.hosts[host];
         let io_event = match machine.disk.fate(self.now) {
             Fate::PowerGoes => {
-                self.tally.count(super::Fault::TornWrite);
+                self.tally.count(Fault::TornWrite);
                 self.story.host(self.now, host, "lost power in the middle of a write");
                 return self.power_goes(host);
             }
