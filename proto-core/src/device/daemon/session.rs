@@ -281,7 +281,8 @@ impl<N: Noise> Daemon<N> {
         for file in due.into_iter().flat_map(|(_, files)| files) {
             match file {
                 StateFile::Session(session) => self.unpin(session),
-                StateFile::Spool(session) => self.erase(session),
+                // A session that goes on may have put something there again.
+                StateFile::Spool(session) if self.spools.get(&session).is_none() => self.erase(session),
                 _ => {}
             }
         }

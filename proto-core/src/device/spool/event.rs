@@ -51,7 +51,7 @@ pub enum Output {
     Returns,
     /// For the adapter.
     Effect(Effect<EffectId>),
-    /// The disk did not take what was to be kept; it is tried again.
+    /// The disk does not take what is to be kept, or gives it back, and is asked again; or something of this session is lost.
     Trouble(Reason),
 }
 
@@ -64,6 +64,8 @@ pub enum Timer {
     Behind,
     /// What was gathered is written.
     Write,
+    /// What could not be read is read again.
+    Read,
     /// Records pass again.
     Pass,
 }
@@ -74,6 +76,7 @@ impl Wake for Timer {
             Self::Patience => "keep what the relay does not take",
             Self::Behind => "keep what is more than the relay takes",
             Self::Write => "write what was gathered",
+            Self::Read => "read again what could not be read",
             Self::Pass => "let records pass again",
         }
     }

@@ -1,32 +1,28 @@
-//! While the relay does not keep up: records go to the disk, and from there to the relay.
-
-use alloc::{collections::BTreeSet, vec::Vec};
-use core::mem;
+//! While the relay does not keep up: records go to the disk.
 
 use super::{
     EffectId, MAX_SESSION, Output, Spool, Timer,
     passing::kept_from,
     segment::{self, number},
-    state::{Delivery, End, Intake, Keeping, OnTheWay, Passing, Segment, State},
+    state::{Delivery, End, Intake, Keeping, OnTheWay, Reading, Segment, Source, State},
     tail::{Draft, Tail, Written},
 };
 use crate::{
     Deadline, Reason,
-    device::session::MAX_IN_FLIGHT,
     effect::{Effect, IoEvent},
     secret::SecretBytes,
     wire::{Frame, Head, Outcome},
 };
 
 impl Intake {
-    const fn tail(&self) -> Option<&Tail> {
+    pub(super) const fn tail(&self) -> Option<&Tail> {
         match self {
             Self::Recalling { .. } => None,
             Self::Open(tail) | Self::Ended(tail) | Self::Cut(tail) => Some(tail),
         }
     }
 
-    const fn tail_mut(&mut self) -> Option<&mut Tail> {
+    pub(super) const fn tail_mut(&mut self) -> Option<&mut Tail> {
         match self {
             Self::Recalling { .. } => None,
             Self::Open(tail) | Self::Ended(tail) | Self::Cut(tail) => Some(tail),
@@ -49,12 +45,17 @@ impl Keeping {
         let write = self.intake.tail().and_then(|tail| tail.deadline(self.intake.ends()));
         let write = write.map(|at| Deadline::new(at, Timer::Write));
         let pass = self.passes().map(|_| Deadline::new(self.stays_until, Timer::Pass));
-        Deadline::earliest(write, pass)
+        let read = match self.reading {
+            Reading::Failed { again } => self.wanted().map(|_| Deadline::new(again, Timer::Read)),
+            Reading::Idle | Reading::Busy(_) => None,
+        };
+        Deadline::earliest(Deadline::earliest(write, pass), read)
     }
 
     pub(super) const fn waiting_for(&self) -> &'static str {
         match (&self.intake, &self.delivery) {
-            (Intake::Recalling { .. }, _) | (_, Delivery::Flowing { reading: Some(_), .. }) => "the disk",
+            (Intake::Recalling { .. }, _) => "the disk",
+            _ if !matches!(self.reading, Reading::Idle) => "the disk",
             (_, Delivery::Waiting) => "the relay to say where to go on",
             (Intake::Open(_), _) => "more records, and the relay",
             _ => "the relay to take the rest",
@@ -65,35 +66,7 @@ impl Keeping {
     fn passes(&self) -> Option<u64> {
         let Intake::Open(tail) = &self.intake else { return None };
         let is_caught_up = matches!(self.delivery, Delivery::Flowing { .. }) && self.acknowledged >= tail.kept();
-        (self.is_here && is_caught_up && !tail.is_busy()).then(|| tail.kept())
-    }
-
-    /// The segment to read next, if there is one and the relay keeps up.
-    fn wanted(&self) -> Option<u64> {
-        let Delivery::Flowing { cursor, reading: None } = self.delivery else { return None };
-        if cursor >= self.intake.tail()?.kept() {
-            return None;
-        }
-        let on_the_way = self.shelf.iter().filter(|segment| segment.first < cursor).map(|segment| segment.bytes);
-        if on_the_way.fold(0, u64::saturating_add) >= MAX_IN_FLIGHT as u64 {
-            return None;
-        }
-        self.shelf.iter().rev().find(|segment| segment.first <= cursor).map(|segment| segment.first)
-    }
-
-    /// What is durable at the relay is not kept: the segment that goes next.
-    fn spent(&mut self) -> Option<u64> {
-        let tail = self.intake.tail_mut()?;
-        let oldest = self.shelf.front().filter(|segment| segment.next <= self.acknowledged)?.first;
-        if oldest == tail.first() {
-            if tail.is_busy() {
-                return None;
-            }
-            // It would be written once more.
-            tail.begin_segment();
-        }
-        self.shelf.pop_front();
-        Some(oldest)
+        (self.source != Source::Away && is_caught_up && !tail.is_busy()).then(|| tail.kept())
     }
 
     fn file(&mut self, segment: Segment) {
@@ -105,14 +78,14 @@ impl Keeping {
 }
 
 impl Spool {
-    const fn keeping(&mut self) -> Option<&mut Keeping> {
+    pub(super) const fn keeping(&mut self) -> Option<&mut Keeping> {
         if let State::Keeping(keeping) = &mut self.state { Some(keeping) } else { None }
     }
 
     /// The process says something.
     pub(super) fn take(&mut self, frame: Frame, free: u64) {
         if matches!(frame.head, Head::Open { .. }) {
-            return self.source_came(frame);
+            return self.source_came(&frame);
         }
         let Some(keeping) = self.keeping() else { return };
         let used = keeping.bytes();
@@ -136,31 +109,28 @@ impl Spool {
     }
 
     /// The process came, or came back.
-    fn source_came(&mut self, open: Frame) {
-        self.remove_spent();
+    fn source_came(&mut self, open: &Frame) {
         let Some(keeping) = self.keeping() else { return };
-        keeping.is_here = true;
-        match &mut keeping.intake {
-            Intake::Recalling { asked, is_closed: false } => *asked = Some(open),
+        keeping.source = Source::Here { kept_from: kept_from(open).unwrap_or(0) };
+        match keeping.passes() {
+            Some(kept) => self.pass_again(kept),
+            None => self.answer_source(),
+        }
+    }
+
+    /// Tells a process that is here where to go on. It waits while that is not known.
+    pub(super) fn answer_source(&mut self) {
+        let Some(keeping) = self.keeping() else { return };
+        let Source::Here { kept_from } = keeping.source else { return };
+        match &keeping.intake {
+            Intake::Recalling { is_closed: false } => {}
+            // It passed records by itself since: they are at the relay, which says so, and what lies here was only not removed yet.
+            Intake::Open(tail) if tail.kept() < kept_from => {}
             Intake::Open(tail) | Intake::Ended(tail) => {
-                let (kept, next) = (tail.kept(), tail.next());
-                // What the process was told to be durable and does not lie here has arrived, and so has everything before it. What
-                // is found here was to be removed.
-                let is_left_over = kept_from(&open).is_some_and(|kept_from| kept_from > next);
-                match keeping.passes() {
-                    _ if is_left_over => {
-                        self.discard();
-                        self.pass_again(kept_from(&open).unwrap_or(next));
-                        self.pass_up(open);
-                    }
-                    Some(kept) => {
-                        self.pass_again(kept);
-                        self.pass_up(open);
-                    }
-                    None => self.resume_source(kept),
-                }
+                let kept = tail.kept();
+                self.resume_source(kept);
             }
-            Intake::Cut(_) | Intake::Recalling { .. } => self.tell_cut(Reason::SessionCut),
+            Intake::Cut(_) | Intake::Recalling { is_closed: true } => self.tell_cut(Reason::SessionCut),
         }
     }
 
@@ -170,12 +140,7 @@ impl Spool {
                 passing.awaited = None;
                 passing.way = OnTheWay::default();
             }
-            State::Keeping(keeping) => {
-                keeping.is_here = false;
-                if let Intake::Recalling { asked, .. } = &mut keeping.intake {
-                    *asked = None;
-                }
-            }
+            State::Keeping(keeping) => keeping.source = Source::Away,
             State::Closing(_) | State::Finished | State::Failed(_) => {}
         }
     }
@@ -184,7 +149,7 @@ impl Spool {
     pub(super) fn cut(&mut self) {
         let Some(keeping) = self.keeping() else { return };
         match &mut keeping.intake {
-            Intake::Recalling { is_closed, .. } => *is_closed = true,
+            Intake::Recalling { is_closed } => *is_closed = true,
             Intake::Open(tail) => keeping.intake = Intake::Cut(tail.clone()),
             Intake::Ended(_) | Intake::Cut(_) => {}
         }
@@ -196,7 +161,8 @@ impl Spool {
             IoEvent::Stored(EffectId::Keep(below)) => self.written(below, true),
             IoEvent::NotStored(EffectId::Keep(below)) => self.written(below, false),
             IoEvent::Loaded(EffectId::Read(first), contents) => self.was_read(first, contents),
-            // A segment that stays is found at the next start, and goes with the rest when the session is over.
+            IoEvent::NotLoaded(EffectId::Read(first)) => self.was_not_read(first),
+            // A segment that stays goes with the session's folder when that is over.
             IoEvent::Stored(EffectId::Remove(_)) | IoEvent::NotStored(EffectId::Remove(_)) => true,
             _ => false,
         };
@@ -216,7 +182,7 @@ impl Spool {
             Written::Failed => self.port.push(Output::Trouble(Reason::StateNotWritten)),
             Written::Durable { bytes } => {
                 keeping.file(Segment { first, next: below, bytes: bytes as u64 });
-                if keeping.is_here && !matches!(keeping.intake, Intake::Cut(_)) {
+                if keeping.source != Source::Away && !matches!(keeping.intake, Intake::Cut(_)) {
                     self.port.push(Output::ToSource(Head::Acknowledge { session, next: below }.into()));
                 }
             }
@@ -225,142 +191,12 @@ impl Spool {
         true
     }
 
-    /// A segment was read. Whether it was awaited.
-    fn was_read(&mut self, first: u64, contents: Option<SecretBytes>) -> bool {
-        let session = self.session;
-        let frames = contents.map(|contents| segment::read(session, first, &contents.expose().to_vec().into()));
-        let frames = frames.unwrap_or_default();
-        let Some(keeping) = self.keeping() else { return false };
-        if matches!(keeping.intake, Intake::Recalling { .. }) {
-            return self.recalled(first, &frames);
-        }
-        let (Delivery::Flowing { cursor, reading }, Some(tail)) = (&mut keeping.delivery, keeping.intake.tail()) else {
-            return false;
-        };
-        if reading.take_if(|reading| *reading == first).is_none() {
-            return false;
-        }
-        let (from, kept) = (*cursor, tail.kept());
-        let goes: Vec<_> = frames.into_iter().filter(|frame| number(frame).is_some_and(|n| (from..kept).contains(&n))).collect();
-        *cursor = from.saturating_add(goes.len() as u64);
-        if goes.is_empty() {
-            self.damaged(from);
-        } else {
-            self.port.extend(goes.into_iter().map(Output::ToRelay));
-            self.settle();
-        }
-        true
-    }
-
-    /// Reads the last segment that was found, to know where it ends.
-    pub(super) fn recall_last(&mut self) {
-        let Some(last) = self.keeping().and_then(|keeping| keeping.shelf.back().map(|segment| segment.first)) else { return };
-        let file = self.segment(last);
-        self.effect(Effect::Load(EffectId::Read(last), file));
-    }
-
-    /// The last segment was read. One that is torn from its beginning is dropped, and the one before it is the last.
-    fn recalled(&mut self, first: u64, frames: &[Frame]) -> bool {
-        let now = self.port.now();
-        let Some(keeping) = self.keeping() else { return false };
-        let Intake::Recalling { is_closed, .. } = keeping.intake else { return false };
-        let Some(last) = keeping.shelf.back_mut().filter(|last| last.first == first) else { return false };
-        let Some(frame) = frames.last() else {
-            keeping.shelf.pop_back();
-            let is_empty = keeping.shelf.is_empty();
-            let file = self.segment(first);
-            self.effect(Effect::Remove(EffectId::Remove(first), file));
-            self.port.push(Output::Trouble(Reason::StateInvalid));
-            if is_empty {
-                self.forget_found(is_closed);
-            } else {
-                self.recall_last();
-            }
-            return true;
-        };
-        let next = number(frame).unwrap_or(first).saturating_add(1);
-        last.next = next;
-        let (tail, is_end) = (Tail::new(next, now), matches!(frame.head, Head::End { .. }));
-        let intake = match (is_end, is_closed) {
-            (true, _) => Intake::Ended(tail),
-            (false, false) => Intake::Open(tail),
-            (false, true) => Intake::Cut(tail),
-        };
-        if let Intake::Recalling { asked: Some(open), .. } = mem::replace(&mut keeping.intake, intake) {
-            self.source_came(open);
-        }
-        self.settle();
-        true
-    }
-
-    /// Nothing of what was found can be read.
-    fn forget_found(&mut self, is_closed: bool) {
-        self.state = State::Passing(Passing::default());
-        self.port.push(Output::Returns);
-        if is_closed {
-            self.close();
-        }
-    }
-
-    /// What lies here cannot be read from record `from` on: the record ends there.
-    fn damaged(&mut self, from: u64) {
-        self.port.push(Output::Trouble(Reason::StateInvalid));
-        self.tell_cut(Reason::SessionCut);
-        self.discard();
-        self.send_end(End { records: from, outcome: Outcome::Cut });
-    }
-
-    /// Removes what lies here.
-    fn discard(&mut self) {
-        let Some(keeping) = self.keeping() else { return };
-        let written = keeping.intake.tail().filter(|tail| tail.is_busy()).map(Tail::first);
-        let first: BTreeSet<_> = keeping.shelf.iter().map(|segment| segment.first).chain(written).collect();
-        for first in first {
-            let file = self.segment(first);
-            self.effect(Effect::Remove(EffectId::Remove(first), file));
-        }
-    }
-
-    /// The relay goes on at record `next`.
-    pub(super) fn deliver_from(&mut self, next: u64) {
-        let Some(keeping) = self.keeping() else { return };
-        let oldest = keeping.shelf.front().map(|segment| segment.first);
-        let oldest = oldest.or_else(|| keeping.intake.tail().map(Tail::kept));
-        if oldest.is_some_and(|oldest| next < oldest) {
-            self.tell_cut(Reason::RecordsLost);
-            self.discard();
-            self.state = State::Failed(Reason::RecordsLost);
-            return;
-        }
-        keeping.delivery = Delivery::Flowing { cursor: next, reading: None };
-        if let Intake::Ended(tail) = &keeping.intake
-            && next >= tail.next()
-        {
-            keeping.acknowledged = next;
-        }
-        self.settle();
-    }
-
-    /// Everything below `next` is durable at the relay.
-    pub(super) fn delivered(&mut self, next: u64) {
-        let Some(keeping) = self.keeping() else { return };
-        keeping.acknowledged = keeping.acknowledged.max(next);
-        self.settle();
-    }
-
     /// Does what there is to do: removes, leaves this state, or writes and reads.
     pub(super) fn settle(&mut self) {
-        self.remove_spent();
+        self.tidy();
         self.leave();
         self.write();
         self.read();
-    }
-
-    fn remove_spent(&mut self) {
-        while let Some(first) = self.keeping().and_then(Keeping::spent) {
-            let file = self.segment(first);
-            self.effect(Effect::Remove(EffectId::Remove(first), file));
-        }
     }
 
     fn write(&mut self) {
@@ -373,23 +209,13 @@ impl Spool {
         }
     }
 
-    fn read(&mut self) {
-        let Some(keeping) = self.keeping() else { return };
-        let Some(first) = keeping.wanted() else { return };
-        if let Delivery::Flowing { reading, .. } = &mut keeping.delivery {
-            *reading = Some(first);
-        }
-        let file = self.segment(first);
-        self.effect(Effect::Load(EffectId::Read(first), file));
-    }
-
     fn leave(&mut self) {
         let now = self.port.now();
         let Some(keeping) = self.keeping() else { return };
         let is_delivered = |tail: &Tail, acknowledged: u64| tail.is_kept() && acknowledged >= tail.next();
         match (&keeping.intake, keeping.delivery) {
             (Intake::Ended(tail), _) if is_delivered(tail, keeping.acknowledged) => self.state = State::Finished,
-            (Intake::Cut(tail), Delivery::Flowing { cursor, .. }) if is_delivered(tail, keeping.acknowledged) => {
+            (Intake::Cut(tail), Delivery::Flowing { cursor }) if is_delivered(tail, keeping.acknowledged) => {
                 self.send_end(End { records: cursor, outcome: Outcome::Cut });
             }
             _ => {

@@ -18,6 +18,9 @@
 //! ```
 //!
 //! In `Keeping` the process is told what is durable on this disk as if it were durable at the relay, so it ends without waiting.
+//! A segment is removed once the relay has acknowledged all of it. One that cannot be read at the moment is read again later; one
+//! that is damaged ends the record where the damage begins, as cut.
+//!
 //! Records come sealed and stay sealed: a segment holds frames of the wire. A spool belongs to one session, that to one
 //! binding: it is delivered over that binding or not at all, and its parent erases it together with the session's key.
 //!
@@ -27,6 +30,8 @@
 //! Driver: hand in what the process and the relay say, carry out effects in their order, and call
 //! [`handle_timeout`](crate::Machine::handle_timeout) at its deadline.
 
+mod closing;
+mod delivery;
 mod event;
 mod keeping;
 mod passing;
@@ -42,13 +47,13 @@ use core::time::Duration;
 
 pub use event::{EffectId, Input, Output, Timer};
 pub use state::Stats;
-use state::{Delivery, End, Intake, Keeping, Passing, Segment, State};
+use state::{Delivery, Intake, Keeping, Passing, Reading, Segment, Source, State};
 
 use crate::{
     Aside, Deadline, Instant, Machine, Misuse, Port, Reason, SessionId, Status,
     crypto::Cipher,
     effect::{Effect, StateFile},
-    wire::{Frame, Head, Outcome},
+    wire::{Frame, Head},
 };
 
 /// So long the relay may take to acknowledge what was handed over to it, or to say where to go on.
@@ -95,14 +100,15 @@ impl Spool {
         if let Some(first) = shelf.front().map(|segment| segment.first) {
             spool.has_kept = true;
             spool.state = State::Keeping(Box::new(Keeping {
-                is_here: false,
+                source: Source::Away,
                 stays_until: now,
                 shelf,
-                intake: Intake::Recalling { asked: None, is_closed: false },
+                intake: Intake::Recalling { is_closed: false },
                 delivery: Delivery::Waiting,
+                reading: Reading::Idle,
                 acknowledged: first,
             }));
-            spool.recall_last();
+            spool.settle();
         }
         spool
     }
@@ -121,7 +127,7 @@ impl Spool {
     pub fn is_closed(&self) -> bool {
         match &self.state {
             State::Keeping(keeping) => {
-                matches!(keeping.intake, Intake::Cut(_) | Intake::Recalling { is_closed: true, .. })
+                matches!(keeping.intake, Intake::Cut(_) | Intake::Recalling { is_closed: true })
             }
             State::Closing(_) => true,
             _ => false,
@@ -162,34 +168,6 @@ impl Spool {
             (State::Closing(Some(end)), Head::Acknowledge { next, .. }) if *next > end.records => self.state = State::Finished,
             _ => self.stats.0.strange_frames += 1,
         }
-    }
-
-    /// The process does not come back.
-    fn close(&mut self) {
-        match &self.state {
-            State::Passing(Passing { kept_from: None, passed: 0, end: None, .. }) => self.state = State::Finished,
-            State::Passing(passing) => {
-                self.state = State::Closing(passing.end);
-                self.take_over();
-            }
-            State::Keeping(_) => self.cut(),
-            State::Closing(_) | State::Finished | State::Failed(_) => {}
-        }
-    }
-
-    /// The relay has `next` records, and perhaps the end.
-    fn end_at(&mut self, end: Option<End>, next: u64) {
-        match end {
-            Some(end) if next == end.records.saturating_add(1) => self.state = State::Finished,
-            Some(end) if next == end.records => self.send_end(end),
-            _ => self.send_end(End { records: next, outcome: Outcome::Cut }),
-        }
-    }
-
-    fn send_end(&mut self, end: End) {
-        self.state = State::Closing(Some(end));
-        let head = Head::End { session: self.session, next: end.records, outcome: end.outcome };
-        self.port.push(Output::ToRelay(head.into()));
     }
 
     /// From now on this machine speaks for the session.

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 
 use super::{
     BEHIND, Output, PATIENCE, STAY, Spool, Timer,
-    state::{Awaited, Delivery, End, Intake, Keeping, OnTheWay, Passing, State},
+    state::{Awaited, Delivery, End, Intake, Keeping, OnTheWay, Passing, Reading, Source, State},
     tail::Tail,
 };
 use crate::{
@@ -146,11 +146,12 @@ impl Spool {
     fn keep(&mut self, first: u64, now: Instant) {
         self.has_kept = true;
         self.state = State::Keeping(Box::new(Keeping {
-            is_here: true,
+            source: Source::Here { kept_from: first },
             stays_until: now.after(STAY),
             shelf: VecDeque::new(),
             intake: Intake::Open(Tail::new(first, now)),
             delivery: Delivery::Waiting,
+            reading: Reading::Idle,
             acknowledged: first,
         }));
         self.resume_source(first);
@@ -159,9 +160,9 @@ impl Spool {
 
     /// The relay has all that lies here: the process goes on by itself, from what it still has.
     pub(super) fn pass_again(&mut self, kept: u64) {
+        let its = self.keeping().map_or(kept, |keeping| keeping.source.kept_from().max(kept));
         let awaited = Some(Awaited { since: self.port.now(), below: None });
-        self.state =
-            State::Passing(Passing { kept_from: Some(kept), passed: kept, end: None, awaited, way: OnTheWay::default() });
+        self.state = State::Passing(Passing { kept_from: Some(its), passed: its, end: None, awaited, way: OnTheWay::default() });
         self.port.push(Output::Returns);
         self.open();
     }

@@ -2,10 +2,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque};
 
-use crate::{
-    Instant, Reason,
-    wire::{Frame, Outcome},
-};
+use crate::{Instant, Reason, wire::Outcome};
 
 use super::tail::Tail;
 
@@ -66,16 +63,36 @@ pub(super) struct Awaited {
 /// While the spool keeps records.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Keeping {
-    /// Whether the process is there.
-    pub(super) is_here: bool,
+    pub(super) source: Source,
     /// Not before this moment the process hands its records to the relay itself again.
     pub(super) stays_until: Instant,
     /// What is durable, the oldest first, without a gap.
     pub(super) shelf: VecDeque<Segment>,
     pub(super) intake: Intake,
     pub(super) delivery: Delivery,
+    pub(super) reading: Reading,
     /// Everything below is durable at the relay.
     pub(super) acknowledged: u64,
+}
+
+/// The process that makes the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Away,
+    Here {
+        /// The first record that it still has; 0 where it does not say.
+        kept_from: u64,
+    },
+}
+
+impl Source {
+    /// The first record that it has for certain.
+    pub(super) const fn kept_from(self) -> u64 {
+        match self {
+            Self::Away => 0,
+            Self::Here { kept_from } => kept_from,
+        }
+    }
 }
 
 /// One file of a spool: the records from `first` on, without `next`.
@@ -92,8 +109,6 @@ pub(super) struct Segment {
 pub(super) enum Intake {
     /// After a restart: the last segment is read, to know where it ends. A process that attaches meanwhile waits.
     Recalling {
-        /// The process wants to know where to go on: its `Open`.
-        asked: Option<Frame>,
         /// The process does not come back.
         is_closed: bool,
     },
@@ -110,8 +125,20 @@ pub(super) enum Intake {
 pub(super) enum Delivery {
     /// The relay has not said where to go on.
     Waiting,
-    /// Record `cursor` is the next one to hand over; `reading` is the segment that is being read for it.
-    Flowing { cursor: u64, reading: Option<u64> },
+    /// Record `cursor` is the next one to hand over.
+    Flowing { cursor: u64 },
+}
+
+/// What is read from the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reading {
+    Idle,
+    /// The segment that begins with this number.
+    Busy(u64),
+    /// The last one could not be read.
+    Failed {
+        again: Instant,
+    },
 }
 
 /// What was ignored, by kind.

@@ -1,6 +1,7 @@
 //! A spool between a process and a relay that are played by the test, over a disk that is a map.
 
 mod bounds;
+mod ends;
 mod restart;
 mod tails;
 
@@ -13,7 +14,7 @@ use alloc::{
 use bytes::Bytes;
 
 use super::*;
-use crate::{effect::IoEvent, secret::SecretBytes};
+use crate::{effect::IoEvent, secret::SecretBytes, wire::Outcome};
 
 const ID: SessionId = SessionId([7; 16]);
 const FREE: u64 = MAX_TOTAL;
@@ -131,7 +132,7 @@ impl Bench {
     fn disk_fails(&mut self) {
         let io_event = match self.asked.pop_front().unwrap() {
             Effect::Store(ask, ..) | Effect::Remove(ask, _) => IoEvent::NotStored(ask),
-            Effect::Load(ask, _) => IoEvent::Loaded(ask, None),
+            Effect::Load(ask, _) => IoEvent::NotLoaded(ask),
             other => panic!("{other:?}"),
         };
         self.input(Input::Io(io_event));
@@ -393,67 +394,6 @@ fn a_relay_that_wants_what_is_gone_cannot_be_served() {
     bench.settle();
     assert_eq!(bench.spool.status(), Status::Failed(&Reason::RecordsLost));
     assert_eq!((bench.take().0, bench.disk.len()), (vec![Head::Revoke { reason: Reason::RecordsLost }], 0));
-}
-
-/// F11: a process that was killed does not come back. What passed ends where the relay is, as cut; an end that was passed stays one.
-#[test]
-fn a_session_whose_process_is_gone_ends_as_cut() {
-    let mut bench = Bench::new();
-    bench.open(0);
-    bench.relay(resume(0));
-    bench.records(0..5);
-    bench.input(Input::Left);
-    bench.take();
-    bench.input(Input::Close);
-    assert_eq!((bench.take().1, bench.takes), (vec![opened()], true));
-    bench.relay(resume(3));
-    assert_eq!(bench.take().1, [cut_at(3)]);
-    bench.relay(resume(3));
-    assert_eq!(bench.take().1, [cut_at(3)], "the link broke, and the end had not arrived");
-    bench.relay(acknowledge(3));
-    assert!(matches!(bench.spool.status(), Status::Running { .. }));
-    bench.relay(acknowledge(4));
-    assert_eq!(bench.spool.status(), Status::Finished);
-
-    let mut ended = Bench::new();
-    ended.open(0);
-    ended.relay(resume(0));
-    ended.records(0..2);
-    ended.source(end(2));
-    ended.input(Input::Close);
-    ended.take();
-    ended.relay(resume(2));
-    assert_eq!(ended.take().1, [end(2)]);
-    ended.relay(resume(3));
-    assert_eq!(ended.spool.status(), Status::Finished);
-}
-
-/// F11: what was kept of a process that was killed is delivered before the end.
-#[test]
-fn what_was_kept_of_a_killed_process_is_delivered_first() {
-    let mut bench = Bench::keeping();
-    bench.records(0..3);
-    bench.input(Input::Left);
-    bench.input(Input::Close);
-    assert!(bench.spool.is_closed());
-    bench.settle();
-    bench.relay(resume(1));
-    bench.settle();
-    assert_eq!(bench.delivered(), [1, 2]);
-    bench.relay(acknowledge(3));
-    assert_eq!(bench.take().1, [cut_at(3)]);
-    bench.relay(acknowledge(4));
-    bench.settle();
-    assert_eq!((bench.spool.status(), bench.disk.len()), (Status::Finished, 0));
-}
-
-/// A session that never streamed has nothing to end.
-#[test]
-fn a_session_that_never_began_just_ends() {
-    let mut bench = Bench::new();
-    bench.input(Input::Close);
-    assert_eq!(bench.take(), (vec![], vec![]));
-    assert_eq!(bench.spool.status(), Status::Finished);
 }
 
 /// A process of an older version does not say what it still has: nothing is kept before the relay said what it has.

@@ -78,3 +78,17 @@ fn what_waits_for_the_disk_is_bounded() {
     assert!(bench.spool.bytes() < 8 * 1024 * 1024, "{}", bench.spool.bytes());
     assert!(bench.spool.stats().out_of_turn > 1_000);
 }
+
+/// A segment that the disk would not remove goes with the folder, when the session is over: the machine knows that there may be one.
+#[test]
+fn what_was_kept_once_may_lie_there_still() {
+    let mut bench = Bench::keeping();
+    bench.records(0..1);
+    bench.settle();
+    bench.relay(resume(0));
+    bench.settle();
+    bench.relay(acknowledge(1));
+    bench.disk_fails();
+    bench.pass(STAY);
+    assert_eq!((bench.disk.len(), bench.spool.is_keeping(), bench.spool.leaves_files()), (1, false, true));
+}
