@@ -24,6 +24,8 @@ enum Event {
     /// The process makes so many records, each so long.
     Make(u64, usize),
     End,
+    /// Its connection to the daemon breaks, and it comes back.
+    Reconnect,
     /// It is killed.
     Kill,
     /// The daemon is killed, and started again; the process comes back.
@@ -46,6 +48,7 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => (1_u64..6, prop_oneof![8 => 1_usize..200, 2 => Just(60_000)]).prop_map(|(count, len)| Event::Make(count, len)),
         1 => Just(Event::End),
+        1 => Just(Event::Reconnect),
         1 => Just(Event::Restart),
         4 => any::<bool>().prop_map(Event::Link),
         6 => Just(Event::Answer),
@@ -217,8 +220,9 @@ impl Both {
     fn disk_does(&mut self, works: bool) {
         let Some(effect) = self.asked.pop_front() else { return };
         let io_event = match effect {
-            Effect::Load(ask, StateFile::Segment(_, first)) => IoEvent::Loaded(ask, self.disk.get(&first).cloned()),
             Effect::Store(ask, ..) | Effect::Remove(ask, _) if !works => IoEvent::NotStored(ask),
+            Effect::Load(ask, _) if !works => IoEvent::NotLoaded(ask),
+            Effect::Load(ask, StateFile::Segment(_, first)) => IoEvent::Loaded(ask, self.disk.get(&first).cloned()),
             Effect::Store(ask, StateFile::Segment(_, first), contents) => {
                 self.disk.insert(first, contents);
                 IoEvent::Stored(ask)
@@ -250,6 +254,10 @@ impl Both {
                 self.process.is_alive = false;
                 self.tell(Input::Left);
             }
+            Event::Reconnect if self.process.is_alive && self.is_running() => {
+                self.tell(Input::Left);
+                self.come();
+            }
             Event::Restart if self.is_running() => self.restart(),
             Event::Link(is_up) => self.link(*is_up),
             Event::Answer if self.is_up && self.is_asked => {
@@ -280,7 +288,7 @@ impl Both {
                 self.bench.pass(Duration::from_millis(*millis));
                 self.listen();
             }
-            Event::Make(..) | Event::End | Event::Restart | Event::Answer => {}
+            Event::Make(..) | Event::End | Event::Reconnect | Event::Restart | Event::Answer => {}
         }
     }
 

@@ -22,14 +22,16 @@ const ID: SessionId = SessionId([7; 16]);
 
 /// Records that are made at most.
 const RECORDS: u64 = 2;
+/// The number of what a process says that was not told where to go on.
+const UNASKED: u64 = 99;
 /// Deadlines that pass at most.
 const TURNS: u8 = 3;
-/// Frames of the process at most, beside its `Open`.
-const FRAMES: u8 = 3;
-/// Times that the relay says where to go on, at most.
-const RESUMES: u8 = 2;
-/// Failures of the disk, and times that the process comes, at most.
-const EACH: u8 = 1;
+/// Times that the process or the relay comes, at most.
+const EACH: u8 = 2;
+/// Failures of the disk, at most.
+const FAILURES: u8 = 1;
+/// Records out of turn, and too long ones, at most.
+const STRAYS: u8 = 1;
 
 /// One spool.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,14 +54,14 @@ pub enum Fact {
     Close,
     /// The relay goes on at this record.
     Resume(u64),
-    /// One of those that it was given is durable at the relay.
-    AcknowledgeOne,
-    /// All of them are.
-    AcknowledgeAll,
+    /// Everything below this record is durable at the relay.
+    Acknowledge(u64),
     Ping,
     /// The oldest question to the disk is answered.
     DiskWorks,
     DiskFails,
+    /// The segment that is read is not there any more.
+    DiskForgot,
     Stale,
 }
 
@@ -72,15 +74,15 @@ pub struct Memory {
     told: u64,
     /// What the relay said to be durable there.
     acknowledged: u64,
-    /// Everything below was made, the end included.
-    made: u64,
-    has_ended: bool,
+    /// After so many records the process ended.
+    whole: Option<u64>,
     /// What the process hands over next, once it was told where to go on.
     cursor: Option<u64>,
     /// What the spool has to hand over next.
     expects: Option<u64>,
     takes: bool,
     closed: bool,
+    damaged: bool,
     counts: [u8; 5],
 }
 
@@ -93,12 +95,12 @@ impl Subject for Kept {
 
     fn bounds(&self) -> String {
         format!(
-            "{RECORDS} records and the end; {FRAMES} frames of the process, {TURNS} deadlines; it comes and the disk fails {EACH} time each, the relay goes on {RESUMES} times"
+            "{RECORDS} records and the end; {TURNS} deadlines; the process comes and the relay goes on {EACH} times each; the disk fails once, one record comes out of turn or is too long"
         )
     }
 
     fn starts(&self) -> Vec<(Spool, Memory)> {
-        let found = Memory { made: RECORDS, told: RECORDS, takes: true, ..Memory::default() };
+        let found = Memory { told: RECORDS, takes: true, ..Memory::default() };
         let disk = [(0, segment(0)), (1, segment(1))].into();
         let bytes = |n| segment(n).expose().len() as u64;
         let recalled = Spool::recall(START, ID, Cipher::ChaCha20Poly1305, [(0, bytes(0)), (1, bytes(1))]);
@@ -107,20 +109,25 @@ impl Subject for Kept {
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
         let memory = &at.memory;
-        let [turns, opens, resumes, failures, frames] = memory.counts;
+        let [turns, opens, resumes, failures, strays] = memory.counts;
         if turns >= TURNS {
             return Vec::new();
         }
         let mut facts = vec![Fact::Leaves, Fact::Close, Fact::Ping, Fact::DiskWorks, Fact::Stale];
-        facts.extend([Fact::AcknowledgeOne, Fact::AcknowledgeAll]);
-        if frames < FRAMES {
-            facts.extend([Fact::Record, Fact::RecordAgain, Fact::Ends, Fact::TooMuch]);
-        }
         facts.extend((opens < EACH).then_some(Fact::Opens));
-        facts.extend((failures < EACH).then_some(Fact::DiskFails));
-        if resumes < RESUMES {
+        if failures < FAILURES {
+            facts.extend([Fact::DiskFails, Fact::DiskForgot]);
+        }
+        let is_stray = memory.next() == UNASKED;
+        facts.extend((strays < STRAYS || !is_stray).then_some(Fact::Record));
+        if strays < STRAYS {
+            facts.extend([Fact::RecordAgain, Fact::TooMuch]);
+        }
+        facts.extend((strays < STRAYS || memory.cursor.is_some()).then_some(Fact::Ends));
+        if resumes < EACH {
             facts.extend((0..=RECORDS + 1).map(Fact::Resume));
         }
+        facts.extend((1..=RECORDS + 1).map(Fact::Acknowledge));
         facts
     }
 
@@ -131,33 +138,32 @@ impl Subject for Kept {
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let memory = &at.memory;
         let source = |frame| Input::Source { frame, free: MAX_TOTAL };
-        let next = memory.cursor.unwrap_or(0);
+        let next = memory.next();
         match *fact {
             Fact::Opens => {
                 let body = Bytes::copy_from_slice(&memory.told.min(RECORDS).to_be_bytes());
                 source(Frame { head: Head::Open { session: ID, cipher: 2 }, body })
             }
-            Fact::Record => source(record(next.min(RECORDS - 1))),
-            Fact::RecordAgain => source(record(next.saturating_sub(1))),
-            Fact::Ends => source(Head::End { session: ID, next, outcome: Outcome::Exited }.into()),
+            Fact::Record => source(record(next)),
+            Fact::RecordAgain => source(record(memory.cursor.and_then(|cursor| cursor.checked_sub(1)).unwrap_or(UNASKED))),
+            Fact::Ends => source(Head::End { session: ID, next: memory.whole.unwrap_or(next), outcome: Outcome::Exited }.into()),
             Fact::TooMuch => Input::Source { frame: record(next), free: 0 },
             Fact::Leaves => Input::Left,
             Fact::Close => Input::Close,
             Fact::Resume(next) => Input::Relay(Head::Resume { session: ID, next }.into()),
-            Fact::AcknowledgeOne | Fact::AcknowledgeAll => {
-                Input::Relay(Head::Acknowledge { session: ID, next: memory.acknowledges(fact) }.into())
-            }
+            Fact::Acknowledge(next) => Input::Relay(Head::Acknowledge { session: ID, next }.into()),
             Fact::Ping => Input::Relay(Head::Ping { nonce: 1 }.into()),
             Fact::DiskWorks | Fact::DiskFails => Input::Io(memory.answer(*fact == Fact::DiskWorks)),
+            Fact::DiskForgot => Input::Io(memory.forgot()),
             Fact::Stale => Input::Io(IoEvent::Stored(EffectId::Keep(99))),
         }
     }
 
     fn saw(&self, seen: &Seen<'_, Self>, memory: &mut Memory) -> Result<(), Broken> {
         memory.heard(seen.fact);
-        seen.outputs.iter().try_for_each(|output| memory.judge(output))?;
+        seen.outputs.iter().try_for_each(|output| memory.judge(output, &seen.after.status()))?;
         match seen.after.status() {
-            Status::Finished if !memory.closed && memory.acknowledged < memory.told => {
+            Status::Finished if !memory.closed && !memory.damaged && memory.acknowledged < memory.told => {
                 Err(Broken::new("SPOOL-1", format!("over, and the relay has {} of {}", memory.acknowledged, memory.told)))
             }
             _ => Ok(()),
@@ -200,11 +206,20 @@ fn segment(first: u64) -> SecretBytes {
     SecretBytes::new([&u32::try_from(frame.len()).expect("a short one").to_be_bytes()[..], &frame].concat())
 }
 
+/// The first number behind those of a segment.
+fn behind(first: u64, contents: &SecretBytes) -> u64 {
+    let (mut rest, mut next) = (contents.expose(), first);
+    while let Some((length, frame)) = rest.split_first_chunk() {
+        rest = &frame[u32::from_be_bytes(*length) as usize..];
+        next += 1;
+    }
+    next
+}
+
 impl Memory {
     fn heard(&mut self, fact: Option<&Fact>) {
-        let may_say = fact.is_some_and(|fact| self.may_say(fact));
-        let [turns, opens, resumes, failures, frames] = &mut self.counts;
-        *frames += u8::from(matches!(fact, Some(Fact::Record | Fact::RecordAgain | Fact::Ends | Fact::TooMuch)));
+        let next = self.next();
+        let [turns, opens, resumes, failures, strays] = &mut self.counts;
         match fact {
             None => *turns += 1,
             Some(Fact::Opens) => {
@@ -212,53 +227,45 @@ impl Memory {
                 self.cursor = None;
             }
             Some(Fact::Leaves) => self.cursor = None,
-            Some(Fact::Record) if self.cursor.is_some_and(|cursor| cursor >= RECORDS) => {}
-            // A process that says what it must not say answers for what is missing.
-            Some(Fact::Record | Fact::Ends) if !may_say => self.closed = true,
-            Some(Fact::Record) => self.advance(),
+            Some(Fact::Record) if next != UNASKED => self.cursor = Some(next + 1),
             Some(Fact::Ends) => {
-                self.has_ended = true;
-                self.advance();
+                *strays += u8::from(self.cursor.is_none());
+                self.whole = self.whole.or(self.cursor);
+                if self.cursor == self.whole {
+                    self.cursor = self.cursor.map(|whole| whole + 1);
+                }
             }
-            Some(Fact::Close | Fact::TooMuch) => self.closed = true,
+            Some(Fact::Close) => self.closed = true,
+            Some(Fact::TooMuch) => {
+                *strays += 1;
+                self.closed |= next != UNASKED;
+            }
             Some(Fact::Resume(next)) => {
                 *resumes += 1;
                 self.expects = Some(*next);
-                // Its end is durable where it says so.
-                if *next >= self.made.max(1) && (self.has_ended || *next > self.made) {
+                // Then the end is durable there.
+                if self.whole.is_some_and(|whole| *next > whole) {
                     self.acknowledged = self.acknowledged.max(*next);
                 }
             }
-            Some(fact @ (Fact::AcknowledgeOne | Fact::AcknowledgeAll)) => {
-                self.acknowledged = self.acknowledged.max(self.acknowledges(fact));
-            }
+            Some(Fact::Acknowledge(next)) => self.acknowledged = self.acknowledged.max(*next),
             Some(Fact::DiskWorks) => self.disk_works(),
             Some(Fact::DiskFails) => {
                 *failures += 1;
                 self.asked.pop_front();
             }
-            Some(Fact::RecordAgain | Fact::Ping | Fact::Stale) => {}
+            Some(Fact::DiskForgot) => {
+                *failures += 1;
+                self.disk_forgets();
+            }
+            Some(Fact::Record | Fact::RecordAgain) => *strays += 1,
+            Some(Fact::Ping | Fact::Stale) => {}
         }
     }
 
-    /// Records come in order and then the end, once the process was told where to go on.
-    fn may_say(&self, fact: &Fact) -> bool {
-        let records = self.made - u64::from(self.has_ended);
-        self.cursor.is_some_and(|cursor| match fact {
-            Fact::Ends => cursor == records,
-            _ => cursor < records || !self.has_ended,
-        })
-    }
-
-    fn advance(&mut self) {
-        self.cursor = self.cursor.map(|cursor| cursor + 1);
-        self.made = self.made.max(self.cursor.unwrap_or(0));
-    }
-
-    /// What the relay says to be durable.
-    fn acknowledges(&self, fact: &Fact) -> u64 {
-        let given = self.expects.unwrap_or(0);
-        if *fact == Fact::AcknowledgeOne { given.min(1) } else { given }
+    /// The number of the next record, while there are any.
+    fn next(&self) -> u64 {
+        self.cursor.filter(|cursor| *cursor < self.whole.unwrap_or(RECORDS)).unwrap_or(UNASKED)
     }
 
     fn disk_works(&mut self) {
@@ -269,39 +276,58 @@ impl Memory {
         }
     }
 
+    fn disk_forgets(&mut self) {
+        if let Some(Effect::Load(_, StateFile::Segment(_, first))) = self.asked.front() {
+            self.damaged = true;
+            self.disk.remove(first);
+            self.asked.pop_front();
+        }
+    }
+
     fn answer(&self, works: bool) -> IoEvent<EffectId> {
         match self.asked.front() {
-            Some(Effect::Load(ask, StateFile::Segment(_, first))) => {
-                IoEvent::Loaded(*ask, self.disk.get(first).filter(|_| works).cloned())
+            Some(Effect::Load(ask, StateFile::Segment(_, first))) if works => {
+                IoEvent::Loaded(*ask, self.disk.get(first).cloned())
             }
+            Some(Effect::Load(ask, _)) => IoEvent::NotLoaded(*ask),
             Some(Effect::Store(ask, ..) | Effect::Remove(ask, _)) if works => IoEvent::Stored(*ask),
             Some(Effect::Store(ask, ..) | Effect::Remove(ask, _)) => IoEvent::NotStored(*ask),
             _ => IoEvent::Stored(EffectId::Keep(98)),
         }
     }
 
-    /// The first number that is not on the disk.
-    fn on_disk(&self) -> u64 {
-        let ends = self.disk.iter().map(|(first, contents)| {
-            let (mut rest, mut next) = (contents.expose(), *first);
-            while let Some((length, frame)) = rest.split_first_chunk() {
-                rest = &frame[u32::from_be_bytes(*length) as usize..];
-                next += 1;
-            }
-            next
-        });
-        ends.max().unwrap_or(0)
+    fn forgot(&self) -> IoEvent<EffectId> {
+        match self.asked.front() {
+            Some(Effect::Load(ask, _)) => IoEvent::Loaded(*ask, None),
+            _ => IoEvent::Loaded(EffectId::Read(98), None),
+        }
     }
 
-    fn judge(&mut self, output: &Output) -> Result<(), Broken> {
+    /// The first number that is not on the disk.
+    fn on_disk(&self) -> u64 {
+        self.disk.iter().map(|(first, contents)| behind(*first, contents)).max().unwrap_or(0)
+    }
+
+    /// SPOOL-2: nothing is removed that is not durable at the relay, unless it can never be delivered.
+    fn removes(&self, first: u64, status: &Status<'_, Reason>) -> Result<(), Broken> {
+        let behind = self.disk.get(&first).map_or(0, |contents| behind(first, contents));
+        let is_lost = self.damaged || matches!(status, Status::Failed(Reason::RecordsLost));
+        if behind > self.acknowledged && !is_lost {
+            return Err(Broken::new("SPOOL-2", format!("{first} to {behind} go, and the relay has {}", self.acknowledged)));
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, output: &Output, status: &Status<'_, Reason>) -> Result<(), Broken> {
+        if let Output::Effect(Effect::Remove(_, StateFile::Segment(_, first))) = output {
+            self.removes(*first, status)?;
+        }
         match output {
             Output::Effect(asked) => self.asked.push_back(asked.clone()),
             Output::Takes => self.takes = true,
             Output::Returns => self.takes = false,
             Output::ToSource(frame) => return self.told(&frame.head),
             Output::ToRelay(frame) if self.takes => return self.handed_over(&frame.head),
-            // What the disk has lost cannot be delivered; it is said.
-            Output::Trouble(Reason::StateInvalid) => self.closed = true,
             Output::ToRelay(_) | Output::Trouble(_) => {}
         }
         Ok(())

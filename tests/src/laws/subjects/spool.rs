@@ -100,7 +100,8 @@ impl Subject for Kept {
 fn answered(said: &[Output], back: usize, works: bool) -> IoEvent<EffectId> {
     let asked = |output: &Output| if let Output::Effect(effect) = output { Some(effect.clone()) } else { None };
     match latest(said, back, asked) {
-        Some(Effect::Load(ask, file)) => IoEvent::Loaded(ask, works.then(|| stored(said, &file)).flatten()),
+        Some(Effect::Load(ask, file)) if works => IoEvent::Loaded(ask, stored(said, &file)),
+        Some(Effect::Load(ask, _)) => IoEvent::NotLoaded(ask),
         Some(Effect::Store(ask, ..) | Effect::Remove(ask, _)) if works => IoEvent::Stored(ask),
         Some(Effect::Store(ask, ..) | Effect::Remove(ask, _)) => IoEvent::NotStored(ask),
         _ => IoEvent::Stored(EffectId::Keep(99)),
