@@ -6,7 +6,7 @@ use std::{process::ExitCode, time::Instant};
 use tests::explore::catalogue;
 
 /// States, where nothing is said.
-const STATES: usize = 2_000_000;
+const STATES: usize = 4_000_000;
 
 fn main() -> ExitCode {
     let (subjects, states) = match arguments(std::env::args().skip(1)) {
