@@ -59,6 +59,10 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("Envelope, body `dd`", body(Head::Envelope { session }, &[0xdd])),
         ("Enveloped, kept", Head::Enveloped { session, is_kept: true }.into()),
+        (
+            "Decline, `session_limit`, retry after 60",
+            Head::Decline { session, reason: Reason::SessionLimit, retry_after: 60 }.into(),
+        ),
     ];
     rows.into_iter().map(|(name, frame)| (name, frame.encode())).collect()
 }

@@ -203,4 +203,7 @@ catalogue! {
         "open vpd watch on a device that showed sessions before; this one goes on by itself";
     EnvelopeForged, "envelope_forged", Handshake, "this session's envelope is not of the machine that runs it",
         "Something between that machine and this viewer made or changed it.", "vpd watch   (once more; then tell whoever runs the relay)";
+    SessionLimit, "session_limit", Limit, "the relay takes no more sessions of this machine, or of its organization",
+        "Too many run at once, or too many are kept. Those that have ended leave the relay in time.",
+        "nothing: the daemon keeps the session and asks again by itself; or end sessions that are not needed";
 }

@@ -116,6 +116,16 @@ pub enum Head {
         /// The session has an envelope, durably; else there is no such session of this daemon here.
         is_kept: bool,
     },
+    /// 15: this session is not taken now; the link and its other sessions go on. Relay to daemon, in place of the `Resume` that
+    /// answers `Open`.
+    Decline {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        reason: Reason,
+        /// Seconds after which it may be opened again; 0 leaves it to the daemon.
+        retry_after: u32,
+    },
 }
 
 /// How a session ended.
@@ -138,7 +148,8 @@ impl Head {
             | Self::Resume { session, .. }
             | Self::Peer { session, .. }
             | Self::Envelope { session }
-            | Self::Enveloped { session, .. } => Some(*session),
+            | Self::Enveloped { session, .. }
+            | Self::Decline { session, .. } => Some(*session),
             _ => None,
         }
     }

@@ -48,6 +48,8 @@ fn traffic(page: &mut Page, report: &Report) {
     page.row("deliveries_total", "{pace=\"later\"}", counters.delivered_later);
     page.head("peer_frames_total", "counter", "Frames between viewers and daemons passed on.");
     page.row("peer_frames_total", "", counters.peer_frames);
+    page.head("declined_sessions_total", "counter", "Sessions not taken, because their daemon or organization had too many.");
+    page.row("declined_sessions_total", "", counters.declined_sessions);
     page.head("ignored_total", "counter", "Inputs that had no effect, by why.");
     for (why, count) in [
         ("duplicate_record", counters.duplicate_records),

@@ -64,7 +64,7 @@ pub fn machines() -> Vec<Box<dyn Charted>> {
     vec![
         Box::new(Alone(Entering)),
         Box::new(Alone(Bound::new(false))),
-        Box::new(Alone(Streaming)),
+        Box::new(Alone(Streaming::default())),
         Box::new(Alone(Coded)),
         Box::new(Alone(Asked)),
         Box::new(Alone(Renewing::widely())),
@@ -99,6 +99,7 @@ pub fn systems() -> Vec<(&'static str, Box<dyn Walk>)> {
         ("attacker-psk-device-lost", attacked(Device, true)),
         ("attacker-psk-relay-lost", attacked(Relay, true)),
         ("binding-two-orgs", Box::new(Alone(Bound::new(true)))),
+        ("bridge-declined", Box::new(Alone(Streaming::declined()))),
         ("crash-bindings", Box::new(CrashingBindings::new(3, 2))),
         ("crash-pairing", Box::new(CrashingPairing { crashes: 1 })),
         ("credential-limit", Box::new(Alone(Renewing::to_the_limit()))),

@@ -66,6 +66,7 @@ explored! {
     attacker_psk_device_lost: "attacker-psk-device-lost",
     attacker_psk_relay_lost: "attacker-psk-relay-lost",
     binding_two_orgs: "binding-two-orgs",
+    bridge_declined: "bridge-declined",
     crash_bindings: "crash-bindings",
     crash_pairing: "crash-pairing",
     credential_limit: "credential-limit",

@@ -74,7 +74,11 @@ fn directory_rows(directories: &[Standing]) -> Vec<String> {
 }
 
 fn session_rows(sessions: &[SessionRow]) -> Vec<String> {
-    let row = |session: &SessionRow| [Line(&session.command).to_string(), format!("→ {}", Line(&session.org))];
+    let row = |session: &SessionRow| {
+        let reason =
+            session.reason.map_or_else(String::new, |why| format!(" · waits: {why} ({})", why.code()).yellow().to_string());
+        [Line(&session.command).to_string(), format!("→ {}{reason}", Line(&session.org))]
+    };
     aligned(&sessions.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -281,8 +285,10 @@ Bound directories (4):
 
     #[test]
     fn sessions_are_listed_while_they_stream() {
-        let session = SessionRow { id: "a".into(), org: "Personal".into(), command: "cargo test".into() };
-        let text = plain(&Report { sessions: vec![session], ..report() });
-        assert!(text.ends_with("Streaming sessions (1):\n  cargo test  → Personal\n"), "{text}");
+        let session = SessionRow { id: "a".into(), org: "Personal".into(), command: "cargo test".into(), reason: None };
+        let declined = SessionRow { reason: Some(Reason::SessionLimit), command: "top".into(), ..session.clone() };
+        let text = plain(&Report { sessions: vec![session, declined], ..report() });
+        let rows = "Streaming sessions (2):\n  cargo test  → Personal\n  top         → Personal · waits: the relay takes no more sessions";
+        assert!(text.contains(rows) && text.ends_with("(session_limit)\n"), "{text}");
     }
 }

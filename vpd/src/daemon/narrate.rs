@@ -35,6 +35,9 @@ pub(super) fn event(event: &Event) {
         }
         // A daemon holds, makes and hands over nothing.
         Event::Key(..) => {}
+        Event::SessionDeclined(session, binding, reason) => {
+            warn!(%session, org = %binding.org, reason = reason.code(), "session: {reason}; it is kept, and the relay asked again");
+        }
         Event::Trouble(reason) => warn!(reason = reason.code(), "{reason}"),
     }
 }

@@ -69,6 +69,8 @@ pub enum Output {
     ToSource(SourceId, Frame),
     /// The relay has all of this session, its end too.
     SessionOver(SessionId),
+    /// The relay does not take this session for now, and why; it is asked again by itself. Said once until it takes it.
+    Declined(SessionId, Reason),
     /// Make this credential durable, then answer with [`Input::Stored`].
     Renewed(Box<Renewal>),
     /// The credential was not renewed, and why; it tries again by itself.
@@ -94,6 +96,8 @@ pub enum Timer {
     Uplink(uplink::Timer),
     /// The handshake of a viewer.
     Visitor(responder::Timer),
+    /// Sessions that the relay declined.
+    OpenAgain,
 }
 
 impl Wake for Timer {
@@ -101,6 +105,7 @@ impl Wake for Timer {
         match self {
             Self::Uplink(timer) => timer.why(),
             Self::Visitor(timer) => timer.why(),
+            Self::OpenAgain => "open a session again that the relay declined",
         }
     }
 }

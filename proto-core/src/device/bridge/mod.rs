@@ -10,8 +10,13 @@
 //!   Running ── Cut ──► Finished         Running ── the relay ended it ──► Failed(reason)
 //! ```
 //!
-//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earlier one of the uplink's and the visitors'.
+//! A session that the relay declines (`Decline`) is opened again after the pause that the relay names, or on the next link, whichever is
+//! first; the others go on meanwhile (F4).
+//!
+//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earliest one of the uplink's, the visitors' and the
+//! declined sessions'.
 
+mod declined;
 mod envelopes;
 mod event;
 mod stream;
@@ -23,7 +28,7 @@ mod tests;
 use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
-
+use declined::Declined;
 pub use event::{Input, Output, SourceId, Timer};
 use stream::{Letter, Stream};
 use visitors::{Host, Step, Visitor, Visitors};
@@ -54,6 +59,7 @@ pub struct Bridge<N> {
     software: alloc::string::String,
     uplink: Uplink<N>,
     streams: BTreeMap<SessionId, Stream>,
+    declined: Declined,
     visitors: Visitors<N>,
     stats: Aside<Stats>,
     port: Port<Output>,
@@ -96,6 +102,7 @@ impl<N: Noise> Bridge<N> {
             uplink: Uplink::new(now, clock, Role::Daemon, record, &identity, key, settings, jitter)?,
             identity,
             streams: BTreeMap::new(),
+            declined: Declined::default(),
             visitors: Visitors::new(),
             stats: Aside(Stats::default()),
             port: Port::new(now),
@@ -117,6 +124,11 @@ impl<N: Noise> Bridge<N> {
     /// What the latest attempt met.
     pub fn obstacle(&self) -> Option<Obstacle> {
         self.uplink.obstacle()
+    }
+
+    /// Why the relay does not take a session at the moment.
+    pub fn declined(&self, session: SessionId) -> Option<Reason> {
+        self.declined.reason(session)
     }
 
     /// After that the credential cannot be renewed any more.
@@ -145,6 +157,11 @@ impl<N: Noise> Bridge<N> {
         } else {
             self.stats.0.unknown_session += 1;
         }
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        self.streams.remove(&session);
+        self.declined.remove(session);
     }
 
     fn attach(&mut self, source: SourceId, session: SessionId) {
@@ -189,6 +206,7 @@ impl<N: Noise> Bridge<N> {
             Head::Peer { session, viewer } => self.visit((session, viewer), &frame.body),
             Head::Enveloped { session, is_kept } => self.enveloped(session, is_kept),
             Head::Resume { session, next } => {
+                self.declined.remove(session);
                 if let Some(stream) = self.streams.get_mut(&session) {
                     stream.resume(next);
                 }
@@ -201,7 +219,29 @@ impl<N: Noise> Bridge<N> {
                     self.port.push(Output::SessionOver(session));
                 }
             }
+            Head::Decline { session, reason, retry_after } => self.decline(session, reason, retry_after),
             _ => {}
+        }
+    }
+
+    /// The relay does not take a session. Its process need not know: what it makes is kept meanwhile.
+    fn decline(&mut self, session: SessionId, reason: Reason, retry_after: u32) {
+        if !self.streams.get(&session).is_some_and(Stream::is_waiting) {
+            self.stats.0.unknown_session += 1;
+        } else if self.declined.add(session, reason, retry_after, self.port.now()) {
+            self.port.push(Output::Declined(session, reason));
+        }
+    }
+
+    fn open_again(&mut self) {
+        if !self.uplink.is_up() {
+            return;
+        }
+        for session in self.declined.due(self.port.now()) {
+            match self.streams.get_mut(&session).and_then(|stream| stream.open(session)) {
+                Some(open) => self.send(open),
+                None => self.declined.remove(session),
+            }
         }
     }
 
@@ -236,6 +276,7 @@ impl<N: Noise> Bridge<N> {
     /// The link is up: say which sessions are here, so that the relay says where to go on.
     fn came_up(&mut self) {
         self.port.push(Output::Up);
+        self.declined.ask_again();
         let opens = self.streams.iter_mut().filter_map(|(session, stream)| stream.open(*session));
         for open in opens.collect::<alloc::vec::Vec<_>>() {
             self.send(open);
@@ -249,6 +290,7 @@ impl<N: Noise> Bridge<N> {
             self.port.push(Output::ToSource(source, Head::Revoke { reason }.into()));
         }
         self.streams.clear();
+        self.declined = Declined::default();
     }
 
     fn send(&mut self, frame: Frame) {
@@ -294,7 +336,7 @@ impl<N: Noise> Machine for Bridge<N> {
             Input::Io(event) => self.drive(uplink::Input::Io(event)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Know { session, cipher, secret } => self.know(session, cipher, secret),
-            Input::Forget(session) => drop(self.streams.remove(&session)),
+            Input::Forget(session) => self.forget(session),
             Input::Attach(source, session) => self.attach(source, session),
             Input::Frame(source, frame) => self.source_said(source, frame),
             Input::Detach(source) => self.detach(source),
@@ -315,6 +357,8 @@ impl<N: Noise> Machine for Bridge<N> {
         self.uplink.handle_timeout(self.port.now());
         self.visitors.expire(&self.port);
         self.drain();
+        self.open_again();
+        self.drain();
     }
 
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
@@ -333,7 +377,8 @@ impl<N: Noise> Machine for Bridge<N> {
         }
         let uplink = self.uplink.poll_timeout().map(|deadline| deadline.map(Timer::Uplink));
         let visitor = self.visitors.next_deadline().map(|deadline| deadline.map(Timer::Visitor));
-        Deadline::earliest(uplink, visitor)
+        let declined = self.declined.next().filter(|_| self.uplink.is_up()).map(|at| Deadline::new(at, Timer::OpenAgain));
+        Deadline::earliest(Deadline::earliest(uplink, visitor), declined)
     }
 
     /// A bridge lives as long as its uplink.

@@ -76,6 +76,11 @@ impl Stream {
         self.flow = Flow::Idle;
     }
 
+    /// Whether the relay owes an answer to an `Open`.
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self.flow, Flow::Waiting(_))
+    }
+
     /// The link came up or the maker asked: what to tell the relay, if anybody makes records.
     pub(super) fn open(&mut self, session: SessionId) -> Option<Frame> {
         let source = self.source()?;

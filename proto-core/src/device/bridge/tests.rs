@@ -1,5 +1,6 @@
 //! What a bridge counts and passes over, and how many it serves.
 
+mod declining;
 mod sealing;
 mod visiting;
 
@@ -29,6 +30,7 @@ const OTHER: SourceId = SourceId(2);
 
 /// A bridge with its relay, which does what a test says.
 struct Bench {
+    now: Instant,
     bridge: Bridge<Symbolic>,
     relay: Option<Channel<Symbolic>>,
     said: Vec<Output>,
@@ -39,7 +41,7 @@ impl Bench {
     fn new() -> Self {
         let clock = WallClock::new(START, UNIX);
         let bridge = Bridge::new(START, clock, &record(), device(), None, &settings(), Jitter::new(1)).unwrap();
-        Self { bridge, relay: None, said: vec![], sent: vec![] }
+        Self { now: START, bridge, relay: None, said: vec![], sent: vec![] }
     }
 
     fn up() -> Self {
@@ -49,7 +51,7 @@ impl Bench {
     }
 
     fn come_up(&mut self) {
-        self.bridge.handle_timeout(START);
+        self.bridge.handle_timeout(self.now);
         self.input(Input::Io(IoEvent::Connected(EffectId::Link, Entropy::new([4; 32]))));
         let (relay, message_2) = welcome(&self.sent.remove(0));
         self.relay = Some(relay);
@@ -58,7 +60,11 @@ impl Bench {
     }
 
     fn input(&mut self, input: Input) {
-        self.bridge.handle_input(START, input).unwrap();
+        self.bridge.handle_input(self.now, input).unwrap();
+        self.drain();
+    }
+
+    fn drain(&mut self) {
         while let Some(output) = self.bridge.poll_output() {
             match output {
                 Output::Effect(Effect::Send(EffectId::Link, message)) => self.sent.push(message),

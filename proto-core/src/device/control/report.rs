@@ -86,6 +86,9 @@ pub struct SessionRow {
     pub org: String,
     /// The command line.
     pub command: String,
+    /// Why the relay does not take it for now.
+    #[serde(default)]
+    pub reason: Option<Reason>,
 }
 
 /// One session of which something is kept on this machine.

@@ -273,6 +273,7 @@ impl<N: Noise> Daemon<N> {
             bridge::Output::SessionOver(session) => self.session_over(session),
             bridge::Output::Keep(file) => self.keep_key(id, file),
             bridge::Output::KeyNews(news) => self.log(Event::Key((**id).clone(), news)),
+            bridge::Output::Declined(session, reason) => self.log(Event::SessionDeclined(session, (**id).clone(), reason)),
         }
     }
 

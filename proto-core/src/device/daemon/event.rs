@@ -166,6 +166,8 @@ pub enum Event {
     SessionEnded(SessionId, BindingId),
     /// Something happened to the organization's key.
     Key(BindingId, orgkey::News),
+    /// The relay does not take this session for now; it is asked again by itself.
+    SessionDeclined(SessionId, BindingId, Reason),
     /// A state file could not be written or read.
     Trouble(Reason),
 }

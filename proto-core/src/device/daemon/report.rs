@@ -46,6 +46,7 @@ impl<N: Noise> Daemon<N> {
                     id: session.to_string(),
                     org: self.name_of(running.file.workspace_id.as_str()),
                     command: running.file.title.command.clone(),
+                    reason: self.bridges.get(&running.pin()).and_then(|bridge| bridge.machine.declined(session)),
                 })
                 .collect(),
             spool: self.spool_rows(),

@@ -218,7 +218,14 @@ impl<N: Noise> Link<N> {
     const fn may_receive(&self, head: &Head) -> bool {
         match self.config.role {
             Role::Daemon => {
-                matches!(head, Head::Acknowledge { .. } | Head::Resume { .. } | Head::Peer { .. } | Head::Enveloped { .. })
+                matches!(
+                    head,
+                    Head::Acknowledge { .. }
+                        | Head::Resume { .. }
+                        | Head::Peer { .. }
+                        | Head::Enveloped { .. }
+                        | Head::Decline { .. }
+                )
             }
             _ => matches!(
                 head,

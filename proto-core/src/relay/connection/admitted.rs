@@ -177,7 +177,11 @@ impl<N: Noise> Admitted<N> {
             Head::Data { .. } | Head::End { .. } | Head::Envelope { .. } => daemon,
             Head::Resume { .. } => !daemon,
             Head::Peer { viewer, .. } => daemon || *viewer == 0,
-            Head::Acknowledge { .. } | Head::Rotated { .. } | Head::Revoke { .. } | Head::Enveloped { .. } => false,
+            Head::Acknowledge { .. }
+            | Head::Rotated { .. }
+            | Head::Revoke { .. }
+            | Head::Enveloped { .. }
+            | Head::Decline { .. } => false,
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    Hub, MAX_UNSTORED, PEER_WINDOW, REPLY_WINDOW, RUNNING_PER_DAEMON, SESSIONS_PER_ORG, UNSTORED_PER_DAEMON,
+    DECLINED_FOR, Hub, MAX_UNSTORED, PEER_WINDOW, REPLY_WINDOW, RUNNING_PER_DAEMON, SESSIONS_PER_ORG, UNSTORED_PER_DAEMON,
     event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
     state::{Arrival, Life, Link, LinkRole, Session},
 };
@@ -16,9 +16,16 @@ use crate::{
 };
 
 impl Hub {
-    /// `Open`: the session is this daemon's, new or again.
+    /// `Open`: the session is this daemon's, new or again; or it is declined, and nothing else happens (F4).
     pub(super) fn open(&mut self, from: ConnectionId, id: SessionId, cipher: u8) -> Result<(), Reason> {
-        let number = self.find_or_create(from, id, cipher)?;
+        let number = match self.find_or_create(from, id, cipher) {
+            Err(reason @ Reason::SessionLimit) => {
+                self.counters.0.declined_sessions += 1;
+                self.reply(from, Head::Decline { session: id, reason, retry_after: DECLINED_FOR });
+                return Ok(());
+            }
+            found => found?,
+        };
         let session = self.sessions.get_mut(&number).ok_or(Reason::SessionUnknown)?;
         let daemon = self.links.get_mut(&from).and_then(Link::daemon_mut).ok_or(Reason::PeerError)?;
         if session.writer.replace(from) != Some(from) {
@@ -53,12 +60,10 @@ impl Hub {
 
     fn create(&mut self, org_id: OrgId, id: SessionId, target: GivenId, cipher: u8) -> Result<SessionNumber, Reason> {
         let org = self.orgs.entry(org_id.clone()).or_default();
-        if org.sessions.len() >= SESSIONS_PER_ORG {
-            return Err(Reason::RelayFull);
-        }
+        let is_full = org.sessions.len() >= SESSIONS_PER_ORG;
         let daemon = org.daemons.get_mut(&target).ok_or(Reason::PeerError)?;
-        if daemon.running >= RUNNING_PER_DAEMON {
-            return Err(Reason::RelayFull);
+        if is_full || daemon.running >= RUNNING_PER_DAEMON {
+            return Err(Reason::SessionLimit);
         }
         let number = SessionNumber(self.next_number);
         self.next_number = self.next_number.saturating_add(1);

@@ -18,8 +18,9 @@
 //! ```
 //!
 //! Before the first connection of an org the driver feeds [`Input::Stored`] for every session that the store has of it. It performs
-//! outputs in order, and writes become durable in order. Nobody is disconnected for being slow, and nothing is dropped in silence: a slow viewer is
-//! caught up from the store, a slow store holds the daemons back.
+//! outputs in order, and writes become durable in order. Nobody is disconnected for being slow, and nothing is dropped in silence: a
+//! slow viewer is caught up from the store, a slow store holds the daemons back. A session for which there is no room is declined by
+//! itself: its daemon's link and other sessions go on.
 
 mod daemon;
 mod envelope;
@@ -53,10 +54,13 @@ use crate::{
 pub const MAX_CONFIRMED: usize = 65_536;
 /// Viewers of one org at most, each of which may make the relay hold a [`VIEWER_WINDOW`]; more are told `relay_full`.
 pub const VIEWERS_PER_ORG: usize = 512;
-/// Sessions of one org at most; the daemon that opens one more is told `relay_full`.
+/// Sessions of one org at most; one more is declined with `session_limit`.
 pub const SESSIONS_PER_ORG: usize = 65_536;
-/// Sessions of one daemon that have not ended, at most; more are told `relay_full`, so that one daemon cannot use up what its org has.
+/// Sessions of one daemon that have not ended, at most, so that one daemon cannot use up what its org has; one more is declined with
+/// `session_limit`.
 pub const RUNNING_PER_DAEMON: u32 = 8_192;
+/// Seconds after which a daemon may open a session again that was declined.
+pub const DECLINED_FOR: u32 = 60;
 /// Sessions that one viewer follows at once at most; asking for more is answered with `relay_full`.
 pub const SUBSCRIPTIONS_PER_VIEWER: usize = 4_096;
 /// What is under way to one viewer at most before the rest waits, in [`weight`]; one frame may exceed it.
@@ -123,6 +127,8 @@ pub struct Counters {
     pub delivered_later: u64,
     /// `Peer` frames passed on.
     pub peer_frames: u64,
+    /// Sessions that were not taken, because their daemon or org had too many.
+    pub declined_sessions: u64,
     /// Ignored: records that were here already.
     pub duplicate_records: u64,
     /// Ignored: inputs of a connection that the hub does not have, or no longer.
@@ -150,7 +156,7 @@ impl Counters {
     const fn ignored(&self) -> u64 {
         let frames = self.duplicate_records.saturating_add(self.misdirected);
         let connections = self.unknown_connection.saturating_add(self.confirmed_twice);
-        let store = self.stale_store_answers.saturating_add(self.contradicting_sessions);
+        let store = self.stale_store_answers.saturating_add(self.kept_sessions).saturating_add(self.contradicting_sessions);
         frames
             .saturating_add(connections)
             .saturating_add(store)

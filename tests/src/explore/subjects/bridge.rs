@@ -25,7 +25,16 @@ use crate::{
 
 /// One bridge.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Streaming;
+pub struct Streaming {
+    declines: bool,
+}
+
+impl Streaming {
+    /// One whose relay has no room for the session.
+    pub const fn declined() -> Self {
+        Self { declines: true }
+    }
+}
 
 /// What a bridge can hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +66,18 @@ impl Subject for Streaming {
     const SETTLES: (usize, Duration) = (16, Duration::from_mins(15));
 
     fn bounds(&self) -> String {
-        format!(
-            "{BOUNDS}; three inputs of the owner on a connection; one session with two records, which the relay wants from its beginning on"
-        )
+        let answer = if self.declines { "declines" } else { "wants from its beginning on" };
+        format!("{BOUNDS}; three inputs of the owner on a connection; one session with two records, which the relay {answer}")
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
         let bridge = Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), Jitter::constant(0));
-        vec![(bridge.expect("a credential"), Memory::new(Head::Resume { session: SESSION, next: 0 }.into()))]
+        let answer = if self.declines {
+            Head::Decline { session: SESSION, reason: Reason::SessionLimit, retry_after: 10 }
+        } else {
+            Head::Resume { session: SESSION, next: 0 }
+        };
+        vec![(bridge.expect("a credential"), Memory::new(answer.into()))]
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Bridged> {
@@ -112,7 +125,7 @@ impl Subject for Streaming {
         match seen.fact {
             Some(Bridged::Net(net)) => {
                 memory.hear(*net, is_open(seen.before));
-                if *net == Net::Frame {
+                if *net == Net::Frame && memory.ends.resumes() {
                     memory.expects = Some(0);
                 }
             }

@@ -150,6 +150,11 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// Whether that frame says where to go on.
+    pub(super) fn resumes(&self) -> bool {
+        self.frame.as_ref().is_some_and(|frame| matches!(frame.head, Head::Resume { .. }))
+    }
+
     /// Ends whose relay sends this frame, where it sends one.
     pub(super) fn sending(frame: Frame) -> Self {
         Self { frame: Some(frame), ..Self::default() }

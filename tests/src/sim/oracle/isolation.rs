@@ -196,7 +196,8 @@ const fn subject(event: &Event) -> Option<&OrgId> {
         | Event::Gone(BindingId { org, .. })
         | Event::Key(BindingId { org, .. }, _)
         | Event::SessionStarted(_, BindingId { org, .. })
-        | Event::SessionEnded(_, BindingId { org, .. }) => Some(org),
+        | Event::SessionEnded(_, BindingId { org, .. })
+        | Event::SessionDeclined(_, BindingId { org, .. }, _) => Some(org),
         Event::Paired(workspace) => Some(&workspace.id),
         _ => None,
     }

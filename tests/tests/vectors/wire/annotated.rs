@@ -134,6 +134,10 @@ impl Annotate for Head {
             Self::Enveloped { session, is_kept } => {
                 new.number("head", 14, "Enveloped").bytes("session", &session.0).part("is_kept", [u8::from(*is_kept)], is_kept)
             }
+            Self::Decline { session, reason, retry_after } => {
+                let new = new.number("head", 15, "Decline").bytes("session", &session.0);
+                new.text("reason", reason.code()).varint("retry_after", *retry_after)
+            }
         }
         .0
     }

@@ -126,6 +126,11 @@ pub(super) fn heads() -> Vec<(String, Frame)> {
             "Error with the longest wait".into(),
             Head::Error { reason: Reason::Superseded, retry_after: u32::MAX, detail: String::new() }.into(),
         ),
+        ("Decline".into(), Head::Decline { session, reason: Reason::SessionLimit, retry_after: 60 }.into()),
+        (
+            "Decline with the longest wait".into(),
+            Head::Decline { session, reason: Reason::SessionLimit, retry_after: u32::MAX }.into(),
+        ),
     ]);
     all
 }

@@ -1,6 +1,6 @@
 //! L8, SES-3: what one relay holds is bounded, and who is at a bound disturbs nobody else (ISO-5).
 
-use alloc::{format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use bytes::Bytes;
 
@@ -56,6 +56,16 @@ fn full_org(world: &mut World) -> ConnectionId {
     first
 }
 
+/// F4: these sessions were declined, and their daemon's link goes on.
+fn declined(world: &World, daemon: ConnectionId) -> Vec<SessionId> {
+    assert_eq!(world.reason_text(daemon), "open");
+    let declined = |head| match head {
+        Head::Decline { session, reason: Reason::SessionLimit, retry_after: DECLINED_FOR } => Some(session),
+        _ => None,
+    };
+    world.heads(daemon).into_iter().filter_map(declined).collect()
+}
+
 /// F4: one daemon cannot use up the sessions of its org; those that end make room for others of it.
 #[test]
 fn a_daemon_runs_so_many_sessions_and_no_more() {
@@ -69,14 +79,23 @@ fn a_daemon_runs_so_many_sessions_and_no_more() {
     world.commit_all();
     world.open(daemon, numbered(share));
     world.open(daemon, numbered(share));
-    assert_eq!(world.reason_text(daemon), "open");
+    assert_eq!(declined(&world, daemon), []);
     world.commit_all();
     world.crash();
     let (daemon, other) = (world.daemon("a", "d"), world.daemon("a", "e"));
     world.open(daemon, numbered(share + 1));
-    assert_eq!(world.reason_text(daemon), "relay_full", "also after a restart");
+    assert_eq!(declined(&world, daemon), [numbered(share + 1)], "also after a restart");
+    world.open(daemon, numbered(0));
+    world.send(daemon, large(Head::Data { session: numbered(0), epoch: 0, sequence: 0 }));
+    world.commit_all();
+    let heard = world.heads(daemon);
+    assert!(heard.contains(&Head::Acknowledge { session: numbered(0), next: 1 }), "its other sessions go on");
     world.open(other, numbered(share + 1));
-    assert_eq!(world.reason_text(other), "open");
+    assert_eq!((declined(&world, other), world.hub.counters().declined_sessions), (vec![], 1));
+    world.send(daemon, Head::End { session: numbered(0), next: 1, outcome: Outcome::Exited });
+    world.commit_all();
+    world.open(daemon, numbered(share + 2));
+    assert_eq!(declined(&world, daemon), [numbered(share + 1)], "there is room again");
 }
 
 #[test]
@@ -84,11 +103,11 @@ fn an_org_has_so_many_sessions_and_no_more() {
     let mut world = World::default();
     let (daemon, other) = (full_org(&mut world), world.daemon("b", "d"));
     world.open(daemon, numbered(0));
-    assert_eq!(world.reason_text(daemon), "open", "opening one of them again is not one more");
+    assert_eq!(declined(&world, daemon), [], "opening one of them again is not one more");
     world.open(daemon, numbered(SESSIONS_PER_ORG));
-    assert_eq!(world.reason_text(daemon), "relay_full");
+    assert_eq!(declined(&world, daemon), [numbered(SESSIONS_PER_ORG)]);
     world.open(other, session(1));
-    assert_eq!(world.reason_text(other), "open");
+    assert_eq!(declined(&world, other), []);
     let sessions: Vec<_> = world.hub.orgs().iter().map(|org| org.sessions).collect();
     assert_eq!(sessions, [SESSIONS_PER_ORG, 1]);
 }
