@@ -127,6 +127,36 @@ fn damage_costs_what_stood_there() {
     }
 }
 
+/// A segment that is gone costs the records in it, each with an answer; the sessions go on, and so does what began in it.
+#[test]
+fn a_lost_segment_costs_what_was_in_it() {
+    let whole = tempfile::tempdir().unwrap();
+    filled(whole.path());
+    let (of_a, _) = ("a", "b").map_dirs(whole.path());
+    let segments = files_in(&of_a).len();
+    assert!(segments > 2);
+    let mut all = BTreeSet::new();
+    for missing in 1..segments {
+        let dir = tempfile::tempdir().unwrap();
+        copy(whole.path(), dir.path());
+        let (of_a, _) = ("a", "b").map_dirs(dir.path());
+        std::fs::remove_file(segment::path_of(&of_a, u32::try_from(missing).unwrap())).unwrap();
+        let one = tuned(dir.path(), 20_000);
+        let gone = lost(&one, "a", &[0, 2]);
+        assert!(!gone.is_empty() && gone.len() < usize::try_from(2 * RECORDS).unwrap());
+        assert!(gone.is_disjoint(&all), "each record was in one segment");
+        all.extend(gone);
+        assert!(lost(&one, "b", &[1, 3]).is_empty());
+        let fresh = one.first;
+        one.write_until([begin(fresh, "a"), vec![record(fresh, 0, b"goes on")]].concat(), fresh, 1);
+        drop(one);
+        assert_eq!(tuned(dir.path(), 20_000).load("a").len(), 3);
+    }
+    // The first segment had both of their beginnings.
+    std::fs::remove_file(segment::path_of(&of_a, 0)).unwrap();
+    assert!(tuned(whole.path(), 20_000).load("a").is_empty());
+}
+
 /// A kill leaves any part of the last commit: every record before it is there, and the torn one comes again.
 #[test]
 fn a_torn_tail_is_cut_wherever_it_is_torn() {
