@@ -182,8 +182,15 @@ fn a_damaged_segment_does_not_keep_the_space_of_others() {
     let dir = tempfile::tempdir().unwrap();
     let of_a = filled(dir.path());
     let log = age(&of_a);
-    let removals = [2, 3, 4].map(|number| Write::Remove { number: SessionNumber(number) });
-    log.make_durable(&removals, root::now()).unwrap();
+    let remove = |number| Write::Remove { number: SessionNumber(number) };
+    log.make_durable(&[2, 3, 4].map(remove), root::now()).unwrap();
+    // The notes stand in a segment that is full, of a session that is gone too.
+    let fifth = SessionNumber(5);
+    log.make_durable(&begin(fifth, "a"), root::now()).unwrap();
+    for sequence in 0..60 {
+        log.make_durable(&[record(fifth, sequence, &body_of(fifth, sequence, 900))], root::now()).unwrap();
+    }
+    log.make_durable(&[Write::End { number: fifth, outcome: Outcome::Exited }, remove(5)], root::now()).unwrap();
     let (first, before) = (segment::path_of(&of_a, 0), size(&of_a));
     let whole = std::fs::read(&first).unwrap();
     std::fs::write(&first, [&[0; 1024], &whole[1024..]].concat()).unwrap();

@@ -51,9 +51,11 @@ pub enum Fact {
     OrgGone,
     /// Revocations were not heard for a while.
     Recheck,
+    /// The store would keep the session no longer.
+    Leaving,
 }
 
-const FACTS: [Fact; 21] = [
+const FACTS: [Fact; 22] = [
     Fact::DaemonConfirmed,
     Fact::ViewerConfirmed,
     Fact::DaemonGone,
@@ -75,6 +77,7 @@ const FACTS: [Fact; 21] = [
     Fact::Revoked,
     Fact::OrgGone,
     Fact::Recheck,
+    Fact::Leaving,
 ];
 
 /// What the outside and the properties remember.
@@ -84,6 +87,7 @@ pub struct Memory {
     written: u64,
     durable: u64,
     has_end: bool,
+    is_end_durable: bool,
     /// From where the viewer reads, and what it was sent last.
     reads: Option<u64>,
     shown: Option<u64>,
@@ -110,8 +114,8 @@ impl Subject for Routing {
     const MAX_OUTPUTS: usize = 8;
 
     fn bounds(&self) -> String {
-        "one org with a daemon, a viewer and a session of two records, which is opened anew once when it was lost; two revocations; \
-         three frames that a socket has not taken"
+        "one org with a daemon, a viewer and a session of two records, which is opened anew once when it was lost, or left before any \
+         revocation; two revocations; three frames that a socket has not taken"
             .into()
     }
 
@@ -127,6 +131,7 @@ impl Subject for Routing {
             Fact::Revoked | Fact::OrgGone | Fact::Recheck => memory.revocations < 2,
             Fact::Data => has_room && memory.written < 2,
             Fact::Open => has_room && memory.sessions < 3,
+            Fact::Leaving => has_room && memory.sessions == 1 && memory.revocations == 0,
             _ => has_room,
         };
         FACTS.into_iter().filter(may).collect()
@@ -165,6 +170,7 @@ impl Subject for Routing {
             Fact::Revoked => Input::Revoked { targets: vec![parsed("r")], orgs: Vec::new() },
             Fact::OrgGone => Input::Revoked { targets: Vec::new(), orgs: vec![parsed("A")] },
             Fact::Recheck => Input::Recheck,
+            Fact::Leaving => Input::Leaving(number),
         }
     }
 
@@ -177,6 +183,7 @@ impl Subject for Routing {
             Some(Fact::Revoked | Fact::OrgGone | Fact::Recheck) => memory.revocations += 1,
             Some(Fact::Resume) => memory.shown = None,
             Some(Fact::Records) => memory.reads = None,
+            Some(Fact::EndStored) => memory.is_end_durable = memory.has_end,
             _ => {}
         }
         seen.outputs.iter().try_for_each(|output| memory.judge(output))
@@ -225,6 +232,7 @@ impl Subject for Routing {
             ("confirmed_twice", counters.confirmed_twice),
             ("misdirected", counters.misdirected),
             ("stale_store_answers", counters.stale_store_answers),
+            ("kept_sessions", counters.kept_sessions),
             ("peer_without_receiver", counters.peer_without_receiver),
             ("peer_without_room", counters.peer_without_room),
         ]
@@ -248,6 +256,10 @@ impl Memory {
             }
             Output::Write(Write::Record { .. }) => self.written += 1,
             Output::Write(Write::End { .. }) => self.has_end = true,
+            Output::Write(Write::Remove { .. }) if !self.is_end_durable => {
+                return Err(Broken::new("SES-2", "a session leaves before its end is durable"));
+            }
+            Output::Write(Write::Remove { .. }) => (self.has_end, self.is_end_durable) = (false, false),
             Output::Read(read) => self.reads = Some(read.from),
             Output::Send(DAEMON, Frame { head: Head::Acknowledge { next, .. }, .. })
                 if *next > self.durable + u64::from(self.has_end) =>
