@@ -25,6 +25,8 @@ fn heads() -> Vec<(Head, bool, bool)> {
         (Head::Revoke { reason: Reason::MachineRevoked }, false, false),
         (Head::Rekey, false, false),
         (Head::Error { reason: Reason::RelayFull, retry_after: 9, detail: "d".into() }, false, false),
+        (Head::Envelope { session: S }, true, true),
+        (Head::Enveloped { session: S, is_kept: true }, true, false),
         (Head::Decline { session: S, reason: Reason::SessionLimit, retry_after: 10 }, true, false),
     ]
 }

@@ -1,6 +1,6 @@
 //! What the bindings keep of their organizations' keys.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 
 use super::{Daemon, EffectId, Output};
 use crate::{
@@ -26,11 +26,7 @@ impl<N: Noise> Daemon<N> {
     /// Nothing stays of the key of an organization that this daemon has no binding with. What cannot be removed now is removed at
     /// the next start.
     pub(super) fn forget_lost_keys(&mut self) {
-        let is_paired = |org: &_| self.bindings.iter().any(|(id, _)| id.org == *org);
-        let lost: Vec<_> = self.keys.orgs().filter(|org| !is_paired(org)).cloned().collect();
-        for org in lost {
-            let file = self.keys.forget(&org);
-            self.port.extend(file.map(|file| Output::Effect(Effect::Remove(EffectId::ForgetKey, file))));
-        }
+        let lost = self.keys.retain(|org| self.bindings.iter().any(|(id, _)| id.org == *org));
+        self.port.extend(lost.into_iter().map(|file| Output::Effect(Effect::Remove(EffectId::ForgetKey, file))));
     }
 }

@@ -1,4 +1,4 @@
-//! What the machine hears and says.
+//! Inputs and outputs of `OrganizationKey`.
 
 use alloc::{boxed::Box, string::String};
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EffectId(pub u32);
 
-/// Facts for the machine.
+/// What happened.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The link is up: the platform can be asked from now on. The entropy is for what this device makes and wraps.
@@ -29,7 +29,7 @@ pub enum Input {
     NotKept,
 }
 
-/// What it wants, and what happened.
+/// Effects to carry out, and news.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Ask the platform, with the device's credential and proof of possession. Answered by [`Input::Io`].

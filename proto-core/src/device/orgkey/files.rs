@@ -35,11 +35,6 @@ impl KeyFiles {
         self.0.get(org).map(|file| &**file)
     }
 
-    /// The organizations of which something is kept.
-    pub fn orgs(&self) -> impl Iterator<Item = &OrgId> {
-        self.0.keys()
-    }
-
     /// Takes a newer file of that organization's key; gives what is to be made durable. `None`: what is there is newer still, from
     /// another binding of the same organization.
     ///
@@ -59,8 +54,8 @@ impl KeyFiles {
         Ok(Some((StateFile::OrganizationKey(org), contents)))
     }
 
-    /// Nothing is kept of that organization's key any more. The file to remove, if there is one.
-    pub fn forget(&mut self, org: &OrgId) -> Option<StateFile> {
-        self.0.remove(org).map(|_| StateFile::OrganizationKey(org.clone()))
+    /// Nothing is kept of the keys of other organizations any more. The files to remove.
+    pub fn retain(&mut self, is_paired: impl Fn(&OrgId) -> bool) -> Vec<StateFile> {
+        self.0.extract_if(.., |org, _| !is_paired(org)).map(|(org, _)| StateFile::OrganizationKey(org)).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept of the organizations' keys.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 
 use super::{EffectId, Output, Watcher};
 use crate::{
@@ -23,11 +23,7 @@ impl<N: Noise> Watcher<N> {
     /// Nothing stays of the key of an organization that this device has no binding with. What cannot be removed now is removed at
     /// the next start.
     pub(super) fn forget_lost_keys(&mut self) {
-        let is_paired = |org: &_| self.bindings.iter().any(|(id, _)| id.org == *org);
-        let lost: Vec<_> = self.keys.orgs().filter(|org| !is_paired(org)).cloned().collect();
-        for org in lost {
-            let file = self.keys.forget(&org);
-            self.port.extend(file.map(|file| Output::Effect(Effect::Remove(EffectId::ForgetKey, file))));
-        }
+        let lost = self.keys.retain(|org| self.bindings.iter().any(|(id, _)| id.org == *org));
+        self.port.extend(lost.into_iter().map(|file| Output::Effect(Effect::Remove(EffectId::ForgetKey, file))));
     }
 }
