@@ -346,7 +346,7 @@ impl Scene {
         watch.is_approved(&mut self.servers);
         assert!(watch.ends().contains("earlier"));
         open.stop();
-        assert!(added.reads(&self.earlier).contains("earlier"), "it holds the key now, whoever is there");
+        assert!(added.reads(&self.earlier).contains("earlier"), "it holds the key now, whichever device is online");
     }
 }
 
@@ -412,7 +412,7 @@ fn what_comes_after_a_revocation_is_sealed_to_the_next_generation() {
     assert!(scene.first.reads(&later).contains("later"));
     let mut refused = removed.start(&[&later]);
     refused.says("/pair?code=");
-    assert!(refused.stop().is_empty(), "it is nobody's any more");
+    assert!(refused.stop().is_empty(), "it belongs to no binding any more");
     scene.is_readable();
 }
 
@@ -450,7 +450,7 @@ fn a_fingerprint_is_shown_on_every_device() {
     assert!(shown.contains("The daemon is not running.") && shown.contains(&fingerprint), "{shown}");
 }
 
-/// F1: what nobody can open afterwards is counted before it goes.
+/// F1: what cannot be opened afterwards is counted before it goes.
 #[test]
 fn unpairing_says_what_becomes_unreadable() {
     let mut servers = Servers::start();
@@ -459,5 +459,5 @@ fn unpairing_says_what_becomes_unreadable() {
     let unpaired = laptop.command(&["unpair"]).output().unwrap();
     let said = String::from_utf8(unpaired.stderr).unwrap();
     assert!(said.contains("Acme: 1 session is not sealed to the organization's key."), "{said}");
-    assert!(unpaired.status.success(), "nobody is there to be asked");
+    assert!(unpaired.status.success(), "without a terminal there is no question");
 }

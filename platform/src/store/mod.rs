@@ -127,7 +127,7 @@ const READERS: u32 = 4;
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A write under way. SQLite ends a transaction by itself on some errors, such as a full disk, and nobody can say in which state
+/// A write under way. SQLite ends a transaction by itself on some errors, such as a full disk, and it is unknown in which state
 /// the connection is then: one whose transaction did not commit is closed, which rolls back whatever there is, and replaced.
 #[derive(Debug)]
 pub(crate) struct Transaction {

@@ -118,7 +118,7 @@ async fn statements_follow_one_another() {
         let by = if late.maker().0 == device.target() { &device } else { &other };
         assert_eq!(by.publish(&world, late).await.problem(), taken);
     }
-    // Whoever does not hold the generation makes no successor, also when it claims to come after it.
+    // A device without the generation makes no successor, also when it claims to come after it.
     let fake =
         other.founds(&generation(8)).succeed(&generation(8), &generation(9), other.target(), &other.device.identity).unwrap();
     assert_eq!(other.publish(&world, &fake).await.problem(), taken);

@@ -1,4 +1,4 @@
-//! The key pair of a binding: who a device is towards one org, and to nobody else.
+//! The key pair of a binding: who a device is towards one org, and no other.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::{
@@ -63,7 +63,7 @@ impl fmt::Debug for StaticKeys {
     }
 }
 
-/// An Ed25519 key pair that is nobody's identity.
+/// An Ed25519 key pair that is not a device's identity.
 #[derive(Clone)]
 pub(crate) struct SigningKeys(SigningKey);
 

@@ -17,7 +17,7 @@ type Public = <XWing as hpke::Kem>::PublicKey;
 type Private = <XWing as hpke::Kem>::PrivateKey;
 type Encapsulated = <XWing as hpke::Kem>::EncappedKey;
 
-/// An X-Wing public key: whoever has it can seal, nobody opens with it. On the wire it is 1,216 bytes.
+/// An X-Wing public key: it seals and does not open. On the wire it is 1,216 bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SealingKey(Box<Fixed<1216>>);

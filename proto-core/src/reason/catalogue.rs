@@ -195,14 +195,14 @@ catalogue! {
         "What vpd watch shows would become part of the session that it shows, without end.", "vpd watch   (in another terminal)";
     OrganizationKeyForked, "organization_key_forked", Handshake, "the organization's key does not follow from the one this device knows",
         "The platform shows this device another key than before: it was restored from an old copy, or it lies.",
-        "compare the fingerprint with another member's   (vpd status --keys); tell whoever runs the platform";
+        "compare the fingerprint with another member's   (vpd status --keys); tell the platform's operator";
     OrganizationKeyTaken, "organization_key_taken", Request, "another device made the organization's next key first",
         "Two devices made one at the same time, and the first counts.", "nothing; that one is used";
     OrganizationKeyMissing, "organization_key_missing", Request, "this viewer does not hold the organization's key yet",
         "A viewer that holds it hands it over while it runs, and none that does was running since this one was paired.",
         "open vpd watch on a device that showed sessions before; this one goes on by itself";
     EnvelopeForged, "envelope_forged", Handshake, "this session's envelope is not of the machine that runs it",
-        "Something between that machine and this viewer made or changed it.", "vpd watch   (once more; then tell whoever runs the relay)";
+        "Something between that machine and this viewer made or changed it.", "vpd watch   (once more; then tell the relay's operator)";
     SessionLimit, "session_limit", Limit, "the relay takes no more sessions of this machine, or of its organization",
         "Too many run at once, or too many are kept. Those that have ended leave the relay in time.",
         "nothing: the daemon keeps the session and asks again by itself; or end sessions that are not needed";

@@ -52,7 +52,7 @@ impl Catalog {
             self.sessions.entry(*number).or_insert(known);
         }
         for (number, run) in &contents.runs {
-            // One whose beginning was removed, or is damaged, is nobody's.
+            // One whose beginning was removed, or is damaged, belongs to no session.
             let Some(known) = self.sessions.get_mut(number) else { continue };
             if known.parts.last().is_none_or(|part| part.segment != segment) {
                 known.parts.push(Part { first: run.first, segment });

@@ -1,4 +1,4 @@
-//! The thread that opens the logs of organizations when somebody comes who asks for them, and meanwhile looks who has to leave.
+//! The thread that opens the logs of organizations when a member connects, and meanwhile looks for sessions that have to leave.
 
 use std::{
     collections::HashMap,
@@ -75,7 +75,7 @@ impl Loader {
     }
 
     /// Looks who has to leave, of the organizations that are loaded or of all. What is wrong with one of them does not keep the
-    /// others from it, and whoever asks for one meanwhile is not kept waiting.
+    /// others from it, and a request for one meanwhile does not wait.
     ///
     /// # Errors
     /// It cannot be seen which organizations there are.
@@ -142,7 +142,7 @@ impl Loader {
         })
     }
 
-    /// Nobody else writes to this log before somebody asks for it; from then on it is let alone.
+    /// This thread alone writes to the log until the organization is loaded; from then on it does not.
     fn sweep_other(&mut self, org: &OrgId, limit: Option<u64>) -> Result<(), StoreError> {
         let log = self.read(org)?;
         let failed = |error| StoreError::Files { path: self.root.logs(), error };

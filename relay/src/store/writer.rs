@@ -206,7 +206,7 @@ impl Writer {
         self.working.store(self.stuck.is_empty(), Ordering::Relaxed);
     }
 
-    /// Nobody finds the sessions any more that are gone.
+    /// Sessions that are gone are not found any more.
     fn forget(&self, written: &[Write]) {
         for write in written {
             if let Write::Remove { number } = write {

@@ -7,7 +7,7 @@
 //!                                     └──────────► Platform ◄──────────────┘            └──► Tablet (watcher::Watcher)
 //! ```
 //!
-//! Everything that happens is one event in one queue; when the queue is empty, time jumps to the next deadline of anybody.
+//! Everything that happens is one event in one queue; when the queue is empty, time jumps to the earliest deadline.
 //! The same calls give the same world, to the byte.
 
 #![allow(clippy::missing_panics_doc, reason = "a world that does not hold up is a failed test")]
@@ -164,7 +164,7 @@ impl World {
         world
     }
 
-    /// Somebody founds an organization, with a relay of its own.
+    /// A person founds an organization, with a relay of its own.
     pub fn found(&mut self, slug: &str, policy: PolicyMode) -> OrgId {
         let id: OrgId = format!("ORG-{slug}-{:016X}", self.drawn.next()).parse().unwrap();
         let url = format!("wss://relay-{slug}.example/ws");
@@ -195,7 +195,7 @@ impl World {
         self.wall.unix_at(self.now)
     }
 
-    /// 32 bytes that nobody had before.
+    /// 32 bytes that were not drawn before.
     pub fn entropy(&mut self) -> Entropy {
         Entropy::new(self.bytes())
     }

@@ -158,7 +158,7 @@ impl Platform {
         }
     }
 
-    /// Somebody approves a code for this org, as a member of it.
+    /// A member approves a code for this org, as a member of it.
     pub fn approve(&mut self, code: &str, org: &OrgId, now: UnixTime) {
         let member = self.orgs[org].members.first().expect("the org has a member").clone();
         self.approve_as(code, &member, org, now).expect("the code can be approved");
@@ -181,7 +181,7 @@ impl Platform {
         code.machine = PairingCode::restore(moment(now), pairing_code::Record { decision, ..code.machine.record() });
     }
 
-    /// Somebody denies a code.
+    /// A member denies a code.
     ///
     /// # Panics
     /// When it is decided already.

@@ -145,7 +145,7 @@ mod tests {
         let expected = "\
 Acme Engineering  generation 2  AAAA-BBBB
   the organization's key does not follow from the one this device knows (organization_key_forked)
-  next: compare the fingerprint with another member's   (vpd status --keys); tell whoever runs the platform
+  next: compare the fingerprint with another member's   (vpd status --keys); tell the platform's operator
   1 session is not sealed to it: only this machine has what opens them
 Personal  none yet: the first vpd watch founds it
   3 sessions are not sealed to it: only this machine has what opens them

@@ -21,7 +21,7 @@ pub(super) async fn warn(client: &Client, org: Option<&str>) -> Result<bool, Fai
     Ok(!lines.is_empty())
 }
 
-/// Asks whether to go on, where somebody is there to answer.
+/// Asks whether to go on, if the terminal can be asked.
 ///
 /// # Errors
 /// When the terminal cannot be read.
@@ -47,7 +47,7 @@ fn line(binding: &BindingRow) -> Option<String> {
         more => format!("{more} sessions are"),
     };
     let name = Line(&binding.org.name).bold().to_string();
-    Some(format!("{name}: {sessions} not sealed to the organization's key. Without this pairing nobody can read what they said."))
+    Some(format!("{name}: {sessions} not sealed to the organization's key. Without this pairing their records cannot be read."))
 }
 
 #[cfg(test)]

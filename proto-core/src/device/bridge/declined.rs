@@ -29,7 +29,7 @@ impl Declined {
         before.is_none_or(|before| before.reason != reason)
     }
 
-    /// The relay takes it now, or nobody wants it to.
+    /// The relay takes it now, or it is not offered any more.
     pub(super) fn remove(&mut self, session: SessionId) {
         self.0.remove(&session);
     }

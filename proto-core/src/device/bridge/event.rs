@@ -42,7 +42,7 @@ pub enum Input {
         /// Epoch 0's secret.
         secret: EpochSecret,
     },
-    /// The key of this session is given to nobody any more.
+    /// The key of this session is given to no viewer any more.
     Forget(SessionId),
     /// A process makes records of this session now.
     Attach(SourceId, SessionId),

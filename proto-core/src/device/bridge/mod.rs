@@ -48,7 +48,7 @@ use crate::{
     wire::{Frame, Head, Role},
 };
 
-/// The most sessions of one binding that are known; whoever makes another one known forgets one first.
+/// The most sessions of one binding that are known; the daemon forgets one before it adds another.
 pub const MAX_SESSIONS: usize = 4096;
 
 /// The machine. See the [module page](self).
@@ -70,7 +70,7 @@ pub struct Bridge<N> {
 pub struct Stats {
     /// Records that did not continue what the relay has; they come again.
     pub out_of_turn: u64,
-    /// Frames about sessions that are not known here, or of somebody else.
+    /// Frames about sessions that are not known here, or of another binding.
     pub unknown_session: u64,
     /// Messages of viewers that do not open or are not valid here.
     pub strange_visitors: u64,
@@ -141,7 +141,7 @@ impl<N: Noise> Bridge<N> {
         self.uplink.organization_key()
     }
 
-    /// How many sessions nobody can open without this machine: the relay is not known to have an envelope of them.
+    /// How many sessions cannot be opened without this machine: the relay is not known to have an envelope of them.
     pub fn without_envelope(&self) -> usize {
         self.streams.values().filter(|stream| stream.letter() != Letter::Kept).count()
     }

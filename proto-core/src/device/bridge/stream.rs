@@ -7,7 +7,7 @@ use crate::{
     wire::{Frame, Head},
 };
 
-/// A session that was pinned to this binding. Its records live with whoever makes them; nothing of them is kept here.
+/// A session that was pinned to this binding. Its records are kept by the process that makes them, not here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stream {
     cipher: Cipher,
@@ -32,7 +32,7 @@ pub(super) enum Letter {
 /// Whether frames pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Flow {
-    /// Nobody makes records at the moment: the session ended, or its maker is away.
+    /// No process makes records at the moment: the session ended, or its process is away.
     Idle,
     /// The relay has not said yet where to go on; what comes is dropped, for it will come again.
     Waiting(SourceId),
@@ -67,7 +67,7 @@ impl Stream {
         }
     }
 
-    /// Somebody makes records now; whoever did before is forgotten.
+    /// A process makes records now; the one before it is forgotten.
     pub(super) const fn attach(&mut self, source: SourceId) {
         self.flow = Flow::Waiting(source);
     }
@@ -81,7 +81,7 @@ impl Stream {
         matches!(self.flow, Flow::Waiting(_))
     }
 
-    /// The link came up or the maker asked: what to tell the relay, if anybody makes records.
+    /// The link came up or the process asked: what to tell the relay, if a process makes records.
     pub(super) fn open(&mut self, session: SessionId) -> Option<Frame> {
         let source = self.source()?;
         self.flow = Flow::Waiting(source);

@@ -105,7 +105,7 @@ fn data(session: SessionId, sequence: u64) -> Frame {
     Frame { head: Head::Data { session, epoch: 0, sequence }, body: Bytes::from_static(b"sealed") }
 }
 
-/// ISO-7, L6: what is said of sessions that are not here, or by somebody else, is counted each time and goes nowhere.
+/// ISO-7, L6: what is said of sessions that are not here, or by another peer, is counted each time and goes nowhere.
 #[test]
 fn what_is_about_no_session_here_is_counted() {
     let mut bench = Bench::up();
@@ -247,7 +247,7 @@ fn strange_visitors_are_counted() {
     assert_eq!((bench.stats(), bench.heard().len()), ([0, 0, 4], 1));
 }
 
-/// L8: so many visitors are served at once; one more takes the place of the quietest, and one of them takes nobody's.
+/// L8: so many visitors are served at once; one more takes the place of the quietest, and one of them takes no other's.
 #[test]
 fn the_quietest_visitor_makes_room() {
     let mut bench = Bench::up();

@@ -50,7 +50,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most attempts within any hour while none succeeds (ROT-3).
 pub const ATTEMPTS_PER_HOUR: usize = 12;
 
-/// A credential that was renewed so recently is not renewed again because somebody calls it expired: whoever does has a wrong
+/// A credential that was renewed so recently is not renewed again because a peer calls it expired: that peer has a wrong
 /// clock, and would do the same with the next one.
 pub const RENEW_PAUSE: Duration = Duration::from_mins(5);
 

@@ -67,7 +67,7 @@ impl<N: Noise> Daemon<N> {
     ///
     /// # Errors
     /// [`Reason::ConfigInvalid`] or [`Reason::ConfigNewer`] for `config.json`, [`Reason::StateInvalid`] for the ledger: without
-    /// them nobody knows what may stream, so nothing starts. Damaged pins and pairings are passed over, and said.
+    /// them it is unknown what may stream, so nothing starts. Damaged pins and pairings are passed over, and said.
     pub fn boot(now: Instant, clock: WallClock, found: &Found, settings: Settings, jitter: Jitter) -> Result<Self, Reason> {
         let mut log = Vec::new();
         let away = Presence::Away { until: now.after(RETURN_WITHIN) };
@@ -126,7 +126,7 @@ impl<N: Noise> Daemon<N> {
         self.settings.api_endpoint.as_deref().unwrap_or_else(|| self.bindings.platform())
     }
 
-    /// A session whose binding is gone streams no more, and nobody may have its key.
+    /// A session whose binding is gone streams no more, and its key is given to no viewer.
     fn forget_lost_pins(&mut self) {
         let lost: Vec<_> = self.sessions.iter().filter(|(_, r)| self.bindings.get(&r.pin()).is_none()).map(|(s, _)| s).collect();
         for session in lost {

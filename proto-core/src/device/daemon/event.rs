@@ -61,7 +61,7 @@ pub enum EffectId {
 pub enum Input {
     /// What came of an effect, or what a connection brought.
     Io(IoEvent<EffectId>),
-    /// Somebody asks for something through the local interface. Answered by [`Output::Answer`], exactly once.
+    /// A request through the control socket. Answered by [`Output::Answer`], exactly once.
     Request(RequestId, Request),
     /// A process that makes records came. The entropy is for a session's id and secret. Answered by [`Output::Attached`].
     Attach(SourceId, Attach, Entropy),
@@ -162,7 +162,7 @@ pub enum Event {
     Gone(BindingId),
     /// A session streams to this binding.
     SessionStarted(SessionId, BindingId),
-    /// The relay has all of it, or whoever made its records stayed away.
+    /// The relay has all of it, or the process that made its records stayed away.
     SessionEnded(SessionId, BindingId),
     /// Something happened to the organization's key.
     Key(BindingId, orgkey::News),

@@ -77,7 +77,7 @@ pub struct Daemon<N> {
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
     spoken_to: BTreeSet<Arc<BindingId>>,
     pairing: Option<Living<Pairing>>,
-    /// How an approved pairing comes out: said once it has ended, because whoever hears it may begin the next one at once.
+    /// How an approved pairing comes out: said once it has ended, because its client may begin the next one at once.
     paired: Option<PairEvent>,
     /// How many bridges, pairings and spools there were.
     lives: Lives,
@@ -97,7 +97,7 @@ pub struct Daemon<N> {
 /// What was ignored, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stats {
-    /// Answers of the disk for which nobody waits.
+    /// Answers of the disk that are not awaited.
     pub stale_answers: u64,
     /// Events of bridges that are gone.
     pub stale_events: u64,

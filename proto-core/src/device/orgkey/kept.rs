@@ -72,7 +72,7 @@ impl Kept {
         self.made = Some(generation);
     }
 
-    /// Takes the next statement. What this device made is published by it, or is of no use any more: somebody was faster.
+    /// Takes the next statement. What this device made is published by it, or is of no use any more: another device was faster.
     pub(super) fn follow(&mut self, statement: Statement) -> Result<Followed, Reason> {
         let number = statement.generation();
         if !self.lineage.follow(statement)? {

@@ -19,7 +19,7 @@
 //! 2. **Open** what another device wrapped for this one, and by the links all generations before.
 //! 3. **Register** this viewing device's wrapping key.
 //! 4. **Make** generation 1 where there is none; the next one after a holder was revoked. It is durable here before it is published
-//!    ([`Call::Publish`]); where somebody else was faster, that one counts and this one goes.
+//!    ([`Call::Publish`]); where another device was faster, its generation counts and this one is dropped.
 //! 5. **Hand** the newest generation to a device that waits for it, this one too: so it survives the loss of this disk.
 //!
 //! What is known and held is durable before it is used. The platform may lie at will: it can hide a generation and provoke a new

@@ -30,7 +30,7 @@ impl OrganizationKey {
     }
 
     pub(super) fn hurry(&mut self) {
-        // One that failed is not hurried: whoever wants it may want it often.
+        // After a failure the back-off holds: the request may come often.
         if matches!(self.state, State::Resting { .. }) && self.failures == 0 {
             self.look(0);
         }
@@ -95,7 +95,7 @@ impl OrganizationKey {
                 self.look(steps);
             }
             (Asked::Register, 204) | (Asked::Publish, 201) => self.look(steps),
-            // Somebody was faster: what there is now shows.
+            // Another device was faster: the next look shows what there is.
             (Asked::Publish | Asked::HandOver(_), 409) => self.rest(),
             _ => self.failed(refusal(answer), Duration::from_secs(answer.retry_after.unwrap_or(0).into())),
         }
@@ -182,7 +182,7 @@ impl OrganizationKey {
             self.trouble = None;
             return self.rest();
         };
-        // It goes on by itself: whoever watches is told once what it waits for.
+        // It goes on by itself: the user is told once what it waits for.
         self.worry((!holds_all).then_some(Reason::OrganizationKeyMissing));
         if !device.registered || (!holds_all && self.is_useless(device.wrapped.as_ref())) {
             self.register(steps);

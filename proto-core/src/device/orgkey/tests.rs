@@ -108,7 +108,7 @@ fn two_founders_end_with_one_key() {
     assert!(all.iter().filter(|news| news.contains(&News::Founded)).count() == 1, "{all:?}");
 }
 
-/// A kill between any two steps: whoever comes back goes on, and there is one key in the end.
+/// A kill between any two steps: a device that restarts goes on, and there is one key in the end.
 #[test]
 fn a_founder_that_is_killed_goes_on() {
     for steps in 0..14 {
@@ -305,7 +305,7 @@ fn a_platform_that_forgets_keeps_nobody_busy() {
     assert!(desk.machine.poll_timeout().is_some());
 }
 
-/// L6: answers that nobody waits for are counted and change nothing.
+/// L6: answers that are not awaited are counted and change nothing.
 #[test]
 fn stale_answers_are_counted() {
     let mut desk = Desk::new(1, DeviceKind::Viewer);

@@ -182,7 +182,7 @@ impl Spool {
         }
     }
 
-    /// What lies here is damaged from record `from` on: the record ends there, and what lies behind it is no good to anybody.
+    /// What lies here is damaged from record `from` on: the record ends there, and what lies behind it is of no use.
     fn damaged(&mut self, from: u64) {
         let now = self.port.now();
         self.port.push(Output::Trouble(Reason::StateInvalid));

@@ -186,7 +186,7 @@ impl<N: Noise> Viewer<N> {
         }
     }
 
-    /// The next step towards a session that somebody wants to see: believe its daemon's credential; then open its envelope, or
+    /// The next step towards a session that the user watches: believe its daemon's credential; then open its envelope, or
     /// knock.
     fn approach(&mut self, session: SessionId) {
         match self.sessions.get(&session).map_or(Need::Nothing, Watched::need) {

@@ -76,7 +76,7 @@ impl Bench {
         self.sent.drain(..).map(|message| self.relay.open(&message).unwrap()).collect()
     }
 
-    /// A session of a daemon with these claims, which somebody wants to see; the platform's keys are there.
+    /// A session of a daemon with these claims, which the user wants to see; the platform's keys are there.
     fn watch(&mut self, claims: &Claims) {
         self.open_as(claims);
         self.input(Input::Watch(numbered(1)));

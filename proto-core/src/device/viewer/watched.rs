@@ -56,9 +56,9 @@ pub(super) struct Watched<N> {
 /// How far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase<N> {
-    /// Nobody wants to see it.
+    /// The user does not watch it.
     Listed,
-    /// Somebody wants to see it. Where the platform's keys cannot be had, they are asked for `again`.
+    /// The user watches it. Where the platform's keys cannot be had, they are asked for `again`.
     Wanted { again: Option<Instant> },
     /// The daemon was asked to shake hands; whatever comes of it, it is not asked `again` before.
     Knocked { handshake: Box<Initiator<N>>, again: Instant },
@@ -109,12 +109,12 @@ pub(super) struct Me<'a> {
 }
 
 impl<N: Noise> Watched<N> {
-    /// Somebody names it, the relay or who wants to see it.
+    /// The relay or the user names it.
     pub(super) fn listed() -> Self {
         Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, envelope: None, phase: Phase::Listed }
     }
 
-    /// Somebody wants to see it.
+    /// The user watches it.
     pub(super) fn want(&mut self) {
         if matches!(self.phase, Phase::Listed) {
             self.phase = Phase::Wanted { again: None };
@@ -144,7 +144,7 @@ impl<N: Noise> Watched<N> {
         Unverified::parse(&SecretText::new(str::from_utf8(self.voucher.expose()).ok()?)).ok()
     }
 
-    /// The daemon's keys are these; or why nobody can say so.
+    /// The daemon's keys are these; or why that cannot be established.
     pub(super) fn vouched(&mut self, verdict: Result<Confirmation, Reason>, now: Instant) -> Step {
         match (&mut self.phase, verdict) {
             (_, Ok(daemon)) => self.daemon = Some(daemon),
@@ -317,7 +317,7 @@ impl<N: Noise> Timed for Watched<N> {
     }
 }
 
-/// What a daemon answers to a request for a key; anybody can send garbage through the relay, and it changes nothing.
+/// What a daemon answers to a request for a key; any peer can send garbage through the relay, and it changes nothing.
 fn key_answer<N: Noise>(noise: &mut N, body: &[u8]) -> Option<KeyAnswer> {
     let mut plaintext = Vec::new();
     noise.open(body, &mut plaintext).ok()?;

@@ -94,7 +94,7 @@ pub enum Output {
     Failed(SessionId, Reason),
 }
 
-/// Why somebody is asked to approve a pairing.
+/// Why the user is asked to approve a pairing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Occasion {
     /// There is nothing to watch with yet.

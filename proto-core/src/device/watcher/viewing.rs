@@ -147,7 +147,7 @@ impl<N: Noise> Watcher<N> {
         }
     }
 
-    /// The access has ended, by the relay's word under its pinned key. Whoever withdrew it does not want another pairing.
+    /// The access has ended, by the relay's word under its pinned key. It was withdrawn on purpose, so no pairing follows.
     fn revoked(&mut self, reason: Reason) {
         let Some(binding) = self.state.watching().map(|watching| watching.binding.clone()) else { return };
         self.call_off();

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The one before the latest still counts, because the answer that brought the latest may have been lost: the device asks
-//! again with what it has, and gets the same generation again. That also makes a proof that somebody recorded harmless: what it
+//! again with what it has, and gets the same generation again. That also makes a recorded proof harmless: what it
 //! yields is bound to the keys of the device. A generation beyond the latest is the platform's own signature from before its
 //! database was restored from a copy; the platform goes on from there.
 //!

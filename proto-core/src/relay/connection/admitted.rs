@@ -273,7 +273,7 @@ impl<N: Noise> Admitted<N> {
         EffectId::Decide(self.decisions.0.wrapping_sub(1))
     }
 
-    /// An answer for the decision about a renewed credential. False when nobody waits for it.
+    /// An answer for the decision about a renewed credential. False when it is not awaited.
     pub(super) fn decided(&mut self, port: &mut Port<Output>, effect_id: EffectId, answer: admission::Input) -> bool {
         let current = self.effect_id();
         match &mut self.renewal {
@@ -370,7 +370,7 @@ impl<N: Noise> Connection<N> {
         }
     }
 
-    /// A frame of the hub's. A `Peer` frame that grew too long on its way, by the viewer's number, is dropped: nobody may end
+    /// A frame of the hub's. A `Peer` frame that grew too long on its way, by the viewer's number, is dropped: no peer may end
     /// another one's link with it.
     pub(super) fn send(&mut self, now: Instant, frame: &Frame, seal: Seal) {
         let longest = sealed_len(Frame::MAX_HEAD.saturating_add(frame.body.len()));

@@ -170,7 +170,7 @@ impl Hub {
         self.revoked.push_back((self.port.now(), revoked));
     }
 
-    /// Drops the revocations that nobody can have overtaken any more.
+    /// Drops the revocations that no admission under way can have overtaken.
     fn recall(&mut self) {
         while self.revoked.front().is_some_and(|(at, _)| self.port.now().since(*at) > REVOCATION_MEMORY) {
             self.revoked.pop_front();

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Before the first connection of an org the driver feeds [`Input::Stored`] for every session that the store has of it. It performs
-//! outputs in order, and writes become durable in order. Nobody is disconnected for being slow, and nothing is dropped in silence: a
+//! outputs in order, and writes become durable in order. No connection is closed for being slow, and nothing is dropped silently: a
 //! slow viewer is caught up from the store, a slow store holds the daemons back. A session for which there is no room is declined by
 //! itself: its daemon's link and other sessions go on.
 
@@ -112,7 +112,7 @@ pub struct Hub {
 enum Revoked {
     Target(GivenId),
     Org(OrgId),
-    /// Nobody knows which: see [`Input::Recheck`].
+    /// It is not known which: see [`Input::Recheck`].
     Unknown,
 }
 
@@ -137,7 +137,7 @@ pub struct Counters {
     pub confirmed_twice: u64,
     /// Ignored: frames that no such connection sends.
     pub misdirected: u64,
-    /// Ignored: answers of the store about what nobody waits for any more.
+    /// Ignored: answers of the store to requests that are no longer pending.
     pub stale_store_answers: u64,
     /// Ignored: sessions that are to leave and live, or are watched.
     pub kept_sessions: u64,

@@ -249,7 +249,7 @@ fn a_viewer_ahead_of_the_relay_waits_for_what_it_has_not_seen() {
     assert_eq!(sequences, [2, 3]);
 }
 
-/// SES-3: a store that falls behind holds the daemons back; nothing is dropped, nobody is disconnected.
+/// SES-3: a store that falls behind holds the daemons back; nothing is dropped, no connection is closed.
 #[test]
 fn a_slow_store_holds_the_daemon_back() {
     let mut world = World::default();

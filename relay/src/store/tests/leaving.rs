@@ -78,8 +78,8 @@ fn what_leaves_is_gone_and_its_space_free() {
     others_are_whole(&two);
 }
 
-/// The sessions of an organization that is loaded leave when the hub agrees; those of others by themselves. Nobody leaves within the
-/// time of grace, and nobody who lives.
+/// The sessions of an organization that is loaded leave when the hub agrees; those of others by themselves. None leaves within the
+/// grace period, nor one that is live.
 #[test]
 fn the_oldest_leave_until_an_organization_has_its_share() {
     let dir = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ fn one_that_cannot_be_read_does_not_hold_up_others() {
     others_are_whole(&one);
 }
 
-/// What organizations have that nobody uses counts for the limit of the relay, also while only the others are looked at.
+/// What organizations without connections hold counts towards the limit of the relay, also while only the others are looked at.
 #[test]
 fn those_that_nobody_uses_count_too() {
     let dir = tempfile::tempdir().unwrap();

@@ -39,7 +39,7 @@ fn tuned(dir: &Path, segment_bytes: u32) -> Opened {
 fn sweeping(dir: &Path, segment_bytes: u32, retention: Retention, sweep_every: Duration) -> Opened {
     let (sender, answers) = mpsc::channel();
     let sender = Mutex::new(sender);
-    // While a store is dropped, there may be nobody left who listens.
+    // While a store is dropped, the receiver may be gone.
     let to: Answers = Arc::new(move |answer| drop(sender.lock().unwrap().send(answer)));
     let tuning = Tuning { segment_bytes, retry_after: Duration::from_millis(1), sweep_every };
     let (store, first) = Store::open_with(dir, retention, tuning, to).unwrap();
@@ -290,7 +290,7 @@ fn a_second_relay_on_the_same_directory_is_refused() {
     opened(dir.path());
 }
 
-/// Starting takes no longer, and no more memory, the more is stored: nothing of an organization is read until somebody comes.
+/// Starting takes no longer, and no more memory, the more is stored: nothing of an organization is read until a member connects.
 #[test]
 fn what_is_stored_is_not_read_at_the_start() {
     let dir = tempfile::tempdir().unwrap();

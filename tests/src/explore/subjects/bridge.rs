@@ -47,7 +47,7 @@ pub enum Bridged {
     Attach,
     /// A record of the source that is attached.
     Data(u64),
-    /// The same from somebody else.
+    /// The same from another viewer.
     DataOfOther,
     End,
     Detach,

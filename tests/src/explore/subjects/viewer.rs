@@ -1,4 +1,4 @@
-//! `viewer`: what `uplinked` has, and a session that somebody wants to see.
+//! `viewer`: what `uplinked` has, and a session that the user watches.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ impl Subject for Watching {
                 viewer::Output::Effect(asked) => {
                     let asks = matches!(memory.asked(asked), Some(Frame { head: Head::Peer { .. }, .. }));
                     if asks && !memory.is_known {
-                        return Err(Broken::new("ISO-6", "a key is asked for that nobody wants"));
+                        return Err(Broken::new("ISO-6", "a key is asked for without a reason"));
                     }
                 }
                 viewer::Output::Revoked(_) => memory.ended()?,

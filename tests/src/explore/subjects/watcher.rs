@@ -343,7 +343,7 @@ impl Memory {
             Some(Head::Rotate { .. }) if !self.durable.contains(&2) => {
                 Err(Broken::new("PAIR-8", "a renewed credential is shown that is not durable"))
             }
-            Some(Head::Peer { .. }) => Err(Broken::new("ISO-6", "a key is asked for that nobody wants")),
+            Some(Head::Peer { .. }) => Err(Broken::new("ISO-6", "a key is asked for without a reason")),
             _ => Ok(()),
         }
     }

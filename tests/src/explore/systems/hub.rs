@@ -277,7 +277,7 @@ fn forget(state: &mut State, connection: u64) {
     }
 }
 
-/// ADM-4: what is sent to somebody is of his own org, and what is stored is stored under the org it came from.
+/// ADM-4: what is sent to a connection is of its own org, and what is stored is stored under the org it came from.
 fn hear(state: &mut State, output: &Output) -> Result<(), Broken> {
     let other = |of: usize| canary(1 - of);
     match output {

@@ -1,4 +1,4 @@
-//! ISO-1, ISO-3: what is one org's own never goes to another, in any spelling; and what is secret goes to nobody.
+//! ISO-1, ISO-3: what is one org's own never goes to another, in any spelling; and what is secret is sent to no one.
 //!
 //! The symbolic handshake leaves payloads readable, so this looks inside of every message of most seeds.
 
@@ -45,7 +45,7 @@ impl Isolation {
         self.canaries.watch(value, Canary { owner, name, is_secret });
     }
 
-    /// What stands in a file is somebody's own from now on.
+    /// What stands in a file belongs to one device from now on.
     pub(super) fn learn(&mut self, file: &StateFile, contents: &SecretBytes) {
         let bytes = contents.expose();
         match file {

@@ -66,7 +66,7 @@ fn a_session_opens_from_its_envelope() {
         if first {
             bench.open_as(&claims(1, UNIX));
             bench.tell(envelope(numbered(1), &device()));
-            assert_eq!(bench.heard(), [], "nobody wants to see it");
+            assert_eq!(bench.heard(), [], "it is not watched");
             bench.input(Input::Watch(numbered(1)));
             assert_eq!(bench.heard(), [resume()]);
         } else {

@@ -137,7 +137,7 @@ impl Bench {
         PendingPairing::parse(contents.unwrap().expose()).unwrap()
     }
 
-    /// Somebody approves it: up to the hand-over.
+    /// A member approves it: up to the hand-over.
     pub(super) fn approve(&mut self, pending: &PendingPairing, change: impl Fn(&mut Claims)) {
         let mut approval = approval(&Identity::from_seed(pending.seed.clone()), |claims| {
             claims.role = DeviceKind::Viewer;

@@ -1,4 +1,4 @@
-//! L8, SES-3: what one relay holds is bounded, and who is at a bound disturbs nobody else (ISO-5).
+//! L8, SES-3: what one relay holds is bounded, and a connection at its bound does not affect the others (ISO-5).
 
 use alloc::{format, vec, vec::Vec};
 
