@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::fuzz::answers(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| verification::fuzz::answers(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::fuzz::key_set(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| verification::fuzz::key_set(data));

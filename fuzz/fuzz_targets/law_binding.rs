@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::fuzz::law_binding(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| verification::fuzz::law_binding(data));

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tests::sources::workspace;
+use verification::sources::workspace;
 
 /// What a machine may lack, and why that is no gap.
 const LACKING: &[(&str, Layer, &str)] = &[

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tests::fuzz::TARGETS;
+use verification::fuzz::TARGETS;
 
 fn fuzz_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")

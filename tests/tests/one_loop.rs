@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use tests::sources::{rust_files, workspace};
+use verification::sources::{rust_files, workspace};
 
 /// The calls by which a machine is driven.
 const CALLS: &[&str] = &["handle_clock(", "handle_timeout(", "handle_input(", "poll_output(", "poll_timeout("];

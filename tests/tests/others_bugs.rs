@@ -44,7 +44,7 @@ use proto_core::{
     wire::{Content, Frame, Head, Title},
 };
 use serde_json::json;
-use tests::{
+use verification::{
     models::{
         START,
         bench::Bench,

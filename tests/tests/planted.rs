@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
-use tests::sources::workspace;
+use verification::sources::workspace;
 
 /// The fewest bugs that have to be there.
 const AT_LEAST: usize = 40;

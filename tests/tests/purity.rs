@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
-use tests::sources::{rust_files, workspace};
+use verification::sources::{rust_files, workspace};
 
 /// Crates that act: runtimes, sources of randomness and time, bindings to a system.
 const FORBIDDEN_CRATES: &[&str] = &[

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tests::sources::workspace;
+use verification::sources::workspace;
 
 /// Requirements are numbered S1 to this, without a gap.
 const REQUIREMENTS: u32 = 222;
@@ -20,7 +20,7 @@ const CRATES: &[(&str, &str)] = &[
     ("io_engine", "io-engine"),
     ("io_tokio", "io-tokio"),
     ("proto_core", "proto-core"),
-    ("tests", "tests"),
+    ("verification", "tests"),
     ("viewport_platform", "platform"),
     ("viewport_server", "server"),
     ("viewport_relay", "relay"),
@@ -121,16 +121,20 @@ fn faults_are_found() {
         change(&mut file);
         faults(&file)
     };
-    let any = || vec!["tests::requirements::faults_are_found".to_owned()];
+    let any = || vec!["verification::requirements::faults_are_found".to_owned()];
     assert!(exists(&any()[0]));
-    for test in
-        ["tests::requirements::gone", "tests::requirements::read", "tests::elsewhere::faults_are_found", "unknown::a", "a"]
-    {
+    for test in [
+        "verification::requirements::gone",
+        "verification::requirements::read",
+        "verification::elsewhere::faults_are_found",
+        "unknown::a",
+        "a",
+    ] {
         assert!(!exists(test), "{test}");
     }
     assert_eq!(with(|file| drop(file.open.insert("S999".into(), String::new()))), ["S999: there is no such requirement"]);
     assert_eq!(
-        with(|file| drop(file.decisions.insert("D99".into(), vec!["tests::requirements::faults_are_found".into()]))),
+        with(|file| drop(file.decisions.insert("D99".into(), vec!["verification::requirements::faults_are_found".into()]))),
         ["D99: no such decision"]
     );
     let moved = with(|file| {

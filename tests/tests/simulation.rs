@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use tests::sim::{Recipe, Report, Tally, run, shrink::shrink};
+use verification::sim::{Recipe, Report, Tally, run, shrink::shrink};
 
 /// Seeds of one CI run. All of them are run again and again: a change that breaks one breaks it at once.
 const SEEDS: u64 = 1_000;

@@ -1,10 +1,10 @@
 //! Every state and every input of every machine, as committed tables and graphs, against what the machines do.
 //!
-//! `VIEWPORT_RENEW=1 cargo test -p tests --test tables` writes them anew; the difference then is what changed in the machine.
+//! `VIEWPORT_RENEW=1 cargo test -p verification --test tables` writes them anew; the difference then is what changed in the machine.
 
 use std::{fmt::Write, fs};
 
-use tests::{
+use verification::{
     explore::catalogue::{self, Charted},
     sources::workspace,
 };
@@ -12,7 +12,7 @@ use tests::{
 /// States that are visited for a table at most: enough for every named state and every input in it.
 const STATES: usize = 6_000;
 
-const RENEW: &str = "VIEWPORT_RENEW=1 cargo test -p tests --test tables";
+const RENEW: &str = "VIEWPORT_RENEW=1 cargo test -p verification --test tables";
 
 /// The page has this text, or gets it.
 fn keep(path: &str, text: &str) -> Result<(), String> {

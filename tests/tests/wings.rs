@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use tests::sources::{rust_files, workspace};
+use verification::sources::{rust_files, workspace};
 
 /// The parts: folders of `proto-core/src`.
 const WINGS: [&str; 3] = ["device", "relay", "platform"];

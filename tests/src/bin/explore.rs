@@ -1,9 +1,9 @@
-//! Explores machines and systems to their end: `cargo run --release -p tests --bin explore -- [SUBJECT]… [--states N]`. The exit
+//! Explores machines and systems to their end: `cargo run --release -p verification --bin explore -- [SUBJECT]… [--states N]`. The exit
 //! status is 1 when a property does not hold, or when so many states were not all.
 
 use std::{process::ExitCode, time::Instant};
 
-use tests::explore::catalogue;
+use verification::explore::catalogue;
 
 /// States, where nothing is said.
 const STATES: usize = 4_000_000;

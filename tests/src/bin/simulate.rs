@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::sim::{Recipe, Report, Tally, run, shrink::shrink, story::clock};
+use verification::sim::{Recipe, Report, Tally, run, shrink::shrink, story::clock};
 
 /// So many runs at most to make a failure short.
 const SHRINKING: usize = 300;
@@ -110,13 +110,13 @@ fn many(seeds: Range<u64>, recipe: &Recipe) -> ExitCode {
 /// Prints a run's line, and drops its story.
 fn row(report: &Report) -> Report {
     let result = if report.is_clean() { "ok" } else { report.violations[0].invariant };
-    let faults: u64 = tests::sim::Fault::ALL.iter().map(|fault| report.tally.of(*fault)).sum();
+    let faults: u64 = verification::sim::Fault::ALL.iter().map(|fault| report.tally.of(*fault)).sum();
     let (time, steps) = (clock(report.elapsed), report.steps);
     println!(
         "{:>8} {:>7} {time:>11} {steps:>10} {faults:>6} {result:>6} {:016x}",
         report.recipe.seed, report.devices, report.trace
     );
-    Report { story: tests::sim::story::Story::default(), ..report.clone() }
+    Report { story: verification::sim::story::Story::default(), ..report.clone() }
 }
 
 fn sum_up(reports: &[Report], took: Duration) {

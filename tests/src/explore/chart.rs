@@ -54,7 +54,7 @@ impl Chart {
     /// The table, as `tests/tables` keeps it.
     pub fn table(&self, name: &str) -> String {
         let mut text = format!(
-            "# {name}: every state, every input\n\nMade by exploring the machine (`cargo test -p tests --test tables`); not written \
+            "# {name}: every state, every input\n\nMade by exploring the machine (`cargo test -p verification --test tables`); not written \
              by hand. A row lists every outcome that was seen: `→` the next state where it is another one, then what was said; `–` is nothing at all; `not walked` is a time that this walk leaves out.\n"
         );
         for (state, row) in &self.cells {

@@ -92,6 +92,6 @@ impl fmt::Display for Report {
         for violation in &self.violations {
             writeln!(f, "{violation}")?;
         }
-        write!(f, "replay: cargo run --release -p tests --bin simulate -- --replay \"{}\"", self.recipe)
+        write!(f, "replay: cargo run --release -p verification --bin simulate -- --replay \"{}\"", self.recipe)
     }
 }

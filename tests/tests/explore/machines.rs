@@ -1,6 +1,6 @@
 //! One test per machine and per system.
 
-use tests::explore::catalogue;
+use verification::explore::catalogue;
 
 /// States that are visited here at most, unless what is looked for takes longer to show.
 const STATES: usize = 3_000;

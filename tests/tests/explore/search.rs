@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::Instant;
-use tests::explore::{Broken, Log, Report, System, explore};
+use verification::explore::{Broken, Log, Report, System, explore};
 
 /// Two jugs of 3 and 5 litres.
 struct Jugs {

@@ -12,7 +12,7 @@ use proto_core::{
     id::DeviceKind,
     noise::Symbolic,
 };
-use tests::laws::{
+use verification::laws::{
     self, START, Subject,
     subjects::{
         admission, binding, bridge, connection, consent, credential, daemon, handshake, hub, keyset, link, orgkey, pairing,

@@ -12,7 +12,7 @@ use proto_core::{
     effect::{Closed, IoEvent, NetFault},
     noise::Symbolic,
 };
-use tests::laws::{
+use verification::laws::{
     START, Subject,
     subjects::{bridge::Streaming, daemon as whole, viewer::Watching},
 };

@@ -1,4 +1,4 @@
-//! [`Admission`] beside the predicate in `tests::models::admission`, enumerated.
+//! [`Admission`] beside the predicate in `verification::models::admission`, enumerated.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,7 +12,7 @@ use proto_core::{
     secret::SecretText,
     wire::{Pattern, Role},
 };
-use tests::models::{
+use verification::models::{
     START,
     admission::{Applicant, Key, Platform, decide},
     given::{self, answered, identity, secret},

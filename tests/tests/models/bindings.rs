@@ -18,7 +18,7 @@ use proto_core::{
     id::DeviceKind,
     secret::SecretBytes,
 };
-use tests::models::{
+use verification::models::{
     bench::Bench,
     binding::{self, Life, Name},
     config,
@@ -98,7 +98,7 @@ struct Laptop {
 
 impl Laptop {
     fn new() -> Self {
-        let bench = Bench::new(Bindings::boot(tests::models::START, None, [], []).unwrap());
+        let bench = Bench::new(Bindings::boot(verification::models::START, None, [], []).unwrap());
         let mut laptop =
             Self { bench, life: Life::default(), disk: BTreeMap::new(), asked: None, ended: BTreeSet::new(), commands: 0 };
         laptop.follow(0);

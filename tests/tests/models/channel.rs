@@ -10,7 +10,7 @@ use proto_core::{
     },
     wire::{Frame, Head, Pattern, Preamble, Role, Suite},
 };
-use tests::models::{
+use verification::models::{
     channel::Pipe,
     config,
     given::{identity, secret},

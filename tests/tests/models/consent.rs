@@ -1,4 +1,4 @@
-//! [`Resolver`] beside the recursive description in `tests::models::consent`.
+//! [`Resolver`] beside the recursive description in `verification::models::consent`.
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
@@ -9,7 +9,7 @@ use proto_core::{
         files::{Declines, Grant, Grants, Unknown},
     },
 };
-use tests::models::{
+use verification::models::{
     START, config,
     consent::{Advice, Level, Local, Why, advise, decide, hint},
     given::{UNIX, id, workspace},

@@ -1,4 +1,4 @@
-//! State files beside `tests::models::files`.
+//! State files beside `verification::models::files`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use proto_core::{
     id::MAX_ID_LEN,
 };
 use serde_json::{Value, json};
-use tests::models::{
+use verification::models::{
     config,
     files::{folded, is_inside, keeps, object_at},
     given::{self, identity},

@@ -13,7 +13,7 @@ use proto_core::{
     secret::{Secret, SecretText},
     wire::{Hello, Pattern, Preamble, Role, Suite, Welcome},
 };
-use tests::models::{
+use verification::models::{
     START,
     given::{identity, secret},
 };

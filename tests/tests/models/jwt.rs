@@ -12,7 +12,7 @@ use proto_core::{
     secret::SecretText,
 };
 use serde_json::{Value, json};
-use tests::models::given::{self, ISSUER, UNIX, identity, platform_key, secret};
+use verification::models::given::{self, ISSUER, UNIX, identity, platform_key, secret};
 
 fn claims() -> Claims {
     given::claims(&identity(1), "A", "r", 1)

@@ -7,7 +7,7 @@ use proto_core::{
     platform::key_ring::{Change, Key, KeyRing, LEAD, SERVICE},
     secret::Secret,
 };
-use tests::models::{
+use verification::models::{
     config,
     key_ring::{Known, is_needed, signs, verify},
 };

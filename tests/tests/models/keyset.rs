@@ -9,7 +9,7 @@ use proto_core::{
     jose::{JwkSet, SigningKey},
     keyset::{EffectId, Input, KeySet, LookupId, Output},
 };
-use tests::models::{
+use verification::models::{
     START,
     bench::Bench,
     config,

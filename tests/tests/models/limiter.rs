@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::relay::admission::RateLimiter;
-use tests::models::{config, limiter::Arrivals, moment};
+use verification::models::{config, limiter::Arrivals, moment};
 
 const ADDRESSES: [&str; 7] =
     ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "::"];

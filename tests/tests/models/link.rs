@@ -12,7 +12,7 @@ use proto_core::{
     secret::SecretText,
     wire::{Answer, Head, Role, Welcome},
 };
-use tests::models::{
+use verification::models::{
     START,
     bench::Bench,
     config,

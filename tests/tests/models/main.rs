@@ -1,4 +1,4 @@
-//! Machines beside their reference models (`tests::models`), through random facts and passing time.
+//! Machines beside their reference models (`verification::models`), through random facts and passing time.
 
 mod admission;
 mod bindings;

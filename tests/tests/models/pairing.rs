@@ -15,7 +15,7 @@ use proto_core::{
     id::DeviceKind,
     jose::{self, SigningKey},
 };
-use tests::models::{
+use verification::models::{
     START,
     bench::Bench,
     config,

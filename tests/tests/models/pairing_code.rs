@@ -8,7 +8,7 @@ use proto_core::{
     api::{CODE_ALPHABET, CodeText},
     platform::pairing_code::{CheckId, Input, MAX_GUESSES, Output, PairingCode, Standing},
 };
-use tests::models::{START, bench::Bench, config, given::id, millis, pairing_code::Code};
+use verification::models::{START, bench::Bench, config, given::id, millis, pairing_code::Code};
 
 #[derive(Clone, Debug)]
 enum Event {

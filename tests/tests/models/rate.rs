@@ -7,7 +7,7 @@ use proto_core::{
     UnixTime,
     platform::rate::{Growth, Waits, Window},
 };
-use tests::models::{
+use verification::models::{
     config,
     rate::{Acts, Failures},
 };

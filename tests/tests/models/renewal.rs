@@ -8,7 +8,7 @@ use proto_core::{
     key::StaticKey,
     platform::rotation::{self, Found, Holder, Record, Terms},
 };
-use tests::models::{config, renewal::Device};
+use verification::models::{config, renewal::Device};
 
 const KEY: StaticKey = StaticKey([1; 32]);
 

@@ -9,7 +9,7 @@ use proto_core::{
     relay::revocations::{BACKOFF, EffectId, Feed, Input, Output, QUIET},
     secret::SecretText,
 };
-use tests::models::{START, bench::Bench, config, given::answered, revocations::Ledger};
+use verification::models::{START, bench::Bench, config, given::answered, revocations::Ledger};
 
 #[derive(Clone, Debug)]
 enum Event {

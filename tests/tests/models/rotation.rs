@@ -10,7 +10,7 @@ use proto_core::{
     effect::{Effect, IoEvent, NetFault},
     jose::{self, Unverified},
 };
-use tests::models::{
+use verification::models::{
     START,
     bench::Bench,
     config,

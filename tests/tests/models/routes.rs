@@ -10,7 +10,7 @@ use proto_core::{
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };
-use tests::models::{
+use verification::models::{
     bench::Bench,
     config,
     given::id,

@@ -15,7 +15,7 @@ use proto_core::{
     secret::Secret,
     wire::{Content, Frame, Head, Outcome, Record},
 };
-use tests::models::{
+use verification::models::{
     START,
     bench::Bench,
     config,

@@ -15,7 +15,7 @@ use proto_core::{
     secret::SecretBytes,
     wire::{Frame, Head, Outcome},
 };
-use tests::models::{START, bench::Bench, config, spool::Records};
+use verification::models::{START, bench::Bench, config, spool::Records};
 
 const ID: SessionId = SessionId([7; 16]);
 

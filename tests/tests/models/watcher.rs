@@ -14,7 +14,7 @@ use proto_core::{
     },
     wire::{Answer, Head},
 };
-use tests::{
+use verification::{
     fixtures::{
         handshake::welcome,
         relay_identity,

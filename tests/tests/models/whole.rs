@@ -8,7 +8,7 @@ use proto_core::{
     api::PairingMode,
     wire::{Content, Outcome},
 };
-use tests::{
+use verification::{
     models::config,
     world::{Tampering, World},
 };

@@ -17,7 +17,7 @@ pub(crate) fn committed<D: Serialize + DeserializeOwned>(name: &str, made: &D) -
     let differs = committed.lines().zip(text.lines()).position(|(old, new)| old != new);
     assert!(
         committed == text,
-        "{}: line {:?} is not what is made now; VIEWPORT_RENEW=1 cargo test -p tests --test vectors writes it anew",
+        "{}: line {:?} is not what is made now; VIEWPORT_RENEW=1 cargo test -p verification --test vectors writes it anew",
         path.display(),
         differs.map(|line| line + 1)
     );

@@ -12,7 +12,7 @@ use proto_core::{
         link::LinkState,
     },
 };
-use tests::world::World;
+use verification::world::World;
 
 use crate::{bound, stored};
 

@@ -67,7 +67,7 @@ fn a_kill_at_any_step_of_a_renewal_loses_no_access() {
         let mut world = bound(&["acme"]);
         while world.platform.renewals == 0 {
             world.pass(Duration::from_secs(1));
-            if world.platform.renewals == 0 && world.unix().0 > tests::world::EPOCH.0 + 1_700 {
+            if world.platform.renewals == 0 && world.unix().0 > verification::world::EPOCH.0 + 1_700 {
                 world.set_online(false);
                 world.pass(Duration::from_mins(30));
                 world.set_online(true);

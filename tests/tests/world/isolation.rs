@@ -79,7 +79,7 @@ fn two_orgs_share_nothing() {
         let spelled = values.iter().flat_map(|value| spellings(value));
         spelled.into_iter().any(|spelling| bytes.windows(spelling.len()).any(|window| window == spelling))
     };
-    let requests = world.sent.iter().filter(|sent| sent.to == tests::world::API);
+    let requests = world.sent.iter().filter(|sent| sent.to == verification::world::API);
     assert!(!requests.into_iter().any(|sent| names(&sent.bytes, &acme) && names(&sent.bytes, &oss)));
 }
 

@@ -14,7 +14,7 @@ mod viewers;
 mod visitors;
 mod watching;
 
-use tests::world::World;
+use verification::world::World;
 
 /// A world with a machine that is paired with `names`, and a directory `/work/{name}` bound to each.
 fn bound(names: &[&str]) -> World {

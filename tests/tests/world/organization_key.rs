@@ -14,7 +14,7 @@ use proto_core::{
     orgkey::{Envelope, WrappingKeys},
     wire::Content,
 };
-use tests::world::OrganizationKey;
+use verification::world::OrganizationKey;
 
 use crate::{World, bound};
 

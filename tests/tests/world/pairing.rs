@@ -11,7 +11,7 @@ use proto_core::{
     },
     effect::StateFile,
 };
-use tests::world::World;
+use verification::world::World;
 
 /// S1 to S6, S14, S19, S26, S38 to S40, S56 to S71: a code is shown, a user approves, and the daemon is connected within seconds,
 /// with everything on disk that pairing yields.

@@ -12,7 +12,7 @@ use proto_core::{
     secret::{Secret, SecretText},
     wire::{Answer, Content, Frame, Head, Hello, Outcome, Pattern, Preamble, Role, Suite},
 };
-use tests::world::Tampering;
+use verification::world::Tampering;
 
 use crate::{World, bound};
 

@@ -9,7 +9,7 @@ use proto_core::{
     effect::StateFile,
     wire::{Content, Outcome},
 };
-use tests::world::Disk;
+use verification::world::Disk;
 
 use crate::{World, bound};
 
