@@ -6,7 +6,6 @@ mod program;
 use std::{
     io::{BufRead as _, BufReader, Lines},
     process::{Child, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use proto_core::{
@@ -19,10 +18,7 @@ use proto_core::{
 use tokio::{net::TcpListener, runtime::Runtime};
 use viewport_platform::{Clock, Config, FirstAdmin, Platform};
 
-use program::Home;
-
-/// Long enough for the slowest machine; only a failing test takes that long.
-const PATIENCE: Duration = Duration::from_mins(1);
+use program::{Home, wait_until};
 
 /// A platform with one workspace, on a port of its own.
 struct Control {
@@ -99,7 +95,7 @@ impl<'a> Machine<'a> {
             let killed = Command::new("kill").args(["-9", &report.pid.to_string()]).status().unwrap();
             assert!(killed.success());
             // Its lock and its socket go with it; until then it may still be there.
-            wait_until(|| self.report().is_none());
+            wait_until("the daemon is gone", || self.report().is_none());
         }
     }
 
@@ -138,13 +134,6 @@ impl Drop for Machine<'_> {
     }
 }
 
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "it does not come to that");
-    }
-}
-
 /// S22, S23: approved while the daemon was dead: connected as soon as it is back, and the same pairing, not another one.
 #[test]
 fn killed_while_the_code_waits_and_approved_meanwhile() {
@@ -156,7 +145,7 @@ fn killed_while_the_code_waits_and_approved_meanwhile() {
     assert!(!waiting.ends_paired());
     control.approve(&code);
     machine.start();
-    wait_until(|| machine.bindings() == 1);
+    wait_until("the laptop is paired", || machine.bindings() == 1);
     assert!(!machine.home.path().join("pending-pairing.json").exists() || machine.report().unwrap().pairing.is_none());
 }
 
@@ -170,9 +159,11 @@ fn killed_and_back_before_the_approval() {
     machine.kill();
     assert!(!waiting.ends_paired());
     machine.start();
-    wait_until(|| machine.report().and_then(|report| report.pairing).is_some_and(|pairing| pairing.code == code));
+    wait_until("the pairing goes on", || {
+        machine.report().and_then(|report| report.pairing).is_some_and(|pairing| pairing.code == code)
+    });
     control.approve(&code);
-    wait_until(|| machine.bindings() == 1);
+    wait_until("the laptop is paired", || machine.bindings() == 1);
 }
 
 /// S151: killed right after it was paired: still paired, with the same identity.
@@ -211,7 +202,7 @@ fn killed_at_any_moment() {
         assert_eq!(report.bindings.len(), 0);
         if report.pairing.is_some() {
             assert!(machine.command(&["pair", "--cancel"]).status().unwrap().success());
-            wait_until(|| machine.report().is_some_and(|report| report.pairing.is_none()));
+            wait_until("the pairing has ended", || machine.report().is_some_and(|report| report.pairing.is_none()));
         }
         let waiting = machine.pair();
         control.approve(&waiting.code);

@@ -16,7 +16,7 @@ use browser::Browser;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use program::Home;
+use program::{Home, wait_until};
 
 /// Long enough for the slowest machine; only a failing test takes that long.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -272,14 +272,6 @@ fn machine_of(home: &Path) -> String {
     config["bindings"][0]["machineId"].as_str().unwrap().to_owned()
 }
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "it does not come to that: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// A workspace with a session that said `earlier`, a viewer that has the organization's key, and a session that runs on for ever as
 /// far as the relay knows, so that a viewer can be open.
 struct Scene {
@@ -376,7 +368,7 @@ fn records_stay_readable_after_their_machine_was_paired_again() {
 fn records_stay_readable_after_their_machine_was_revoked() {
     let mut scene = Scene::set();
     scene.servers.revoke(&machine_of(scene.laptop.home.path()));
-    wait_until("the laptop hears of it", || scene.laptop.vpd(&["status"]).contains("Org bindings (0)"));
+    wait_until("the laptop has ended the binding", || scene.laptop.vpd(&["status"]).contains("Org bindings (0)"));
     scene.is_readable();
 }
 

@@ -7,17 +7,13 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use browser::Browser;
 use proto_core::device::control::{PairEvent, Report};
 use serde_json::Value;
 
-use program::{End, Home};
-
-/// Long enough for the slowest machine; only a failing test takes that long.
-const PATIENCE: Duration = Duration::from_mins(3);
+use program::{End, Home, wait_until};
 
 /// Both servers, from one directory.
 struct Servers {
@@ -79,7 +75,7 @@ impl Machine {
     fn kill_daemon(&self) {
         if let Some(report) = self.report() {
             assert!(Command::new("kill").args(["-9", &report.pid.to_string()]).status().unwrap().success());
-            wait_until(|| self.report().is_none());
+            wait_until("the daemon is gone", || self.report().is_none());
         }
     }
 
@@ -94,13 +90,6 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.kill_daemon();
-    }
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "it does not come to that");
     }
 }
 
@@ -176,7 +165,7 @@ async fn a_command_that_runs_while_the_relay_is_away_is_delivered_later() {
 
     let [listen, relay] = &addresses;
     let _servers = Servers::start(&serving, [listen, relay]);
-    wait_until(|| machine.report().is_some_and(|report| report.spool.is_empty()));
+    wait_until("the relay has what was kept", || machine.report().is_some_and(|report| report.spool.is_empty()));
     let watched = machine.vpd(&["watch", "--raw", &kept.session]);
     assert_eq!(watched.code, 0, "{}", watched.stderr);
     assert!(watched.stdout == shown.stdout, "{} bytes of {}", watched.stdout.len(), shown.stdout.len());

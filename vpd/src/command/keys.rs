@@ -109,27 +109,11 @@ fn unsealed(sessions: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proto_core::{api::Workspace, device::link::LinkState};
-
     use super::*;
+    use crate::command::fixtures::binding;
 
     fn key() -> KeyRow {
         KeyRow { generation: 2, fingerprint: "AAAA-BBBB".into() }
-    }
-
-    fn binding(name: &str, key: Option<KeyRow>, without_envelope: usize) -> BindingRow {
-        BindingRow {
-            org: Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() },
-            relay: "wss://relay.example/ws".into(),
-            link: LinkState::Connected,
-            reason: None,
-            obstacle: None,
-            draining: false,
-            renewable_until: 0,
-            key,
-            key_reason: None,
-            without_envelope,
-        }
     }
 
     fn plain(bindings: Option<&[BindingRow]>, viewer: &[ViewerRow]) -> String {
@@ -139,7 +123,10 @@ mod tests {
     /// D15: what people compare, what is wrong with it, and what would be lost with this machine.
     #[test]
     fn keys_are_shown_with_what_they_do_not_open() {
-        let mut bindings = [binding("Acme Engineering", Some(key()), 1), binding("Personal", None, 3)];
+        let mut bindings = [
+            BindingRow { key: Some(key()), without_envelope: 1, ..binding("Acme Engineering") },
+            BindingRow { without_envelope: 3, ..binding("Personal") },
+        ];
         bindings[0].key_reason = Some(Reason::OrganizationKeyForked);
         let viewer = [true, false].map(|is_held| ViewerRow { org: "Acme Engineering".into(), key: key(), is_held });
         let expected = "\

@@ -52,34 +52,21 @@ fn line(binding: &BindingRow) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use proto_core::{api::Workspace, device::link::LinkState};
-
     use super::*;
-
-    fn binding(without_envelope: usize) -> BindingRow {
-        BindingRow {
-            org: Workspace { id: "01J7".parse().unwrap(), slug: "acme".into(), name: "Acme".into() },
-            relay: "wss://relay.example/ws".into(),
-            link: LinkState::Connected,
-            reason: None,
-            obstacle: None,
-            draining: false,
-            renewable_until: 0,
-            key: None,
-            key_reason: None,
-            without_envelope,
-        }
-    }
+    use crate::command::fixtures::binding;
 
     /// F1: a count before anything becomes unreadable, of the organization that is meant.
     #[test]
     fn what_would_be_lost_is_counted() {
-        let said = |sessions| line(&binding(sessions)).map(|line| anstream::adapter::strip_str(&line).to_string());
+        let said = |sessions| {
+            line(&BindingRow { without_envelope: sessions, ..binding("Acme") })
+                .map(|line| anstream::adapter::strip_str(&line).to_string())
+        };
         assert_eq!(said(0), None);
         assert!(said(1).unwrap().starts_with("Acme: 1 session is not sealed"));
         assert!(said(3).unwrap().starts_with("Acme: 3 sessions are not sealed"));
         for (org, expected) in [(None, true), (Some("acme"), true), (Some("01J7"), true), (Some("beta"), false)] {
-            assert_eq!(is_meant(&binding(1), org), expected);
+            assert_eq!(is_meant(&binding("Acme"), org), expected);
         }
     }
 }

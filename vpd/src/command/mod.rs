@@ -4,6 +4,8 @@
 pub(crate) mod bind;
 mod directories;
 pub(crate) mod explain;
+#[cfg(test)]
+mod fixtures;
 mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;

@@ -158,25 +158,16 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use proto_core::{Reason, api::Workspace};
+    use proto_core::Reason;
 
     use super::*;
-    use crate::control::{DirectoryRow, PendingPairing};
+    use crate::{
+        command::fixtures,
+        control::{DirectoryRow, PendingPairing},
+    };
 
     fn binding(name: &str, relay: &str, link: LinkState) -> BindingRow {
-        let org = Workspace { id: "01J7".parse().unwrap(), slug: "x".into(), name: name.into() };
-        BindingRow {
-            org,
-            relay: relay.into(),
-            link,
-            reason: None,
-            obstacle: None,
-            draining: false,
-            renewable_until: 0,
-            key: None,
-            key_reason: None,
-            without_envelope: 0,
-        }
+        BindingRow { relay: relay.into(), link, ..fixtures::binding(name) }
     }
 
     fn directory(path: &str, recursive: bool, org: &str) -> DirectoryRow {

@@ -8,6 +8,8 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Command, ExitStatus, Output},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The binary.
@@ -31,6 +33,19 @@ impl From<Output> for End {
             stdout: String::from_utf8(output.stdout).expect("text"),
             stderr: String::from_utf8(output.stderr).expect("text"),
         }
+    }
+}
+
+/// Asks again and again until it is so. Real processes are behind the answer, so nothing tells when it changes.
+///
+/// # Panics
+/// After three minutes: far more than it takes on a busy machine.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_mins(3);
+    while !done() {
+        assert!(Instant::now() < until, "it does not come to that: {what}");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
