@@ -159,7 +159,7 @@ fn machine_name(name: &str) -> Result<String, String> {
 
 const UNPAIR_HELP: &str = "\
 Works offline. Records that already reached the organization stay there, and members can read those that are sealed to the
-organization's key; vpd says how many are not, and asks.
+organization's key; vpd says how many are not, and asks on a terminal.
 
 Examples:
   vpd unpair               while there is only one pairing
@@ -182,7 +182,9 @@ Writes PATH/.viewport/local.yaml, which git ignores. A file that came with a rep
 Examples:
   vpd bind                              this directory
   vpd bind ~/work/api --org acme
-  vpd bind ~/code --recursive           and every repository below it";
+  vpd bind ~/code --recursive           and every repository below it
+
+A directory that is bound to another organization is asked about first; without a terminal, --yes answers.";
 
 /// `vpd bind`.
 #[derive(Args, Debug)]
@@ -196,6 +198,9 @@ pub(crate) struct BindArgs {
     /// Repositories nested below it too
     #[arg(long)]
     pub recursive: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// `vpd unbind`.

@@ -203,6 +203,26 @@ fn binding_and_unpairing_say_what_was_done() {
     assert_eq!((unpaired.code, unpaired.stdout.as_str()), (0, "✓ No longer paired with Acme Engineering.\n"));
 }
 
+/// F40: without a terminal to ask on, a bind that would replace another one is refused with both names of what to do; `--yes` answers.
+#[test]
+fn a_bind_that_replaces_another_says_so() {
+    let home = Home::new();
+    let bind = post(async |Json(request): Json<BindRequest>| {
+        if !request.confirmed {
+            return problem(Reason::BindReplaces).into_response();
+        }
+        Json(Bound { directory: request.directory, org: acme() }).into_response()
+    });
+    let _runtime = serve(&home, Router::new().route("/v1/bind", bind));
+    let refused = home.vpd(&["bind", "/"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (3, ""));
+    assert!(refused.stderr.contains("bind_replaces") && refused.stderr.contains("vpd bind --yes"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("/ is bound to"), "{}", refused.stderr);
+    let bound = home.vpd(&["bind", "--yes", "/"]);
+    assert_eq!((bound.code, bound.stdout.as_str()), (0, "✓ / → Acme Engineering\n"));
+    assert!(bound.stderr.contains("covers more than a project"), "{}", bound.stderr);
+}
+
 #[test]
 fn a_refusal_is_passed_on_with_its_reason() {
     let home = Home::new();

@@ -203,6 +203,8 @@ catalogue! {
         "open vpd watch on a device that showed sessions before; this one goes on by itself";
     EnvelopeForged, "envelope_forged", Handshake, "this session's envelope is not of the machine that runs it",
         "Something between that machine and this viewer made or changed it.", "vpd watch   (once more; then tell the relay's operator)";
+    BindReplaces, "bind_replaces", Request, "this directory is bound to another organization",
+        "Sessions that start there would stream to this one instead; that is asked first.", "vpd bind --yes ...   (or leave it as it is)";
     SessionLimit, "session_limit", Limit, "the relay takes no more sessions of this machine, or of its organization",
         "Too many run at once, or too many are kept. Those that have ended leave the relay in time.",
         "nothing: the daemon keeps the session and asks again by itself; or end sessions that are not needed";

@@ -7,7 +7,7 @@ use proto_core::{
     device::{
         consent::Directory,
         control::{PairEvent, PairRequest, UnpairRequest},
-        daemon::{self, Answer, Request, RequestId},
+        daemon::{self, Answer, Bind, Request, RequestId},
     },
     id::DeviceKind,
     jose::Thumbprint,
@@ -50,7 +50,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             Deed::Bind(host, org) => {
                 let org_id = self.orgs[org].to_string();
-                self.ask(host, Request::Bind { directory: directory(org), org: Some(org_id), recursive: false });
+                self.ask(host, Request::Bind(Bind::new(directory(org), Some(org_id))));
             }
             Deed::Unbind(host, org) => self.ask(host, Request::Unbind(directory(org))),
             Deed::Run { host, org, records, size, every } => self.begin_run(host, org, records, size, every),

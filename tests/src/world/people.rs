@@ -9,7 +9,7 @@ use proto_core::{
         bridge::SourceId,
         consent::Directory,
         control::{Attach, PairEvent, PairRequest, UnpairRequest},
-        daemon::{self, Answer, Request, RequestId},
+        daemon::{self, Answer, Bind, Request, RequestId},
         link::LinkState,
         session,
         watcher::{self, Goal},
@@ -74,7 +74,7 @@ impl World {
     /// `vpd bind`.
     pub fn bind(&mut self, directory: &str, slug: &str) -> Result<Answer, Reason> {
         let directory = Directory::parse(directory).unwrap();
-        self.answer(Request::Bind { directory, org: Some(slug.into()), recursive: false })
+        self.answer(Request::Bind(Bind::new(directory, Some(slug.into()))))
     }
 
     /// `vpd unbind`.

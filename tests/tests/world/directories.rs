@@ -87,10 +87,13 @@ fn a_file_without_a_grant_streams_nothing() {
 /// another (D11).
 #[test]
 fn changes_of_the_ledger_do_not_undo_each_other() {
-    use proto_core::device::{consent::Directory, daemon::Request};
+    use proto_core::device::{
+        consent::Directory,
+        daemon::{Bind, Request},
+    };
     let mut world = bound(&["acme"]);
     let directory = |path: &str| Directory::parse(path).unwrap();
-    let bind = |path: &str| Request::Bind { directory: directory(path), org: None, recursive: false };
+    let bind = |path: &str| Request::Bind(Bind::new(directory(path), None));
     let asked = [world.ask(bind("/a")), world.ask(bind("/b")), world.ask(Request::Unbind(directory("/work/acme")))];
     world.settle();
     assert!(asked.iter().all(|id| world.laptop.answers[id].is_ok()), "{:?}", world.laptop.answers);

@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize as _;
 use proto_core::Reason;
 
-use super::{directories, lifecycle, losing};
+use super::{directories, lifecycle, losing, question};
 use crate::{
     cli::{BindArgs, UnbindArgs, UnpairArgs},
     client::Client,
@@ -22,13 +22,43 @@ use crate::{
 pub(crate) async fn bind(home: &Home, args: &BindArgs) -> anyhow::Result<()> {
     let directory = existing(&args.path)?;
     lifecycle::ensure_running(home).await?;
-    let request = BindRequest { directory, org: args.org.clone(), recursive: args.recursive };
-    let bound = Client::of(home).bind(&request).await?;
+    let request = BindRequest { directory, org: args.org.clone(), recursive: args.recursive, confirmed: args.yes };
+    let client = Client::of(home);
+    let bound = match client.bind(&request).await {
+        Err(refused) if refused.reason == Reason::BindReplaces => {
+            let detail = replaced(&client, &request.directory).await?;
+            let question = format!("{detail} Bind it all the same?");
+            let refused = Failure { detail: Some(detail), ..refused };
+            let again = BindRequest { confirmed: true, ..request };
+            let Some(bound) = question::confirm(refused, &question, client.bind(&again)).await? else { return Ok(()) };
+            bound
+        }
+        other => other?,
+    };
     let below = if args.recursive { "/..." } else { "" };
+    if is_wide(Path::new(&bound.directory)) {
+        anstream::eprintln!(
+            "{} this covers more than a project: every session below it would stream.",
+            "warning:".yellow().bold()
+        );
+    }
     let directory = home::shorten(Path::new(&bound.directory));
     writeln!(anstream::stdout(), "{} {}{below} → {}", "✓".green(), Line(&directory), Line(&bound.org.name).bold())?;
     anstream::eprintln!("Sessions that start there under `vpd run -- COMMAND` stream from now on. Undo: vpd unbind");
     Ok(())
+}
+
+/// What the directory is bound to.
+async fn replaced(client: &Client, directory: &str) -> Result<String, Failure> {
+    let bound = client.status().await?.directories.into_iter().find(|row| row.path == directory);
+    let org = bound.map_or_else(|| "another organization".to_owned(), |row| row.org);
+    Ok(format!("{} is bound to {}.", Line(&home::shorten(Path::new(directory))), Line(&org)))
+}
+
+/// Whether the user's whole home lies in the directory, or everything does.
+fn is_wide(directory: &Path) -> bool {
+    let home = home::user_home().and_then(|home| home.canonicalize().ok());
+    directory.parent().is_none() || home.is_some_and(|home| home.starts_with(directory))
 }
 
 /// Takes a binding back. The directory may be gone by now.
@@ -53,7 +83,8 @@ pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()>
 pub(crate) async fn unpair(home: &Home, args: &UnpairArgs) -> anyhow::Result<()> {
     lifecycle::ensure_running(home).await?;
     let client = Client::of(home);
-    if losing::warn(&client, args.org.as_deref()).await? && !args.yes && !losing::is_wanted("Unpair all the same?")? {
+    let is_loss = losing::warn(&client, args.org.as_deref(), None).await?;
+    if is_loss && !args.yes && question::ask("Unpair all the same?")? == Some(false) {
         anstream::eprintln!("Nothing was changed.");
         return Ok(());
     }

@@ -1,39 +1,23 @@
 //! Before a command takes the only key of records away: how many, and whether that is meant (D15).
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use owo_colors::OwoColorize as _;
 use proto_core::device::control::BindingRow;
 
 use crate::{client::Client, failure::Failure, plain::Line};
 
-/// Says what becomes unreadable with the pairing of `org`, or of any organization where none is named. Nothing is said where
-/// everything is sealed to an organization's key. Whether something was said.
-pub(super) async fn warn(client: &Client, org: Option<&str>) -> Result<bool, Failure> {
+/// Says what becomes unreadable with the pairing of `org`, or of any organization where none is named; nothing where everything is
+/// sealed to an organization's key. `condition` goes before it, where it is not certain to happen. Whether anything was said.
+pub(super) async fn warn(client: &Client, org: Option<&str>, condition: Option<&str>) -> Result<bool, Failure> {
     let bindings = client.status().await?.bindings;
     let lines: Vec<_> = bindings.iter().filter(|binding| is_meant(binding, org)).filter_map(line).collect();
-    for line in &lines {
+    if lines.is_empty() {
+        return Ok(false);
+    }
+    for line in condition.into_iter().map(str::to_owned).chain(lines) {
         anstream::eprintln!("{line}");
     }
-    if !lines.is_empty() {
-        anstream::eprintln!("{} {}, with this machine connected: it seals them", "to keep them:".bold(), "vpd watch".cyan());
-    }
-    Ok(!lines.is_empty())
-}
-
-/// Asks whether to go on, if the terminal can be asked.
-///
-/// # Errors
-/// When the terminal cannot be read.
-pub(super) fn is_wanted(question: &str) -> io::Result<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(true);
-    }
-    anstream::eprint!("{question} [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    anstream::eprintln!("{} {}, with this machine connected: it seals them", "to keep them:".bold(), "vpd watch".cyan());
+    Ok(true)
 }
 
 fn is_meant(binding: &BindingRow, org: Option<&str>) -> bool {

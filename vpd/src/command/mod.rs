@@ -11,5 +11,6 @@ pub(crate) mod lifecycle;
 pub(crate) mod logs;
 mod losing;
 pub(crate) mod pair;
+mod question;
 pub(crate) mod reasons_page;
 pub(crate) mod status;

@@ -30,7 +30,9 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     lifecycle::ensure_running(home).await?;
     note_other_platform(&client).await?;
     if args.add || args.replace {
-        losing::warn(&client, args.org.as_deref().filter(|_| args.add)).await?;
+        // Which one it refreshes shows when the person has chosen.
+        let condition = (args.add && args.org.is_none()).then_some("If you choose an organization again:");
+        losing::warn(&client, args.org.as_deref().filter(|_| args.add), condition).await?;
     }
     let request = PairRequest { mode: mode(args), org: args.org.clone(), name: args.name.clone() };
     let events = match client.pair(&request).await {

@@ -93,9 +93,8 @@ async fn unpair(State(questions): State<Questions>, Json(request): Json<UnpairRe
 }
 
 async fn bind(State(questions): State<Questions>, Json(request): Json<BindRequest>) -> Response {
-    let BindRequest { directory, org, recursive } = request;
-    match existing(&directory).await {
-        Ok(directory) => answer(ask(&questions, |reply| Question::Bind { directory, org, recursive, reply }).await),
+    match existing(&request.directory).await {
+        Ok(directory) => answer(ask(&questions, |reply| Question::Bind(directory, request, reply)).await),
         Err(refusal) => refusal.into_response(),
     }
 }

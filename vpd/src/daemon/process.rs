@@ -9,8 +9,8 @@ use proto_core::{
     device::{
         bridge::SourceId,
         consent::Directory,
-        control::PairEvent,
-        daemon::{Answer, Daemon, EffectId, Input, Output, Request, RequestId},
+        control::{BindRequest, PairEvent},
+        daemon::{Answer, Bind, Daemon, EffectId, Input, Output, Request, RequestId},
     },
     noise::Snow,
 };
@@ -163,8 +163,10 @@ impl DaemonHost {
             Question::CancelPairing(reply) => self.request(Request::CancelPairing, Waiting::Done(reply)),
             Question::Reconnect(reply) => self.request(Request::Reconnect, Waiting::Done(reply)),
             Question::Unpair(request, reply) => self.request(Request::Unpair(request), Waiting::Unpaired(reply)),
-            Question::Bind { directory, org, recursive, reply } => match parse(directory) {
-                Ok(directory) => self.request(Request::Bind { directory, org, recursive }, Waiting::Bound(reply)),
+            Question::Bind(directory, BindRequest { org, recursive, confirmed, .. }, reply) => match parse(directory) {
+                Ok(directory) => {
+                    self.request(Request::Bind(Bind { directory, org, recursive, confirmed }), Waiting::Bound(reply))
+                }
                 Err(reason) => refuse(reply, reason),
             },
             Question::Unbind(directory, reply) => match parse(directory) {

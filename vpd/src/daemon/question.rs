@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proto_core::{
     Reason,
-    device::control::{Attach, Attached, Bound, PairEvent, PairRequest, Report, Unbound, UnpairRequest, Unpaired},
+    device::control::{Attach, Attached, BindRequest, Bound, PairEvent, PairRequest, Report, Unbound, UnpairRequest, Unpaired},
     wire::Frame,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -26,12 +26,8 @@ pub(super) enum Question {
     Pair(PairRequest, mpsc::UnboundedSender<PairEvent>, Reply<()>),
     CancelPairing(Reply<()>),
     Unpair(UnpairRequest, Reply<Unpaired>),
-    Bind {
-        directory: PathBuf,
-        org: Option<String>,
-        recursive: bool,
-        reply: Reply<Bound>,
-    },
+    /// With the canonical path.
+    Bind(PathBuf, BindRequest, Reply<Bound>),
     Unbind(PathBuf, Reply<Unbound>),
     Reconnect(Reply<()>),
     /// A process that makes records came; what it is told comes through the channel, its number through the other.

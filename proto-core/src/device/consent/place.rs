@@ -122,6 +122,15 @@ impl Place {
         Ok(Plan { files, directory: self.directory.clone(), grant })
     }
 
+    /// Whether `vpd bind` may go on without a question (F40).
+    ///
+    /// # Errors
+    /// [`Reason::BindReplaces`] where the directory itself is bound to another organization.
+    pub fn check_bind(&self, org: &OrgId, ledger: &Grants) -> Result<(), Reason> {
+        let bound = ledger.directories.get(self.directory.as_str());
+        if bound.is_some_and(|grant| grant.org_id != *org) { Err(Reason::BindReplaces) } else { Ok(()) }
+    }
+
     /// What to say about the repository's hint: nothing when it was declined, when streaming was switched off here, or when the
     /// hinted directory or one below it is bound already, to any organization.
     pub fn advice(&self, paired: &[Workspace], declines: &Declines) -> Advice {

@@ -78,6 +78,9 @@ pub struct BindRequest {
     pub org: Option<String>,
     /// Nested repositories too.
     pub recursive: bool,
+    /// The user knows that it takes the place of a binding to another organization.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 /// The directory streams from now on.

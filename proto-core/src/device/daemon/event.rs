@@ -85,18 +85,31 @@ pub enum Request {
     /// Remove a binding.
     Unpair(UnpairRequest),
     /// Bind a directory.
-    Bind {
-        /// Which.
-        directory: Directory,
-        /// To whom, by id or slug.
-        org: Option<String>,
-        /// Nested repositories too.
-        recursive: bool,
-    },
+    Bind(Bind),
     /// Take a binding of a directory back.
     Unbind(Directory),
     /// Try every waiting link now.
     Reconnect,
+}
+
+/// A directory to bind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bind {
+    /// Which.
+    pub directory: Directory,
+    /// To which organization, by id or slug.
+    pub org: Option<String>,
+    /// Nested repositories too.
+    pub recursive: bool,
+    /// The user knows that it takes the place of a binding to another organization (F40).
+    pub confirmed: bool,
+}
+
+impl Bind {
+    /// This directory, up to the next nested repository.
+    pub const fn new(directory: Directory, org: Option<String>) -> Self {
+        Self { directory, org, recursive: false, confirmed: false }
+    }
 }
 
 /// What the daemon wants, and what happened.

@@ -34,7 +34,7 @@ use alloc::{
 use core::{convert::Infallible, time::Duration};
 
 pub use boot::{Found, Settings};
-pub use event::{Answer, EffectId, Event, Input, Output, Request, RequestId, TaskId, Timer};
+pub use event::{Answer, Bind, EffectId, Event, Input, Output, Request, RequestId, TaskId, Timer};
 use ledger::Ledger;
 use running::Sessions;
 use state::Task;

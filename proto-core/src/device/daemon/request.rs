@@ -1,17 +1,14 @@
 //! Requests of `vpd` commands.
 
-use alloc::{
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{string::ToString, vec::Vec};
 
-use super::{Answer, Daemon, Output, Request, RequestId, TaskId, state::Task};
+use super::{Answer, Bind, Daemon, Output, Request, RequestId, TaskId, state::Task};
 use crate::{
     Entropy, Reason,
     api::Workspace,
     device::{
         binding, bridge,
-        consent::{self, Directory, Place, Resolver},
+        consent::{self, Directory, Place, Plan, Resolver},
         control::{PairRequest, Unbound, UnpairRequest, Unpaired},
         pairing::{self, Pairing, is_known_elsewhere, machine_name},
     },
@@ -29,7 +26,7 @@ impl<N: Noise> Daemon<N> {
                 Ok(())
             }
             Request::Unpair(request) => return self.unpair(id, &request),
-            Request::Bind { directory, org, recursive } => return self.bind(id, directory, org, recursive),
+            Request::Bind(bind) => return self.bind(id, bind),
             Request::Unbind(directory) => return self.unbind(id, &directory),
         };
         self.answer(id, done.map(|()| Answer::Done));
@@ -120,29 +117,35 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    fn bind(&mut self, id: RequestId, directory: Directory, org: Option<String>, recursive: bool) {
+    fn bind(&mut self, id: RequestId, bind: Bind) {
         if self.bindings.workspaces().is_empty() {
             return self.answer(id, Err(Reason::NotPaired));
         }
-        let resolver = Resolver::new(directory, &self.ledger.grants);
-        self.tasks.insert(TaskId::Request(id), Task::Looking { resolver, org, recursive });
+        let resolver = Resolver::new(bind.directory.clone(), &self.ledger.grants);
+        self.tasks.insert(TaskId::Request(id), Task::Looking { resolver, bind });
         self.look_on(TaskId::Request(id));
     }
 
     /// `vpd bind`: what is in the directory is known.
-    pub(super) fn plan(&mut self, id: RequestId, place: &Place, org: Option<&str>, recursive: bool) {
-        let bound = self.bindings.workspaces();
-        let planned = place
-            .org(org, &bound)
-            .and_then(|org| Ok((org, place.bind(&org.id, recursive, self.clock.unix_at(self.port.now()))?)));
-        match planned {
+    pub(super) fn plan(&mut self, id: RequestId, place: &Place, bind: &Bind) {
+        match self.planned(place, bind) {
             Ok((org, mut plan)) => {
                 self.port.push(Output::Change(TaskId::Request(id), core::mem::take(&mut plan.files)));
-                let task = Task::Planting { plan, directory: place.directory.clone(), org: org.clone() };
+                let task = Task::Planting { plan, directory: place.directory.clone(), org };
                 self.tasks.insert(TaskId::Request(id), task);
             }
             Err(reason) => self.answer(id, Err(reason)),
         }
+    }
+
+    fn planned(&self, place: &Place, bind: &Bind) -> Result<(Workspace, Plan), Reason> {
+        let bound = self.bindings.workspaces();
+        let org = place.org(bind.org.as_deref(), &bound)?;
+        if !bind.confirmed {
+            place.check_bind(&org.id, &self.ledger.grants)?;
+        }
+        let plan = place.bind(&org.id, bind.recursive, self.clock.unix_at(self.port.now()))?;
+        Ok((org.clone(), plan))
     }
 
     fn unbind(&mut self, id: RequestId, directory: &Directory) {

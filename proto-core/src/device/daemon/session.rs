@@ -95,9 +95,7 @@ impl<N: Noise> Daemon<N> {
             Some(consent::Output::Look(directory)) => self.port.push(Output::Look(task_id, directory)),
             Some(consent::Output::Resolved(place)) => match (task_id, self.tasks.remove(&task_id)) {
                 (TaskId::Source(source), Some(Task::Resolving { start, .. })) => self.resolved(source, start, place.decision),
-                (TaskId::Request(id), Some(Task::Looking { org, recursive, .. })) => {
-                    self.plan(id, &place, org.as_deref(), recursive);
-                }
+                (TaskId::Request(id), Some(Task::Looking { bind, .. })) => self.plan(id, &place, &bind),
                 _ => {}
             },
             None => {}

@@ -1,7 +1,8 @@
 //! What the daemon keeps beside its children.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
+use super::Bind;
 use crate::{
     SessionId,
     api::Workspace,
@@ -20,7 +21,7 @@ pub(super) enum Task {
     /// A session's start: its pin is being made durable.
     Pinning { file: SessionFile, org: Workspace },
     /// `vpd bind`: what stands there?
-    Looking { resolver: Resolver, org: Option<String>, recursive: bool },
+    Looking { resolver: Resolver, bind: Bind },
     /// `vpd bind`: the files are being written.
     Planting { plan: Plan, directory: Directory, org: Workspace },
     /// `vpd bind`: the ledger with the grant is being made durable.

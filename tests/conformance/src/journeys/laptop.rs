@@ -15,7 +15,7 @@ use proto_core::{
         bridge::SourceId,
         consent::Directory,
         control::{Attach, Bound, PairEvent, PairRequest, PendingPairing, UnpairRequest, Unpaired},
-        daemon::{Answer, Daemon, Event, Input, Output, Request, RequestId, Settings},
+        daemon::{Answer, Bind, Daemon, Event, Input, Output, Request, RequestId, Settings},
         link::LinkState,
     },
     effect::IoEvent,
@@ -135,7 +135,7 @@ impl<S: Subject<EffectId>> Laptop<S> {
     /// `vpd bind`.
     pub(super) fn bind(&mut self, directory: &Path, org: &str) -> Bound {
         let directory = directory_at(directory);
-        match self.request(Request::Bind { directory, org: Some(org.into()), recursive: false }) {
+        match self.request(Request::Bind(Bind::new(directory, Some(org.into())))) {
             Ok(Answer::Bound(bound)) => bound,
             other => panic!("{other:?}"),
         }

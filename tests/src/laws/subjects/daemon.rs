@@ -8,7 +8,7 @@ use proto_core::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
         control::{Attach, Attached, PairRequest, UnpairRequest},
-        daemon::{Daemon, EffectId, Found, Input, Output, Request, RequestId, Settings, TaskId},
+        daemon::{Bind, Daemon, EffectId, Found, Input, Output, Request, RequestId, Settings, TaskId},
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
     },
     effect::{Effect, IoEvent, StateFile},
@@ -141,7 +141,7 @@ impl Subject for Whole {
             Fact::Unpair(org) => Input::Request(id, Request::Unpair(UnpairRequest { org: org.map(Into::into) })),
             Fact::Bind(path) => {
                 let directory = Directory::parse(path).unwrap();
-                Input::Request(id, Request::Bind { directory, org: Some("A".into()), recursive: false })
+                Input::Request(id, Request::Bind(Bind::new(directory, Some("A".into()))))
             }
             Fact::Unbind(path) => Input::Request(id, Request::Unbind(Directory::parse(path).unwrap())),
             Fact::Reconnect => Input::Request(id, Request::Reconnect),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn bind(path: &str, org: Option<&str>) -> Request {
-    Request::Bind { directory: directory(path), org: org.map(Into::into), recursive: true }
+    Request::Bind(Bind { recursive: true, ..Bind::new(directory(path), org.map(Into::into)) })
 }
 
 /// The next write of the ledger becomes durable; which directories it names.
@@ -52,6 +52,27 @@ fn a_directory_is_bound_once_the_ledger_is_durable() {
     assert_eq!((&bound.directory[..], &bound.org.name[..]), ("/new", "Zeta"));
     let expected = [(BOUND, true, "Org"), (BOUND_TO_BETA, false, "Zeta"), ("/new", true, "Zeta")];
     assert_eq!(directories(&laptop), expected.map(|(path, recursive, org)| (path.into(), recursive, org.into())));
+}
+
+/// F40: a directory that is bound to another organization is bound anew only when the user knows it; to its own, as often as one likes.
+#[test]
+fn a_bind_that_replaces_another_has_to_be_confirmed() {
+    let mut laptop = Laptop::paired();
+    let mut outcome = |bind: Bind| {
+        laptop.request(1, Request::Bind(bind));
+        laptop.look();
+        if !laptop.changes.is_empty() {
+            change(&mut laptop, Ok(()));
+            write_ledger(&mut laptop);
+        }
+        let [(1, answer)] = &laptop.take_answers()[..] else { panic!("one answer") };
+        (answer.clone().map(drop), directories(&laptop)[0].2.clone())
+    };
+    let to = |org: &str| Bind::new(directory(BOUND), Some(org.into()));
+    assert_eq!(outcome(to("beta")), (Err(Reason::BindReplaces), String::from("Org")));
+    assert_eq!(outcome(to("org")), (Ok(()), String::from("Org")));
+    assert_eq!(outcome(Bind { confirmed: true, ..to("beta") }), (Ok(()), String::from("Zeta")));
+    assert_eq!(outcome(to("org")), (Err(Reason::BindReplaces), String::from("Zeta")));
 }
 
 /// The ledger loses the grant first; what is left of the file is then ignored, so its removal may fail.
