@@ -10,7 +10,7 @@ use std::{
 
 use async_std::channel::{Sender, unbounded};
 use futures_util::stream::{FuturesUnordered, SelectAll, Stream, StreamExt};
-use io_engine::{FileJob, Home, Links, Roots};
+use io_engine::{FileJob, Home, Roots, SocketTable};
 use proto_core::effect::{Close, Connect, Effect, HttpRequest, IoEvent};
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 pub struct Adapter<I> {
     roots: Roots,
     /// The orders for each WebSocket whose end was not reported here. Without them it is dropped.
-    links: Links<I, Sender<Order>>,
+    links: SocketTable<I, Sender<Order>>,
     files: Sender<(I, FileJob)>,
     requests: FuturesUnordered<Pin<Box<dyn Future<Output = IoEvent<I>> + Send>>>,
     /// The WebSockets and the files: what a shutdown waits for.
@@ -41,7 +41,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
         let (files, jobs) = unbounded();
         let mut lasting = SelectAll::<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>::new();
         lasting.push(Box::pin(files::work(home, jobs).map(|event| (0, event))));
-        Self { roots, links: Links::default(), files, requests: FuturesUnordered::new(), lasting }
+        Self { roots, links: SocketTable::default(), files, requests: FuturesUnordered::new(), lasting }
     }
 
     /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].

@@ -36,11 +36,11 @@ const STEP: u64 = 5;
 
 /// Notices that the wall clock was set, or went on while the machine slept and the monotonic clock stood still.
 #[derive(Clone, Copy, Debug)]
-pub struct StepWatch {
+pub struct ClockStepDetector {
     expected: WallClock,
 }
 
-impl StepWatch {
+impl ClockStepDetector {
     /// Watches from a reading of both clocks on.
     pub const fn new(wall: WallClock) -> Self {
         Self { expected: wall }
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_sleep_and_a_clock_that_was_set_are_noticed_once() {
         let at = |seconds| Instant::ZERO.after(Duration::from_secs(seconds));
-        let mut watch = StepWatch::new(WallClock::new(at(1), UnixTime(1_000)));
+        let mut watch = ClockStepDetector::new(WallClock::new(at(1), UnixTime(1_000)));
         for (now, unix, is_step) in
             [(2, 1_001, false), (9, 1_012, false), (10, 4_609, true), (11, 4_610, false), (12, 700, true), (13, 701, false)]
         {

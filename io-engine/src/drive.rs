@@ -8,7 +8,7 @@
 //!   Host::flush ◄──once a turn──────── └───────┘     after each of 2, 3 and 4: a complete drain
 //! ```
 //!
-//! [`Turns`] is the loop without the waiting, for drivers without futures; [`drive`] waits, and takes the same turns.
+//! [`DriverLoop`] is the loop without the waiting, for drivers without futures; [`drive`] waits, and takes the same turns.
 
 use std::{
     future::poll_fn,
@@ -17,12 +17,12 @@ use std::{
 
 use proto_core::{Deadline, Machine, Misuse, Status, WallClock};
 
-use crate::{StepWatch, runtime::before};
+use crate::{ClockStepDetector, runtime::before};
 
-/// After how many turns the loop lets others run, however many facts wait.
+/// After how many turns the loop lets others run, however many inputs wait.
 const TURNS: u32 = 64;
 
-/// Room for this many facts is kept from turn to turn, so that a loop that waits for long holds little.
+/// Room for this many inputs is kept from turn to turn, so that a loop that waits for long holds little.
 const KEPT: usize = 8;
 
 /// A clock of some runtime that also wakes up.
@@ -44,15 +44,15 @@ pub trait Perform<M: Machine> {
     fn refused(&mut self, misuse: Misuse);
 }
 
-/// What surrounds a machine: where its facts come from and where its outputs go.
-pub trait Host<M: Machine>: Perform<M> {
-    /// Waits for facts, and puts all that are there into `facts`, which is empty: they are handed over with one reading of the
-    /// clocks, in order. How many that are at most, the host decides. Has to be safe to cancel: facts are only put there when
+/// What surrounds a machine: where its inputs come from and where its outputs go.
+pub trait MachineIo<M: Machine>: Perform<M> {
+    /// Waits for inputs, and puts all that are there into `inputs`, which is empty: they are handed over with one reading of the
+    /// clocks, in order. How many that are at most, the host decides. Has to be safe to cancel: inputs are only put there when
     /// nothing is waited for afterwards.
-    fn facts(&mut self, machine: &M, facts: &mut Vec<M::Input>) -> impl Future<Output = Next> + Send;
+    fn inputs(&mut self, machine: &M, inputs: &mut Vec<M::Input>) -> impl Future<Output = Next> + Send;
 
     /// The machine was drained after a turn: hands on what [`perform`](Perform::perform) has collected. The loop waits for that,
-    /// and takes no facts meanwhile. Nothing, where nothing is collected.
+    /// and takes no inputs meanwhile. Nothing, where nothing is collected.
     fn flush(&mut self, _machine: &M) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
@@ -63,20 +63,20 @@ pub trait Host<M: Machine>: Perform<M> {
 pub enum Next {
     /// Another turn, as long as the machine runs.
     GoOn,
-    /// The end, once the facts that came with this were taken.
+    /// The end, once the inputs that came with this were taken.
     Stop,
 }
 
 /// The turns of the loop around one machine.
 #[derive(Clone, Copy, Debug)]
-pub struct Turns {
-    steps: StepWatch,
+pub struct DriverLoop {
+    steps: ClockStepDetector,
 }
 
-impl Turns {
+impl DriverLoop {
     /// Before the first turn. `wall` is the reading with which the machine was made.
     pub const fn new(wall: WallClock) -> Self {
-        Self { steps: StepWatch::new(wall) }
+        Self { steps: ClockStepDetector::new(wall) }
     }
 
     /// Before the first turn: takes what a machine wants that has just been made.
@@ -89,14 +89,14 @@ impl Turns {
         self.steps.notices(wall.at(), wall)
     }
 
-    /// One turn at the moment of `wall`: says what became of the clocks, fires what is due, hands over the facts, and drains the
+    /// One turn at the moment of `wall`: says what became of the clocks, fires what is due, hands over the inputs, and drains the
     /// machine completely after each of these. What was due comes before what arrived, so that the outcome does not depend on how
     /// late the driver wakes up (L10).
     pub fn turn<M: Machine>(
         &mut self,
         machine: &mut M,
         wall: WallClock,
-        facts: impl IntoIterator<Item = M::Input>,
+        inputs: impl IntoIterator<Item = M::Input>,
         host: &mut impl Perform<M>,
     ) {
         let now = wall.at();
@@ -108,7 +108,7 @@ impl Turns {
             machine.handle_timeout(now);
             drain(machine, host);
         }
-        for fact in facts {
+        for fact in inputs {
             if let Err(misuse) = machine.handle_input(now, fact) {
                 host.refused(misuse);
             }
@@ -125,8 +125,8 @@ fn drain<M: Machine>(machine: &mut M, host: &mut impl Perform<M>) {
 
 /// Runs `machine` until it has ended and its last output was performed, or until the host wants no more of it. Safe to cancel,
 /// except while the host flushes: the machine stays as it is, and can be driven on with the same `turns`.
-pub async fn drive<M: Machine>(machine: &mut M, turns: &mut Turns, timer: &mut impl Timer, host: &mut impl Host<M>) {
-    let mut facts = Vec::new();
+pub async fn drive<M: Machine>(machine: &mut M, turns: &mut DriverLoop, timer: &mut impl Timer, host: &mut impl MachineIo<M>) {
+    let mut inputs = Vec::new();
     turns.begin(machine, host);
     host.flush(machine).await;
     for turn in (1..=TURNS).cycle() {
@@ -137,11 +137,11 @@ pub async fn drive<M: Machine>(machine: &mut M, turns: &mut Turns, timer: &mut i
             let_others_run().await;
         }
         let next =
-            before(timer.sleep_until(machine.poll_timeout().map(Deadline::in_words)), host.facts(machine, &mut facts)).await;
-        if facts.len() < KEPT {
-            facts.shrink_to(KEPT);
+            before(timer.sleep_until(machine.poll_timeout().map(Deadline::in_words)), host.inputs(machine, &mut inputs)).await;
+        if inputs.len() < KEPT {
+            inputs.shrink_to(KEPT);
         }
-        turns.turn(machine, timer.wall(), facts.drain(..), host);
+        turns.turn(machine, timer.wall(), inputs.drain(..), host);
         host.flush(machine).await;
         if next == Some(Next::Stop) {
             return;

@@ -1,6 +1,6 @@
 //! Randomness of the operating system.
 
-use proto_core::{Entropy, Jitter};
+use proto_core::{Entropy, JitterRng};
 use zeroize::Zeroizing;
 
 /// 32 fresh bytes from the operating system's generator.
@@ -18,10 +18,10 @@ pub fn fresh_entropy() -> Entropy {
 ///
 /// # Panics
 /// As [`fresh_entropy`].
-pub fn fresh_jitter() -> Jitter {
+pub fn fresh_jitter() -> JitterRng {
     let mut seed = [0; 8];
     fill(&mut seed);
-    Jitter::new(u64::from_ne_bytes(seed))
+    JitterRng::new(u64::from_ne_bytes(seed))
 }
 
 fn fill(bytes: &mut [u8]) {

@@ -2,7 +2,7 @@
 
 use std::{fs, io::ErrorKind};
 
-use proto_core::{device::daemon::Found, effect::StateFile, secret::SecretBytes};
+use proto_core::{device::daemon::StoredState, effect::StateFile, secret::SecretBytes};
 
 use crate::{FileError, Home};
 
@@ -11,8 +11,8 @@ impl Home {
     ///
     /// # Errors
     /// As [`Home::read`].
-    pub fn found(&self) -> Result<Found, FileError> {
-        Ok(Found {
+    pub fn found(&self) -> Result<StoredState, FileError> {
+        Ok(StoredState {
             config: self.read(&StateFile::Config)?,
             identities: self.identities()?,
             pending: self.read(&StateFile::PendingPairing)?,
@@ -86,7 +86,7 @@ mod tests {
     fn what_was_stored_is_found_and_strange_names_are_passed_over() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path().join("home"));
-        assert_eq!(home.found().unwrap(), Found::default());
+        assert_eq!(home.found().unwrap(), StoredState::default());
         let org = |name: &str| name.parse().unwrap();
         let keys =
             [StateFile::Identity(org("ACME"), 1), StateFile::Identity(org("ACME"), 0), StateFile::Identity(org("BETA"), 0)];

@@ -18,7 +18,7 @@
 //! 3. Read, hand it to [`Transducer::receive`] (or [`Transducer::receive_end`], or [`Transducer::fail`]), go to 1.
 //!
 //! [`Driven`] is that loop over any runtime's [`ByteStream`], and [`drive`] the loop around a machine with any runtime's [`Timer`];
-//! [`Turns`] is the same loop without the waiting.
+//! [`DriverLoop`] is the same loop without the waiting.
 //! Where a runtime has futures, [`request`], [`connect`] and [`Socket`] do the rest over its [`Runtime`].
 
 mod client;
@@ -44,15 +44,15 @@ mod transducer;
 mod websocket;
 
 pub use client::{ClientSocket, connect, connect_over, request};
-pub use clock::{StepWatch, SystemClock, wall_clock};
+pub use clock::{ClockStepDetector, SystemClock, wall_clock};
 pub use connection::Connection;
 pub use directories::{change, look};
-pub use drive::{Host, Next, Perform, Timer, Turns, drive};
+pub use drive::{DriverLoop, MachineIo, Next, Perform, Timer, drive};
 pub use driven::{ByteStream, Driven};
 pub use entropy::{fresh_entropy, fresh_jitter};
 pub use files::{FileError, FileJob, Home, HomeLock, write_private};
 pub use http::HttpCall;
-pub use links::Links;
+pub use links::SocketTable;
 pub use primitives::{AwsLc, aes_in_hardware};
 pub use roots::Roots;
 pub use runtime::Runtime;

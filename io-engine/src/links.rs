@@ -9,18 +9,18 @@ use proto_core::effect::IoEvent;
 /// A name can be given to another WebSocket at any time. Each has a generation as well, so that nothing of the older one appears
 /// under the name of the newer.
 #[derive(Debug)]
-pub struct Links<I, L> {
+pub struct SocketTable<I, L> {
     live: HashMap<I, (u64, L)>,
     generation: u64,
 }
 
-impl<I, L> Default for Links<I, L> {
+impl<I, L> Default for SocketTable<I, L> {
     fn default() -> Self {
         Self { live: HashMap::new(), generation: 0 }
     }
 }
 
-impl<I: Eq + Hash, L> Links<I, L> {
+impl<I: Eq + Hash, L> SocketTable<I, L> {
     /// Gives the name to the link that `open` makes of its generation. Gives back the link that bore it before.
     pub fn open(&mut self, id: I, open: impl FnOnce(u64) -> L) -> Option<L> {
         self.generation += 1;
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn nothing_of_an_older_link_appears_under_its_name() {
-        let mut links = Links::default();
+        let mut links = SocketTable::default();
         assert_eq!(links.open("relay", |generation| generation), None);
         assert_eq!(links.open("relay", |generation| generation), Some(1));
         assert_eq!(links.told(1, IoEvent::Sent("relay", 1)), None);
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_link_is_forgotten_with_its_end() {
-        let mut links = Links::default();
+        let mut links = SocketTable::default();
         links.open("relay", |_| ());
         assert!(links.told(1, IoEvent::Closed("relay", Closed::ByUs)).is_some());
         assert_eq!(links.get(&"relay"), None);

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, hash::Hash};
 
-use io_engine::{FileJob, Home, Links, Roots};
+use io_engine::{FileJob, Home, Roots, SocketTable};
 use proto_core::effect::{Close, Connect, Effect, IoEvent};
 use tokio::{
     sync::mpsc,
@@ -27,7 +27,7 @@ pub struct Adapter<I> {
     roots: Roots,
     tasks: Tasks<I>,
     /// The orders for each WebSocket whose end was not reported here. Without them its task drops it.
-    links: Links<I, mpsc::UnboundedSender<Order>>,
+    links: SocketTable<I, mpsc::UnboundedSender<Order>>,
     events: mpsc::Receiver<Told<I>>,
 }
 
@@ -52,7 +52,7 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
         let mut lasting = JoinSet::new();
         lasting.spawn(files::work(home, jobs, reports.clone()));
         let tasks = Tasks { requests: JoinSet::new(), lasting, files, reports };
-        Self { roots, tasks, links: Links::default(), events }
+        Self { roots, tasks, links: SocketTable::default(), events }
     }
 
     /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].

@@ -35,7 +35,7 @@ pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<T
     io_engine::connect::<Tokio>(connect, roots).await
 }
 
-/// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `Host`.
+/// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `MachineIo`.
 ///
 /// # Errors
 /// As for [`connect`].

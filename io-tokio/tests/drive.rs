@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, drive};
 use proto_core::{Deadline, Instant, Machine, Misuse, Status};
 use tokio::sync::mpsc;
 
@@ -55,13 +55,13 @@ impl Machine for Diary {
 }
 
 struct DiaryHost {
-    facts: mpsc::UnboundedReceiver<u32>,
+    inputs: mpsc::UnboundedReceiver<u32>,
     read: Vec<String>,
 }
 
-impl Host<Diary> for DiaryHost {
-    async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {
-        facts.push(self.facts.recv().await.unwrap_or(0));
+impl MachineIo<Diary> for DiaryHost {
+    async fn inputs(&mut self, _: &Diary, inputs: &mut Vec<u32>) -> Next {
+        inputs.push(self.inputs.recv().await.unwrap_or(0));
         Next::GoOn
     }
 }
@@ -76,9 +76,9 @@ impl Perform<Diary> for DiaryHost {
 }
 
 fn scene() -> (Diary, DiaryHost, mpsc::UnboundedSender<u32>) {
-    let (sender, facts) = mpsc::unbounded_channel();
+    let (sender, inputs) = mpsc::unbounded_channel();
     let diary = Diary { next_second: Instant::from_nanos(1_000_000_000), written: VecDeque::new(), ended: false };
-    (diary, DiaryHost { facts, read: Vec::new() }, sender)
+    (diary, DiaryHost { inputs, read: Vec::new() }, sender)
 }
 
 /// L10: a fact that arrives late finds the machine as if it had been woken in time.
@@ -89,7 +89,7 @@ async fn what_was_due_comes_before_what_arrived() {
     sender.send(7).unwrap();
     sender.send(0).unwrap();
     tokio::time::advance(Duration::from_millis(5500)).await;
-    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut host).await;
+    drive(&mut diary, &mut DriverLoop::new(clock.wall()), &mut clock, &mut host).await;
     assert_eq!(host.read, ["second", "7 after 5", "0 after 5"]);
 }
 
@@ -102,7 +102,7 @@ async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
         let _ = sender.send(101);
         let _ = sender.send(0);
     });
-    drive(&mut diary, &mut Turns::new(clock.wall()), &mut clock, &mut host).await;
+    drive(&mut diary, &mut DriverLoop::new(clock.wall()), &mut clock, &mut host).await;
     assert_eq!(host.read, ["second", "second", "argument out of range: input", "0 after 2"]);
 }
 
@@ -110,10 +110,10 @@ async fn deadlines_wake_the_machine_and_the_last_output_is_performed() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_facts_starves_no_other_task() {
     struct Flood(u32);
-    impl Host<Diary> for Flood {
-        async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {
+    impl MachineIo<Diary> for Flood {
+        async fn inputs(&mut self, _: &Diary, inputs: &mut Vec<u32>) -> Next {
             self.0 -= 1;
-            facts.push(self.0);
+            inputs.push(self.0);
             Next::GoOn
         }
     }
@@ -123,7 +123,7 @@ async fn a_flood_of_facts_starves_no_other_task() {
     }
     let (mut diary, _, _sender) = scene();
     let (mut clock, mut flood) = (Clock::start(), Flood(100_000));
-    let mut started = Turns::new(clock.wall());
+    let mut started = DriverLoop::new(clock.wall());
     let mut turns = 0;
     tokio::select! {
         biased;

@@ -226,6 +226,6 @@ pub(crate) async fn change_password(
     account::set_password(&mut tx, &account.id, &hash).await?;
     session::delete_others(&mut tx, &account.id, session_hash).await?;
     tx.commit().await?;
-    app.limits.password_changes.forgive(&key);
+    app.limits.password_changes.reset(&key);
     Ok(())
 }

@@ -12,8 +12,8 @@ use crate::{
     clock::Clock,
     config::Config,
     health::Health,
-    limit::{Guesses, Limiter},
-    news::News,
+    limit::{GrowingDelay, Limiter},
+    news::LongPolls,
     password::Passwords,
     store::{OpenError, Store},
 };
@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
-    pub(crate) news: News,
+    pub(crate) news: LongPolls,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,
     pub(crate) health: Health,
@@ -44,9 +44,9 @@ pub(crate) struct Limits {
     /// Codes typed on the page that do not exist, per account.
     pub(crate) code_guesses: Limiter,
     /// Failed sign-ins, per address, or per browser in which the account signed in before: they put off the next try.
-    pub(crate) sign_ins: Guesses,
+    pub(crate) sign_ins: GrowingDelay,
     /// Failed sign-ins, per account: they slow tries down, and refuse none.
-    pub(crate) sign_ins_by_account: Guesses,
+    pub(crate) sign_ins_by_account: GrowingDelay,
     /// Wrong current passwords where one is changed, per account.
     pub(crate) password_changes: Limiter,
     /// Tries to set the server up, per address.
@@ -63,12 +63,12 @@ impl App {
             polls: Limiter::new(MAX_POLLS, POLLS_WINDOW),
             poll_guesses: Limiter::new(100, MINUTE),
             code_guesses: Limiter::new(20, 15 * MINUTE),
-            sign_ins: Guesses::new(Growth { free: 10, first: 2, most: 15 * MINUTE, forgotten_after: 60 * MINUTE }),
-            sign_ins_by_account: Guesses::new(Growth { free: 10, first: 1, most: 16, forgotten_after: 15 * MINUTE }),
+            sign_ins: GrowingDelay::new(Growth { free: 10, first: 2, most: 15 * MINUTE, forgotten_after: 60 * MINUTE }),
+            sign_ins_by_account: GrowingDelay::new(Growth { free: 10, first: 1, most: 16, forgotten_after: 15 * MINUTE }),
             password_changes: Limiter::new(10, 15 * MINUTE),
             set_ups: Limiter::new(20, 15 * MINUTE),
         };
-        Ok(Self { config, clock, store, news: News::new(), passwords: Passwords::new(), limits, health: Health::default() })
+        Ok(Self { config, clock, store, news: LongPolls::new(), passwords: Passwords::new(), limits, health: Health::default() })
     }
 
     /// `path` under the public URL.

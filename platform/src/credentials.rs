@@ -111,7 +111,7 @@ pub(crate) async fn authenticate(app: &App, presented: &Presented) -> Result<Cla
     let claims = verify(&ring.published(), &presented.token, now, Expiry::Connect).map_err(unauthorized)?;
     let urls = presented.urls.iter().map(String::as_str);
     rotation::prove_possession(&presented.proof, &presented.token, &claims, presented.method, urls, now).map_err(unauthorized)?;
-    let referred = Referred::find(&mut *app.store.read().await?, &claims).await?;
+    let referred = CredentialRows::find(&mut *app.store.read().await?, &claims).await?;
     rotation::validate(&claims, claims.confirmation.static_key, referred.found())
         .map_err(|reason| refused(Refusal::Because(reason)))?;
     Ok(claims)
@@ -135,7 +135,7 @@ pub(crate) async fn rotate(app: &App, renewal: &Renewal) -> Result<Renewed, Erro
     let urls = renewal.urls.iter().map(String::as_str);
     rotation::prove_possession(&renewal.proof, &renewal.token, &claims, "POST", urls, now).map_err(unauthorized)?;
     let mut tx = app.store.write().await?;
-    let referred = Referred::find(&mut tx, &claims).await?;
+    let referred = CredentialRows::find(&mut tx, &claims).await?;
     let successor = rotation::renew(&claims, renewal.generation, referred.found()).map_err(refused)?;
     let Some(target) = &referred.target else { return Err(refused(Refusal::Because(Reason::MachineRevoked))) };
     machine::set_generation(&mut tx, &target.id, successor).await?;
@@ -184,7 +184,7 @@ pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<Val
         Ok(claims) => claims,
         Err(reason) => return Ok(refusal(reason)),
     };
-    let referred = Referred::find(&mut *app.store.read().await?, &claims).await?;
+    let referred = CredentialRows::find(&mut *app.store.read().await?, &claims).await?;
     if let Err(reason) = rotation::validate(&claims, request.static_key, referred.found()) {
         return Ok(refusal(reason));
     }
@@ -221,12 +221,12 @@ fn verify(keys: &JwkSet, token: &SecretText, now: proto_core::UnixTime, expiry: 
 }
 
 /// What a credential refers to.
-struct Referred {
+struct CredentialRows {
     organization: Option<Organization>,
     target: Option<Target>,
 }
 
-impl Referred {
+impl CredentialRows {
     async fn find(db: &mut SqliteConnection, claims: &Claims) -> Result<Self, Error> {
         let organization = organization::living(&mut *db, &claims.org.clone().into()).await?;
         let target = machine::target(db, &claims.runtime_target.clone().into()).await?;

@@ -43,13 +43,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest head of a request.
 const MAX_HEAD: usize = 32 * 1024;
 /// How many connections are held at once; more wait to be accepted.
-const MAX_CONFIRMED: usize = 4096;
+const MAX_CONNECTIONS: usize = 4096;
 /// And how many of one address; more are closed.
 pub(crate) const SHARE: usize = 256;
 /// After an accept that failed, say for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections may take to end after the server was asked to stop.
-const FAREWELL: Duration = Duration::from_secs(30);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Answers on `listener` until `shutdown` ends; then requests under way are finished.
 pub(crate) async fn serve(
@@ -60,7 +60,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     raise_file_limit();
     let router = router.layer(from_fn(in_time));
-    let room = Arc::new(Semaphore::new(MAX_CONFIRMED));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let shares = Shares::default();
     let (closing, _) = watch::channel(false);
     let (alive, mut all_ended) = mpsc::channel::<()>(1);
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     drop((listener, alive));
     closing.send_replace(true);
     // What takes longer is cut off.
-    let _ = time::timeout(FAREWELL, all_ended.recv()).await;
+    let _ = time::timeout(SHUTDOWN_TIMEOUT, all_ended.recv()).await;
     Ok(())
 }
 

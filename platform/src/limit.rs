@@ -36,8 +36,8 @@ impl Limiter {
     }
 
     /// Forgets what `key` did.
-    pub(crate) fn forgive(&self, key: &str) {
-        self.window().forgive(&key.to_owned());
+    pub(crate) fn reset(&self, key: &str) {
+        self.window().reset(&key.to_owned());
     }
 
     fn window(&self) -> MutexGuard<'_, Window<String>> {
@@ -47,9 +47,9 @@ impl Limiter {
 
 /// Makes a key wait the longer, the more often it guessed wrong.
 #[derive(Debug)]
-pub(crate) struct Guesses(Mutex<Waits<String>>);
+pub(crate) struct GrowingDelay(Mutex<Waits<String>>);
 
-impl Guesses {
+impl GrowingDelay {
     pub(crate) const fn new(growth: Growth) -> Self {
         Self(Mutex::new(Waits::new(growth)))
     }

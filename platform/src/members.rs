@@ -10,7 +10,7 @@ use crate::{
     names::checked_name,
     random,
     store::{
-        AccountId, InvitationId, OrganizationId, Worded as _,
+        AccountId, InvitationId, OrganizationId, TextEnum as _,
         audit::{self, Action, Actor},
         invitation::{self, Invitation, NewInvitation},
         member::{self, Role},
@@ -23,13 +23,13 @@ pub(crate) const INVITATION_LIFETIME: u64 = 7 * 24 * 60 * 60;
 
 /// What a member does in a workspace. Whether the member may is for the caller to find out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Doing<'a> {
+pub(crate) struct MemberAdmin<'a> {
     pub(crate) app: &'a App,
     pub(crate) admin: &'a AccountId,
     pub(crate) organization: &'a OrganizationId,
 }
 
-impl<'a> Doing<'a> {
+impl<'a> MemberAdmin<'a> {
     fn actor(&self) -> Actor<'a> {
         Actor { organization: Some(self.organization), account: self.admin, now: self.app.clock.now() }
     }

@@ -8,14 +8,14 @@ const SEATS: usize = 4096;
 
 /// What happened, for those who are waiting right now. The database stays the truth: a waiter looks before and after.
 #[derive(Debug)]
-pub(crate) struct News {
+pub(crate) struct LongPolls {
     decided: broadcast::Sender<CodeText>,
     revoked: watch::Sender<()>,
     closing: watch::Sender<bool>,
     seats: Semaphore,
 }
 
-impl News {
+impl LongPolls {
     pub(crate) fn new() -> Self {
         Self {
             decided: broadcast::Sender::new(64),

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use proto_core::{
-    GivenId, Reason,
+    PlatformId, Reason,
     api::{Base64url, Handover, KeyView, OwnDevice, Publication, Registration, WaitingDevice},
     id::DeviceKind,
     jose::{Claims, Thumbprint},
@@ -103,7 +103,7 @@ pub(crate) async fn hand_over(app: &App, device: &Claims, handover: &Handover) -
     let (org, giver) = viewer(device)?;
     let bytes = &handover.wrapped.0;
     let wrapped = Wrapped::decode(bytes).map_err(|error| Error::invalid(error.to_string()))?;
-    let receiver: &GivenId = &handover.runtime_target_id;
+    let receiver: &PlatformId = &handover.runtime_target_id;
     let is_own = Thumbprint::of_identity_key(wrapped.giver()) == device.confirmation.identity;
     if !is_own || !wrapped.is_by_its_giver(&device.org, receiver) {
         return Err(Error::refused(StatusCode::BAD_REQUEST, Reason::SignatureMismatch));

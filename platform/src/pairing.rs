@@ -6,7 +6,7 @@ use proto_core::{
     crypto,
     platform::{
         key_ring::KeyRing,
-        pairing_code::{Decision, Input, LIFETIME, Output, PairingCode, Refusal, Standing, Verdict},
+        pairing_code::{Decision, Input, LIFETIME, Membership, Output, PairingCode, Refusal, Verdict},
     },
     secret::SecretText,
 };
@@ -265,10 +265,10 @@ impl Step<'_> {
     }
 }
 
-async fn standing(db: &mut SqliteConnection, account: &AccountId, id: &OrganizationId) -> Result<Standing, Error> {
-    let Some(organization) = organization::living(&mut *db, id).await? else { return Ok(Standing::NoMember) };
+async fn standing(db: &mut SqliteConnection, account: &AccountId, id: &OrganizationId) -> Result<Membership, Error> {
+    let Some(organization) = organization::living(&mut *db, id).await? else { return Ok(Membership::NoMember) };
     let role = member::role(db, id, account).await?;
-    Ok(role.map_or(Standing::NoMember, |_| Standing::Member { slug: organization.slug }))
+    Ok(role.map_or(Membership::NoMember, |_| Membership::Member { slug: organization.slug }))
 }
 
 async fn write_down(
@@ -291,7 +291,7 @@ async fn write_down(
 async fn asked_for(
     db: &mut SqliteConnection,
     stored: &StoredCode,
-    by: &proto_core::GivenId,
+    by: &proto_core::PlatformId,
 ) -> Result<Option<OrganizationId>, Error> {
     let Some(asked) = &stored.asked else { return Ok(None) };
     let joined = organization::joined(db, &by.clone().into()).await?;

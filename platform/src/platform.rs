@@ -4,7 +4,7 @@ use std::{future::Future, io, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit};
 use proto_core::{
-    GivenId,
+    PlatformId,
     api::{CodeText, Workspace},
     secret::SecretText,
 };
@@ -48,7 +48,7 @@ pub struct FirstAdmin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Founded {
     /// The admin's account.
-    pub account: GivenId,
+    pub account: PlatformId,
     /// The first workspace.
     pub workspace: Workspace,
 }
@@ -86,7 +86,7 @@ impl Platform {
     ///
     /// # Errors
     /// [`Error::NotFound`]: there is no such code; [`Error::Invalid`]: it cannot be approved any more, or not by this account.
-    pub async fn approve(&self, account: &GivenId, workspace: &Workspace, code: &str) -> Result<(), Error> {
+    pub async fn approve(&self, account: &PlatformId, workspace: &Workspace, code: &str) -> Result<(), Error> {
         let code: CodeText = code.parse().map_err(|_| Error::NotFound)?;
         let choice = pairing::Choice::Approve(workspace.id.clone().into());
         match pairing::decide(&self.app, &account.clone().into(), code, choice).await? {

@@ -87,7 +87,7 @@ impl OrgId {
 
 text_id! {
     /// Any other identifier that the platform gives out: install, runtime target, machine, token. Same alphabet as [`OrgId`].
-    GivenId
+    PlatformId
 }
 
 /// A binding: one pairing of this device with one organization, which gave it one runtime target there. A session is pinned to
@@ -97,7 +97,7 @@ pub struct BindingId {
     /// The organization.
     pub org: OrgId,
     /// The runtime target.
-    pub runtime_target: GivenId,
+    pub runtime_target: PlatformId,
 }
 
 impl fmt::Display for BindingId {

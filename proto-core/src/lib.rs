@@ -40,15 +40,15 @@ pub mod secret;
 mod testing;
 pub mod wire;
 
-pub use id::{BindingId, GivenId, OrgId, SessionId};
+pub use id::{BindingId, OrgId, PlatformId, SessionId};
 pub use machine::{
     Deadline, Machine, Misuse, Status,
-    aside::Aside,
-    entropy::{Entropy, EntropyChain, Jitter},
+    base::MachineBase,
+    buffer_pool::BufferPool,
+    entropy::{Entropy, EntropyChain, JitterRng},
     outbox::Outbox,
-    port::Port,
-    spares::Spares,
     time::{Instant, UnixTime, WallClock},
+    unhashed::Unhashed,
 };
 pub use obstacle::Obstacle;
 pub use reason::Reason;

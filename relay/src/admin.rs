@@ -15,7 +15,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use viewport_server::http::{authorization, plain_problem};
 
-use crate::shared::{Door, SOFTWARE};
+use crate::shared::{AppState, SOFTWARE};
 
 /// `GET /health`: 200 while the process answers.
 pub(crate) async fn health() -> &'static str {
@@ -23,7 +23,7 @@ pub(crate) async fn health() -> &'static str {
 }
 
 /// `GET /ready`: 200 when devices can be let in and their records kept, 503 and why when not.
-pub(crate) async fn ready(State(door): State<Door>) -> Response {
+pub(crate) async fn ready(State(door): State<AppState>) -> Response {
     let mut missing = Vec::new();
     if !door.shared.keys.are_held() {
         missing.push("no key set: RELAY_JWKS_URL cannot be reached\n");
@@ -40,7 +40,7 @@ pub(crate) async fn ready(State(door): State<Door>) -> Response {
 }
 
 /// Lets callers through that know `RELAY_ADMIN_TOKEN` (S172, S220).
-pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(door): State<AppState>, request: Request, next: Next) -> Response {
     let Some(expected) = &door.shared.config.admin_token else {
         return plain_problem(StatusCode::NOT_FOUND, "switched off: RELAY_ADMIN_TOKEN is not set").into_response();
     };
@@ -62,13 +62,13 @@ pub(crate) struct Wanted {
 }
 
 /// `GET /logs?since=&summary=1`: what the relay remembers, a line each, oldest first (S171).
-pub(crate) async fn logs(State(door): State<Door>, Query(wanted): Query<Wanted>) -> Response {
+pub(crate) async fn logs(State(door): State<AppState>, Query(wanted): Query<Wanted>) -> Response {
     let Some(since) = since(wanted.since.as_deref().unwrap_or_default()) else {
         return plain_problem(StatusCode::BAD_REQUEST, "since: unix seconds, an RFC 3339 stamp, or 10m, 2h").into_response();
     };
-    let journal = &door.shared.journal;
+    let event_log = &door.shared.event_log;
     let summary = matches!(wanted.summary.as_deref(), Some("1" | "true"));
-    if summary { journal.summary(since) } else { journal.lines(since) }.into_response()
+    if summary { event_log.summary(since) } else { event_log.lines(since) }.into_response()
 }
 
 fn since(text: &str) -> Option<Timestamp> {
@@ -83,7 +83,7 @@ fn since(text: &str) -> Option<Timestamp> {
 }
 
 /// `GET /state`: every org with what it has here.
-pub(crate) async fn state(State(door): State<Door>) -> Response {
+pub(crate) async fn state(State(door): State<AppState>) -> Response {
     let Some(report) = door.shared.hub.report().await else {
         return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay stops").into_response();
     };
@@ -113,7 +113,7 @@ pub(crate) async fn state(State(door): State<Door>) -> Response {
 }
 
 /// `GET /metrics`: in the text format of Prometheus.
-pub(crate) async fn metrics(State(door): State<Door>) -> Response {
+pub(crate) async fn metrics(State(door): State<AppState>) -> Response {
     let Some(report) = door.shared.hub.report().await else {
         return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay stops").into_response();
     };

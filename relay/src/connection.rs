@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use io_engine::AwsLc;
-use io_tokio::{Clock, Host, Next, Perform, Socket, Turns, accept, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, Socket, accept, drive};
 use proto_core::{
     Entropy, Misuse, Reason,
     effect::{Closed, Effect, IoEvent},
@@ -24,8 +24,8 @@ use proto_core::{
 use tokio::{net::TcpStream, sync::watch};
 
 use crate::{
+    event_log::Entry,
     hub::ToHub,
-    journal::Entry,
     mailbox::Mailbox,
     shared::{Shared, Slot},
     tap::Tapped,
@@ -41,19 +41,19 @@ type Asked = Pin<Box<dyn Future<Output = Input> + Send>>;
 pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, read_already: Bytes, address: IpAddr, slot: Slot) {
     let mut socket = accept(stream, read_already, MAX_FIRST_MESSAGE);
     let IoEvent::Connected((), entropy) = socket.next().await else { return };
-    Box::pin(run(Line::new(shared, socket, address, slot), entropy)).await;
+    Box::pin(run(ConnectionIo::new(shared, socket, address, slot), entropy)).await;
 }
 
-async fn run(mut line: Line, entropy: Entropy) {
+async fn run(mut line: ConnectionIo, entropy: Entropy) {
     let mut clock = Clock::start();
     let wall = clock.wall();
     let mut machine: Connection<Snow<AwsLc>> = Connection::new(wall.at(), Arc::clone(&line.shared.settings), wall, &entropy);
-    drive(&mut machine, &mut Turns::new(wall), &mut clock, &mut line).await;
-    line.let_go().await;
+    drive(&mut machine, &mut DriverLoop::new(wall), &mut clock, &mut line).await;
+    line.flush_and_close().await;
 }
 
 /// What surrounds a connection's machine: its socket, the hub, and the task that answers its lookups.
-struct Line {
+struct ConnectionIo {
     shared: Arc<Shared>,
     id: ConnectionId,
     address: IpAddr,
@@ -68,16 +68,16 @@ struct Line {
     slot: Slot,
 }
 
-impl Host<Connection<Snow<AwsLc>>> for Line {
-    async fn facts(&mut self, machine: &Connection<Snow<AwsLc>>, facts: &mut Vec<Input>) -> Next {
+impl MachineIo<Connection<Snow<AwsLc>>> for ConnectionIo {
+    async fn inputs(&mut self, machine: &Connection<Snow<AwsLc>>, inputs: &mut Vec<Input>) -> Next {
         tokio::select! {
-            () = events(&mut self.socket, machine.is_reading(), facts) => self.happened(facts),
-            mut letters = self.mailbox.fetch() => facts.append(&mut letters),
+            () = events(&mut self.socket, machine.is_reading(), inputs) => self.happened(inputs),
+            mut messages = self.mailbox.fetch() => inputs.append(&mut messages),
             input = answer(&mut self.asked) => {
                 self.asked = None;
-                facts.push(input);
+                inputs.push(input);
             }
-            () = stopped(&mut self.shutdown) => facts.push(last_word(machine)),
+            () = stopped(&mut self.shutdown) => inputs.push(shutdown_input(machine)),
         }
         if self.is_closed { Next::Stop } else { Next::GoOn }
     }
@@ -91,7 +91,7 @@ impl Host<Connection<Snow<AwsLc>>> for Line {
     }
 }
 
-impl Perform<Connection<Snow<AwsLc>>> for Line {
+impl Perform<Connection<Snow<AwsLc>>> for ConnectionIo {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(effect) => self.carry_out(effect),
@@ -103,7 +103,7 @@ impl Perform<Connection<Snow<AwsLc>>> for Line {
             }
             Output::Taken(weight) => self.for_hub.push(hub::Input::Taken(self.id, weight)),
             Output::Renewed(token) => {
-                self.shared.journal.record(Entry { address: Some(self.address), ..Entry::new("credential renewed") });
+                self.shared.event_log.record(Entry { address: Some(self.address), ..Entry::new("credential renewed") });
                 self.for_hub.push(hub::Input::Renewed(self.id, token));
             }
             Output::LookUp(effect_id, kid) => {
@@ -121,7 +121,7 @@ impl Perform<Connection<Snow<AwsLc>>> for Line {
     }
 }
 
-impl Line {
+impl ConnectionIo {
     fn new(shared: Arc<Shared>, socket: Socket<TcpStream>, address: IpAddr, slot: Slot) -> Self {
         Self {
             id: shared.next_connection(),
@@ -138,19 +138,19 @@ impl Line {
         }
     }
 
-    fn happened(&mut self, facts: &[Input]) {
+    fn happened(&mut self, inputs: &[Input]) {
         if let Some(tap) = &self.shared.tap {
-            for fact in facts {
+            for fact in inputs {
                 if let Input::Io(IoEvent::Received(_, message)) = fact {
                     tap.record(Tapped::Message(message));
                 }
             }
         }
-        self.is_closed = matches!(facts.last(), Some(Input::Io(IoEvent::Closed(..))));
+        self.is_closed = matches!(inputs.last(), Some(Input::Io(IoEvent::Closed(..))));
     }
 
     /// The machine has ended; what was said last is still on its way.
-    async fn let_go(mut self) {
+    async fn flush_and_close(mut self) {
         while !self.is_closed {
             self.is_closed = matches!(self.socket.next_with(true).await, IoEvent::Closed(..));
         }
@@ -182,7 +182,7 @@ impl Line {
         self.socket.set_max_message(usize::try_from(self.shared.settings.frame_max).unwrap_or(usize::MAX));
         let what = if device.role == Role::Daemon { "daemon admitted" } else { "viewer admitted" };
         let (org, target) = (Some(device.org.clone()), Some(device.target.clone()));
-        self.shared.journal.record(Entry { address: Some(self.address), org, target, ..Entry::new(what) });
+        self.shared.event_log.record(Entry { address: Some(self.address), org, target, ..Entry::new(what) });
         self.close_batch();
         self.to_hub.push(ToHub::Enter(self.id, device.for_hub(), Arc::clone(&self.mailbox)));
     }
@@ -191,7 +191,7 @@ impl Line {
         let what = if ended.stage == Stage::Admitted { "closed" } else { "refused" };
         let entry =
             Entry { reason: ended.reason, stage: Some(ended.stage.name()), address: Some(self.address), ..Entry::new(what) };
-        self.shared.journal.record(entry);
+        self.shared.event_log.record(entry);
         self.asked = None;
         self.close_batch();
         if ended.stage == Stage::Admitted {
@@ -208,7 +208,7 @@ impl Line {
 }
 
 /// The relay stops: an admitted device is told so, the others are cut off.
-fn last_word(machine: &Connection<Snow<AwsLc>>) -> Input {
+fn shutdown_input(machine: &Connection<Snow<AwsLc>>) -> Input {
     if machine.stage() == Some(Stage::Admitted) {
         Input::Close(Reason::RelayClosed)
     } else {
@@ -217,21 +217,21 @@ fn last_word(machine: &Connection<Snow<AwsLc>>) -> Input {
 }
 
 /// What happens next on the socket, and what else is there already. Without `reading` only writing goes on.
-async fn events(socket: &mut Socket<TcpStream>, reading: bool, facts: &mut Vec<Input>) {
+async fn events(socket: &mut Socket<TcpStream>, reading: bool, inputs: &mut Vec<Input>) {
     if !reading {
         let _never = socket.next_with(false).await;
     }
     poll_fn(|cx| {
-        while facts.len() < BATCH {
+        while inputs.len() < BATCH {
             match socket.poll_next(cx) {
                 Poll::Ready(event) => {
                     let is_last = matches!(event, IoEvent::Closed(..));
-                    facts.push(Input::Io(event.with_id(EffectId::Socket)));
+                    inputs.push(Input::Io(event.with_id(EffectId::Socket)));
                     if is_last {
                         break;
                     }
                 }
-                Poll::Pending if facts.is_empty() => return Poll::Pending,
+                Poll::Pending if inputs.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
         }

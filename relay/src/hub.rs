@@ -1,10 +1,10 @@
 //! The task that owns the hub: frames of all connections come in, letters and writes go out, many at a time.
 
-mod lobby;
+mod load_queue;
 
 use std::{collections::HashMap, sync::Arc};
 
-use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, drive};
 use proto_core::{
     Misuse, Reason, WallClock,
     relay::{
@@ -14,7 +14,7 @@ use proto_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use self::lobby::Lobby;
+use self::load_queue::LoadQueue;
 use crate::{
     mailbox::Mailbox,
     store::{Answer, Store},
@@ -71,18 +71,18 @@ pub(crate) struct HubTask {
     hub: Hub,
     wall: WallClock,
     clock: Clock,
-    desk: Desk,
+    desk: HubIo,
 }
 
 /// What the hub stands in.
-struct Desk {
+struct HubIo {
     store: Store,
     inbox: mpsc::Receiver<ToHub>,
     answers: mpsc::UnboundedReceiver<Answer>,
     /// What the store answered, and was not handed over yet.
     answered: Vec<Answer>,
     /// Who waits until the sessions of an organization are loaded.
-    lobby: Lobby,
+    lobby: LoadQueue,
     /// Taken from the inbox and not handed over yet, the latest first.
     messages: Vec<ToHub>,
     mailboxes: HashMap<ConnectionId, Arc<Mailbox>>,
@@ -96,12 +96,12 @@ impl HubTask {
     pub(crate) fn new(store: Store, first: SessionNumber, answers: mpsc::UnboundedReceiver<Answer>) -> (Self, HubHandle) {
         let (sender, inbox) = mpsc::channel(WAITING);
         let clock = Clock::start();
-        let desk = Desk {
+        let desk = HubIo {
             store,
             inbox,
             answers,
             answered: Vec::new(),
-            lobby: Lobby::default(),
+            lobby: LoadQueue::default(),
             messages: Vec::new(),
             mailboxes: HashMap::new(),
             to_ring: Vec::new(),
@@ -112,13 +112,13 @@ impl HubTask {
 
     /// Serves until [`ToHub::Stop`]; gives the store back, to be closed.
     pub(crate) async fn run(mut self) -> Store {
-        drive(&mut self.hub, &mut Turns::new(self.wall), &mut self.clock, &mut self.desk).await;
+        drive(&mut self.hub, &mut DriverLoop::new(self.wall), &mut self.clock, &mut self.desk).await;
         self.desk.store
     }
 }
 
-impl Host<Hub> for Desk {
-    async fn facts(&mut self, hub: &Hub, facts: &mut Vec<Input>) -> Next {
+impl MachineIo<Hub> for HubIo {
+    async fn inputs(&mut self, hub: &Hub, inputs: &mut Vec<Input>) -> Next {
         if self.messages.is_empty() {
             tokio::select! {
                 received = self.inbox.recv_many(&mut self.messages, ROUND) => {
@@ -128,12 +128,12 @@ impl Host<Hub> for Desk {
                     self.messages.reverse();
                 }
                 _ = self.answers.recv_many(&mut self.answered, ROUND) => {
-                    self.take_answers(facts);
+                    self.take_answers(inputs);
                     return Next::GoOn;
                 }
             }
         }
-        self.take(hub, facts)
+        self.take(hub, inputs)
     }
 
     /// Once for many facts: rings at the mailboxes that have something new, and hands the writes to the store.
@@ -147,15 +147,15 @@ impl Host<Hub> for Desk {
     }
 }
 
-impl Perform<Hub> for Desk {
+impl Perform<Hub> for HubIo {
     fn perform(&mut self, output: Output) {
         match output {
             Output::SendTail(to, frame) => self.post(to, connection::Input::SendTail(frame)),
             Output::Send(to, frame) => self.post(to, connection::Input::Send(frame)),
             Output::Close(to, reason) => self.dismiss(to, reason),
-            Output::Hold(whom) => self.post(whom, connection::Input::Hold),
-            Output::Release(whom) => self.post(whom, connection::Input::Release),
-            Output::Recheck(whom) => self.post(whom, connection::Input::Recheck),
+            Output::PauseReading(whom) => self.post(whom, connection::Input::PauseReading),
+            Output::ResumeReading(whom) => self.post(whom, connection::Input::ResumeReading),
+            Output::Revalidate(whom) => self.post(whom, connection::Input::Revalidate),
             Output::Write(write) => self.writes.push(write),
             Output::Read(read) => self.store.read(read),
         }
@@ -167,19 +167,19 @@ impl Perform<Hub> for Desk {
     }
 }
 
-impl Desk {
+impl HubIo {
     /// Takes messages up to the next one whose answer depends on those before it.
-    fn take(&mut self, hub: &Hub, facts: &mut Vec<Input>) -> Next {
-        while let Some(message) = self.messages.pop_if(|message| facts.is_empty() || !message.waits_for_its_turn()) {
+    fn take(&mut self, hub: &Hub, inputs: &mut Vec<Input>) -> Next {
+        while let Some(message) = self.messages.pop_if(|message| inputs.is_empty() || !message.waits_for_its_turn()) {
             match message {
-                ToHub::Inputs(inputs) => facts.extend(self.lobby.pass(inputs)),
+                ToHub::Inputs(arrived) => inputs.extend(self.lobby.pass(arrived)),
                 ToHub::Enter(connection, confirmed, mailbox) => {
                     self.mailboxes.insert(connection, mailbox);
-                    self.enter(connection, confirmed, facts);
+                    self.enter(connection, confirmed, inputs);
                 }
                 ToHub::Leave(connection) => {
                     if self.mailboxes.remove(&connection).is_some() && !self.lobby.leave(connection) {
-                        facts.push(Input::Gone(connection));
+                        inputs.push(Input::Gone(connection));
                     }
                 }
                 ToHub::Stop => return Next::Stop,
@@ -194,26 +194,26 @@ impl Desk {
     }
 
     /// A connection whose organization is loaded is confirmed at once; another one waits for that.
-    fn enter(&mut self, connection: ConnectionId, confirmed: Confirmed, facts: &mut Vec<Input>) {
+    fn enter(&mut self, connection: ConnectionId, confirmed: Confirmed, inputs: &mut Vec<Input>) {
         let org = confirmed.org.clone();
         match self.lobby.enter(connection, confirmed) {
-            lobby::Entry::Loaded(confirmed) => facts.push(Input::Confirmed(connection, confirmed)),
-            lobby::Entry::Waits => {}
-            lobby::Entry::First => {
+            load_queue::Entry::Loaded(confirmed) => inputs.push(Input::Confirmed(connection, confirmed)),
+            load_queue::Entry::Waits => {}
+            load_queue::Entry::First => {
                 self.hand_over_writes();
                 self.store.load(org);
             }
         }
     }
 
-    fn take_answers(&mut self, facts: &mut Vec<Input>) {
+    fn take_answers(&mut self, inputs: &mut Vec<Input>) {
         for answer in std::mem::take(&mut self.answered) {
             match answer {
-                Answer::Hub(input) => facts.push(input),
-                Answer::Leaving(sessions) => facts.extend(sessions.into_iter().map(Input::Leaving)),
+                Answer::Hub(input) => inputs.push(input),
+                Answer::Leaving(sessions) => inputs.extend(sessions.into_iter().map(Input::Leaving)),
                 Answer::Loaded(org, Ok(sessions)) => {
-                    facts.extend(sessions.into_iter().map(Input::Stored));
-                    facts.extend(self.lobby.loaded(&org));
+                    inputs.extend(sessions.into_iter().map(Input::Stored));
+                    inputs.extend(self.lobby.loaded(&org));
                 }
                 Answer::Loaded(org, Err(error)) => {
                     tracing::error!(%error, %org, "the sessions of an organization cannot be read");
@@ -231,9 +231,9 @@ impl Desk {
         }
     }
 
-    fn post(&mut self, to: ConnectionId, letter: connection::Input) {
+    fn post(&mut self, to: ConnectionId, message: connection::Input) {
         if let Some(mailbox) = self.mailboxes.get(&to) {
-            mailbox.put(letter);
+            mailbox.put(message);
             if self.to_ring.last() != Some(&to) {
                 self.to_ring.push(to);
             }

@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use io_tokio::{Clock, Host, Next, Perform, Roots, Turns, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, Roots, drive};
 use proto_core::{
-    Jitter, Misuse, Reason,
+    JitterRng, Misuse, Reason,
     effect::{Effect, IoEvent},
     jose::Thumbprint,
     keyset::{EffectId, Input, KeySet, LookupId, Output},
@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::journal::{Entry, Journal};
+use crate::event_log::{Entry, EventLog};
 
 /// Lookups that wait for the task at most; one more waits for room.
 const WAITING: usize = 1024;
@@ -32,15 +32,15 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Starts the task, which fetches `url` at once.
-    pub(crate) fn start(url: String, roots: Roots, journal: Arc<Journal>, jitter: Jitter, tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) fn start(url: String, roots: Roots, event_log: Arc<EventLog>, jitter: JitterRng, tasks: &mut JoinSet<()>) -> Self {
         let (questions, asked) = mpsc::channel(WAITING);
         let held = Arc::new(AtomicBool::new(false));
         let fetches = JoinSet::new();
-        let mut host = KeysHost { asked, fetches, roots, journal, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
+        let mut host = KeysHost { asked, fetches, roots, event_log, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
         let mut clock = Clock::start();
         let wall = clock.wall();
         let mut keys = KeySet::new(wall.at(), url, jitter);
-        tasks.spawn(async move { drive(&mut keys, &mut Turns::new(wall), &mut clock, &mut host).await });
+        tasks.spawn(async move { drive(&mut keys, &mut DriverLoop::new(wall), &mut clock, &mut host).await });
         Self { questions, held }
     }
 
@@ -62,15 +62,15 @@ struct KeysHost {
     asked: mpsc::Receiver<(Thumbprint, oneshot::Sender<KeyAnswer>)>,
     fetches: JoinSet<IoEvent<EffectId>>,
     roots: Roots,
-    journal: Arc<Journal>,
+    event_log: Arc<EventLog>,
     held: Arc<AtomicBool>,
     waiting: Vec<(LookupId, oneshot::Sender<KeyAnswer>)>,
     next: u64,
 }
 
-impl Host<KeySet> for KeysHost {
-    async fn facts(&mut self, _keys: &KeySet, facts: &mut Vec<Input>) -> Next {
-        facts.push(tokio::select! {
+impl MachineIo<KeySet> for KeysHost {
+    async fn inputs(&mut self, _keys: &KeySet, inputs: &mut Vec<Input>) -> Next {
+        inputs.push(tokio::select! {
             Some((kid, answer)) = self.asked.recv() => {
                 self.next += 1;
                 self.waiting.push((LookupId(self.next), answer));
@@ -124,10 +124,10 @@ impl KeysHost {
     }
 
     fn refreshed(&self, keys: usize) {
-        self.journal.record(Entry { count: Some(keys), ..Entry::new("key set fetched") });
+        self.event_log.record(Entry { count: Some(keys), ..Entry::new("key set fetched") });
     }
 
     fn stale(&self, reason: Reason) {
-        self.journal.record(Entry { reason: Some(reason), ..Entry::new("key set not fetched") });
+        self.event_log.record(Entry { reason: Some(reason), ..Entry::new("key set not fetched") });
     }
 }

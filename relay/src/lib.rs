@@ -30,10 +30,10 @@
 mod admin;
 pub mod config;
 mod connection;
+mod event_log;
 mod files;
 mod host;
 mod hub;
-mod journal;
 mod keys;
 mod listener;
 mod mailbox;

@@ -33,9 +33,10 @@ use tokio::{
 use viewport_server::http::problem;
 
 use crate::{
-    address, admin, connection, host,
-    journal::Entry,
-    shared::{Door, Place, Shared, Slot},
+    address, admin, connection,
+    event_log::Entry,
+    host,
+    shared::{AppState, PendingSlot, Shared, Slot},
 };
 
 /// How long a peer may take for the head of a request (ADM-1).
@@ -54,7 +55,7 @@ pub(crate) async fn accept_until(
     shutdown: impl Future<Output = ()>,
 ) -> mpsc::Receiver<()> {
     let (alive, all_ended) = mpsc::channel(1);
-    let door = Door { shared: Arc::clone(shared), alive };
+    let door = AppState { shared: Arc::clone(shared), alive };
     let router = router(door.clone());
     let accept = async {
         loop {
@@ -80,7 +81,7 @@ pub(crate) async fn accept_until(
 }
 
 /// Serves what was accepted, in a task of its own.
-fn serve(stream: TcpStream, peer: SocketAddr, router: &Router, door: &Door, place: Arc<Place>) -> AbortHandle {
+fn serve(stream: TcpStream, peer: SocketAddr, router: &Router, door: &AppState, place: Arc<PendingSlot>) -> AbortHandle {
     let (router, alive) = (router.clone(), door.alive.clone());
     let mut shutdown = door.shared.shutdown.clone();
     let task = tokio::spawn(async move {
@@ -94,7 +95,7 @@ fn serve(stream: TcpStream, peer: SocketAddr, router: &Router, door: &Door, plac
 }
 
 /// One request, and its answer.
-async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router, place: Arc<Place>) {
+async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router, place: Arc<PendingSlot>) {
     // Small frames go out at once; where that cannot be said it is only slower.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router.layer(Extension(Peer { address: peer.ip(), place })));
@@ -114,10 +115,10 @@ async fn speak_http(stream: TcpStream, peer: SocketAddr, router: Router, place: 
 #[derive(Clone, Debug)]
 struct Peer {
     address: IpAddr,
-    place: Arc<Place>,
+    place: Arc<PendingSlot>,
 }
 
-fn router(door: Door) -> Router {
+fn router(door: AppState) -> Router {
     let admin = Router::new()
         .route("/logs", get(admin::logs))
         .route("/state", get(admin::state))
@@ -133,7 +134,7 @@ fn router(door: Door) -> Router {
 }
 
 /// `GET /ws`: the limits first, then the upgrade (WIRE section 4).
-async fn upgrade(State(door): State<Door>, Extension(peer): Extension<Peer>, mut request: Request) -> Response {
+async fn upgrade(State(door): State<AppState>, Extension(peer): Extension<Peer>, mut request: Request) -> Response {
     let shared = &door.shared;
     let Peer { address, place } = peer;
     let address = address::client(address, request.headers(), &shared.config.trusted_proxies);
@@ -147,7 +148,7 @@ async fn upgrade(State(door): State<Door>, Extension(peer): Extension<Peer>, mut
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let task = tokio::spawn(async move {
-        let Door { shared, alive } = door;
+        let AppState { shared, alive } = door;
         go_on_after(upgraded, shared, address, slot).await;
         drop(alive);
     });
@@ -164,7 +165,7 @@ struct Refusal {
     retry_after: u64,
 }
 
-fn admit(shared: &Shared, address: IpAddr, place: Arc<Place>) -> Result<Slot, Refusal> {
+fn admit(shared: &Shared, address: IpAddr, place: Arc<PendingSlot>) -> Result<Slot, Refusal> {
     shared.rate_limit(address).map_err(|wait| Refusal {
         status: StatusCode::TOO_MANY_REQUESTS,
         reason: Reason::RateLimited,
@@ -184,7 +185,7 @@ fn refuse(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Response {
 
 fn record_refusal(shared: &Shared, stage: &'static str, address: IpAddr, reason: Reason) {
     let entry = Entry { reason: Some(reason), stage: Some(stage), address: Some(address), ..Entry::new("refused") };
-    shared.journal.record(entry);
+    shared.event_log.record(entry);
 }
 
 async fn go_on_after(upgraded: OnUpgrade, shared: Arc<Shared>, address: IpAddr, slot: Slot) {

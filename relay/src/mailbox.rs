@@ -11,15 +11,15 @@ use tokio::sync::Notify;
 /// What the hub has for a connection that has not fetched it.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    letters: Mutex<Vec<Input>>,
+    messages: Mutex<Vec<Input>>,
     /// Wakes the connection, once for many letters.
     arrived: Notify,
 }
 
 impl Mailbox {
     /// Leaves a letter. [`Mailbox::ring`] must follow.
-    pub(crate) fn put(&self, letter: Input) {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    pub(crate) fn put(&self, message: Input) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
     }
 
     /// Wakes the connection.
@@ -30,6 +30,6 @@ impl Mailbox {
     /// Waits for letters and takes them all, perhaps none. Safe to cancel.
     pub(crate) async fn fetch(&self) -> Vec<Input> {
         self.arrived.notified().await;
-        mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -5,10 +5,10 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use io_engine::{fresh_entropy, write_private};
 use io_tokio::Roots;
 use proto_core::{
-    Entropy, Jitter,
+    Entropy, JitterRng,
     crypto::StaticKeys,
     key::StaticKey,
-    relay::{admission::Gate, connection::Settings},
+    relay::{admission::PlatformAccess, connection::Settings},
     secret::Secret,
 };
 use tokio::{
@@ -22,18 +22,18 @@ use viewport_server::raise_file_limit;
 use crate::{
     Tap,
     config::Config,
+    event_log::{Entry, EventLog},
     files,
     hub::{HubTask, ToHub},
-    journal::{Entry, Journal},
     keys::Keys,
     listener,
-    revocations::Watch,
-    shared::{Doors, SOFTWARE, Shared},
+    revocations::RevocationTask,
+    shared::{ConnectionLimits, SOFTWARE, Shared},
     store::{Store, StoreError},
 };
 
 /// How long a stopping relay waits for its devices to take their leave.
-const FAREWELL: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a relay cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
@@ -102,18 +102,18 @@ impl Relay {
         let (store_works, store_reads) = (store.working(), store.readable());
         let (hub_task, hub) = HubTask::new(store, first_number, from_store);
         let (stop, shutdown) = watch::channel(false);
-        let (mut tasks, journal, roots) = (JoinSet::new(), Arc::new(Journal::default()), options.roots);
+        let (mut tasks, event_log, roots) = (JoinSet::new(), Arc::new(EventLog::default()), options.roots);
         let shared = Arc::new(Shared {
             settings: Arc::new(settings(&config, keys)),
-            keys: Keys::start(config.jwks_url.clone(), roots.clone(), Arc::clone(&journal), jitter(), &mut tasks),
+            keys: Keys::start(config.jwks_url.clone(), roots.clone(), Arc::clone(&event_log), jitter(), &mut tasks),
             roots,
-            journal,
+            event_log,
             hub,
             store_works,
             store_reads,
             tap: options.tap,
             shutdown,
-            doors: Doors::new(&config),
+            doors: ConnectionLimits::new(&config),
             config,
         });
         tasks.spawn(watch_for(&shared).run());
@@ -134,19 +134,19 @@ impl Relay {
     /// and store, so that another relay can take both over at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let Self { listener, local_addr, shared, stop, mut tasks, hub } = self;
-        shared.journal.record(Entry { address: Some(local_addr.ip()), ..Entry::new("serving") });
+        shared.event_log.record(Entry { address: Some(local_addr.ip()), ..Entry::new("serving") });
         let mut all_ended = listener::accept_until(listener, &shared, shutdown).await;
         // There are no listeners without connections.
         let _ = stop.send(true);
         // Nothing is ever sent: it ends with the last connection.
-        let _ = time::timeout(FAREWELL, all_ended.recv()).await;
+        let _ = time::timeout(SHUTDOWN_TIMEOUT, all_ended.recv()).await;
         tasks.shutdown().await;
         shared.hub.send(ToHub::Stop).await;
         if let Ok(store) = hub.await {
             // Waits for the disk, which a runtime's thread must not. It ends, or it has panicked and said so.
             let _ = tokio::task::spawn_blocking(move || drop(store)).await;
         }
-        shared.journal.record(Entry::new("stopped"));
+        shared.event_log.record(Entry::new("stopped"));
     }
 }
 
@@ -160,7 +160,7 @@ pub struct Options {
 }
 
 fn settings(config: &Config, keys: StaticKeys) -> Settings {
-    let gate = Gate {
+    let gate = PlatformAccess {
         validate_url: config.validate_url.clone(),
         internal_key: config.internal_key.clone(),
         issuer: Some(config.token_issuer.clone()),
@@ -168,21 +168,21 @@ fn settings(config: &Config, keys: StaticKeys) -> Settings {
     Settings { gate: Arc::new(gate), keys, frame_max: config.frame_max, software: SOFTWARE.to_owned() }
 }
 
-fn watch_for(shared: &Shared) -> Watch {
-    Watch {
+fn watch_for(shared: &Shared) -> RevocationTask {
+    RevocationTask {
         url: shared.config.revocations_url.clone(),
         internal_key: shared.config.internal_key.clone(),
         roots: shared.roots.clone(),
         hub: shared.hub.clone(),
-        journal: Arc::clone(&shared.journal),
+        event_log: Arc::clone(&shared.event_log),
         jitter: jitter(),
     }
 }
 
-fn jitter() -> Jitter {
+fn jitter() -> JitterRng {
     let secret = fresh_entropy().derive("jitter");
     let seed = secret.expose().first_chunk().map_or(0, |seed| u64::from_be_bytes(*seed));
-    Jitter::new(seed)
+    JitterRng::new(seed)
 }
 
 /// The relay's static keys, from their file; made durably, with mode 0600, when there is none.

@@ -14,7 +14,7 @@ use io_tokio::Roots;
 use proto_core::{
     Instant,
     relay::{
-        admission::{Arrival, Lobby, RateLimiter, Ticket},
+        admission::{Arrival, PendingConnections, RateLimiter, Ticket},
         connection::Settings,
         hub::ConnectionId,
     },
@@ -25,7 +25,7 @@ use tokio::{
     time,
 };
 
-use crate::{Tap, address, config::Config, hub::HubHandle, journal::Journal, keys::Keys};
+use crate::{Tap, address, config::Config, event_log::EventLog, hub::HubHandle, keys::Keys};
 
 /// What it says it is, to devices and in `/health`.
 pub(crate) const SOFTWARE: &str = concat!("viewport-relay ", env!("CARGO_PKG_VERSION"));
@@ -43,19 +43,19 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) settings: Arc<Settings>,
     pub(crate) roots: Roots,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) event_log: Arc<EventLog>,
     pub(crate) keys: Keys,
     pub(crate) hub: HubHandle,
     pub(crate) store_works: Arc<AtomicBool>,
     pub(crate) store_reads: Arc<AtomicBool>,
     pub(crate) tap: Option<Tap>,
     pub(crate) shutdown: watch::Receiver<bool>,
-    pub(crate) doors: Doors,
+    pub(crate) doors: ConnectionLimits,
 }
 
 /// What the handlers of requests know.
 #[derive(Clone, Debug)]
-pub(crate) struct Door {
+pub(crate) struct AppState {
     pub(crate) shared: Arc<Shared>,
     /// Held by every task of a connection, so that their end can be waited for.
     pub(crate) alive: mpsc::Sender<()>,
@@ -63,7 +63,7 @@ pub(crate) struct Door {
 
 /// Counts arrivals and connections against the limits.
 #[derive(Debug)]
-pub(crate) struct Doors {
+pub(crate) struct ConnectionLimits {
     started: time::Instant,
     limiter: Mutex<RateLimiter>,
     room: Arc<Mutex<Room>>,
@@ -75,19 +75,19 @@ pub(crate) struct Doors {
 /// The lobby, and the tasks of the connections that wait in it.
 #[derive(Debug)]
 struct Room {
-    lobby: Lobby,
+    lobby: PendingConnections,
     tasks: HashMap<Ticket, AbortHandle>,
 }
 
 /// A place in the lobby, held by a connection until it is admitted; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct PendingSlot {
     room: Arc<Mutex<Room>>,
     address: IpAddr,
     ticket: Ticket,
 }
 
-impl Place {
+impl PendingSlot {
     /// This task ends when its place has to make room for others.
     pub(crate) fn is_held_by(&self, task: AbortHandle) {
         let mut room = lock(&self.room);
@@ -104,7 +104,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for PendingSlot {
     fn drop(&mut self) {
         self.leave();
     }
@@ -113,7 +113,7 @@ impl Drop for Place {
 /// An upgraded connection: in the lobby, and once it is admitted one of those that `RELAY_MAX_CONNECTIONS` allows.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    place: Arc<Place>,
+    place: Arc<PendingSlot>,
     _upgraded: Count,
     admitted: Option<Count>,
 }
@@ -147,13 +147,13 @@ impl Drop for Count {
     }
 }
 
-impl Doors {
+impl ConnectionLimits {
     /// Counters of a relay without connections.
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             started: time::Instant::now(),
             limiter: Mutex::new(RateLimiter::new(config.rate_limit_per_ip, RATE_WINDOW)),
-            room: Arc::new(Mutex::new(Room { lobby: Lobby::new(LOBBY, LOBBY_SHARE), tasks: HashMap::new() })),
+            room: Arc::new(Mutex::new(Room { lobby: PendingConnections::new(LOBBY, LOBBY_SHARE), tasks: HashMap::new() })),
             upgraded: Arc::default(),
             admitted: Arc::default(),
             numbers: AtomicU64::new(1),
@@ -171,7 +171,7 @@ impl Shared {
     }
 
     /// A place for a connection that was accepted and the task that serves it. `None` when its address has its share already.
-    pub(crate) fn enter(&self, peer: IpAddr, task: impl FnOnce(Arc<Place>) -> AbortHandle) -> Option<()> {
+    pub(crate) fn enter(&self, peer: IpAddr, task: impl FnOnce(Arc<PendingSlot>) -> AbortHandle) -> Option<()> {
         let mut room = lock(&self.doors.room);
         let ticket = match room.lobby.enter(peer, self.has_no_share(peer)) {
             Arrival::Welcome(ticket) => ticket,
@@ -183,7 +183,7 @@ impl Shared {
             }
             Arrival::ShareTaken => return None,
         };
-        let place = Arc::new(Place { room: Arc::clone(&self.doors.room), address: peer, ticket });
+        let place = Arc::new(PendingSlot { room: Arc::clone(&self.doors.room), address: peer, ticket });
         room.tasks.insert(ticket, task(place));
         Some(())
     }
@@ -196,7 +196,7 @@ impl Shared {
     }
 
     /// An upgraded connection, if there is room for it to be admitted.
-    pub(crate) fn slot(&self, place: Arc<Place>) -> Option<Slot> {
+    pub(crate) fn slot(&self, place: Arc<PendingSlot>) -> Option<Slot> {
         let is_full = self.doors.admitted.load(Ordering::Relaxed) >= self.config.max_connections;
         let slot = || Slot { place, _upgraded: Count::one_more(&self.doors.upgraded).0, admitted: None };
         (!is_full).then(slot)

@@ -10,7 +10,7 @@
 //! | `link::Link`, opening a message with a tail | the plaintext of the head | the body is a view of the message |
 //! | `viewer::Viewer` | the record's plaintext | the content that is shown is a view of it |
 //!
-//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::spares`) and costs no memory; only a message with a tail
+//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::buffers`) and costs no memory; only a message with a tail
 //! is always made anew. A shorter one costs a block of memory, and in the session another one: its reference count.
 //!
 //! Every call of the allocator counts, a growing buffer's too. Not counted are what arrives, which is the adapter's, and what
@@ -25,7 +25,7 @@ use std::{sync::Arc, time::Duration};
 use allocation_counter::measure;
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Jitter, Machine, Spares,
+    BufferPool, Entropy, JitterRng, Machine,
     crypto::{
         Cipher, PureRust, TAG_LEN,
         seal::{Opener, Sealer},
@@ -154,7 +154,7 @@ fn admitted(cipher: Cipher) -> (Link<Real>, Connection<Real>) {
         software: "vpd".into(),
         aes_in_hardware: cipher == Cipher::Aes256Gcm,
     };
-    let mut link = Link::<Real>::new(config, Jitter::new(1), START);
+    let mut link = Link::<Real>::new(config, JitterRng::new(1), START);
     let keys = identity(2).static_keys().clone();
     let settings = connection::Settings { gate: gate(), keys, frame_max: 1 << 20, software: "relay".into() };
     let mut relay = Connection::<Real>::new(START, Arc::new(settings), clock(), &Entropy::new([6; 32]));
@@ -234,7 +234,7 @@ fn a_record_costs_a_viewer_its_head_and_its_plaintext() {
         let mut sealer = Sealer::new(&PureRust, scope(Cipher::Aes256Gcm), 0, epoch_secret(), 0);
         let mut opener = Opener::new(&PureRust, scope(Cipher::Aes256Gcm), 0, epoch_secret());
         let content = Content::Output(Bytes::from(vec![b'x'; length]));
-        let (mut spares, [mut seals, mut opens, mut shows]) = (Spares::default(), [0; 3]);
+        let (mut buffers, [mut seals, mut opens, mut shows]) = (BufferPool::default(), [0; 3]);
         for sequence in 0..FRAMES {
             let mut body = Vec::new();
             sealer.seal(sequence, &Record { at: Duration::ZERO, content: content.clone() }.encode(), &mut body).unwrap();
@@ -244,9 +244,9 @@ fn a_record_costs_a_viewer_its_head_and_its_plaintext() {
             let _read_buffer = message.clone();
             let frame = counted(&mut opens, || viewer.open(&message).unwrap());
             let record = counted(&mut shows, || {
-                let mut plaintext = spares.buffer(frame.body.len() - TAG_LEN);
+                let mut plaintext = buffers.buffer(frame.body.len() - TAG_LEN);
                 opener.open_to(0, sequence, &frame.body, &mut plaintext).unwrap();
-                Record::take(spares.hand_out(plaintext)).unwrap()
+                Record::take(buffers.hand_out(plaintext)).unwrap()
             });
             assert_eq!(record.content, content);
             if sequence + 1 == WARM_UP {

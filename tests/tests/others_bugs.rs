@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Jitter, Machine, Reason, SessionId, Status,
+    Entropy, JitterRng, Machine, Reason, SessionId, Status,
     api::{PairingMode, RelayEndpoint},
     crypto::{
         Cipher, PureRust,
@@ -30,7 +30,7 @@ use proto_core::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
         control::{Attach, Attached, PairEvent},
-        daemon::{self, Daemon, Found, Settings},
+        daemon::{self, Daemon, Settings, StoredState},
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
         session::{self, Session},
     },
@@ -107,7 +107,7 @@ fn a_fired_timer_is_cleared() {
 #[test]
 fn a_backoff_does_not_drift() {
     let backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_hours(1_000_000) };
-    let mut jitter = Jitter::new(1);
+    let mut jitter = JitterRng::new(1);
     for attempt in 1..=32 {
         let exact = Duration::from_millis(1 << (attempt - 1));
         assert_eq!(backoff.ceiling(attempt), exact);
@@ -224,14 +224,14 @@ fn a_daemon() -> Bench<Daemon<Symbolic>> {
     let grant = Grant { org_id: id("A"), recursive: false, bound_at: "then".into(), unknown: Unknown::new() };
     grants.directories.insert("/a".into(), grant);
     let key = IdentityFile::new(device.seed().clone()).write().unwrap();
-    let found = Found {
+    let found = StoredState {
         config: Some(config.write().unwrap()),
         identities: vec![(StateFile::Identity(id("A"), 0), key)],
         grants: Some(grants.write().unwrap()),
-        ..Found::default()
+        ..StoredState::default()
     };
     let settings = Settings { host: "laptop".into(), version: "0".into(), pid: 1, api_endpoint: None, aes_in_hardware: false };
-    Bench::new(Daemon::boot(START, given::clock(), &found, settings, Jitter::new(1)).unwrap())
+    Bench::new(Daemon::boot(START, given::clock(), &found, settings, JitterRng::new(1)).unwrap())
 }
 
 /// The binding is read again for each frame, so a session migrates and the hot path reads files: once a session has started,
@@ -296,7 +296,7 @@ fn a_burst_is_answered_with_back_pressure() {
     assert!(to_viewer > 0 && to_viewer <= VIEWER_WINDOW + 4_096, "{to_viewer} bytes");
     assert!(!hub.said.iter().any(|(_, output)| matches!(output, Output::Close(..))));
     // The daemon is held back as well while the store is behind, and not disconnected.
-    assert!(hub.said.iter().any(|(_, output)| *output == Output::Hold(ConnectionId(1))));
+    assert!(hub.said.iter().any(|(_, output)| *output == Output::PauseReading(ConnectionId(1))));
 }
 
 /// An idle table forgets a live session after 30 minutes: after hours of silence it goes on.

@@ -73,8 +73,8 @@ fn shared_modules_name_no_part() {
 fn a_part_that_names_another_is_found() {
     for bad in [
         "use crate::relay::hub::Hub;",
-        "use crate::{\n    Aside,\n    relay::{hub, admission},\n};",
-        "use crate::{Aside, relay};",
+        "use crate::{\n    Unhashed,\n    relay::{hub, admission},\n};",
+        "use crate::{Unhashed, relay};",
         "use crate::{relay::hub};",
         "fn f(_: crate::relay::hub::Hub) {}",
     ] {

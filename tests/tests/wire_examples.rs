@@ -58,7 +58,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
             Head::Error { reason: Reason::Superseded, retry_after: 0, detail: String::new() }.into(),
         ),
         ("Envelope, body `dd`", body(Head::Envelope { session }, &[0xdd])),
-        ("Enveloped, kept", Head::Enveloped { session, is_kept: true }.into()),
+        ("Enveloped, kept", Head::Enveloped { session, is_durable: true }.into()),
         (
             "Decline, `session_limit`, retry after 60",
             Head::Decline { session, reason: Reason::SessionLimit, retry_after: 60 }.into(),

@@ -22,13 +22,13 @@ impl fmt::Display for Lines<'_> {
 
 fn write(f: &mut fmt::Formatter<'_>, text: &str, kept: &str) -> fmt::Result {
     text.chars().try_for_each(|c| match c {
-        _ if steers(c) && !kept.contains(c) => write!(f, "{}", c.escape_default()),
+        _ if is_unsafe_for_terminal(c) && !kept.contains(c) => write!(f, "{}", c.escape_default()),
         _ => write!(f, "{c}"),
     })
 }
 
 /// Controls, and the format characters of Unicode that hide, break or reverse text (UAX #9, UTS #55).
-pub(crate) fn steers(c: char) -> bool {
+pub(crate) fn is_unsafe_for_terminal(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

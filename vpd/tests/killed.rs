@@ -11,7 +11,7 @@ use std::{
 use proto_core::{
     api::{RelayEndpoint, Workspace},
     device::control::Report,
-    id::GivenId,
+    id::PlatformId,
     key::StaticKey,
     secret::SecretText,
 };
@@ -24,7 +24,7 @@ use program::{Home, wait_until};
 struct Control {
     runtime: Runtime,
     platform: Platform,
-    account: GivenId,
+    account: PlatformId,
     workspace: Workspace,
     url: String,
     _data: tempfile::TempDir,

@@ -4,7 +4,7 @@
 mod adapter;
 mod driver;
 
-use io_engine::{Next, Perform, Roots, Turns, fresh_jitter, wall_clock};
+use io_engine::{DriverLoop, Next, Perform, Roots, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Misuse,
     effect::Effect,
@@ -12,7 +12,7 @@ use proto_core::{
 };
 
 use adapter::SuperLoop;
-use driver::Host;
+use driver::MachineIo;
 
 fn main() {
     let Some(url) = std::env::args().nth(1) else { return eprintln!("usage: super_loop URL") };
@@ -20,7 +20,7 @@ fn main() {
     let wall = wall_clock(adapter.now());
     let mut keys = KeySet::new(wall.at(), url, fresh_jitter());
     let mut host = Fetch { wanted: Vec::new(), next: Next::GoOn };
-    driver::drive(&mut keys, &mut Turns::new(wall), &mut adapter, &mut host);
+    driver::drive(&mut keys, &mut DriverLoop::new(wall), &mut adapter, &mut host);
     adapter.shutdown();
 }
 
@@ -30,10 +30,10 @@ struct Fetch {
     next: Next,
 }
 
-impl Host<KeySet, EffectId> for Fetch {
-    fn facts(&mut self, adapter: &mut SuperLoop<EffectId>, deadline: Option<Deadline>, facts: &mut Vec<Input>) -> Next {
+impl MachineIo<KeySet, EffectId> for Fetch {
+    fn inputs(&mut self, adapter: &mut SuperLoop<EffectId>, deadline: Option<Deadline>, inputs: &mut Vec<Input>) -> Next {
         if self.next == Next::GoOn {
-            facts.extend(adapter.next(deadline).map(Input::Io));
+            inputs.extend(adapter.next(deadline).map(Input::Io));
         }
         self.next
     }

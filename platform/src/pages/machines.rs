@@ -76,7 +76,7 @@ pub(super) async fn revoke(State(app): State<Shared>, member: Member, Path((_, i
 }
 
 async fn find(app: &App, member: &Member, id: &str) -> Result<Machine, Error> {
-    let id: proto_core::GivenId = id.parse().map_err(|_| Error::NotFound)?;
+    let id: proto_core::PlatformId = id.parse().map_err(|_| Error::NotFound)?;
     let mut db = app.store.read().await?;
     machine::find(&mut db, &member.organization.id, &MachineId::from(id)).await?.ok_or(Error::NotFound)
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::{App, Shared},
     error::Error,
-    members::{Doing, INVITATION_LIFETIME},
+    members::{INVITATION_LIFETIME, MemberAdmin},
     names::MAX_NAME,
     random,
     store::{
@@ -50,7 +50,7 @@ pub(super) async fn invite(State(app): State<Shared>, Admin(admin): Admin, field
 }
 
 pub(super) async fn withdraw(State(app): State<Shared>, Admin(admin): Admin, Path((_, id)): Path<(String, String)>) -> Page {
-    let id: proto_core::GivenId = id.parse().map_err(|_| Error::NotFound)?;
+    let id: proto_core::PlatformId = id.parse().map_err(|_| Error::NotFound)?;
     doing(&app, &admin).withdraw(&InvitationId::from(id)).await?;
     Ok(see(&path(&admin)))
 }
@@ -119,12 +119,12 @@ pub(super) async fn leave(State(app): State<Shared>, member: Member) -> Page {
     }
 }
 
-fn doing<'a>(app: &'a App, admin: &'a Member) -> Doing<'a> {
-    Doing { app, admin: &admin.account.id, organization: &admin.organization.id }
+fn doing<'a>(app: &'a App, admin: &'a Member) -> MemberAdmin<'a> {
+    MemberAdmin { app, admin: &admin.account.id, organization: &admin.organization.id }
 }
 
 fn account_id(id: &str) -> Result<AccountId, Error> {
-    id.parse().map(|id: proto_core::GivenId| id.into()).map_err(|_| Error::NotFound)
+    id.parse().map(|id: proto_core::PlatformId| id.into()).map_err(|_| Error::NotFound)
 }
 
 fn role_field(fields: &Fields) -> Role {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use proto_core::{
-    GivenId, OrgId, UnixTime,
+    OrgId, PlatformId, UnixTime,
     api::{CodeText, PairingMode, PolicyMode},
     id::DeviceKind,
     key::{IdentityKey, StaticKey},
@@ -83,17 +83,17 @@ macro_rules! ids {
 
 ids! {
     /// A person.
-    AccountId(GivenId);
+    AccountId(PlatformId);
     /// A workspace.
     OrganizationId(OrgId);
     /// An invitation to a workspace.
-    InvitationId(GivenId);
+    InvitationId(PlatformId);
     /// One install in one workspace.
-    InstallId(GivenId);
+    InstallId(PlatformId);
     /// What a credential names and a revocation ends.
-    RuntimeTargetId(GivenId);
+    RuntimeTargetId(PlatformId);
     /// A row of a workspace's machines table.
-    MachineId(GivenId);
+    MachineId(PlatformId);
 }
 
 /// A time, as an integer.
@@ -141,7 +141,7 @@ impl From<Blob32> for Secret {
 }
 
 /// A type whose values have fixed texts.
-pub(crate) trait Worded: Sized {
+pub(crate) trait TextEnum: Sized {
     /// The text of this value.
     fn word(&self) -> Cow<'static, str>;
     /// The value of that text.
@@ -152,29 +152,29 @@ pub(crate) trait Worded: Sized {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<T>(pub(crate) T);
 
-impl<T: Worded> Type<Sqlite> for Text<T> {
+impl<T: TextEnum> Type<Sqlite> for Text<T> {
     fn type_info() -> SqliteTypeInfo {
         <String as Type<Sqlite>>::type_info()
     }
 }
 
-impl<'q, T: Worded> Encode<'q, Sqlite> for Text<T> {
+impl<'q, T: TextEnum> Encode<'q, Sqlite> for Text<T> {
     fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
         <String as Encode<'q, Sqlite>>::encode(self.0.word().into_owned(), buffer)
     }
 }
 
-impl<'r, T: Worded> Decode<'r, Sqlite> for Text<T> {
+impl<'r, T: TextEnum> Decode<'r, Sqlite> for Text<T> {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         let word = <&str as Decode<'r, Sqlite>>::decode(value)?;
         T::from_word(word).map(Self).ok_or_else(|| format!("unexpected word {word:?}").into())
     }
 }
 
-/// Implements [`Worded`] for an enum, and lets rows hold the enum itself.
+/// Implements [`TextEnum`] for an enum, and lets rows hold the enum itself.
 macro_rules! words {
     ($name:ty { $($value:path => $word:literal,)* }) => {
-        impl $crate::store::Worded for $name {
+        impl $crate::store::TextEnum for $name {
             fn word(&self) -> std::borrow::Cow<'static, str> {
                 match self { $($value => $word,)* }.into()
             }
@@ -195,7 +195,7 @@ words!(DeviceKind { Self::Daemon => "daemon", Self::Viewer => "viewer", });
 words!(PairingMode { Self::New => "new", Self::Add => "add", Self::Replace => "replace", });
 words!(PolicyMode { Self::Standard => "standard", Self::CryptoPairing => "crypto_pairing", });
 
-impl Worded for CodeText {
+impl TextEnum for CodeText {
     fn word(&self) -> Cow<'static, str> {
         self.to_string().into()
     }

@@ -29,7 +29,7 @@ use std::{
 };
 
 pub(crate) use column::{
-    AccountId, Blob32, InstallId, InvitationId, MachineId, OrganizationId, RuntimeTargetId, Stamp, Text, Worded, words,
+    AccountId, Blob32, InstallId, InvitationId, MachineId, OrganizationId, RuntimeTargetId, Stamp, Text, TextEnum, words,
 };
 use proto_core::UnixTime;
 use sqlx::{

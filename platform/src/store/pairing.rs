@@ -1,7 +1,7 @@
 //! Pairing codes.
 
 use proto_core::{
-    GivenId, OrgId, UnixTime,
+    OrgId, PlatformId, UnixTime,
     api::{CodeText, PairingMode},
     id::DeviceKind,
     key::{IdentityKey, StaticKey},
@@ -127,7 +127,7 @@ pub(crate) async fn update(db: &mut SqliteConnection, code: CodeText, record: &R
     .bind(Text(code))
     .bind(record.guesses)
     .bind(kind.map(Text))
-    .bind(by.map(GivenId::as_str))
+    .bind(by.map(PlatformId::as_str))
     .bind(org.map(OrgId::as_str))
     .bind(answer)
     .execute(db)

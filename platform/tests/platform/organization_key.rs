@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use proto_core::{
-    Entropy, GivenId, OrgId,
+    Entropy, OrgId, PlatformId,
     api::{
         Approval, Base64url, Handover, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, KeyView, ORGANIZATION_KEY_PATH,
         Publication, Registration,
@@ -29,7 +29,7 @@ impl Paired {
         &self.approval.workspace.id
     }
 
-    fn target(&self) -> &GivenId {
+    fn target(&self) -> &PlatformId {
         &self.approval.runtime_target_id
     }
 

@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
-    id::GivenId,
+    id::PlatformId,
     key::{IdentityKey, Signature},
 };
 
@@ -68,7 +68,7 @@ pub struct OwnDevice {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WaitingDevice {
     /// Which.
-    pub runtime_target_id: GivenId,
+    pub runtime_target_id: PlatformId,
     /// Its identity key.
     pub identity_key: IdentityKey,
     /// Its name, as its owner gave it.
@@ -101,7 +101,7 @@ pub struct Publication {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Handover {
     /// To which device.
-    pub runtime_target_id: GivenId,
+    pub runtime_target_id: PlatformId,
     /// A wrapped generation's bytes.
     pub wrapped: Base64url,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::RelayEndpoint;
 use crate::{
     Reason,
-    id::{DeviceKind, GivenId, OrgId},
+    id::{DeviceKind, OrgId, PlatformId},
     key::{IdentityKey, Signature, StaticKey},
     secret::{Secret, SecretText},
 };
@@ -87,11 +87,11 @@ pub struct Approval {
     /// The organization it was approved for.
     pub workspace: Workspace,
     /// Stable for this install in this org.
-    pub install_id: GivenId,
+    pub install_id: PlatformId,
     /// The row the platform sees; what a revocation names.
-    pub runtime_target_id: GivenId,
+    pub runtime_target_id: PlatformId,
     /// This org's view of this machine.
-    pub machine_id: GivenId,
+    pub machine_id: PlatformId,
     /// The relay credential: a JWT.
     pub issue_token: SecretText,
     /// The org's relay and its keys.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Reason,
     api::PolicyMode,
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     key::StaticKey,
     secret::{Secret, SecretText},
 };
@@ -43,7 +43,7 @@ pub struct Revocations {
     /// Pass this as `after` next time.
     pub last: u64,
     /// Runtime targets whose connections must be cut.
-    pub runtime_targets: Vec<GivenId>,
+    pub runtime_targets: Vec<PlatformId>,
     /// Organizations that are gone.
     #[serde(default)]
     pub organizations: Vec<OrgId>,

@@ -10,7 +10,7 @@ pub mod control;
 pub mod credential;
 pub mod daemon;
 pub mod files;
-pub mod life;
+pub mod incarnation;
 pub mod link;
 pub mod orgkey;
 pub mod pairing;

@@ -9,7 +9,7 @@ use super::{
     strict,
 };
 use crate::{
-    id::{DeviceKind, GivenId, OrgId},
+    id::{DeviceKind, OrgId, PlatformId},
     key::StaticKey,
     machine::time::UnixTime,
 };
@@ -28,15 +28,15 @@ pub struct Claims {
     pub audience: String,
     /// `sub`: the install.
     #[serde(rename = "sub")]
-    pub install: GivenId,
+    pub install: PlatformId,
     /// `org`: the organization.
     pub org: OrgId,
     /// `rtg`: the runtime target, which a revocation names.
     #[serde(rename = "rtg")]
-    pub runtime_target: GivenId,
+    pub runtime_target: PlatformId,
     /// `mid`: the org's view of the machine.
     #[serde(rename = "mid")]
-    pub machine: GivenId,
+    pub machine: PlatformId,
     /// `role`: what kind of device it is.
     pub role: DeviceKind,
     /// `gen`: 1 for the first credential of a binding, one more with each rotation.
@@ -59,7 +59,7 @@ pub struct Claims {
     pub renewable_until: UnixTime,
     /// `jti`: unique.
     #[serde(rename = "jti")]
-    pub id: GivenId,
+    pub id: PlatformId,
 }
 
 /// The keys whose holder a credential belongs to (RFC 7800 section 3): worthless to anyone without them.

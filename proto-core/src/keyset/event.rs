@@ -5,7 +5,7 @@ use crate::{
     effect::{Effect, IoEvent},
     jose::Thumbprint,
     key::IdentityKey,
-    machine::{Wake, time::Instant},
+    machine::{TimerKind, time::Instant},
 };
 
 /// The n-th fetch.
@@ -73,7 +73,7 @@ pub enum Timer {
     Fetch,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Fetch => "key set: fetch",

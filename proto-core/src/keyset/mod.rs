@@ -24,12 +24,12 @@ use core::{convert::Infallible, mem, time::Duration};
 pub use self::event::{EffectId, Input, LookupId, Output, Timer};
 use self::state::{Fetch, Held, Waiting};
 use crate::{
-    Aside, Reason,
+    Reason, Unhashed,
     api::key_set,
     effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     jose::{JwkSet, Thumbprint},
     key::IdentityKey,
-    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, port::Port, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, base::MachineBase, entropy::JitterRng, time::Instant},
 };
 
 /// How long a key set counts as fresh (S181).
@@ -60,23 +60,23 @@ pub struct KeySet {
     url: String,
     held: Option<Held>,
     fetch: Fetch,
-    fetches: Aside<u64>,
+    fetches: Unhashed<u64>,
     waiting: Vec<Waiting>,
-    jitter: Jitter,
-    port: Port<Output>,
+    jitter: JitterRng,
+    port: MachineBase<Output>,
 }
 
 impl KeySet {
     /// Fetches `url` at once. `jitter` spreads the attempts of many machines when the endpoint is down.
-    pub fn new(now: Instant, url: String, jitter: Jitter) -> Self {
+    pub fn new(now: Instant, url: String, jitter: JitterRng) -> Self {
         let mut machine = Self {
             url,
             held: None,
             fetch: Fetch::Idle { next: now, allowed: now, failures: 0 },
-            fetches: Aside(0),
+            fetches: Unhashed(0),
             waiting: Vec::new(),
             jitter,
-            port: Port::new(now),
+            port: MachineBase::new(now),
         };
         machine.fetch_if_due(now);
         machine
@@ -106,9 +106,9 @@ impl KeySet {
     }
 
     fn start_fetch(&mut self, now: Instant, failures: u32) {
-        self.fetches = Aside(self.fetches.0.wrapping_add(1));
+        self.fetches = Unhashed(self.fetches.0.wrapping_add(1));
         let id = EffectId(self.fetches.0);
-        self.fetch = Fetch::Asked { id: Aside(id), started: now, failures };
+        self.fetch = Fetch::Asked { id: Unhashed(id), started: now, failures };
         let request = HttpRequest {
             method: Method::Get,
             url: self.url.clone(),
@@ -153,7 +153,7 @@ impl KeySet {
 
     fn io_event(&mut self, now: Instant, event: IoEvent<EffectId>) {
         let (id, event) = event.take_id();
-        let Fetch::Asked { id: Aside(asked), started, failures } = self.fetch else { return self.port.ignore() };
+        let Fetch::Asked { id: Unhashed(asked), started, failures } = self.fetch else { return self.port.ignore() };
         if id != asked {
             return self.port.ignore();
         }

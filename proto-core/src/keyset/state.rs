@@ -3,7 +3,7 @@
 use super::event::{EffectId, LookupId};
 use crate::{
     jose::{JwkSet, Thumbprint},
-    machine::{aside::Aside, time::Instant},
+    machine::{time::Instant, unhashed::Unhashed},
 };
 
 /// The latest keys that the endpoint gave.
@@ -18,7 +18,7 @@ pub(super) enum Fetch {
     /// Until `next`; a lookup may bring that forward, but not before `allowed`.
     Idle { next: Instant, allowed: Instant, failures: u32 },
     /// Under way. `failures` are those in a row before it.
-    Asked { id: Aside<EffectId>, started: Instant, failures: u32 },
+    Asked { id: Unhashed<EffectId>, started: Instant, failures: u32 },
 }
 
 impl Fetch {

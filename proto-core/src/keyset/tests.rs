@@ -19,16 +19,16 @@ fn answer(status: u16, body: &str) -> HttpAnswer {
 }
 
 /// A key set on a virtual clock, with an endpoint that the test plays.
-struct Desk {
+struct Harness {
     now: Instant,
     machine: KeySet,
     asked: Vec<EffectId>,
     said: Vec<Output>,
 }
 
-impl Desk {
+impl Harness {
     fn new() -> Self {
-        let machine = KeySet::new(START, "https://viewport.example/jwks.json".into(), Jitter::new(1));
+        let machine = KeySet::new(START, "https://viewport.example/jwks.json".into(), JitterRng::new(1));
         let mut desk = Self { now: START, machine, asked: vec![], said: vec![] };
         desk.drain();
         desk
@@ -95,7 +95,7 @@ fn unreachable(lookup: u64) -> Output {
 /// S181: one fetch serves for an hour; a lookup before its end waits for it.
 #[test]
 fn keys_are_fetched_once_an_hour() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     assert_eq!(desk.asked.len(), 1);
     assert!(desk.look(1, 1).is_empty());
     assert_eq!(desk.answer(document(&[1, 2])), [Output::Refreshed { keys: 2 }, found(1, 1)]);
@@ -111,7 +111,7 @@ fn keys_are_fetched_once_an_hour() {
 /// JWT-5: a key that the platform dropped is not used once the hour is over.
 #[test]
 fn a_dropped_key_is_gone_with_the_next_set() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     desk.answer(document(&[1, 2]));
     desk.wait(REFRESH_AFTER);
     desk.answer(document(&[2]));
@@ -122,7 +122,7 @@ fn a_dropped_key_is_gone_with_the_next_set() {
 /// D8: a platform that rotated its key is noticed at once, not within the hour.
 #[test]
 fn an_unknown_key_brings_the_fetch_forward() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     desk.answer(document(&[1]));
     desk.wait(Duration::from_mins(5));
     assert!(desk.look(1, 2).is_empty());
@@ -134,7 +134,7 @@ fn an_unknown_key_brings_the_fetch_forward() {
 /// JWT-5: whatever is looked up, and however often, there are at most six fetches a minute.
 #[test]
 fn unknown_keys_do_not_hammer_the_endpoint() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     desk.answer(document(&[1]));
     let before = desk.asked.len();
     for lookup in 0..600 {
@@ -150,10 +150,10 @@ fn unknown_keys_do_not_hammer_the_endpoint() {
 
 #[test]
 fn a_lookup_that_may_not_fetch_is_answered_at_once() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     desk.answer(document(&[1]));
     assert_eq!(desk.look(1, 9), [unknown(1)]);
-    let mut never = Desk::new();
+    let mut never = Harness::new();
     never.fail();
     assert_eq!(never.look(1, 9), [unreachable(1)]);
 }
@@ -161,7 +161,7 @@ fn a_lookup_that_may_not_fetch_is_answered_at_once() {
 /// Keys that are held go on being used while the endpoint is down, and that is said; a day later it is over.
 #[test]
 fn stale_keys_serve_while_the_endpoint_is_down() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     desk.answer(document(&[1]));
     let fetched = desk.now;
     desk.wait(REFRESH_AFTER);
@@ -185,7 +185,7 @@ fn stale_keys_serve_while_the_endpoint_is_down() {
 
 #[test]
 fn it_recovers_by_itself() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     for attempt in 1..=5 {
         assert_eq!(desk.fail(), [Output::Stale { since: None, reason: Reason::JwksUnreachable }]);
         assert_eq!(desk.asked.len(), attempt);
@@ -205,7 +205,7 @@ fn what_is_no_key_set_changes_nothing() {
         (answer(302, ""), Reason::PlatformAnswerInvalid),
         (answer(503, ""), Reason::JwksUnreachable),
     ] {
-        let mut desk = Desk::new();
+        let mut desk = Harness::new();
         desk.answer(document(&[1]));
         let fetched = desk.now;
         desk.wait(REFRESH_AFTER);
@@ -216,7 +216,7 @@ fn what_is_no_key_set_changes_nothing() {
 
 #[test]
 fn stale_answers_are_ignored_and_counted() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     let first = desk.asked[0];
     desk.input(Input::Io(IoEvent::Answered(EffectId(99), document(&[1]))));
     desk.answer(document(&[1]));
@@ -228,7 +228,7 @@ fn stale_answers_are_ignored_and_counted() {
 /// L8.
 #[test]
 fn the_lookups_that_wait_are_bounded() {
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     for lookup in 0..MAX_WAITING as u64 {
         assert!(desk.look(lookup, 1).is_empty());
     }

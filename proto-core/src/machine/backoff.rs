@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::machine::entropy::Jitter;
+use crate::machine::entropy::JitterRng;
 
 /// How long to wait before attempt `n`: uniform over `0..=min(cap, base * 2^(n-1))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// The wait before the `attempt`-th try, counted from 1.
-    pub fn wait(&self, attempt: u32, jitter: &mut Jitter) -> Duration {
+    pub fn wait(&self, attempt: u32, jitter: &mut JitterRng) -> Duration {
         jitter.up_to(self.ceiling(attempt))
     }
 

@@ -53,7 +53,7 @@ impl EntropyChain {
 
 /// A seeded generator for jitter and nothing else: SplitMix64, predictable from its seed by design.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Jitter(Source);
+pub struct JitterRng(Source);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
@@ -61,7 +61,7 @@ enum Source {
     Constant(u64),
 }
 
-impl Jitter {
+impl JitterRng {
     /// A generator that always gives the same sequence for the same `seed`.
     pub const fn new(seed: u64) -> Self {
         Self(Source::Seeded(seed))
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn jitter_stays_in_range_and_reaches_both_halves() {
-        let mut jitter = Jitter::new(1);
+        let mut jitter = JitterRng::new(1);
         let cap = Duration::from_millis(100);
         let draws: alloc::vec::Vec<_> = (0..200).map(|_| jitter.up_to(cap)).collect();
         assert!(draws.iter().all(|d| *d <= cap));
@@ -144,7 +144,7 @@ mod tests {
     /// SplitMix64, as its authors published it: the first numbers from 0.
     #[test]
     fn jitter_is_splitmix64() {
-        let mut jitter = Jitter::new(0);
+        let mut jitter = JitterRng::new(0);
         let numbers = [(); 4].map(|()| jitter.next());
         assert_eq!(numbers, [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f, 0xf88b_b8a8_724c_81ec]);
     }
@@ -153,7 +153,7 @@ mod tests {
     fn a_constant_jitter_stays_at_an_end_of_its_range() {
         let cap = Duration::from_secs(9);
         for (number, expected) in [(0, Duration::ZERO), (u64::MAX, cap)] {
-            let mut jitter = Jitter::constant(number);
+            let mut jitter = JitterRng::constant(number);
             let mut parts = [jitter.derive(b"part"), jitter.split(), jitter];
             assert!(parts.iter_mut().all(|part| [part.up_to(cap), part.up_to(cap)] == [expected; 2]));
         }

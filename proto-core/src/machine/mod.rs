@@ -103,14 +103,14 @@
 //!
 //! The laws L1 to L10 of this contract are those of the crate `machine-laws`; `tests/` checks them for every machine.
 
-pub mod aside;
 pub mod backoff;
+pub mod base;
+pub mod buffer_pool;
 pub mod entropy;
 pub mod outbox;
-pub mod port;
-pub mod spares;
 pub mod time;
 pub(crate) mod timed;
+pub mod unhashed;
 
 use self::time::{Instant, WallClock};
 
@@ -123,7 +123,7 @@ pub trait Machine {
     /// Why the machine ended without reaching its goal.
     type Failure: core::error::Error + Clone + PartialEq;
     /// What a deadline can be for; [`Infallible`](core::convert::Infallible) where there never is one.
-    type Timer: Wake;
+    type Timer: TimerKind;
 
     /// Takes one fact. A `now` before the latest one seen is clamped to that.
     ///
@@ -156,20 +156,20 @@ pub trait Machine {
 }
 
 /// What a deadline is for: one enum for each machine, in which a parent's wraps those of its children.
-pub trait Wake: Copy + core::fmt::Debug + Ord + core::hash::Hash {
+pub trait TimerKind: Copy + core::fmt::Debug + Ord + core::hash::Hash {
     /// The same in a few words: for logs and for the reader of a trace.
     fn why(self) -> &'static str;
 }
 
 /// For drivers, which need no more than words.
-impl Wake for &'static str {
+impl TimerKind for &'static str {
     fn why(self) -> &'static str {
         self
     }
 }
 
 /// For machines without a deadline.
-impl Wake for core::convert::Infallible {
+impl TimerKind for core::convert::Infallible {
     fn why(self) -> &'static str {
         match self {}
     }
@@ -184,7 +184,7 @@ pub struct Deadline<T = &'static str> {
     pub timer: T,
 }
 
-impl<T: Wake> Deadline<T> {
+impl<T: TimerKind> Deadline<T> {
     /// A deadline at `at` for `timer`.
     pub const fn new(at: Instant, timer: T) -> Self {
         Self { at, timer }

@@ -13,12 +13,12 @@ use core::{
     hash::{Hash, Hasher},
 };
 
-use crate::{Deadline, Instant, machine::Wake};
+use crate::{Deadline, Instant, machine::TimerKind};
 
 /// What acts by itself at some time.
 pub(crate) trait Timed {
     /// What for.
-    type Timer: Wake;
+    type Timer: TimerKind;
 
     /// When, and why; `None` while it does not. Depends on nothing outside.
     fn deadline(&self) -> Option<Deadline<Self::Timer>>;
@@ -50,7 +50,7 @@ impl<K, C, T> TimedMap<K, C, T> {
     }
 }
 
-impl<K: Ord + Clone, C: Timed<Timer = T>, T: Wake> TimedMap<K, C, T> {
+impl<K: Ord + Clone, C: Timed<Timer = T>, T: TimerKind> TimedMap<K, C, T> {
     /// The earliest of all deadlines.
     pub(crate) fn next_deadline(&self) -> Option<Deadline<T>> {
         self.order.first().map(|(deadline, _)| *deadline)
@@ -137,7 +137,7 @@ impl<K: Hash, C: Hash, T> Hash for TimedMap<K, C, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Jitter;
+    use crate::JitterRng;
 
     /// A child with this deadline.
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -158,7 +158,7 @@ mod tests {
     /// L2 for a parent: whatever happens to its children, it knows the least of their deadlines and who is due.
     #[test]
     fn the_next_deadline_and_those_who_are_due_are_what_a_look_at_each_child_gives() {
-        let (mut map, mut jitter) = (TimedMap::new(), Jitter::new(7));
+        let (mut map, mut jitter) = (TimedMap::new(), JitterRng::new(7));
         let mut plain = BTreeMap::new();
         for _ in 0..20_000 {
             let (key, at) = (jitter.next() % 24, (jitter.next() % 3 > 0).then_some(jitter.next() % 50));

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::{Noise, NoiseError};
 use crate::{
-    Reason, Spares,
+    BufferPool, Reason,
     crypto::TAG_LEN,
     wire::{Frame, Head, MAX_SEGMENT, SEGMENT_OVERHEAD, parts, sealed_len},
 };
@@ -40,9 +40,9 @@ pub struct Channel<N> {
     tails: Tails,
     sealed: u64,
     /// Messages that were handed out.
-    messages: Spares,
+    messages: BufferPool,
     /// Plaintexts that were handed out.
-    plaintexts: Spares,
+    plaintexts: BufferPool,
 }
 
 /// Leaves out how many messages are left before the key must change, so that an explorer does not follow a link that idles.
@@ -56,7 +56,7 @@ impl<N: Hash> Hash for Channel<N> {
 impl<N: Noise> Channel<N> {
     /// Frames over `noise`, whose handshake is through.
     pub fn new(noise: N, tails: Tails) -> Self {
-        Self { noise, tails, sealed: 0, messages: Spares::default(), plaintexts: Spares::default() }
+        Self { noise, tails, sealed: 0, messages: BufferPool::default(), plaintexts: BufferPool::default() }
     }
 
     /// The responder's channel, and the frame in the message that confirmed the handshake

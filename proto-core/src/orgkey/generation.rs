@@ -7,7 +7,7 @@ use super::{Context, OpeningKey, SealingKey};
 use crate::{
     Entropy,
     crypto::{Identity, SigningKeys, hkdf, verify},
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     key::{IdentityKey, Signature},
     secret::Secret,
 };
@@ -86,7 +86,7 @@ impl WrappingKeys {
     }
 
     /// The signature with which it is registered.
-    pub fn registration(public: &SealingKey, identity: &Identity, org: &OrgId, target: &GivenId) -> Signature {
+    pub fn registration(public: &SealingKey, identity: &Identity, org: &OrgId, target: &PlatformId) -> Signature {
         identity.sign(&message(public, org, target))
     }
 }
@@ -96,12 +96,12 @@ pub fn verify_wrapping_key(
     identity: IdentityKey,
     public: &SealingKey,
     org: &OrgId,
-    target: &GivenId,
+    target: &PlatformId,
     signature: &Signature,
 ) -> bool {
     verify(identity, &message(public, org, target), signature)
 }
 
-fn message(public: &SealingKey, org: &OrgId, target: &GivenId) -> Vec<u8> {
+fn message(public: &SealingKey, org: &OrgId, target: &PlatformId) -> Vec<u8> {
     Context::new("viewport/1 wrapping key ").org(org).text(target.as_str()).bytes(public.bytes()).0
 }

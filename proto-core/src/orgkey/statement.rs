@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Context, Fixed, Generation, GenerationKey, MAX_GENERATIONS, Sealed, SealingKey, grouped};
 use crate::{
     crypto::{Identity, verify},
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     key::{IdentityKey, Signature},
     wire::Malformed,
 };
@@ -32,7 +32,7 @@ struct Body {
     signing_key: Fixed<32>,
     before: Fixed<32>,
     link: Link,
-    maker: GivenId,
+    maker: PlatformId,
     maker_key: Fixed<32>,
 }
 
@@ -48,7 +48,7 @@ pub enum Link {
 /// The device that makes a statement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Maker<'a> {
-    pub(super) target: &'a GivenId,
+    pub(super) target: &'a PlatformId,
     pub(super) identity: &'a Identity,
 }
 
@@ -57,7 +57,7 @@ impl Statement {
     pub const MAX: usize = 3_072;
 
     /// The statement of generation 1.
-    pub fn found(org: &OrgId, secret: &Generation, target: &GivenId, identity: &Identity) -> Self {
+    pub fn found(org: &OrgId, secret: &Generation, target: &PlatformId, identity: &Identity) -> Self {
         let place = Place { org, generation: 1, before: [0; 32], link: Link::First };
         Self::sign(place, secret, secret, Maker { target, identity })
     }
@@ -71,7 +71,7 @@ impl Statement {
         &self,
         held: &Generation,
         next: &Generation,
-        target: &GivenId,
+        target: &PlatformId,
         identity: &Identity,
     ) -> Result<Self, Malformed> {
         let generation = self.generation().saturating_add(1);
@@ -152,7 +152,7 @@ impl Statement {
     }
 
     /// The runtime target that made it, and its identity key.
-    pub const fn maker(&self) -> (&GivenId, IdentityKey) {
+    pub const fn maker(&self) -> (&PlatformId, IdentityKey) {
         (&self.body.maker, IdentityKey(self.body.maker_key.0))
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     Entropy, Reason,
     crypto::{Identity, seal::EpochSecret},
-    id::GivenId,
+    id::PlatformId,
     secret::Secret,
 };
 
@@ -16,7 +16,7 @@ fn org() -> OrgId {
     "acme".parse().unwrap()
 }
 
-fn target() -> GivenId {
+fn target() -> PlatformId {
     "t1".parse().unwrap()
 }
 
@@ -216,7 +216,7 @@ fn a_wrapping_key_is_signed_by_its_device() {
     let device = identity(0x55);
     let public = WrappingKeys::of(&device).public();
     let signature = WrappingKeys::registration(&public, &device, &org(), &target());
-    let holds = |identity: &Identity, org: &OrgId, target: &GivenId, public: &SealingKey| {
+    let holds = |identity: &Identity, org: &OrgId, target: &PlatformId, public: &SealingKey| {
         verify_wrapping_key(identity.identity_key(), public, org, target, &signature)
     };
     assert!(holds(&device, &org(), &target(), &public));

@@ -8,7 +8,7 @@ use super::{Context, Fixed, Generation, Sealed, SealingKey, WrappingKeys};
 use crate::{
     Entropy,
     crypto::{Identity, verify},
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     key::{IdentityKey, Signature},
     wire::Malformed,
 };
@@ -32,7 +32,7 @@ impl Wrapped {
     /// `key` is no public key.
     pub fn wrap(
         org: &OrgId,
-        target: &GivenId,
+        target: &PlatformId,
         key: &SealingKey,
         generation: u32,
         secret: &Generation,
@@ -46,7 +46,7 @@ impl Wrapped {
     }
 
     /// Opens it with the device's own key. `None`: it is not for this device, or not from the device that it names.
-    pub fn open(&self, org: &OrgId, target: &GivenId, keys: &WrappingKeys) -> Option<Generation> {
+    pub fn open(&self, org: &OrgId, target: &PlatformId, keys: &WrappingKeys) -> Option<Generation> {
         let context = context(org, target, self.generation);
         let opened = keys.opening_key().open(&self.sealed, &context)?;
         let is_signed = verify(self.giver(), &signed(context, &self.sealed), &Signature(self.signature.0));
@@ -54,7 +54,7 @@ impl Wrapped {
     }
 
     /// Whether the device that it names handed it to that one.
-    pub fn is_by_its_giver(&self, org: &OrgId, target: &GivenId) -> bool {
+    pub fn is_by_its_giver(&self, org: &OrgId, target: &PlatformId) -> bool {
         verify(self.giver(), &signed(context(org, target, self.generation), &self.sealed), &Signature(self.signature.0))
     }
 
@@ -86,7 +86,7 @@ impl Wrapped {
     }
 }
 
-fn context(org: &OrgId, target: &GivenId, generation: u32) -> Vec<u8> {
+fn context(org: &OrgId, target: &PlatformId, generation: u32) -> Vec<u8> {
     Context::new("viewport/1 handover ").org(org).text(target.as_str()).number(generation).0
 }
 

@@ -114,7 +114,7 @@ pub enum Head {
         /// Of which session.
         session: SessionId,
         /// The session has an envelope, durably; else there is no such session of this daemon here.
-        is_kept: bool,
+        is_durable: bool,
     },
     /// 15: this session is not taken now; the link and its other sessions go on. Relay to daemon, in place of the `Resume` that
     /// answers `Open`.

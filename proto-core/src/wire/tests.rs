@@ -26,7 +26,7 @@ fn heads() -> Vec<(Head, bool, bool)> {
         (Head::Rekey, false, false),
         (Head::Error { reason: Reason::RelayFull, retry_after: 9, detail: "d".into() }, false, false),
         (Head::Envelope { session: S }, true, true),
-        (Head::Enveloped { session: S, is_kept: true }, true, false),
+        (Head::Enveloped { session: S, is_durable: true }, true, false),
         (Head::Decline { session: S, reason: Reason::SessionLimit, retry_after: 10 }, true, false),
     ]
 }

@@ -31,7 +31,7 @@ pub(super) fn text(shared: &Shared, report: &Report) -> String {
 /// Everything that was logged, by what it was, how far the connection had come, and why.
 fn events(page: &mut Page, shared: &Shared) {
     page.head("events_total", "counter", "What was logged, by reason where there is one.");
-    for (counted, count) in shared.journal.counts() {
+    for (counted, count) in shared.event_log.counts() {
         let reason = counted.reason.map_or("", Reason::code);
         let what = counted.what.replace(' ', "_");
         let labels = format!("{{event=\"{what}\",stage=\"{}\",reason=\"{reason}\"}}", counted.stage.unwrap_or_default());

@@ -10,8 +10,8 @@ use rustix::io::pwritev;
 
 use super::{
     catalog::Catalog,
-    contents::{Contents, End, Row},
-    entry::{HEAD, Head, Kind, Marker},
+    contents::{End, SegmentIndex, SessionRow},
+    entry::{EntryHeader, HEAD, Kind, Marker},
 };
 
 /// How many pieces the system writes at once.
@@ -26,14 +26,14 @@ pub(super) struct Batch<'a> {
     own: Vec<u8>,
     /// After how many bytes of `own` the bodies of records stand.
     bodies: Vec<(usize, &'a [u8])>,
-    contents: Contents,
+    contents: SegmentIndex,
 }
 
 impl<'a> Batch<'a> {
     /// The entries for these writes, from an offset in a segment on; the catalog knows what was written before.
     pub(super) fn of(writes: &'a [Write], catalog: &Catalog, marker: Marker, begin: u32, now: u64) -> Self {
         let (own, bodies) = (Vec::with_capacity(writes.len() * (HEAD + 16)), Vec::with_capacity(writes.len()));
-        let mut batch = Self { marker, begin, end: begin, own, bodies, contents: Contents::default() };
+        let mut batch = Self { marker, begin, end: begin, own, bodies, contents: SegmentIndex::default() };
         for write in writes {
             batch.put(write, catalog, now);
         }
@@ -43,48 +43,48 @@ impl<'a> Batch<'a> {
     /// The entry that says that all before it is durable.
     pub(super) fn close(marker: Marker, begin: u32) -> Self {
         let mut batch = Self::of(&[], &Catalog::default(), marker, begin, 0);
-        batch.entry(Head::new(Kind::Close, begin, &[]), &[]);
+        batch.entry(EntryHeader::new(Kind::Close, begin, &[]), &[]);
         batch
     }
 
     fn put(&mut self, write: &'a Write, catalog: &Catalog, now: u64) {
         match write {
             Write::Record { number, sequence, record } => {
-                let head = Head::new(Kind::Record, self.begin, &record.body);
-                let head = Head { number: number.0, sequence: *sequence, epoch: record.epoch, ..head };
+                let head = EntryHeader::new(Kind::Record, self.begin, &record.body);
+                let head = EntryHeader { number: number.0, sequence: *sequence, epoch: record.epoch, ..head };
                 self.head(&head, &[]);
                 self.bodies.push((self.own.len(), &record.body));
             }
             Write::Session { number, session, target, cipher, .. } => {
-                let row = Row { session: *session, target: target.clone(), cipher: *cipher, began: now };
+                let row = SessionRow { session: *session, target: target.clone(), cipher: *cipher, began: now };
                 let body = postcard::to_allocvec(&row).unwrap_or_default();
-                self.entry(Head { number: number.0, ..Head::new(Kind::Session, self.begin, &body) }, &body);
+                self.entry(EntryHeader { number: number.0, ..EntryHeader::new(Kind::Session, self.begin, &body) }, &body);
             }
             Write::Credential { target, credential, .. } => {
                 let body = postcard::to_allocvec(&(target, credential)).unwrap_or_default();
-                self.entry(Head::new(Kind::Credential, self.begin, &body), &body);
+                self.entry(EntryHeader::new(Kind::Credential, self.begin, &body), &body);
             }
             Write::Envelope { number, envelope } => {
-                self.entry(Head { number: number.0, ..Head::new(Kind::Envelope, self.begin, envelope) }, envelope);
+                self.entry(EntryHeader { number: number.0, ..EntryHeader::new(Kind::Envelope, self.begin, envelope) }, envelope);
             }
             Write::End { number, outcome } => {
                 let body = postcard::to_allocvec(&End { outcome: *outcome, at: now }).unwrap_or_default();
                 let run = self.contents.runs.get(&number.0);
                 let sequence = run.map_or_else(|| catalog.next(*number), |run| run.next);
-                self.entry(Head { number: number.0, sequence, ..Head::new(Kind::End, self.begin, &body) }, &body);
+                self.entry(EntryHeader { number: number.0, sequence, ..EntryHeader::new(Kind::End, self.begin, &body) }, &body);
             }
             Write::Remove { number } => {
-                self.entry(Head { number: number.0, ..Head::new(Kind::Removal, self.begin, &[]) }, &[]);
+                self.entry(EntryHeader { number: number.0, ..EntryHeader::new(Kind::Removal, self.begin, &[]) }, &[]);
             }
         }
     }
 
-    fn entry(&mut self, head: Head, body: &[u8]) {
+    fn entry(&mut self, head: EntryHeader, body: &[u8]) {
         self.head(&head, body);
         self.own.extend_from_slice(body);
     }
 
-    fn head(&mut self, head: &Head, body: &[u8]) {
+    fn head(&mut self, head: &EntryHeader, body: &[u8]) {
         self.own.extend_from_slice(&head.encode(self.marker));
         self.contents.note(head, self.end, body);
         // A segment is far shorter than 4 GiB, see `SEGMENT_BYTES`.
@@ -97,7 +97,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What it adds to the segment.
-    pub(super) fn into_contents(self) -> Contents {
+    pub(super) fn into_contents(self) -> SegmentIndex {
         self.contents
     }
 

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proto_core::{
-    GivenId, OrgId,
+    OrgId, PlatformId,
     relay::hub::{SessionNumber, StoredSession},
     secret::SecretText,
 };
 
 use super::{
-    compact::Needed,
-    contents::{Contents, End, Row},
+    compact::LiveSet,
+    contents::{End, SegmentIndex, SessionRow},
     entry::HEAD,
-    retention::Held,
+    retention::EvictionCandidate,
 };
 
 /// The sessions of one organization.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     sessions: BTreeMap<u64, Known>,
-    credentials: BTreeMap<GivenId, SecretText>,
+    credentials: BTreeMap<PlatformId, SecretText>,
     /// What the records and envelopes of all of them take, heads included.
     bytes: u64,
 }
@@ -28,7 +28,7 @@ pub(super) struct Catalog {
 /// One session.
 #[derive(Debug)]
 pub(super) struct Known {
-    pub(super) row: Row,
+    pub(super) row: SessionRow,
     pub(super) end: Option<End>,
     /// What its records and its envelope take, heads included.
     pub(super) bytes: u64,
@@ -46,7 +46,7 @@ struct Part {
 
 impl Catalog {
     /// Adds what a segment holds, or what was written to it. Segments come in their order.
-    pub(super) fn absorb(&mut self, segment: u32, contents: &Contents) {
+    pub(super) fn absorb(&mut self, segment: u32, contents: &SegmentIndex) {
         for (number, row) in &contents.sessions {
             let known = Known { row: row.clone(), end: None, bytes: 0, envelope: None, next: 0, parts: Vec::new() };
             self.sessions.entry(*number).or_insert(known);
@@ -110,8 +110,8 @@ impl Catalog {
     }
 
     /// The sessions, as far as it matters who leaves.
-    pub(super) fn held(&self) -> Vec<Held> {
-        let held = |(number, known): (&u64, &Known)| Held {
+    pub(super) fn held(&self) -> Vec<EvictionCandidate> {
+        let held = |(number, known): (&u64, &Known)| EvictionCandidate {
             number: SessionNumber(*number),
             ended: known.end.map(|end| end.at),
             bytes: known.bytes,
@@ -125,9 +125,9 @@ impl Catalog {
     }
 
     /// What of the segments is needed on.
-    pub(super) fn needed(&self) -> Needed {
+    pub(super) fn needed(&self) -> LiveSet {
         let targets = self.sessions.values().map(|known| known.row.target.clone()).collect();
-        Needed { sessions: self.sessions.keys().copied().collect(), targets, ..Needed::default() }
+        LiveSet { sessions: self.sessions.keys().copied().collect(), targets, ..LiveSet::default() }
     }
 
     /// The numbers of the sessions.

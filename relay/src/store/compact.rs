@@ -6,15 +6,15 @@ use std::{
     io::{self, BufWriter, Seek as _, SeekFrom, Write as _},
 };
 
-use proto_core::GivenId;
+use proto_core::PlatformId;
 
 use super::{
     StoreError,
-    contents::Contents,
-    entry::{HEAD, Head, Kind},
+    contents::SegmentIndex,
+    entry::{EntryHeader, HEAD, Kind},
     log::OrgLog,
     scan,
-    segment::{self, ENTRIES, Segment},
+    segment::{self, ENTRIES, LogSegment},
 };
 
 /// What a session, an end and a credential take, about.
@@ -22,23 +22,23 @@ const SMALL_ENTRY: u64 = 128;
 
 /// What of a log is needed on.
 #[derive(Debug, Default)]
-pub(super) struct Needed {
+pub(super) struct LiveSet {
     /// Sessions that are there.
     pub(super) sessions: BTreeSet<u64>,
     /// Runtime targets that have some.
-    pub(super) targets: BTreeSet<GivenId>,
+    pub(super) targets: BTreeSet<PlatformId>,
     /// Sessions that are gone and begin in an earlier segment that is kept: that they are gone has to be kept too.
     pub(super) begun: BTreeSet<u64>,
     /// An earlier segment that is kept cannot be read, so any session may begin there.
     pub(super) is_blind: bool,
 }
 
-impl Needed {
-    fn has(&self, head: &Head, body: &[u8]) -> bool {
+impl LiveSet {
+    fn has(&self, head: &EntryHeader, body: &[u8]) -> bool {
         match head.kind {
             Kind::Session | Kind::Record | Kind::End | Kind::Envelope => self.sessions.contains(&head.number),
             Kind::Credential => {
-                postcard::take_from_bytes::<GivenId>(body).is_ok_and(|(target, _)| self.targets.contains(&target))
+                postcard::take_from_bytes::<PlatformId>(body).is_ok_and(|(target, _)| self.targets.contains(&target))
             }
             Kind::Removal => self.has_removal(head.number),
             Kind::Close => false,
@@ -46,7 +46,7 @@ impl Needed {
     }
 
     /// How many bytes of a segment are needed, about.
-    fn weight(&self, contents: &Contents) -> u64 {
+    fn weight(&self, contents: &SegmentIndex) -> u64 {
         let records = contents.runs.iter().filter(|(number, _)| self.sessions.contains(number)).map(|(_, run)| run.bytes);
         let envelopes = contents.envelopes.iter().filter(|(number, _)| self.sessions.contains(number));
         let envelopes = envelopes.map(|(_, envelope)| (HEAD + envelope.len()) as u64);
@@ -57,7 +57,7 @@ impl Needed {
     }
 
     /// Whether something of it is not needed.
-    fn lacks_some(&self, contents: &Contents) -> bool {
+    fn lacks_some(&self, contents: &SegmentIndex) -> bool {
         let mut numbers =
             contents.sessions.keys().chain(contents.ends.keys()).chain(contents.runs.keys()).chain(contents.envelopes.keys());
         numbers.any(|number| !self.sessions.contains(number)) || contents.removed.iter().any(|number| !self.has_removal(*number))
@@ -90,7 +90,7 @@ impl OrgLog {
         Ok(())
     }
 
-    fn compact_one(&self, old: &Segment, contents: &Contents, needed: &mut Needed) -> Result<(), StoreError> {
+    fn compact_one(&self, old: &LogSegment, contents: &SegmentIndex, needed: &mut LiveSet) -> Result<(), StoreError> {
         let failed = |error| StoreError::Files { path: old.path.clone(), error };
         let length = old.file.metadata().map_err(failed)?.len();
         if needed.lacks_some(contents) && 2 * needed.weight(contents) <= length {
@@ -100,11 +100,11 @@ impl OrgLog {
         Ok(())
     }
 
-    fn replace(&self, old: &Segment, needed: &Needed) -> io::Result<()> {
+    fn replace(&self, old: &LogSegment, needed: &LiveSet) -> io::Result<()> {
         let path = old.path.with_extension("new");
-        let new = Segment::create(path.clone(), &self.org, old.number)?;
+        let new = LogSegment::create(path.clone(), &self.org, old.number)?;
         let contents = copy(old, &new, needed)?;
-        if contents == Contents::default() {
+        if contents == SegmentIndex::default() {
             segment::remove(&path)?;
             segment::remove(&old.path)?;
         } else {
@@ -113,20 +113,20 @@ impl OrgLog {
         if let Some(dir) = old.path.parent() {
             segment::sync_dir(dir)?;
         }
-        self.replaced(old.number, contents != Contents::default());
+        self.replaced(old.number, contents != SegmentIndex::default());
         Ok(())
     }
 }
 
 /// Copies what is needed, and seals it.
-fn copy(old: &Segment, new: &Segment, needed: &Needed) -> io::Result<Contents> {
-    let (mut contents, mut at) = (Contents::default(), ENTRIES);
+fn copy(old: &LogSegment, new: &LogSegment, needed: &LiveSet) -> io::Result<SegmentIndex> {
+    let (mut contents, mut at) = (SegmentIndex::default(), ENTRIES);
     let mut file = &new.file;
     file.seek(SeekFrom::Start(ENTRIES.into()))?;
     let mut to = BufWriter::with_capacity(1024 * 1024, file);
     scan::each(old, |head, body| {
         if needed.has(head, body) {
-            let head = Head { batch: ENTRIES, ..*head };
+            let head = EntryHeader { batch: ENTRIES, ..*head };
             to.write_all(&head.encode(new.marker))?;
             to.write_all(body)?;
             contents.note(&head, at, body);

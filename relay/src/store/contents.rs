@@ -3,19 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto_core::{GivenId, SessionId, secret::SecretText, wire::Outcome};
+use proto_core::{PlatformId, SessionId, secret::SecretText, wire::Outcome};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Head, Kind};
+use super::entry::{EntryHeader, Kind};
 
 /// A place of a session is noted again after so many bytes of the file: what a reader skips at most to find a record.
 const STRIDE: u32 = 64 * 1024;
 
 /// A session as it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Row {
+pub(super) struct SessionRow {
     pub(super) session: SessionId,
-    pub(super) target: GivenId,
+    pub(super) target: PlatformId,
     pub(super) cipher: u8,
     /// Unix seconds.
     pub(super) began: u64,
@@ -41,19 +41,19 @@ pub(super) struct Run {
     /// Where the last ends.
     pub(super) end: u32,
     /// Where some of them begin, ascending; the first is one of them.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<RecordOffset>,
 }
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct RecordOffset {
     pub(super) sequence: u64,
     pub(super) offset: u32,
 }
 
 impl Run {
     /// From where one reads to find this record.
-    pub(super) fn place(&self, sequence: u64) -> Option<Place> {
+    pub(super) fn place(&self, sequence: u64) -> Option<RecordOffset> {
         let after = self.places.partition_point(|place| place.sequence <= sequence);
         self.places.get(after.checked_sub(1)?).copied()
     }
@@ -63,7 +63,7 @@ impl Run {
             return;
         }
         if self.places.last().is_none_or(|last| offset.saturating_sub(last.offset) >= STRIDE) {
-            self.places.push(Place { sequence, offset });
+            self.places.push(RecordOffset { sequence, offset });
         }
         self.next = sequence.saturating_add(1);
         self.bytes += u64::from(whole);
@@ -80,11 +80,11 @@ impl Run {
 
 /// What a segment holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Contents {
+pub(super) struct SegmentIndex {
     /// Sessions that began.
-    pub(super) sessions: BTreeMap<u64, Row>,
+    pub(super) sessions: BTreeMap<u64, SessionRow>,
     /// The latest credential of runtime targets.
-    pub(super) credentials: BTreeMap<GivenId, SecretText>,
+    pub(super) credentials: BTreeMap<PlatformId, SecretText>,
     /// Sessions that ended, and how many records they had.
     pub(super) ends: BTreeMap<u64, (u64, End)>,
     /// Sessions that are gone for good.
@@ -95,10 +95,10 @@ pub(super) struct Contents {
     pub(super) envelopes: BTreeMap<u64, Vec<u8>>,
 }
 
-impl Contents {
+impl SegmentIndex {
     /// Notes an entry whose head stands at this offset. The body counts for entries that are no records; one that makes no sense
     /// is passed over.
-    pub(super) fn note(&mut self, head: &Head, offset: u32, body: &[u8]) {
+    pub(super) fn note(&mut self, head: &EntryHeader, offset: u32, body: &[u8]) {
         match head.kind {
             Kind::Record => {
                 let fresh = Run { first: head.sequence, next: 0, bytes: 0, end: 0, places: Vec::new() };

@@ -27,7 +27,7 @@ pub(super) struct Marker(pub(super) [u8; 8]);
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A session begins; the body is its [`Row`](super::contents::Row).
+    /// A session begins; the body is its [`SessionRow`](super::contents::SessionRow).
     Session = 1,
     /// A runtime target's latest credential.
     Credential = 2,
@@ -60,7 +60,7 @@ impl Kind {
 
 /// What a head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct EntryHeader {
     pub(super) kind: Kind,
     pub(super) length: u32,
     pub(super) number: u64,
@@ -70,7 +70,7 @@ pub(super) struct Head {
     pub(super) body_sum: u32,
 }
 
-impl Head {
+impl EntryHeader {
     /// The head of an entry with this body, about no session.
     pub(super) fn new(kind: Kind, batch: u32, body: &[u8]) -> Self {
         // A body fits in a message, which has at most 64 MiB.

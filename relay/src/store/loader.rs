@@ -15,7 +15,7 @@ use proto_core::{
 };
 
 use super::{
-    Answer, Answers, Open, Retention, StoreError, Tuning,
+    Answer, Answers, OpenLogs, Retention, StoreError, Tuning,
     log::OrgLog,
     retention,
     root::{self, Root},
@@ -35,7 +35,7 @@ pub(super) struct Loader {
     pub(super) answers: Answers,
     /// The logs that are open, by their organizations, and by the numbers of their sessions.
     pub(super) open: HashMap<OrgId, Arc<OrgLog>>,
-    pub(super) numbers: Arc<Open>,
+    pub(super) numbers: Arc<OpenLogs>,
     /// What other organizations had when they were looked at last, where the relay has a limit for all of them.
     pub(super) others: HashMap<OrgId, u64>,
 }

@@ -20,11 +20,11 @@ use super::{
     StoreError,
     batch::Batch,
     catalog::Catalog,
-    compact::Needed,
-    contents::{Contents, Place},
-    retention::Held,
-    scan::{Tail, scan},
-    segment::{self, ENTRIES, Segment},
+    compact::LiveSet,
+    contents::{RecordOffset, SegmentIndex},
+    retention::EvictionCandidate,
+    scan::{LastCommit, scan},
+    segment::{self, ENTRIES, LogSegment},
 };
 use crate::files;
 
@@ -34,17 +34,17 @@ pub(super) struct OrgLog {
     pub(super) org: OrgId,
     dir: PathBuf,
     segment_bytes: u32,
-    stock: RwLock<Stock>,
+    stock: RwLock<Index>,
     end: Mutex<End>,
 }
 
 /// What readers see.
 #[derive(Debug, Default)]
-struct Stock {
+struct Index {
     catalog: Catalog,
     /// Segments that are full. What they hold is in memory only where their seal is broken.
-    sealed: BTreeMap<u32, Option<Arc<Contents>>>,
-    active: Option<(Arc<Segment>, Contents)>,
+    sealed: BTreeMap<u32, Option<Arc<SegmentIndex>>>,
+    active: Option<(Arc<LogSegment>, SegmentIndex)>,
 }
 
 /// Where the writer goes on.
@@ -61,9 +61,9 @@ struct End {
 /// What was appended, and counts once it is durable.
 #[derive(Debug)]
 pub(super) struct Appended {
-    segment: Arc<Segment>,
+    segment: Arc<LogSegment>,
     end: u32,
-    contents: Contents,
+    contents: SegmentIndex,
 }
 
 /// The word of the system that something is durable: nothing counts without.
@@ -72,11 +72,11 @@ pub(super) struct Synced(());
 
 /// Where a record is.
 #[derive(Debug)]
-pub(super) enum Spot {
+pub(super) enum RecordLocation {
     /// In the active segment, behind this place and before this end.
-    Active(Arc<Segment>, Place, u32),
+    Active(Arc<LogSegment>, RecordOffset, u32),
     /// In a sealed one; what it holds, when that is not in its file.
-    Sealed(u32, Option<Arc<Contents>>),
+    Sealed(u32, Option<Arc<SegmentIndex>>),
 }
 
 impl OrgLog {
@@ -87,11 +87,11 @@ impl OrgLog {
     pub(super) fn open(dir: PathBuf, org: OrgId, segment_bytes: u32) -> Result<Self, StoreError> {
         let numbers = segments_in(&dir).map_err(|error| StoreError::Files { path: dir.clone(), error })?;
         let last = numbers.last().copied();
-        let mut stock = Stock::default();
+        let mut stock = Index::default();
         let mut end = End { at: ENTRIES, next_segment: last.map_or(0, |last| last + 1), is_closed: true };
         for number in numbers {
             let path = segment::path_of(&dir, number);
-            match Segment::open(path.clone(), &org, number) {
+            match LogSegment::open(path.clone(), &org, number) {
                 Ok(segment) => stock.take(segment, Some(number) == last, &mut end)?,
                 Err(_) if Some(number) == last && segment::is_unfinished(&path) => end.next_segment = number,
                 Err(error) => tracing::error!(%error, %org, "a segment of records is left out"),
@@ -111,7 +111,7 @@ impl OrgLog {
     }
 
     /// Its sessions, as far as it matters who leaves.
-    pub(super) fn held(&self) -> Vec<Held> {
+    pub(super) fn held(&self) -> Vec<EvictionCandidate> {
         self.read_stock().catalog.held()
     }
 
@@ -121,12 +121,12 @@ impl OrgLog {
     }
 
     /// What of its segments is needed on.
-    pub(super) fn needed(&self) -> Needed {
+    pub(super) fn needed(&self) -> LiveSet {
         self.read_stock().catalog.needed()
     }
 
     /// The segments that are sealed, and what they hold where that is not in their files.
-    pub(super) fn sealed(&self) -> BTreeMap<u32, Option<Arc<Contents>>> {
+    pub(super) fn sealed(&self) -> BTreeMap<u32, Option<Arc<SegmentIndex>>> {
         self.read_stock().sealed.clone()
     }
 
@@ -137,15 +137,15 @@ impl OrgLog {
     }
 
     /// Where to read this record.
-    pub(super) fn spot(&self, session: SessionNumber, sequence: u64) -> Option<Spot> {
+    pub(super) fn spot(&self, session: SessionNumber, sequence: u64) -> Option<RecordLocation> {
         let stock = self.read_stock();
         let number = stock.catalog.segment(session, sequence)?;
         match &stock.active {
             Some((segment, contents)) if segment.number == number => {
                 let run = contents.runs.get(&session.0)?;
-                Some(Spot::Active(Arc::clone(segment), run.place(sequence)?, run.end))
+                Some(RecordLocation::Active(Arc::clone(segment), run.place(sequence)?, run.end))
             }
-            _ => Some(Spot::Sealed(number, stock.sealed.get(&number)?.clone())),
+            _ => Some(RecordLocation::Sealed(number, stock.sealed.get(&number)?.clone())),
         }
     }
 
@@ -153,8 +153,12 @@ impl OrgLog {
     ///
     /// # Errors
     /// It cannot be read, or is damaged.
-    pub(super) fn open_sealed(&self, number: u32, known: Option<Arc<Contents>>) -> Result<(Segment, Arc<Contents>), StoreError> {
-        let segment = Segment::open(segment::path_of(&self.dir, number), &self.org, number)?;
+    pub(super) fn open_sealed(
+        &self,
+        number: u32,
+        known: Option<Arc<SegmentIndex>>,
+    ) -> Result<(LogSegment, Arc<SegmentIndex>), StoreError> {
+        let segment = LogSegment::open(segment::path_of(&self.dir, number), &self.org, number)?;
         let contents = match known {
             Some(contents) => contents,
             None => Arc::new(contents_of(&segment).map_err(|error| StoreError::Files { path: segment.path.clone(), error })?),
@@ -217,7 +221,7 @@ impl OrgLog {
     }
 
     /// The segment that is written to: another one, when there is none or it is full.
-    fn active(&self, end: &mut End) -> io::Result<Arc<Segment>> {
+    fn active(&self, end: &mut End) -> io::Result<Arc<LogSegment>> {
         let active = self.read_stock().active.as_ref().map(|(segment, _)| Arc::clone(segment));
         match active {
             Some(segment) if end.at < self.segment_bytes => return Ok(segment),
@@ -226,15 +230,15 @@ impl OrgLog {
         }
         self.make_dir()?;
         let number = end.next_segment;
-        let segment = Arc::new(Segment::create(segment::path_of(&self.dir, number), &self.org, number)?);
+        let segment = Arc::new(LogSegment::create(segment::path_of(&self.dir, number), &self.org, number)?);
         segment::sync_dir(&self.dir)?;
         (end.at, end.next_segment) = (ENTRIES, number + 1);
         let mut stock = self.stock.write().unwrap_or_else(PoisonError::into_inner);
-        stock.active = Some((Arc::clone(&segment), Contents::default()));
+        stock.active = Some((Arc::clone(&segment), SegmentIndex::default()));
         Ok(segment)
     }
 
-    fn seal(&self, segment: &Segment, end: u32) -> io::Result<()> {
+    fn seal(&self, segment: &LogSegment, end: u32) -> io::Result<()> {
         if let Some((_, contents)) = &self.read_stock().active {
             segment.seal(end, contents)?;
         }
@@ -252,7 +256,7 @@ impl OrgLog {
         self.dir.parent().map_or(Ok(()), segment::sync_dir)
     }
 
-    fn read_stock(&self) -> std::sync::RwLockReadGuard<'_, Stock> {
+    fn read_stock(&self) -> std::sync::RwLockReadGuard<'_, Index> {
         self.stock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -272,16 +276,16 @@ impl Appended {
     }
 }
 
-impl Stock {
+impl Index {
     /// A segment that is there already.
-    fn take(&mut self, segment: Segment, is_last: bool, end: &mut End) -> Result<(), StoreError> {
+    fn take(&mut self, segment: LogSegment, is_last: bool, end: &mut End) -> Result<(), StoreError> {
         let failed = |error| StoreError::Files { path: segment.path.clone(), error };
         if let Some(contents) = segment.contents().map_err(failed)? {
             self.catalog.absorb(segment.number, &contents);
             self.sealed.insert(segment.number, None);
             return Ok(());
         }
-        let scan = scan(&segment, if is_last { Tail::Torn } else { Tail::Durable }).map_err(failed)?;
+        let scan = scan(&segment, if is_last { LastCommit::Torn } else { LastCommit::Durable }).map_err(failed)?;
         if scan.damaged > 0 {
             tracing::error!(bytes = scan.damaged, segment = %segment.path.display(), "records are damaged");
         }
@@ -297,14 +301,14 @@ impl Stock {
     }
 }
 
-fn contents_of(segment: &Segment) -> io::Result<Contents> {
+fn contents_of(segment: &LogSegment) -> io::Result<SegmentIndex> {
     match segment.contents()? {
         Some(contents) => Ok(contents),
-        None => Ok(scan(segment, Tail::Durable)?.contents),
+        None => Ok(scan(segment, LastCommit::Durable)?.contents),
     }
 }
 
-fn write(batch: Batch<'_>, segment: Arc<Segment>, at: u32) -> io::Result<Appended> {
+fn write(batch: Batch<'_>, segment: Arc<LogSegment>, at: u32) -> io::Result<Appended> {
     if let Err(error) = batch.write_to(&segment.file) {
         // Makes room again where the disk is full; what is left is written over.
         let _ = segment.file.set_len(at.into());

@@ -17,7 +17,7 @@
 //! | `catalog`, `log` | the sessions of an organization; its segments together |
 //! | `writer`, `reader`, `loader` | the threads |
 //! | `retention`, `compact` | which sessions leave; how their space becomes free |
-//! | `root`, `former` | the directory; the store of versions up to 0.1.0, which is taken over |
+//! | `root`, `redb_import` | the directory; the store of versions up to 0.1.0, which is taken over |
 //!
 //! An organization is loaded when a member connects, so that starting does not depend on what is stored. A write that fails is
 //! tried again until it works: nothing of that organization is acknowledged meanwhile, the hub holds its daemons back, and `/ready`
@@ -29,10 +29,10 @@ mod catalog;
 mod compact;
 mod contents;
 mod entry;
-mod former;
 mod loader;
 mod log;
 mod reader;
+mod redb_import;
 mod retention;
 mod root;
 mod scan;
@@ -132,9 +132,9 @@ pub(crate) struct Store {
 
 /// The logs of the organizations that are loaded, by the numbers of their sessions.
 #[derive(Debug, Default)]
-struct Open(RwLock<HashMap<SessionNumber, Arc<OrgLog>>>);
+struct OpenLogs(RwLock<HashMap<SessionNumber, Arc<OrgLog>>>);
 
-impl Open {
+impl OpenLogs {
     fn log_of(&self, session: SessionNumber) -> Option<Arc<OrgLog>> {
         self.read().get(&session).cloned()
     }
@@ -186,10 +186,10 @@ impl Store {
         answers: Answers,
     ) -> Result<(Self, SessionNumber), StoreError> {
         let root = Root::take(dir)?;
-        former::take_over(&root)?;
+        redb_import::take_over(&root)?;
         let first_number = root.first_number()?;
         let (working, readable) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
-        let open = Arc::new(Open::default());
+        let open = Arc::new(OpenLogs::default());
         let (writer, tasks) = mpsc::channel();
         let (loads, wanted) = mpsc::channel();
         let (reads, wanted_records) = mpsc::channel();
@@ -201,7 +201,7 @@ impl Store {
             retry_after: tuning.retry_after,
             answers: Arc::clone(&answers),
             orgs: HashMap::new(),
-            stuck: Vec::new(),
+            failed: Vec::new(),
         };
         let reader = Reader {
             reads: wanted_records,

@@ -11,11 +11,11 @@ use memchr::memmem;
 use proto_core::relay::hub::{Input, Read, Records, SealedRecord};
 
 use super::{
-    Answer, Answers, Open, StoreError,
-    contents::{Contents, Place},
-    entry::{HEAD, Head, Kind},
-    log::{OrgLog, Spot},
-    segment::Segment,
+    Answer, Answers, OpenLogs, StoreError,
+    contents::{RecordOffset, SegmentIndex},
+    entry::{EntryHeader, HEAD, Kind},
+    log::{OrgLog, RecordLocation},
+    segment::LogSegment,
     window,
 };
 
@@ -25,19 +25,19 @@ const KEPT: usize = 16;
 /// The reader.
 pub(super) struct Reader {
     pub(super) reads: Receiver<Read>,
-    pub(super) open: Arc<Open>,
+    pub(super) open: Arc<OpenLogs>,
     pub(super) readable: Arc<AtomicBool>,
     pub(super) answers: Answers,
     /// Sealed segments, that which was used last at the end.
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<CachedSegment>,
 }
 
 /// A sealed segment and what it holds.
-pub(super) struct Kept {
+pub(super) struct CachedSegment {
     log: Arc<OrgLog>,
     number: u32,
-    segment: Arc<Segment>,
-    contents: Arc<Contents>,
+    segment: Arc<LogSegment>,
+    contents: Arc<SegmentIndex>,
 }
 
 impl Reader {
@@ -81,10 +81,15 @@ impl Reader {
     }
 
     /// The segment with this record, from where to read there, and how far.
-    fn find(&mut self, log: &Arc<OrgLog>, read: &Read, sequence: u64) -> Result<Option<(Arc<Segment>, Place, u32)>, StoreError> {
+    fn find(
+        &mut self,
+        log: &Arc<OrgLog>,
+        read: &Read,
+        sequence: u64,
+    ) -> Result<Option<(Arc<LogSegment>, RecordOffset, u32)>, StoreError> {
         match log.spot(read.session, sequence) {
-            Some(Spot::Active(segment, place, end)) => Ok(Some((segment, place, end))),
-            Some(Spot::Sealed(number, contents)) => {
+            Some(RecordLocation::Active(segment, place, end)) => Ok(Some((segment, place, end))),
+            Some(RecordLocation::Sealed(number, contents)) => {
                 let (segment, contents) = self.sealed(log, number, contents)?;
                 let run = contents.runs.get(&read.session.0).filter(|run| sequence < run.next);
                 Ok(run.and_then(|run| Some((segment, run.place(sequence)?, run.end))))
@@ -98,14 +103,14 @@ impl Reader {
         &mut self,
         log: &Arc<OrgLog>,
         number: u32,
-        known: Option<Arc<Contents>>,
-    ) -> Result<(Arc<Segment>, Arc<Contents>), StoreError> {
-        let is_it = |kept: &Kept| Arc::ptr_eq(&kept.log, log) && kept.number == number;
+        known: Option<Arc<SegmentIndex>>,
+    ) -> Result<(Arc<LogSegment>, Arc<SegmentIndex>), StoreError> {
+        let is_it = |kept: &CachedSegment| Arc::ptr_eq(&kept.log, log) && kept.number == number;
         let kept = if let Some(at) = self.kept.iter().position(is_it) {
             self.kept.remove(at)
         } else {
             let (segment, contents) = log.open_sealed(number, known)?;
-            Kept { log: Arc::clone(log), number, segment: Arc::new(segment), contents }
+            CachedSegment { log: Arc::clone(log), number, segment: Arc::new(segment), contents }
         };
         let found = (Arc::clone(&kept.segment), Arc::clone(&kept.contents));
         if self.kept.len() >= KEPT {
@@ -130,7 +135,7 @@ impl Taken {
     }
 
     /// Takes what follows, as far as it is whole and fits, from a part of a segment.
-    fn take_from(&mut self, segment: &Segment, mut at: u32, end: u32) -> Result<(), StoreError> {
+    fn take_from(&mut self, segment: &LogSegment, mut at: u32, end: u32) -> Result<(), StoreError> {
         let mut least = 0;
         while at < end && self.has_room() {
             let wanted = (self.left + self.left / 8 + HEAD).max(least).min((end - at) as usize);
@@ -138,7 +143,7 @@ impl Taken {
             let piece = Bytes::from(read.map_err(|error| StoreError::Files { path: segment.path.clone(), error })?);
             let before = self.records.len();
             let step = self.take_piece(segment, &piece);
-            self.let_go(before, &piece);
+            self.flush_and_close(before, &piece);
             match step {
                 Step::Full => return Ok(()),
                 Step::Damaged => return Err(damaged(segment)),
@@ -153,7 +158,7 @@ impl Taken {
     }
 
     /// Bodies that are a small part of what was read do not keep all of it in memory.
-    fn let_go(&mut self, before: usize, piece: &Bytes) {
+    fn flush_and_close(&mut self, before: usize, piece: &Bytes) {
         let fresh = &mut self.records[before..];
         let taken: usize = fresh.iter().map(|record| record.body.len()).sum();
         if taken < piece.len() / 2 {
@@ -163,10 +168,10 @@ impl Taken {
         }
     }
 
-    fn take_piece(&mut self, segment: &Segment, piece: &Bytes) -> Step {
+    fn take_piece(&mut self, segment: &LogSegment, piece: &Bytes) -> Step {
         let mut at = 0;
         while let Some(rest) = piece.get(at..).filter(|rest| rest.len() >= HEAD) {
-            let Some(head) = Head::decode(segment.marker, rest) else {
+            let Some(head) = EntryHeader::decode(segment.marker, rest) else {
                 match memmem::find(&rest[1..], &segment.marker.0) {
                     Some(skipped) => at += 1 + skipped,
                     // A marker may be cut by the end of the piece.
@@ -194,14 +199,14 @@ impl Taken {
         Step::On(at, HEAD)
     }
 
-    fn push(&mut self, head: &Head, piece: &Bytes, body: &[u8]) {
+    fn push(&mut self, head: &EntryHeader, piece: &Bytes, body: &[u8]) {
         self.left = self.left.saturating_sub(body.len());
         self.next += 1;
         self.records.push(SealedRecord { epoch: head.epoch, body: piece.slice_ref(body) });
     }
 }
 
-fn damaged(segment: &Segment) -> StoreError {
+fn damaged(segment: &LogSegment) -> StoreError {
     StoreError::Damaged { path: segment.path.clone(), what: "a record in it is not what was written" }
 }
 

@@ -22,7 +22,7 @@ pub(super) const GRACE: u64 = 600;
 
 /// A session, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct EvictionCandidate {
     pub(super) number: SessionNumber,
     /// Unix seconds; `None` while it has not ended.
     pub(super) ended: Option<u64>,
@@ -30,12 +30,17 @@ pub(super) struct Held {
 }
 
 /// Which sessions of an organization leave, so that the rest is within the age, the count, and this many bytes.
-pub(super) fn leaving(mut sessions: Vec<Held>, age: Option<Duration>, bytes: Option<u64>, now: u64) -> Vec<SessionNumber> {
+pub(super) fn leaving(
+    mut sessions: Vec<EvictionCandidate>,
+    age: Option<Duration>,
+    bytes: Option<u64>,
+    now: u64,
+) -> Vec<SessionNumber> {
     let (mut count, mut held) = (sessions.len(), sessions.iter().map(|session| session.bytes).sum::<u64>());
     sessions.retain(|session| session.ended.is_some_and(|at| at + GRACE <= now));
     sessions.sort_by_key(|session| (session.ended, session.number));
     let mut leaving = Vec::new();
-    for Held { number, ended, bytes: own } in sessions {
+    for EvictionCandidate { number, ended, bytes: own } in sessions {
         let is_old = ended.zip(age).is_some_and(|(at, age)| at.saturating_add(age.as_secs()) <= now);
         let is_too_much = bytes.is_some_and(|limit| held > limit);
         if is_old || is_too_much || count > SESSIONS_KEPT {
@@ -66,8 +71,8 @@ mod tests {
 
     const NOW: u64 = 1_000_000;
 
-    fn held(number: u64, ended: Option<u64>, bytes: u64) -> Held {
-        Held { number: SessionNumber(number), ended, bytes }
+    fn held(number: u64, ended: Option<u64>, bytes: u64) -> EvictionCandidate {
+        EvictionCandidate { number: SessionNumber(number), ended, bytes }
     }
 
     fn numbers(leaving: &[SessionNumber]) -> Vec<u64> {

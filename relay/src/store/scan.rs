@@ -6,16 +6,16 @@
 use std::io;
 
 use super::{
-    contents::Contents,
-    entry::{HEAD, Head, Kind},
-    segment::{ENTRIES, Segment},
+    contents::SegmentIndex,
+    entry::{EntryHeader, HEAD, Kind},
+    segment::{ENTRIES, LogSegment},
     window::Window,
 };
 
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Scan {
-    pub(super) contents: Contents,
+    pub(super) contents: SegmentIndex,
     /// Where the next entry belongs.
     pub(super) end: u32,
     /// Bytes before that which are no entries.
@@ -24,7 +24,7 @@ pub(super) struct Scan {
 
 /// Whether a segment may end in a commit that is torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tail {
+pub(super) enum LastCommit {
     /// It was the last one.
     Torn,
     /// Another one follows, which is begun when all of it is durable.
@@ -35,7 +35,7 @@ pub(super) enum Tail {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn scan(segment: &Segment, tail: Tail) -> io::Result<Scan> {
+pub(super) fn scan(segment: &LogSegment, tail: LastCommit) -> io::Result<Scan> {
     let mut walk = Walk::over(segment);
     let mut at = u64::from(ENTRIES);
     while let Some((place, head)) = walk.next_entry(at)? {
@@ -43,8 +43,8 @@ pub(super) fn scan(segment: &Segment, tail: Tail) -> io::Result<Scan> {
         at = u64::from(place) + head.whole() as u64;
     }
     match tail {
-        Tail::Torn => walk.last_batch()?,
-        Tail::Durable => walk.durable_batch()?,
+        LastCommit::Torn => walk.last_batch()?,
+        LastCommit::Durable => walk.durable_batch()?,
     }
     Ok(walk.found)
 }
@@ -53,7 +53,7 @@ pub(super) fn scan(segment: &Segment, tail: Tail) -> io::Result<Scan> {
 ///
 /// # Errors
 /// The file cannot be read, or the error of who takes it.
-pub(super) fn each(segment: &Segment, mut take: impl FnMut(&Head, &[u8]) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn each(segment: &LogSegment, mut take: impl FnMut(&EntryHeader, &[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut walk = Walk::over(segment);
     let mut at = u64::from(ENTRIES);
     while let Some((place, head)) = walk.next_entry(at)? {
@@ -67,27 +67,27 @@ pub(super) fn each(segment: &Segment, mut take: impl FnMut(&Head, &[u8]) -> io::
 }
 
 struct Walk<'a> {
-    segment: &'a Segment,
+    segment: &'a LogSegment,
     window: Window<'a>,
     found: Scan,
     /// The entries of the commit that is being read.
-    batch: Vec<(u32, Head)>,
+    batch: Vec<(u32, EntryHeader)>,
     /// Where the first gap in it is.
     torn_at: Option<u32>,
 }
 
 impl<'a> Walk<'a> {
-    fn over(segment: &'a Segment) -> Self {
-        let contents = Contents::default();
+    fn over(segment: &'a LogSegment) -> Self {
+        let contents = SegmentIndex::default();
         let found = Scan { contents, end: ENTRIES, damaged: 0 };
         Self { segment, window: Window::new(&segment.file), found, batch: Vec::new(), torn_at: None }
     }
 
     /// The next entry whose head is whole.
-    fn next_entry(&mut self, mut at: u64) -> io::Result<Option<(u32, Head)>> {
+    fn next_entry(&mut self, mut at: u64) -> io::Result<Option<(u32, EntryHeader)>> {
         loop {
             let Ok(place) = u32::try_from(at) else { return Ok(None) };
-            if let Some(head) = Head::decode(self.segment.marker, self.window.at(at, HEAD)?) {
+            if let Some(head) = EntryHeader::decode(self.segment.marker, self.window.at(at, HEAD)?) {
                 return Ok(Some((place, head)));
             }
             let Some(next) = self.window.find(&self.segment.marker.0, at + 1)? else { return Ok(None) };
@@ -96,7 +96,7 @@ impl<'a> Walk<'a> {
     }
 
     /// An entry that was found, where one was expected or behind a gap.
-    fn take(&mut self, expected: u64, place: u32, head: Head) -> io::Result<()> {
+    fn take(&mut self, expected: u64, place: u32, head: EntryHeader) -> io::Result<()> {
         if self.batch.first().is_some_and(|(_, first)| first.batch != head.batch) {
             self.durable_batch()?;
         }
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn whole_body(&mut self, place: u32, head: &Head) -> io::Result<Option<Vec<u8>>> {
+    fn whole_body(&mut self, place: u32, head: &EntryHeader) -> io::Result<Option<Vec<u8>>> {
         let body = self.window.at(u64::from(place) + HEAD as u64, head.body())?;
         Ok(head.fits(body).then(|| body.to_vec()))
     }

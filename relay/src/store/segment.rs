@@ -17,7 +17,7 @@ use std::{
 use io_engine::fresh_entropy;
 use proto_core::OrgId;
 
-use super::{StoreError, contents::Contents, entry::Marker, window};
+use super::{StoreError, contents::SegmentIndex, entry::Marker, window};
 
 /// Where the entries begin.
 pub(super) const ENTRIES: u32 = 1024;
@@ -28,7 +28,7 @@ const SEALED: [u8; 8] = *b"VPRSEAL\n";
 
 /// An open segment.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(super) struct LogSegment {
     pub(super) number: u32,
     pub(super) marker: Marker,
     pub(super) file: File,
@@ -45,7 +45,7 @@ pub(super) fn number_of(name: &str) -> Option<u32> {
     name.strip_suffix(".log").filter(|number| number.len() == 8)?.parse().ok()
 }
 
-impl Segment {
+impl LogSegment {
     /// Makes a segment without entries, over whatever stood there. It is durable once it was synced, and its directory too.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Segment {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(super) fn seal(&self, end: u32, contents: &Contents) -> io::Result<()> {
+    pub(super) fn seal(&self, end: u32, contents: &SegmentIndex) -> io::Result<()> {
         let mut bytes = postcard::to_allocvec(contents).map_err(io::Error::other)?;
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
         let sum = crc32c::crc32c(&bytes);
@@ -100,7 +100,7 @@ impl Segment {
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn contents(&self) -> io::Result<Option<Contents>> {
+    pub(super) fn contents(&self) -> io::Result<Option<SegmentIndex>> {
         let length = self.file.metadata()?.len();
         let Some(at) = length.checked_sub(TRAILER as u64) else { return Ok(None) };
         let mut trailer = [0; TRAILER];

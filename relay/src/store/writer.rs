@@ -23,7 +23,7 @@ use std::{
 use proto_core::{OrgId, relay::hub::Write};
 
 use super::{
-    Answer, Answers, Open,
+    Answer, Answers, OpenLogs,
     log::{Appended, OrgLog, Synced},
     root,
 };
@@ -55,16 +55,16 @@ pub(super) enum Task {
 pub(super) struct Writer {
     pub(super) tasks: Receiver<Task>,
     pub(super) loads: Sender<OrgId>,
-    pub(super) open: Arc<Open>,
+    pub(super) open: Arc<OpenLogs>,
     pub(super) working: Arc<AtomicBool>,
     pub(super) retry_after: Duration,
     pub(super) answers: Answers,
     pub(super) orgs: HashMap<OrgId, Arc<OrgLog>>,
-    pub(super) stuck: Vec<Share>,
+    pub(super) failed: Vec<OrgWrites>,
 }
 
 /// What waits for one organization.
-pub(super) struct Share {
+pub(super) struct OrgWrites {
     log: Arc<OrgLog>,
     writes: Vec<Write>,
 }
@@ -79,7 +79,7 @@ impl Writer {
                 None => match self.wait(failed_at) {
                     Ok(task) => task,
                     Err(RecvTimeoutError::Timeout) => {
-                        let again = std::mem::take(&mut self.stuck);
+                        let again = std::mem::take(&mut self.failed);
                         self.commit(again);
                         failed_at = Instant::now();
                         continue;
@@ -93,7 +93,7 @@ impl Writer {
                     thread::sleep(pause.unwrap_or_default());
                     let (batch, bytes);
                     (batch, bytes, next) = self.gather(writes);
-                    let was_working = self.stuck.is_empty();
+                    let was_working = self.failed.is_empty();
                     let shares = self.sort(batch);
                     self.commit(shares);
                     (is_small, committed_at) = (bytes < SMALL, Some(Instant::now()));
@@ -109,16 +109,16 @@ impl Writer {
                 Task::Stop => break,
             }
         }
-        let last = std::mem::take(&mut self.stuck);
+        let last = std::mem::take(&mut self.failed);
         self.commit(last);
         for log in self.orgs.values() {
             close(log);
         }
     }
 
-    /// The next task, or that it is time to try again what is stuck.
+    /// The next task, or that it is time to try again what is failed.
     fn wait(&self, failed_at: Instant) -> Result<Task, RecvTimeoutError> {
-        if self.stuck.is_empty() {
+        if self.failed.is_empty() {
             return self.tasks.recv().map_err(|_| RecvTimeoutError::Disconnected);
         }
         self.tasks.recv_timeout(self.retry_after.saturating_sub(failed_at.elapsed()))
@@ -141,9 +141,9 @@ impl Writer {
         (batch, bytes, None)
     }
 
-    /// The same by organization. What belongs to one that is stuck waits with it.
-    fn sort(&mut self, batch: Vec<Write>) -> Vec<Share> {
-        let mut shares: Vec<Share> = Vec::new();
+    /// The same by organization. What belongs to one that is failed waits with it.
+    fn sort(&mut self, batch: Vec<Write>) -> Vec<OrgWrites> {
+        let mut shares: Vec<OrgWrites> = Vec::new();
         let mut latest = 0;
         for write in batch {
             let Some(log) = self.log_of(&write) else {
@@ -153,8 +153,8 @@ impl Writer {
             if let Write::Session { number, .. } = &write {
                 self.open.insert(*number, &log);
             }
-            let is_of = |share: &Share| Arc::ptr_eq(&share.log, &log);
-            if let Some(share) = self.stuck.iter_mut().find(|share| is_of(share)) {
+            let is_of = |share: &OrgWrites| Arc::ptr_eq(&share.log, &log);
+            if let Some(share) = self.failed.iter_mut().find(|share| is_of(share)) {
                 share.writes.push(write);
             } else if shares.get(latest).is_some_and(is_of) {
                 shares[latest].writes.push(write);
@@ -163,7 +163,7 @@ impl Writer {
                 latest = at;
             } else {
                 latest = shares.len();
-                shares.push(Share { log, writes: vec![write] });
+                shares.push(OrgWrites { log, writes: vec![write] });
             }
         }
         shares
@@ -179,14 +179,14 @@ impl Writer {
         }
     }
 
-    /// Makes these durable and says so; what fails is stuck.
-    fn commit(&mut self, shares: Vec<Share>) {
+    /// Makes these durable and says so; what fails is failed.
+    fn commit(&mut self, shares: Vec<OrgWrites>) {
         let now = root::now();
-        let (mut appended, mut stuck) = (Vec::with_capacity(shares.len()), Vec::new());
+        let (mut appended, mut failed) = (Vec::with_capacity(shares.len()), Vec::new());
         for share in shares {
             match share.log.append(&share.writes, now) {
                 Ok(written) => appended.push((share, written)),
-                Err(error) => stuck.push((share, error)),
+                Err(error) => failed.push((share, error)),
             }
         }
         let synced = sync(&appended);
@@ -196,14 +196,14 @@ impl Writer {
                     share.log.publish(written, synced).into_iter().for_each(|answer| (self.answers)(Answer::Hub(answer)));
                     self.forget(&share.writes);
                 }
-                Err(error) => stuck.push((share, error)),
+                Err(error) => failed.push((share, error)),
             }
         }
-        for (share, error) in stuck {
+        for (share, error) in failed {
             tracing::error!(%error, org = %share.log.org, "records were not written, trying again");
-            self.stuck.push(share);
+            self.failed.push(share);
         }
-        self.working.store(self.stuck.is_empty(), Ordering::Relaxed);
+        self.working.store(self.failed.is_empty(), Ordering::Relaxed);
     }
 
     /// Sessions that are gone are not found any more.
@@ -217,7 +217,7 @@ impl Writer {
 }
 
 /// Syncs each of them, several at a time: the file system makes them durable together.
-fn sync(appended: &[(Share, Appended)]) -> Vec<io::Result<Synced>> {
+fn sync(appended: &[(OrgWrites, Appended)]) -> Vec<io::Result<Synced>> {
     if let [(_, only)] = appended {
         return vec![only.sync()];
     }

@@ -10,7 +10,7 @@ use proto_core::{
         InitiatorKeys, Noise, Snow,
         handshake::{
             Initiator, Responder, initiator,
-            responder::{self, Door, Verdict},
+            responder::{self, Acceptor, Verdict},
         },
     },
     wire::{Answer, Hello, Preamble, Role, Suite},
@@ -56,7 +56,7 @@ where
             psk: psk.as_ref(),
         };
         let mut knocking = Initiator::<Snow<P>>::start(START, keys, Entropy::new([3; 32]), &hello);
-        let mut opening = Responder::<Snow<P>>::new(START, Door::Devices, relay_keys, &Entropy::new([4; 32]));
+        let mut opening = Responder::<Snow<P>>::new(START, Acceptor::Devices, relay_keys, &Entropy::new([4; 32]));
         let Some(initiator::Output::Send(first)) = knocking.poll_output() else { panic!("no message 1") };
         opening.handle_input(START, responder::Input::Received(first)).expect("taken");
         let Some(responder::Output::Hello { .. }) = opening.poll_output() else { panic!("no hello") };

@@ -4,7 +4,7 @@ use std::{hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Jitter, Machine, SessionId,
+    Entropy, JitterRng, Machine, SessionId,
     api::PairingMode,
     crypto::Cipher,
     device::{
@@ -26,10 +26,10 @@ use proto_core::{
         InitiatorKeys, Snow,
         handshake::{
             Initiator, Responder, initiator,
-            responder::{self, Door, Verdict},
+            responder::{self, Acceptor, Verdict},
         },
     },
-    platform::pairing_code::{self, CheckId, PairingCode, Standing},
+    platform::pairing_code::{self, CheckId, Membership, PairingCode},
     relay::{
         admission::{self, Admission, Applicant},
         connection::{self, Connection, EffectId},
@@ -104,7 +104,7 @@ fn devices(table: &Table) {
         table,
         "bridge::Bridge",
         || {
-            Bridge::<Snow<Fast>>::new(START, clock(), &record("org"), identity(1), None, &uplink_settings(), Jitter::new(1))
+            Bridge::<Snow<Fast>>::new(START, clock(), &record("org"), identity(1), None, &uplink_settings(), JitterRng::new(1))
                 .expect("keys")
         },
         || bridge::Input::Frame(SourceId(9), Head::Ping { nonce: 1 }.into()),
@@ -138,7 +138,7 @@ fn devices(table: &Table) {
 /// A viewer that wants to see so many sessions.
 fn watching(sessions: usize) -> Viewer<Snow<Fast>> {
     let (record, settings) = (record("org"), uplink_settings());
-    let (identity, jitter) = (identity(1), Jitter::new(1));
+    let (identity, jitter) = (identity(1), JitterRng::new(1));
     let mut viewer = Viewer::new(START, clock(), &record, identity, None, &settings, &Fast {}, jitter).expect("keys");
     for number in 0..sessions as u128 {
         viewer.handle_input(START, viewer::Input::Watch(SessionId(number.to_be_bytes()))).expect("taken");
@@ -154,7 +154,7 @@ fn links(table: &Table) {
         "uplink::Uplink",
         || {
             let (record, settings) = (record("org"), uplink_settings());
-            Uplink::<Snow<Fast>>::new(START, clock(), Role::Daemon, &record, &identity(1), None, &settings, Jitter::new(1))
+            Uplink::<Snow<Fast>>::new(START, clock(), Role::Daemon, &record, &identity(1), None, &settings, JitterRng::new(1))
                 .expect("keys")
         },
         || uplink::Input::Io(IoEvent::Stored(uplink::EffectId::Link)),
@@ -176,7 +176,7 @@ fn links(table: &Table) {
     machine(
         table,
         "handshake::Responder",
-        || Responder::<Snow<Fast>>::new(START, Door::Devices, identity(2).static_keys().clone(), &Entropy::new([4; 32])),
+        || Responder::<Snow<Fast>>::new(START, Acceptor::Devices, identity(2).static_keys().clone(), &Entropy::new([4; 32])),
         || {
             let refused = Refused { reason: proto_core::Reason::MachineRevoked, retry_after: 0 };
             responder::Input::Verdict(Verdict::Refuse(refused))
@@ -185,13 +185,13 @@ fn links(table: &Table) {
     machine(
         table,
         "credential::Rotation",
-        || Rotation::new(START, clock(), ISSUER, identity(1), token("org", "target"), Jitter::new(1)).expect("a credential"),
+        || Rotation::new(START, clock(), ISSUER, identity(1), token("org", "target"), JitterRng::new(1)).expect("a credential"),
         || credential::Input::Io(IoEvent::Stored(credential::EffectId(99))),
     );
     machine(
         table,
         "keyset::KeySet",
-        || KeySet::new(START, format!("{ISSUER}/jwks.json"), Jitter::new(1)),
+        || KeySet::new(START, format!("{ISSUER}/jwks.json"), JitterRng::new(1)),
         || keyset::Input::Io(IoEvent::Stored(keyset::EffectId(99))),
     );
 }
@@ -244,6 +244,6 @@ fn platforms(table: &Table) {
         table,
         "pairing_code::PairingCode",
         || PairingCode::mint(START, None),
-        || pairing_code::Input::Checked { check: CheckId(7), standing: Standing::NoMember },
+        || pairing_code::Input::Checked { check: CheckId(7), standing: Membership::NoMember },
     );
 }

@@ -4,14 +4,14 @@ use std::{fmt::Debug, sync::Arc};
 
 use io_engine::AwsLc;
 use proto_core::{
-    Entropy, Instant, Jitter, OrgId, SessionId, UnixTime, WallClock,
+    Entropy, Instant, JitterRng, OrgId, SessionId, UnixTime, WallClock,
     api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::{
         Identity, Primitives, PureRust,
         seal::{EpochSecret, Scope},
     },
     device::{
-        daemon::{Daemon, Found, Settings},
+        daemon::{Daemon, Settings, StoredState},
         files::{BindingRecord, Config, Document, IdentityFile, SessionFile, Unknown, VERSION},
         link::{self, Link},
         uplink,
@@ -24,7 +24,7 @@ use proto_core::{
         Noise, Snow,
         channel::{Channel, Tails},
     },
-    relay::admission::Gate,
+    relay::admission::PlatformAccess,
     secret::{Secret, SecretBytes, SecretText},
     wire::{Answer, Pattern, Role, Suite, Title, Welcome},
 };
@@ -163,7 +163,7 @@ where
         software: "vpd".into(),
         aes_in_hardware,
     };
-    let mut link = Link::new(config, Jitter::new(1), START);
+    let mut link = Link::new(config, JitterRng::new(1), START);
     link.handle_timeout(START);
     tell(&mut link, IoEvent::Connected((), Entropy::new([3; 32])));
     let (noise, second) = answer(&sent(&mut link).expect("message 1"));
@@ -197,14 +197,14 @@ pub(crate) fn boot(bindings: usize, sessions: usize) -> Daemon<Snow<Fast>> {
     let orgs: Vec<_> = (0..bindings).map(|number| format!("org-{number}")).collect();
     let config = Config { bindings: orgs.iter().map(|org| record(org)).collect(), ..Config::default() };
     let key = |org: &String| (StateFile::Identity(parsed(org), 0), IdentityFile::new(secret(1)).write().expect("written"));
-    let found = Found {
+    let found = StoredState {
         config: Some(config.write().expect("written")),
         identities: orgs.iter().map(key).collect(),
         sessions: (0..sessions).map(session_file).collect(),
-        ..Found::default()
+        ..StoredState::default()
     };
     let settings = Settings { host: "laptop".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: true };
-    Daemon::boot(START, clock(), &found, settings, Jitter::new(1)).expect("a good disk")
+    Daemon::boot(START, clock(), &found, settings, JitterRng::new(1)).expect("a good disk")
 }
 
 fn session_file(number: usize) -> SecretBytes {
@@ -226,8 +226,8 @@ fn session_file(number: usize) -> SecretBytes {
 }
 
 /// What a relay knows of its platform.
-pub(crate) fn gate() -> Arc<Gate> {
-    Arc::new(Gate {
+pub(crate) fn gate() -> Arc<PlatformAccess> {
+    Arc::new(PlatformAccess {
         validate_url: format!("{ISSUER}/api/relay/validate"),
         internal_key: SecretText::new("internal"),
         issuer: Some(ISSUER.into()),

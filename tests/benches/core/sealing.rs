@@ -13,7 +13,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
-    Machine, Spares,
+    BufferPool, Machine,
     crypto::{
         AeadKey, Cipher, Primitives, TAG_LEN, Tag,
         seal::{Opener, Sealer},
@@ -110,7 +110,7 @@ struct Opening<P> {
     relay: Channel<Snow<P>>,
     link: Link<Snow<P>>,
     opener: Opener,
-    spares: Spares,
+    buffers: BufferPool,
 }
 
 impl<P> Opening<P>
@@ -121,7 +121,7 @@ where
         let sealer = Sealer::new(library.primitives, scope(cipher), 0, epoch_secret(), 0);
         let opener = Opener::new(library.primitives, scope(cipher), 0, epoch_secret());
         let (link, relay) = link(Role::Viewer, cipher == Cipher::Aes256Gcm);
-        Self { sealer, sequence: 0, relay, link, opener, spares: Spares::default() }
+        Self { sealer, sequence: 0, relay, link, opener, buffers: BufferPool::default() }
     }
 
     fn run(&mut self, times: u32, size: usize) -> Duration {
@@ -132,9 +132,9 @@ where
                 while let Some(output) = self.link.poll_output() {
                     let link::Output::Received(frame) = output else { panic!("{output:?}") };
                     let Head::Data { epoch, sequence, .. } = frame.head else { panic!("{frame:?}") };
-                    let mut plaintext = self.spares.buffer(frame.body.len() - TAG_LEN);
+                    let mut plaintext = self.buffers.buffer(frame.body.len() - TAG_LEN);
                     self.opener.open_to(epoch, sequence, &frame.body, &mut plaintext).expect("genuine");
-                    black_box(Record::take(self.spares.hand_out(plaintext)).expect("a record"));
+                    black_box(Record::take(self.buffers.hand_out(plaintext)).expect("a record"));
                 }
             }
         })

@@ -25,7 +25,7 @@ pub mod websocket_faults;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
 
-use io_engine::{Home, Roots, Turns};
+use io_engine::{DriverLoop, Home, Roots};
 use proto_core::{
     Deadline, Instant, WallClock,
     effect::{Effect, IoEvent},
@@ -57,7 +57,7 @@ pub trait Subject<I = Id> {
     fn wall(&self) -> WallClock;
 
     /// Drives a machine with the adapter's loop until it has ended.
-    fn drive(&mut self, machine: &mut turns::Diary, turns: &mut Turns, script: &mut turns::Script);
+    fn drive(&mut self, machine: &mut turns::Diary, turns: &mut DriverLoop, script: &mut turns::Script);
 
     /// What happens next; `None` once the deadline is reached and nothing has happened.
     fn next(&mut self, deadline: Option<Deadline>) -> Option<IoEvent<I>>;

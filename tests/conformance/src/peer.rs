@@ -109,18 +109,18 @@ fn identity_until(year: i32) -> (ServerKey, Roots) {
 }
 
 /// A way to hold a script back.
-pub fn gate() -> (Opener, Gate) {
+pub fn gate() -> (Opener, PlatformAccess) {
     let (opener, gate) = mpsc::channel();
-    (Opener(opener), Gate(gate))
+    (Opener(opener), PlatformAccess(gate))
 }
 
-/// Lets the script at the [`Gate`] go on when it is dropped.
+/// Lets the script at the [`PlatformAccess`] go on when it is dropped.
 pub struct Opener(#[expect(dead_code, reason = "its end is what it says")] mpsc::Sender<()>);
 
 /// Where a script waits.
-pub struct Gate(mpsc::Receiver<()>);
+pub struct PlatformAccess(mpsc::Receiver<()>);
 
-impl Gate {
+impl PlatformAccess {
     /// Waits until the [`Opener`] is gone.
     pub fn wait(&self) {
         let _ = self.0.recv();

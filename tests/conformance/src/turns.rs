@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, convert::Infallible, future::pending, time::Duration};
 
-use io_engine::{Host, Next, Perform, Turns};
+use io_engine::{DriverLoop, MachineIo, Next, Perform};
 use proto_core::{Deadline, Instant, Machine, Misuse, Status, UnixTime, WallClock};
 
 use crate::{Subject, subject};
@@ -107,10 +107,10 @@ impl Script {
     }
 }
 
-impl Host<Diary> for Script {
-    async fn facts(&mut self, _: &Diary, facts: &mut Vec<u32>) -> Next {
+impl MachineIo<Diary> for Script {
+    async fn inputs(&mut self, _: &Diary, inputs: &mut Vec<u32>) -> Next {
         match self.burst() {
-            Some(mut burst) => facts.append(&mut burst),
+            Some(mut burst) => inputs.append(&mut burst),
             None => pending().await,
         }
         Next::GoOn
@@ -139,7 +139,7 @@ pub fn step_then_due_then_facts<S: Subject>() {
     let slept = WallClock::new(wall.at(), UnixTime(wall.unix_at(wall.at()).0 - SUSPEND));
     let mut diary = Diary::at(slept, wall.at());
     let mut script = Script { bursts: [vec![7, 101, 8, 9], vec![0]].into(), ..Script::default() };
-    subject.drive(&mut diary, &mut Turns::new(slept), &mut script);
+    subject.drive(&mut diary, &mut DriverLoop::new(slept), &mut script);
     let now = script.read.iter().find_map(|entry| if let Entry::Due(at) = entry { Some(*at) } else { None }).expect("a deadline");
     assert_eq!(script.refused, [Misuse::OutOfRange("more than 100")]);
     let (turn, end) = script.read.split_at(script.read.len() - 2);
@@ -159,7 +159,7 @@ pub fn woken_by_the_deadline_alone<S: Subject>() {
     let due = wall.at().after(Duration::from_millis(5));
     let mut diary = Diary::at(wall, due);
     let mut script = Script { bursts: [vec![], vec![0]].into(), ..Script::default() };
-    subject.drive(&mut diary, &mut Turns::new(wall), &mut script);
+    subject.drive(&mut diary, &mut DriverLoop::new(wall), &mut script);
     assert!(
         matches!(script.read[..], [Entry::Due(at), Entry::AndMore, Entry::Heard(..), Entry::AndMore] if at >= due),
         "{script:?}"

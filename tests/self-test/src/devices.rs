@@ -3,11 +3,11 @@
 use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use proto_core::{
-    Entropy, Instant, Jitter, Machine, OrgId, WallClock,
+    Entropy, Instant, JitterRng, Machine, OrgId, WallClock,
     api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     crypto::Identity,
     device::{
-        daemon::{Daemon, EffectId, Found, Input, Output, Settings},
+        daemon::{Daemon, EffectId, Input, Output, Settings, StoredState},
         files::{Api, BindingRecord, Config, Document, IdentityFile, Unknown},
         link::LinkState,
     },
@@ -35,7 +35,7 @@ pub fn daemon(bindings: u8, reach: Reach) -> Result<Daemon<Noise>, Wrong> {
     let settings =
         Settings { host: "sensor 7".into(), version: "0.1.0".into(), pid: 1, api_endpoint: None, aes_in_hardware: false };
     let found = found(bindings)?;
-    let booted = Daemon::boot(Instant::ZERO, clock, &found, settings, Jitter::new(7));
+    let booted = Daemon::boot(Instant::ZERO, clock, &found, settings, JitterRng::new(7));
     let mut daemon = booted.map_err(|_| Wrong::new("state files that a daemon starts from"))?;
     drop(found);
     daemon.handle_timeout(Instant::ZERO);
@@ -69,7 +69,7 @@ fn tell(daemon: &mut Daemon<Noise>, event: IoEvent<EffectId>) -> Result<(), Wron
     daemon.handle_input(Instant::ZERO, Input::Io(event)).map_err(|_| Wrong::new("a daemon that takes inputs"))
 }
 
-fn found(bindings: u8) -> Result<Found, Wrong> {
+fn found(bindings: u8) -> Result<StoredState, Wrong> {
     let mut identities = Vec::new();
     let mut records = Vec::new();
     for n in 0..bindings {
@@ -80,7 +80,7 @@ fn found(bindings: u8) -> Result<Found, Wrong> {
         identities.push((file, written(&IdentityFile::new(seed))?));
     }
     let config = written(&Config { bindings: records, ..Config::default() })?;
-    Ok(Found { config: Some(config), identities, ..Found::default() })
+    Ok(StoredState { config: Some(config), identities, ..StoredState::default() })
 }
 
 fn written(document: &impl Document) -> Result<SecretBytes, Wrong> {

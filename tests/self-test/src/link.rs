@@ -7,7 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use proto_core::{
-    Entropy, Instant, Jitter, SessionId,
+    Entropy, Instant, JitterRng, SessionId,
     crypto::Identity,
     device::link::{Config, Input, Link, Output},
     effect::{Effect, IoEvent},
@@ -142,7 +142,7 @@ impl Play for Device {
             software: "self-test".into(),
             aes_in_hardware: self.recorded.aes,
         };
-        Link::new(config, Jitter::new(7), Instant::ZERO)
+        Link::new(config, JitterRng::new(7), Instant::ZERO)
     }
 
     fn say(&mut self, output: &Output, line: &mut dyn fmt::Write) -> fmt::Result {

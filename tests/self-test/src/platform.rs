@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use proto_core::{
-    GivenId, OrgId, UnixTime,
+    OrgId, PlatformId, UnixTime,
     api::{Approval, PolicyMode, RelayEndpoint, Workspace},
     id::DeviceKind,
     jose::{Claims, Confirmation, JwkSet, RELAY_AUDIENCE, SigningKey, Thumbprint, sign},
@@ -68,7 +68,7 @@ pub fn credential(org: &OrgId, static_key: StaticKey, identity_key: IdentityKey)
 /// # Errors
 /// Never: the identifiers in it are sound.
 pub fn approval(org: OrgId, static_key: StaticKey, identity_key: IdentityKey) -> Result<Approval, Wrong> {
-    let given = |text| id::<GivenId>(text);
+    let given = |text| id::<PlatformId>(text);
     Ok(Approval {
         issue_token: credential(&org, static_key, identity_key)?,
         workspace: Workspace { id: org, slug: "acme".into(), name: "Acme Engineering".into() },

@@ -9,7 +9,7 @@ use proto_core::{
     crypto::StaticKeys,
     noise::{
         channel::Channel,
-        handshake::responder::{Door, Input, Output, Responder, Verdict},
+        handshake::responder::{Acceptor, Input, Output, Responder, Verdict},
     },
     secret::Secret,
     wire::{Frame, Head, Welcome},
@@ -40,7 +40,7 @@ enum Stage {
 impl Relay {
     /// One that admits every device, with `psk` under IKpsk2.
     pub fn new(psk: Option<Secret>) -> Self {
-        let responder = Responder::new(Instant::ZERO, Door::Devices, keys(), &Entropy::new([4; 32]));
+        let responder = Responder::new(Instant::ZERO, Acceptor::Devices, keys(), &Entropy::new([4; 32]));
         Self { psk, stage: Stage::Handshake(Box::new(responder)) }
     }
 

@@ -4,7 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 
-use proto_core::Jitter;
+use proto_core::JitterRng;
 use self_test::arena::{Arena, Usage};
 
 const SIZE: usize = 64 * 1024;
@@ -39,7 +39,7 @@ impl Block {
     }
 }
 
-fn draw(jitter: &mut Jitter, below: u64) -> usize {
+fn draw(jitter: &mut JitterRng, below: u64) -> usize {
     usize::try_from(jitter.next() % below).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn draw(jitter: &mut Jitter, below: u64) -> usize {
 fn blocks_never_overlap_and_all_of_the_arena_comes_back() {
     for seed in 0..50 {
         let arena = Arena::<SIZE>::new();
-        let mut jitter = Jitter::new(seed);
+        let mut jitter = JitterRng::new(seed);
         let mut blocks = Vec::new();
         let mut refused = 0;
         for step in 0..2_000_u32 {

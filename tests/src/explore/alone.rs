@@ -163,9 +163,9 @@ pub enum Action<F> {
 
 /// The system of a single machine.
 #[derive(Clone, Copy, Debug)]
-pub struct Alone<S>(pub S);
+pub struct SingleMachine<S>(pub S);
 
-impl<S: Subject> Alone<S> {
+impl<S: Subject> SingleMachine<S> {
     /// One step, and what the driver sees of it.
     fn take(&self, at: &mut Situation<S>, action: &Action<S::Fact>, log: &mut Log) -> Result<(), Broken> {
         let before = at.machine.clone();
@@ -249,7 +249,7 @@ fn contract<S: Subject>(seen: &Seen<'_, S>, memory: Duration, is_spurious: bool)
     Ok(())
 }
 
-impl<S: Subject> System for Alone<S> {
+impl<S: Subject> System for SingleMachine<S> {
     type State = Situation<S>;
     type Action = Action<S::Fact>;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Alone, Chart, Counterexample, Report, Subject, System, explore,
+    Chart, Counterexample, Report, SingleMachine, Subject, System, explore,
     subjects::{
-        Asked, Bound, Coded, Connecting, Dialling, Entering, Followed, Held, Hosting, Kept, Keys, Knocking, Opening, Renewing,
-        Streamed, Streaming, Viewing, Waiting, Watching, Whole, Wired,
+        Asked, AwaitingFirstMessage, Bound, Coded, Connecting, Dialling, Entering, Followed, Held, Hosting, Kept, Keys, Opening,
+        Renewing, Streamed, Streaming, Viewing, Waiting, Watching, Whole, Wired,
     },
     systems::{
         Approving, Attacked, Compromised, Connecting as Wire, CrashingBindings, CrashingPairing, Resuming, Rotating, Routing,
@@ -47,7 +47,7 @@ pub trait Charted: Walk {
     fn chart(&self, limit: usize) -> Result<(Report, Chart), Counterexample>;
 }
 
-impl<S: Subject> Charted for Alone<S> {
+impl<S: Subject> Charted for SingleMachine<S> {
     fn name(&self) -> &'static str {
         S::NAME
     }
@@ -62,27 +62,27 @@ impl<S: Subject> Charted for Alone<S> {
 /// The machines of the core, one by one.
 pub fn machines() -> Vec<Box<dyn Charted>> {
     vec![
-        Box::new(Alone(Entering)),
-        Box::new(Alone(Bound::new(false))),
-        Box::new(Alone(Streaming::default())),
-        Box::new(Alone(Coded)),
-        Box::new(Alone(Asked)),
-        Box::new(Alone(Renewing::widely())),
-        Box::new(Alone(Whole)),
-        Box::new(Alone(Knocking)),
-        Box::new(Alone(Opening)),
-        Box::new(Alone(Hosting)),
-        Box::new(Alone(Keys)),
-        Box::new(Alone(Held)),
-        Box::new(Alone(Dialling::widely())),
-        Box::new(Alone(Waiting::default())),
-        Box::new(Alone(Connecting)),
-        Box::new(Alone(Followed)),
-        Box::new(Alone(Streamed)),
-        Box::new(Alone(Kept)),
-        Box::new(Alone(Wired)),
-        Box::new(Alone(Watching)),
-        Box::new(Alone(Viewing::default())),
+        Box::new(SingleMachine(Entering)),
+        Box::new(SingleMachine(Bound::new(false))),
+        Box::new(SingleMachine(Streaming::default())),
+        Box::new(SingleMachine(Coded)),
+        Box::new(SingleMachine(Asked)),
+        Box::new(SingleMachine(Renewing::widely())),
+        Box::new(SingleMachine(Whole)),
+        Box::new(SingleMachine(AwaitingFirstMessage)),
+        Box::new(SingleMachine(Opening)),
+        Box::new(SingleMachine(Hosting)),
+        Box::new(SingleMachine(Keys)),
+        Box::new(SingleMachine(Held)),
+        Box::new(SingleMachine(Dialling::widely())),
+        Box::new(SingleMachine(Waiting::default())),
+        Box::new(SingleMachine(Connecting)),
+        Box::new(SingleMachine(Followed)),
+        Box::new(SingleMachine(Streamed)),
+        Box::new(SingleMachine(Kept)),
+        Box::new(SingleMachine(Wired)),
+        Box::new(SingleMachine(Watching)),
+        Box::new(SingleMachine(Viewing::default())),
     ]
 }
 
@@ -98,14 +98,14 @@ pub fn systems() -> Vec<(&'static str, Box<dyn Walk>)> {
         ("attacker-psk", attacked(Nothing, true)),
         ("attacker-psk-device-lost", attacked(Device, true)),
         ("attacker-psk-relay-lost", attacked(Relay, true)),
-        ("binding-two-orgs", Box::new(Alone(Bound::new(true)))),
-        ("bridge-declined", Box::new(Alone(Streaming::declined()))),
+        ("binding-two-orgs", Box::new(SingleMachine(Bound::new(true)))),
+        ("bridge-declined", Box::new(SingleMachine(Streaming::declined()))),
         ("crash-bindings", Box::new(CrashingBindings::new(3, 2))),
         ("crash-pairing", Box::new(CrashingPairing { crashes: 1 })),
-        ("credential-limit", Box::new(Alone(Renewing::to_the_limit()))),
+        ("credential-limit", Box::new(SingleMachine(Renewing::to_the_limit()))),
         ("hub-two-orgs", Box::new(Routing { records: 2 })),
-        ("link-up", Box::new(Alone(Dialling::from_the_open_link()))),
-        ("link-turned-away", Box::new(Alone(Dialling::turned_away()))),
+        ("link-up", Box::new(SingleMachine(Dialling::from_the_open_link()))),
+        ("link-turned-away", Box::new(SingleMachine(Dialling::turned_away()))),
         ("link-peer", Box::new(Wire::new(1, 1))),
         ("rotation-platform", Box::new(Rotating::new(4))),
         ("session-relay", Box::new(Resuming { records: 3, breaks: 3 })),

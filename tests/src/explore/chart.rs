@@ -7,7 +7,7 @@ use std::{
 
 use proto_core::Machine;
 
-use super::{Action, Alone, Situation, Subject, System, Witness};
+use super::{Action, SingleMachine, Situation, Subject, System, Witness};
 
 /// Everything that was seen of one machine, by named state and input.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ const TIME: [&str; 3] = ["JustBefore", "Due", "Late"];
 
 impl Chart {
     /// An empty chart of `system`.
-    pub fn of<S: Subject>(system: &Alone<S>) -> Self {
+    pub fn of<S: Subject>(system: &SingleMachine<S>) -> Self {
         let starts = system.starts().iter().map(|at| system.0.state(&at.machine)).collect();
         Self { starts, ..Self::default() }
     }
@@ -148,7 +148,7 @@ fn spelled(input: &str) -> String {
     }
 }
 
-impl<S: Subject> Witness<Alone<S>> for (&S, &mut Chart) {
+impl<S: Subject> Witness<SingleMachine<S>> for (&S, &mut Chart) {
     fn edge(&mut self, from: &Situation<S>, action: &Action<S::Fact>, to: &Situation<S>, said: &[String]) {
         let (subject, chart) = self;
         let input = match action {

@@ -15,7 +15,7 @@
 //! and remembers what it must in the state), and that a goal is reached once nothing disturbs any more ([`System::settle`]).
 //! A violation is reported with the shortest way to it, as a trace that can be read.
 //!
-//! [`Alone`] makes a system of a single machine; from its walk come the tables in `tests/tables` and the graphs in
+//! [`SingleMachine`] makes a system of a single machine; from its walk come the tables in `tests/tables` and the graphs in
 //! `docs/machines` ([`Chart`]).
 
 mod alone;
@@ -26,7 +26,7 @@ mod search;
 pub mod subjects;
 pub mod systems;
 
-pub use alone::{Action, Alone, Seen, Situation, Subject};
+pub use alone::{Action, Seen, SingleMachine, Situation, Subject};
 pub use chart::Chart;
 pub use fingerprint::fingerprint;
 pub use search::{Broken, Counterexample, Log, Report, System, Witness, explore};

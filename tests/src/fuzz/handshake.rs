@@ -17,7 +17,7 @@ use proto_core::{
         channel::{Channel, Tails},
         handshake::{
             Initiator, Responder, initiator,
-            responder::{self, Door, Verdict},
+            responder::{self, Acceptor, Verdict},
         },
     },
     secret::{Secret, SecretText},
@@ -106,7 +106,7 @@ impl Wire {
         let mut wire = Self {
             now,
             device: Initiator::start(now, keys, Entropy::new([3; 32]), &hello),
-            relay: Responder::new(now, Door::Devices, RELAY.clone(), &Entropy::new([4; 32])),
+            relay: Responder::new(now, Acceptor::Devices, RELAY.clone(), &Entropy::new([4; 32])),
             fits: has_psk == wants_psk,
             psk: has_psk.then_some(psk),
             by_device: Vec::new(),

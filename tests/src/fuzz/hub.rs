@@ -334,9 +334,9 @@ impl World {
         match output {
             Output::Send(to, frame) | Output::SendTail(to, frame) => self.delivered(to, &frame),
             Output::Close(to, _) => drop(self.sockets.remove(&to).expect("closed what is not there")),
-            Output::Hold(whom) => self.hold(whom, true),
-            Output::Release(whom) => self.hold(whom, false),
-            Output::Recheck(whom) => assert!(self.sockets.contains_key(&whom), "a recheck of nobody"),
+            Output::PauseReading(whom) => self.hold(whom, true),
+            Output::ResumeReading(whom) => self.hold(whom, false),
+            Output::Revalidate(whom) => assert!(self.sockets.contains_key(&whom), "a recheck of nobody"),
             Output::Write(write) => self.write(write),
             Output::Read(read) => {
                 assert!(self.sockets.contains_key(&read.viewer), "a read for nobody");

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Instant, Jitter, Reason,
+    Entropy, Instant, JitterRng, Reason,
     crypto::Identity,
     device::link::{Config, Input, Link, Output},
     effect::{Closed, Effect, IoEvent, NetFault},
@@ -56,7 +56,7 @@ enum Step<'a> {
         size: u16,
     },
     Renew,
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -118,7 +118,7 @@ impl Bench {
             aes_in_hardware: false,
         };
         Self {
-            link: Driven::new(Link::new(config, Jitter::new(7), Instant::ZERO), Instant::ZERO),
+            link: Driven::new(Link::new(config, JitterRng::new(7), Instant::ZERO), Instant::ZERO),
             psk,
             socket: Socket::None,
             message_1: None,
@@ -170,9 +170,9 @@ impl Bench {
                 self.input(Input::Send(Frame { head, body: vec![0; usize::from(*size) / 8].into() }));
             }
             Step::Renew => self.input(Input::Renew(SecretText::new("another token"))),
-            Step::Hurry => {
+            Step::RetryNow => {
                 self.attempts.clear();
-                self.input(Input::Hurry);
+                self.input(Input::RetryNow);
             }
             Step::Stop => self.input(Input::Stop),
             Step::Connected | Step::Closed { .. } | Step::Garbage(_) => {}

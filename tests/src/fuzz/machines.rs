@@ -57,7 +57,7 @@ targets! {
     /// The relay's hub.
     law_hub = hub::Routing;
     /// The device's end of a handshake.
-    law_initiator = handshake::Knocking;
+    law_initiator = handshake::AwaitingFirstMessage;
     /// The platform's key set.
     law_keyset = keyset::Keys;
     /// A device's link.

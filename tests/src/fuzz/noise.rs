@@ -12,7 +12,7 @@ use proto_core::{
         channel::{Channel, Tails},
         handshake::{
             HANDSHAKE_TIMEOUT, Initiator, MAX_GARBAGE, Responder, initiator,
-            responder::{self, Door, Verdict},
+            responder::{self, Acceptor, Verdict},
         },
     },
     secret::{Secret, SecretText},
@@ -58,7 +58,7 @@ pub fn responder(data: &[u8]) {
     let suite = Suite::ALL[usize::from(suite) % 4];
     let psk = psk_for(suite);
     let (mut device, message_1) = knocking(suite, Role::Daemon, psk.as_ref());
-    let mut relay = Responder::<Snow>::new(START, Door::Devices, RELAY.clone(), &Entropy::new([4; 32]));
+    let mut relay = Responder::<Snow>::new(START, Acceptor::Devices, RELAY.clone(), &Entropy::new([4; 32]));
 
     let arrived = first.apply(&message_1);
     let is_genuine = arrived == message_1;

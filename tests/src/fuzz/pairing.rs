@@ -79,14 +79,14 @@ enum Body {
 pub fn pairing(data: &[u8]) {
     let mut data = Unstructured::new(data);
     let Ok(steps) = data.arbitrary_iter::<Step>() else { return };
-    let mut desk = Desk::new();
+    let mut desk = Harness::new();
     for step in steps.take(200).flatten() {
         desk.apply(step);
     }
 }
 
 /// The machine and everything around it.
-struct Desk {
+struct Harness {
     pairing: Driven<Pairing>,
     clock: WallClock,
     starts: u8,
@@ -99,7 +99,7 @@ struct Desk {
     is_approved: bool,
 }
 
-impl Desk {
+impl Harness {
     fn new() -> Self {
         let clock = WallClock::new(START, UNIX);
         let mut desk = Self {

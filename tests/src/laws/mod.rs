@@ -11,7 +11,7 @@ use proto_core::{Instant, Machine, Outbox};
 
 pub use machine_laws::{Law, REMEMBERED, Step, Trace, Violation};
 
-use self::of_core::Whose;
+use self::of_core::CoreSubject;
 pub use crate::fixtures::clock;
 
 /// A machine of the core to be checked: see [`machine_laws::Subject`].
@@ -63,7 +63,7 @@ pub const START: Instant = Instant::from_nanos(3_600_000_000_000);
 /// # Panics
 /// When a law does not hold, with the smallest trace found, or when a status is not reached.
 pub fn check<S: Subject>(subject: &S, cases: u32, reached: &[&str]) {
-    machine_laws::check(&Whose(subject), cases, reached);
+    machine_laws::check(&CoreSubject(subject), cases, reached);
 }
 
 /// See [`machine_laws::hold`].
@@ -71,5 +71,5 @@ pub fn check<S: Subject>(subject: &S, cases: u32, reached: &[&str]) {
 /// # Errors
 /// How the law is broken.
 pub fn hold<S: Subject>(subject: &S, law: Law, trace: &Trace<S::Fact>) -> Result<(), Violation> {
-    machine_laws::hold(&Whose(subject), law, trace)
+    machine_laws::hold(&CoreSubject(subject), law, trace)
 }

@@ -13,9 +13,9 @@ use super::{InputOf, OutputOf, START, Subject};
 use crate::fixtures::UNIX;
 
 /// The subject of these laws that a subject of the core's is.
-pub(super) struct Whose<'a, S>(pub(super) &'a S);
+pub(super) struct CoreSubject<'a, S>(pub(super) &'a S);
 
-impl<S: Subject> machine_laws::Subject for Whose<'_, S> {
+impl<S: Subject> machine_laws::Subject for CoreSubject<'_, S> {
     type Machine = OfCore<S::Machine>;
     type Fact = S::Fact;
 

@@ -1,6 +1,6 @@
 //! The life of a pairing code at the platform (PAIR-9, PAIR-12, S7, S10, S211; D1).
 
-use proto_core::platform::pairing_code::{CheckId, Input, Output, Refusal, Standing, Verdict};
+use proto_core::platform::pairing_code::{CheckId, Input, Membership, Output, Refusal, Verdict};
 
 /// A code, with everything there is to know about it. Seconds since it was minted.
 #[derive(Clone, Debug, Default)]
@@ -64,14 +64,14 @@ impl Code {
         vec![Output::Unknown]
     }
 
-    fn checked(&mut self, check: CheckId, standing: &Standing) -> Vec<Output> {
+    fn checked(&mut self, check: CheckId, standing: &Membership) -> Vec<Output> {
         let Some((_, org)) = self.open.take_if(|(open, _)| *open == check) else { return vec![] };
         match standing {
-            Standing::NoMember => vec![Output::Refused(Refusal::NoMember)],
-            Standing::Member { slug } if self.asked.as_ref().is_some_and(|asked| *asked != org && asked != slug) => {
+            Membership::NoMember => vec![Output::Refused(Refusal::NoMember)],
+            Membership::Member { slug } if self.asked.as_ref().is_some_and(|asked| *asked != org && asked != slug) => {
                 vec![Output::Refused(Refusal::OtherOrgAsked)]
             }
-            Standing::Member { .. } => {
+            Membership::Member { .. } => {
                 self.issued += 1;
                 self.decide(Verdict::Approved)
             }

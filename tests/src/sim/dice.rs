@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use proto_core::{Entropy, Jitter};
+use proto_core::{Entropy, JitterRng};
 
 /// A generator for one part of the simulation.
 #[derive(Clone, Debug)]
-pub struct Dice(Jitter);
+pub struct Dice(JitterRng);
 
 impl Dice {
     /// The generator of the part `label` with the number `number`.
     pub fn of(seed: u64, label: &str, number: u64) -> Self {
         let name: Vec<u8> = label.bytes().chain(number.to_be_bytes()).collect();
-        Self(Jitter::new(seed).derive(&name))
+        Self(JitterRng::new(seed).derive(&name))
     }
 
     /// A number below `limit`, which is not 0.
@@ -69,7 +69,7 @@ impl Dice {
     }
 
     /// The same as jitter for a machine.
-    pub fn jitter(&mut self) -> Jitter {
+    pub fn jitter(&mut self) -> JitterRng {
         self.0.split()
     }
 }

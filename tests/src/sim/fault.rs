@@ -34,7 +34,7 @@ faults! {
     /// Everything takes longer, always by the same time.
     Delay = "delay",
     /// Everything takes longer, always by another time.
-    Jitter = "jitter",
+    JitterRng = "jitter",
     /// Nothing passes for a while, then everything at once.
     Clog = "clog",
     /// So many bytes a second and no more.

@@ -19,7 +19,7 @@ use super::{
     Sim, account,
     host::unix,
     oracle::Seen,
-    plan::{Decision, Deed},
+    plan::{Decision, UserAction},
 };
 use crate::world::Tampering;
 
@@ -122,7 +122,7 @@ impl<N: Noise + 'static> Sim<N> {
         self.platform.orgs.get_mut(&self.orgs[org]).expect("the org exists").members.insert(account(host));
         self.hosts[host].laptop.pairing.clear();
         let (decision, after) = (Decision::Approve, Duration::from_secs(1));
-        self.deed(&Deed::Pair { host, org, mode: PairingMode::Add, decision, after });
+        self.deed(&UserAction::Pair { host, org, mode: PairingMode::Add, decision, after });
     }
 
     /// Lets the second phase run until all is well. False when something did not hold.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    GivenId, Reason,
+    PlatformId, Reason,
     api::{JWKS_PATH, PAIRING_CODES_PATH, Problem, VALIDATE_PATH, ValidateAnswer, ValidateRequest},
     effect::{HttpAnswer, HttpRequest, IoEvent, NetFault},
     jose::Unverified,
@@ -42,7 +42,7 @@ impl<N: Noise + 'static> Sim<N> {
         let timeout = request.timeout;
         let is_lost = self.struck_by_chance(party, place, Fault::Drop);
         let twice = self.struck_by_chance(party, place, Fault::Duplicate);
-        let mut may_be_held_back = matches!(end, End::Feed(..));
+        let mut may_be_held_back = matches!(end, End::RevocationFeed(..));
         if is_lost {
             may_be_held_back = false;
         } else {
@@ -61,7 +61,7 @@ impl<N: Noise + 'static> Sim<N> {
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let (end, request, mut dice) = (exchange.end.clone(), exchange.request.clone(), exchange.dice.clone());
         let (party, place) = (end.party(), Place::Platform);
-        if matches!(end, End::Feed(..)) {
+        if matches!(end, End::RevocationFeed(..)) {
             if !self.platform.has_news(&request) {
                 // Such a platform holds its answer back for as long as there is none: a year has too many seconds to ask in.
                 return self.held_back.push(number);
@@ -166,7 +166,7 @@ impl<N: Noise + 'static> Sim<N> {
     }
 }
 
-fn validated_target(request: &HttpRequest) -> Option<GivenId> {
+fn validated_target(request: &HttpRequest) -> Option<PlatformId> {
     let body: ValidateRequest = serde_json::from_slice(request.body.as_ref()?.expose()).ok()?;
     Some(Unverified::parse(&body.token).ok()?.into_unproven().runtime_target)
 }

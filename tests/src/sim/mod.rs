@@ -52,11 +52,11 @@ use self::{
     dice::Dice,
     host::Host,
     http::Exchange,
-    net::{End, Weather, Wire},
+    net::{End, NetworkFault, Wire},
     oracle::Oracles,
     plan::Incident,
     queue::Queue,
-    station::Station,
+    station::RelayProcess,
     step::Event,
     story::Story,
     trace::Trace,
@@ -70,7 +70,7 @@ pub use self::{
 };
 use crate::world::{Org, Platform};
 use proto_core::{
-    GivenId, Instant, OrgId,
+    Instant, OrgId, PlatformId,
     api::{RelayEndpoint, Workspace},
     jose::Thumbprint,
     noise::Noise,
@@ -88,7 +88,7 @@ pub enum Party {
     /// A viewer.
     Viewer(usize),
     /// A relay.
-    Station(usize),
+    RelayProcess(usize),
 }
 
 /// The simulation. See the [module page](self).
@@ -101,7 +101,7 @@ pub struct Sim<N> {
     /// Machines with daemons; copies of homes come after the others.
     pub hosts: Vec<Host<N>>,
     /// The relays, and the attacker's in the last place.
-    pub stations: Vec<Station<N>>,
+    pub stations: Vec<RelayProcess<N>>,
     /// The viewers.
     pub viewers: Vec<Viewer<N>>,
     /// The control plane.
@@ -109,7 +109,7 @@ pub struct Sim<N> {
     /// The org of each number.
     pub orgs: Vec<OrgId>,
     /// Who owns a runtime target: the account of the machine's person.
-    pub owners: BTreeMap<GivenId, GivenId>,
+    pub owners: BTreeMap<PlatformId, PlatformId>,
     /// How often each fault hit something.
     pub tally: Tally,
     /// Events so far.
@@ -122,7 +122,7 @@ pub struct Sim<N> {
     wires: BTreeMap<ConnectionId, Wire>,
     by_end: BTreeMap<End, ConnectionId>,
     exchanges: BTreeMap<u64, Exchange>,
-    weather: Vec<Weather>,
+    weather: Vec<NetworkFault>,
     /// Requests of relays for revocations that the platform has not answered, because there are none.
     held_back: Vec<u64>,
     /// The next validation is followed by a revocation at once.
@@ -179,7 +179,7 @@ impl<N: Noise + 'static> Sim<N> {
         for number in 0..=self.options.relays {
             let is_false = number == self.options.relays;
             let dice = Dice::of(seed, "relay", number as u64);
-            self.stations.push(Station::new(number, is_false, self.now, dice));
+            self.stations.push(RelayProcess::new(number, is_false, self.now, dice));
         }
         for number in 0..self.options.orgs {
             let id = self.found(number);
@@ -252,7 +252,7 @@ impl<N: Noise + 'static> Sim<N> {
 }
 
 /// The account of a machine's person.
-pub(crate) fn account(host: usize) -> GivenId {
+pub(crate) fn account(host: usize) -> PlatformId {
     match format!("account-{host}").parse() {
         Ok(id) => id,
         Err(_) => unreachable!("letters and a number"),

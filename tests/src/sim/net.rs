@@ -1,4 +1,4 @@
-//! Connections, and the network faults (`Weather`) between their ends.
+//! Connections, and the network faults (`NetworkFault`) between their ends.
 //!
 //! A [`Wire`] is one WebSocket: messages keep their order in each direction, take time, and may be lost only together with the
 //! connection. A fault lasts for a while and stands between one party and one place, or everything.
@@ -29,7 +29,7 @@ pub(super) enum End {
     /// A relay's key set.
     Keys(usize, keyset::EffectId),
     /// A relay that follows the platform's revocations.
-    Feed(usize, revocations::EffectId),
+    RevocationFeed(usize, revocations::EffectId),
     /// The attacker's.
     Attacker,
 }
@@ -39,8 +39,8 @@ impl End {
         match self {
             Self::Host(host, ..) => Party::Host(*host),
             Self::Viewer(viewer, ..) => Party::Viewer(*viewer),
-            Self::Peer(station, ..) | Self::Keys(station, _) | Self::Feed(station, _) => Party::Station(*station),
-            Self::Attacker => Party::Station(usize::MAX),
+            Self::Peer(station, ..) | Self::Keys(station, _) | Self::RevocationFeed(station, _) => Party::RelayProcess(*station),
+            Self::Attacker => Party::RelayProcess(usize::MAX),
         }
     }
 }
@@ -75,7 +75,7 @@ pub(super) enum Way {
 
 /// A fault of the network that lasts.
 #[derive(Clone, Debug)]
-pub(super) struct Weather {
+pub(super) struct NetworkFault {
     pub(super) fault: Fault,
     pub(super) party: Option<Party>,
     pub(super) place: Place,
@@ -84,7 +84,7 @@ pub(super) struct Weather {
     pub(super) dice: Dice,
 }
 
-impl Weather {
+impl NetworkFault {
     pub(super) fn stands_between(&self, party: Party, place: Place) -> bool {
         self.party.is_none_or(|own| own == party) && (self.place == Place::Everything || self.place == place)
     }
@@ -97,7 +97,7 @@ impl<N: Noise + 'static> Sim<N> {
             return None;
         }
         let now = self.now;
-        let is_it = |w: &&Weather| w.until > now && faults.contains(&w.fault) && w.stands_between(party, place);
+        let is_it = |w: &&NetworkFault| w.until > now && faults.contains(&w.fault) && w.stands_between(party, place);
         let fault = self.weather.iter().find(is_it)?.fault;
         self.tally.count(fault);
         Some(fault)
@@ -109,7 +109,7 @@ impl<N: Noise + 'static> Sim<N> {
             return false;
         }
         let now = self.now;
-        let is_it = |w: &&mut Weather| w.until > now && w.fault == fault && w.stands_between(party, place);
+        let is_it = |w: &&mut NetworkFault| w.until > now && w.fault == fault && w.stands_between(party, place);
         let strikes = self.weather.iter_mut().find(is_it).is_some_and(|weather| {
             let strength = 1 + weather.strength / 2;
             weather.dice.percent(strength)
@@ -133,7 +133,7 @@ impl<N: Noise + 'static> Sim<N> {
             let rest = weather.until.since(now);
             let more = match weather.fault {
                 Fault::Delay => Duration::from_millis(40) * strength,
-                Fault::Jitter => weather.dice.time(Duration::ZERO, Duration::from_millis(50) * strength),
+                Fault::JitterRng => weather.dice.time(Duration::ZERO, Duration::from_millis(50) * strength),
                 Fault::Clog | Fault::Partition => rest,
                 Fault::OneWay if (weather.strength % 2 == 0) == (way == Way::Up) => rest,
                 // A packet is lost and comes again a little later; that holds up what is behind it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    GivenId, OrgId, Reason,
+    OrgId, PlatformId, Reason,
     device::{
         consent::Directory,
         control::{PairEvent, PairRequest, UnpairRequest},
@@ -20,16 +20,16 @@ use super::{
     fault::Fault,
     host::{Intent, unix},
     oracle::Seen,
-    plan::{Decision, Deed},
+    plan::{Decision, UserAction},
     step::Event,
     viewer::Viewer,
 };
 use crate::world::{Ended, adopted};
 
 impl<N: Noise + 'static> Sim<N> {
-    pub(super) fn deed(&mut self, deed: &Deed) {
+    pub(super) fn deed(&mut self, deed: &UserAction) {
         match *deed {
-            Deed::Pair { host, org, mode, decision, after } => {
+            UserAction::Pair { host, org, mode, decision, after } => {
                 let intent = Intent { org: self.orgs[org].clone(), decision, after };
                 let entropy = self.hosts[host].dice.entropy();
                 self.hosts[host].intent = Some(intent);
@@ -42,30 +42,30 @@ impl<N: Noise + 'static> Sim<N> {
                 let name = self.platform.keeps_targets.then(|| self.hosts[host].laptop.name.clone());
                 self.ask(host, Request::Pair(PairRequest { mode, org: None, name }, entropy));
             }
-            Deed::Cancel(host) => self.ask(host, Request::CancelPairing),
-            Deed::Unpair(host, org) => {
+            UserAction::Cancel(host) => self.ask(host, Request::CancelPairing),
+            UserAction::Unpair(host, org) => {
                 self.story.host(self.now, host, &format!("vpd unpair {}", self.slug(&self.orgs[org])));
                 let org = self.orgs[org].to_string();
                 self.ask(host, Request::Unpair(UnpairRequest { org: Some(org) }));
             }
-            Deed::Bind(host, org) => {
+            UserAction::Bind(host, org) => {
                 let org_id = self.orgs[org].to_string();
-                self.ask(host, Request::Bind(Bind::new(directory(org), Some(org_id))));
+                self.ask(host, Request::Bind(Bind { confirmed: true, ..Bind::new(directory(org), Some(org_id)) }));
             }
-            Deed::Unbind(host, org) => self.ask(host, Request::Unbind(directory(org))),
-            Deed::Run { host, org, records, size, every } => self.begin_run(host, org, records, size, every),
-            Deed::HangUp(host) => self.hang_up(host),
-            Deed::Reconnect(host) => self.ask(host, Request::Reconnect),
-            Deed::Revoke(host, org) => self.revoke_machine(host, org),
-            Deed::DeleteOrg(org) => self.delete_org(org),
-            Deed::RemoveMember(host, org) => self.remove_member(host, org),
-            Deed::SetPolicy(org, policy) => {
+            UserAction::Unbind(host, org) => self.ask(host, Request::Unbind(directory(org))),
+            UserAction::Run { host, org, records, size, every } => self.begin_run(host, org, records, size, every),
+            UserAction::HangUp(host) => self.hang_up(host),
+            UserAction::Reconnect(host) => self.ask(host, Request::Reconnect),
+            UserAction::Revoke(host, org) => self.revoke_machine(host, org),
+            UserAction::DeleteOrg(org) => self.delete_org(org),
+            UserAction::RemoveMember(host, org) => self.remove_member(host, org),
+            UserAction::SetPolicy(org, policy) => {
                 let id = self.orgs[org].clone();
                 self.story.browser(self.now, &format!("{} pairs with {policy:?} from now on", self.slug(&id)));
                 self.platform.orgs.get_mut(&id).expect("the org exists").policy = policy;
             }
-            Deed::ChangeRelayKey(station) => self.announce_key(station),
-            Deed::RestartViewer(viewer) => self.restart_viewer(viewer),
+            UserAction::ChangeRelayKey(station) => self.announce_key(station),
+            UserAction::RestartViewer(viewer) => self.restart_viewer(viewer),
         }
     }
 
@@ -145,7 +145,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
     }
 
-    fn approve(&mut self, code: &str, person: &GivenId, org: &OrgId) {
+    fn approve(&mut self, code: &str, person: &PlatformId, org: &OrgId) {
         let before: Vec<_> = self.platform.targets.keys().cloned().collect();
         let approved = self.platform.approve_as(code, person, org, unix(self.now)).is_ok();
         self.oracles.see(self.now, &Seen::Approved { code, counts: approved });
@@ -158,7 +158,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn revoke_machine(&mut self, host: usize, org: usize) {
         let (owner, org) = (account(host), self.orgs[org].clone());
-        let is_its = |(id, target): &(&GivenId, &crate::world::Target)| {
+        let is_its = |(id, target): &(&PlatformId, &crate::world::Target)| {
             target.record.holder.org == org && !target.record.is_revoked && self.owners.get(*id) == Some(&owner)
         };
         let targets: Vec<_> = self.platform.targets.iter().filter(is_its).map(|(id, _)| id.clone()).collect();
@@ -169,7 +169,7 @@ impl<N: Noise + 'static> Sim<N> {
     }
 
     /// Access is withdrawn; relays hear of it soon.
-    pub(super) fn revoke_targets(&mut self, targets: Vec<GivenId>) {
+    pub(super) fn revoke_targets(&mut self, targets: Vec<PlatformId>) {
         for id in targets {
             let Some(target) = self.platform.targets.get_mut(&id) else { continue };
             // It may have been paired again since it was revoked last.

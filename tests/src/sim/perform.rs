@@ -123,7 +123,7 @@ impl<N: Noise + 'static> Sim<N> {
             End::Viewer(viewer, life, effect_id) => {
                 self.soon(Event::Viewer(viewer, life, watcher::Input::Io(io_event.with_id(effect_id))));
             }
-            End::Peer(..) | End::Keys(..) | End::Feed(..) | End::Attacker => {}
+            End::Peer(..) | End::Keys(..) | End::RevocationFeed(..) | End::Attacker => {}
         }
     }
 
@@ -267,7 +267,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             for want in self.stations[station].feed_said() {
                 match want {
-                    FeedWant::Http(id, request) => self.asks(End::Feed(station, id), request),
+                    FeedWant::Http(id, request) => self.asks(End::RevocationFeed(station, id), request),
                     FeedWant::Tell(input) => wants.extend(self.stations[station].relay.tell_hub(self.now, input)),
                 }
             }
@@ -280,7 +280,7 @@ impl<N: Noise + 'static> Sim<N> {
         }
         self.frames_at(station);
         self.commits_soon(station);
-        self.schedule(Party::Station(station));
+        self.schedule(Party::RelayProcess(station));
     }
 
     /// Frames that the relay did not read because it was behind.

@@ -99,14 +99,14 @@ pub struct Incident {
 #[derive(Clone, Debug)]
 pub enum What {
     /// A person does something.
-    Deed(Deed),
+    UserAction(UserAction),
     /// Something goes wrong.
     Trouble(Trouble),
 }
 
 /// What people do. Machines, orgs and relays are numbered from 0; an org that was deleted has a successor of the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum UserAction {
     /// `vpd pair`, and what becomes of the code.
     Pair {
         /// On which machine.
@@ -210,7 +210,7 @@ pub fn draw(options: &Options) -> Vec<Incident> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "some thousands")]
     let count = |per_hour: f64| (per_hour * hours * options.hosts as f64).ceil() as u64;
     for _ in 0..count(options.deeds_per_hour) {
-        plan.push(incident(options, &mut dice, |options, dice| What::Deed(deed(options, dice))));
+        plan.push(incident(options, &mut dice, |options, dice| What::UserAction(deed(options, dice))));
     }
     if !options.faults.is_empty() {
         for _ in 0..count(options.faults_per_hour) {
@@ -229,8 +229,10 @@ fn beginnings(options: &Options) -> Vec<Incident> {
             let mode = if nth == 0 { PairingMode::New } else { PairingMode::Add };
             let at = Duration::from_secs(1 + 20 * nth as u64) + Duration::from_millis(137 * host as u64);
             let (decision, after) = (Decision::Approve, Duration::from_secs(3));
-            let deeds = [(0, Deed::Pair { host, org, mode, decision, after }), (12, Deed::Bind(host, org))];
-            plan.extend(deeds.map(|(later, deed)| Incident { at: at + Duration::from_secs(later), what: What::Deed(deed) }));
+            let deeds = [(0, UserAction::Pair { host, org, mode, decision, after }), (12, UserAction::Bind(host, org))];
+            plan.extend(
+                deeds.map(|(later, deed)| Incident { at: at + Duration::from_secs(later), what: What::UserAction(deed) }),
+            );
         }
     }
     plan
@@ -242,39 +244,39 @@ fn incident(options: &Options, dice: &mut Dice, what: impl Fn(&Options, &mut Dic
     Incident { at, what: what(options, &mut dice) }
 }
 
-fn deed(options: &Options, dice: &mut Dice) -> Deed {
+fn deed(options: &Options, dice: &mut Dice) -> UserAction {
     let host = dice.index(options.hosts);
     let org = dice.index(options.orgs);
     match dice.below(100) {
         0..12 => pair(dice, host, org),
-        12..15 => Deed::Unpair(host, org),
-        15..23 => Deed::Bind(host, org),
-        23..25 => Deed::Unbind(host, org),
-        25..31 => Deed::HangUp(host),
-        31..34 => Deed::Reconnect(host),
-        34..36 => Deed::Cancel(host),
-        36..38 if options.ends => Deed::Revoke(host, org),
-        38..39 if options.ends => Deed::DeleteOrg(org),
-        39..40 if options.ends => Deed::RemoveMember(host, org),
-        40..42 => Deed::SetPolicy(org, *dice.pick(&[PolicyMode::Standard, PolicyMode::CryptoPairing])),
-        42..44 => Deed::ChangeRelayKey(dice.index(options.relays)),
-        44..46 if options.viewers > 0 => Deed::RestartViewer(dice.index(options.viewers)),
+        12..15 => UserAction::Unpair(host, org),
+        15..23 => UserAction::Bind(host, org),
+        23..25 => UserAction::Unbind(host, org),
+        25..31 => UserAction::HangUp(host),
+        31..34 => UserAction::Reconnect(host),
+        34..36 => UserAction::Cancel(host),
+        36..38 if options.ends => UserAction::Revoke(host, org),
+        38..39 if options.ends => UserAction::DeleteOrg(org),
+        39..40 if options.ends => UserAction::RemoveMember(host, org),
+        40..42 => UserAction::SetPolicy(org, *dice.pick(&[PolicyMode::Standard, PolicyMode::CryptoPairing])),
+        42..44 => UserAction::ChangeRelayKey(dice.index(options.relays)),
+        44..46 if options.viewers > 0 => UserAction::RestartViewer(dice.index(options.viewers)),
         _ => run(options, dice, host, org),
     }
 }
 
-fn run(options: &Options, dice: &mut Dice, host: usize, org: usize) -> Deed {
+fn run(options: &Options, dice: &mut Dice, host: usize, org: usize) -> UserAction {
     let size = usize::try_from(dice.between(1, options.record_max)).unwrap_or(1);
     let every = dice.time(Duration::from_millis(10), Duration::from_secs(20));
-    Deed::Run { host, org, records: dice.between(1, options.records_max), size, every }
+    UserAction::Run { host, org, records: dice.between(1, options.records_max), size, every }
 }
 
-fn pair(dice: &mut Dice, host: usize, org: usize) -> Deed {
+fn pair(dice: &mut Dice, host: usize, org: usize) -> UserAction {
     use Decision::{Approve, ApproveOther, ApproveTwice, Deny, Ignore, StrangerFirst};
     let mode = *dice.pick(&[PairingMode::New, PairingMode::Add, PairingMode::Add, PairingMode::Add, PairingMode::Replace]);
     let of = [Approve, Approve, Approve, Approve, ApproveTwice, StrangerFirst, ApproveOther, Deny, Ignore];
     let after = dice.time(Duration::from_secs(1), Duration::from_mins(2));
-    Deed::Pair { host, org, mode, decision: *dice.pick(&of), after }
+    UserAction::Pair { host, org, mode, decision: *dice.pick(&of), after }
 }
 
 fn trouble(options: &Options, dice: &mut Dice) -> Trouble {

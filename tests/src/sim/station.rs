@@ -15,7 +15,7 @@ use proto_core::{
         admission::KeyAnswer,
         connection,
         hub::{self, ConnectionId},
-        revocations::{self, Feed},
+        revocations::{self, RevocationFeed},
     },
     secret::{Secret, SecretText},
 };
@@ -25,13 +25,13 @@ use crate::world::{API, Relay};
 
 /// One relay, or an attacker in the place of relays.
 #[derive(Debug)]
-pub struct Station<N> {
+pub struct RelayProcess<N> {
     /// Connections, hub and store.
     pub relay: Relay<N>,
     /// The platform's keys as it holds them.
     pub keys: KeySet,
     /// How it follows the platform's revocations.
-    pub feed: Feed,
+    pub feed: RevocationFeed,
     /// Its clock.
     pub clock: Clock,
     /// Whether this is the attacker's: it has other keys, and accepts every credential.
@@ -65,7 +65,7 @@ pub(super) enum FeedWant {
     Tell(hub::Input),
 }
 
-impl<N: Noise> Station<N> {
+impl<N: Noise> RelayProcess<N> {
     pub(super) fn new(number: usize, is_false: bool, now: Instant, mut dice: Dice) -> Self {
         let keys = KeySet::new(now, format!("{API}{JWKS_PATH}"), dice.jitter());
         let feed = feed(now, &mut dice);
@@ -139,8 +139,8 @@ impl<N: Noise> Station<N> {
         let wants = outputs.filter_map(|output| match output {
             revocations::Output::Effect(Effect::Http(id, request)) => Some(FeedWant::Http(id, request)),
             revocations::Output::Revoked { targets, orgs } => Some(FeedWant::Tell(hub::Input::Revoked { targets, orgs })),
-            revocations::Output::Recheck => Some(FeedWant::Tell(hub::Input::Recheck)),
-            revocations::Output::Effect(_) | revocations::Output::Followed | revocations::Output::Lost(_) => None,
+            revocations::Output::Revalidate => Some(FeedWant::Tell(hub::Input::Revalidate)),
+            revocations::Output::Effect(_) | revocations::Output::Connected | revocations::Output::Lost(_) => None,
         });
         wants.collect()
     }
@@ -152,6 +152,6 @@ impl<N: Noise> Station<N> {
     }
 }
 
-fn feed(now: Instant, dice: &mut Dice) -> Feed {
-    Feed::new(now, format!("{API}{REVOCATIONS_PATH}"), SecretText::new("internal"), dice.jitter())
+fn feed(now: Instant, dice: &mut Dice) -> RevocationFeed {
+    RevocationFeed::new(now, format!("{API}{REVOCATIONS_PATH}"), SecretText::new("internal"), dice.jitter())
 }

@@ -144,7 +144,7 @@ impl<N: Noise + 'static> Sim<N> {
 
     fn incident(&mut self, number: usize) {
         match self.plan[number].what.clone() {
-            What::Deed(deed) => self.deed(&deed),
+            What::UserAction(deed) => self.deed(&deed),
             What::Trouble(trouble) => self.trouble(number, &trouble),
         }
     }
@@ -164,7 +164,7 @@ impl<N: Noise + 'static> Sim<N> {
                 let viewer = &mut self.viewers[number];
                 (viewer.tablet.watcher.poll_timeout().map(|deadline| viewer.clock.when(deadline.at)), &mut viewer.scheduled)
             }
-            Party::Station(number) => {
+            Party::RelayProcess(number) => {
                 let Some(station) = self.stations.get_mut(number) else { return };
                 (station.deadline(), &mut station.scheduled)
             }
@@ -192,7 +192,7 @@ impl<N: Noise + 'static> Sim<N> {
                 self.turn_viewer(number, None);
             }
             Party::Host(_) | Party::Viewer(_) => {}
-            Party::Station(number) => {
+            Party::RelayProcess(number) => {
                 if self.stations[number].scheduled.take_if(|at| *at <= now).is_some() {
                     let wants = self.stations[number].relay.fire(now);
                     self.stations[number].keys.handle_timeout(now);
@@ -215,7 +215,7 @@ impl<N: Noise + 'static> Sim<N> {
                 let viewer = &mut self.viewers[number];
                 (&mut viewer.stopped, &mut viewer.clock, &mut viewer.scheduled)
             }
-            Party::Station(_) => return None,
+            Party::RelayProcess(_) => return None,
         };
         let until = (*stopped)?.until(self.now, clock);
         if until.is_none() {
@@ -256,7 +256,7 @@ impl<N: Noise + 'static> Sim<N> {
     pub(super) fn clock_of(&self, party: Party) -> Instant {
         match party {
             Party::Host(host) => self.hosts[host].clock.monotonic(self.now),
-            Party::Viewer(_) | Party::Station(_) => self.now,
+            Party::Viewer(_) | Party::RelayProcess(_) => self.now,
         }
     }
 
@@ -300,7 +300,7 @@ impl<N: Noise + 'static> Sim<N> {
                 self.stations[station].keys.handle_input(self.now, input).unwrap();
                 self.after_station(station, Vec::new());
             }
-            End::Feed(station, effect_id) => {
+            End::RevocationFeed(station, effect_id) => {
                 let input = proto_core::relay::revocations::Input::Io(io_event.with_id(effect_id));
                 self.stations[station].feed.handle_input(self.now, input).unwrap();
                 self.after_station(station, Vec::new());

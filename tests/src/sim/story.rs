@@ -99,7 +99,7 @@ impl<N: Noise> Sim<N> {
         let what = match event {
             E::Connected(id) => format!("is connected to {}", slug(id)),
             E::Disconnected(id, reason, _) => format!("is not connected to {}: {}", slug(id), reason.summary()),
-            E::Lapsed(id) => format!("cannot renew its credential for {} any more", slug(id)),
+            E::RenewalExpired(id) => format!("cannot renew its credential for {} any more", slug(id)),
             E::Draining(id) => format!("takes no new sessions for {}", slug(id)),
             E::Cut(id, reason) => {
                 format!("is cut off from {}{}", slug(id), reason.map_or(String::new(), |r| format!(": {}", r.summary())))

@@ -10,7 +10,7 @@ use super::{
     disk::Disk,
     fault::Fault,
     host::{Host, Stopped},
-    net::{End, Weather},
+    net::{End, NetworkFault},
     oracle::Seen,
     plan::{Place, Trouble},
     step::Event,
@@ -80,7 +80,7 @@ impl<N: Noise + 'static> Sim<N> {
     fn victim(&self, host: usize, dice: &mut Dice) -> Party {
         match dice.below(10) {
             0 if !self.viewers.is_empty() => Party::Viewer(dice.index(self.viewers.len())),
-            1 => Party::Station(dice.index(self.options.relays)),
+            1 => Party::RelayProcess(dice.index(self.options.relays)),
             _ => Party::Host(host),
         }
     }
@@ -89,7 +89,7 @@ impl<N: Noise + 'static> Sim<N> {
         let until = self.now.after(trouble.lasts);
         let dice = Dice::of(self.options.seed, "weather", number as u64);
         self.weather.retain(|weather| weather.until > self.now);
-        self.weather.push(Weather { fault, party, place, until, strength: trouble.strength, dice });
+        self.weather.push(NetworkFault { fault, party, place, until, strength: trouble.strength, dice });
     }
 
     /// A trouble of the plan is over.
@@ -133,7 +133,7 @@ impl<N: Noise + 'static> Sim<N> {
         let stopped = match party {
             Party::Host(host) => &mut self.hosts[host].stopped,
             Party::Viewer(viewer) => &mut self.viewers[viewer].stopped,
-            Party::Station(_) => return,
+            Party::RelayProcess(_) => return,
         };
         if stopped.is_some() {
             return;
@@ -148,7 +148,7 @@ impl<N: Noise + 'static> Sim<N> {
         let clock = match party {
             Party::Host(host) => &mut self.hosts[host].clock,
             Party::Viewer(viewer) => &mut self.viewers[viewer].clock,
-            Party::Station(_) => return,
+            Party::RelayProcess(_) => return,
         };
         clock.wall += if fault == Fault::JumpBack { -seconds } else { seconds };
         self.tally.count(fault);
@@ -328,7 +328,7 @@ impl<N: Noise + 'static> Sim<N> {
             }
             self.breaks(id);
         }
-        self.exchanges.retain(|_, exchange| !matches!(exchange.end, End::Feed(of, _) if of == station));
+        self.exchanges.retain(|_, exchange| !matches!(exchange.end, End::RevocationFeed(of, _) if of == station));
         self.stations[station].restart(self.now);
         self.after_station(station, Vec::new());
     }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use io_engine::Turns;
+use io_engine::DriverLoop;
 use proto_core::{
-    Instant, Jitter, Machine, OrgId, Reason, SessionId, Status, UnixTime, WallClock,
+    Instant, JitterRng, Machine, OrgId, Reason, SessionId, Status, UnixTime, WallClock,
     crypto::{
         Cipher, PureRust,
         seal::{EpochSecret, Scope},
@@ -12,7 +12,7 @@ use proto_core::{
     device::{
         consent::{Change, Directory, File, IGNORE_FILE, LOCAL_FILE, Looked, WORKSPACE_FILE},
         control::{Attached, PairEvent},
-        daemon::{Answer, Daemon, Event, Found, RequestId, Settings},
+        daemon::{Answer, Daemon, Event, RequestId, Settings, StoredState},
         files::{Config, Document, SessionFile},
         session::{self, Session},
     },
@@ -34,7 +34,7 @@ pub struct Laptop<N = Symbolic> {
     /// The daemon while it runs.
     pub daemon: Option<Daemon<N>>,
     /// Its loop.
-    pub(crate) turns: Turns,
+    pub(crate) turns: DriverLoop,
     /// How often it was started: what belongs to an earlier life is lost.
     pub life: u32,
     /// Whether it has a network.
@@ -84,7 +84,7 @@ impl<N: Noise> Laptop<N> {
             name: name.into(),
             version: "0.1.0".into(),
             daemon: None,
-            turns: Turns::new(WallClock::new(Instant::ZERO, UnixTime(0))),
+            turns: DriverLoop::new(WallClock::new(Instant::ZERO, UnixTime(0))),
             life: 0,
             is_online: true,
             disk_works: true,
@@ -110,7 +110,7 @@ impl<N: Noise> Laptop<N> {
         };
         let file = |file| self.disk.get(&file).cloned();
         let of = |wanted: fn(&StateFile) -> bool| self.disk.iter().filter(move |(file, _)| wanted(file));
-        let found = Found {
+        let found = StoredState {
             config: file(StateFile::Config),
             identities: of(|file| matches!(file, StateFile::Identity(..))).map(|(f, bytes)| (f.clone(), bytes.clone())).collect(),
             pending: file(StateFile::PendingPairing),
@@ -121,9 +121,9 @@ impl<N: Noise> Laptop<N> {
             sessions: of(|file| matches!(file, StateFile::Session(_))).map(|(_, bytes)| bytes.clone()).collect(),
             spools: self.spools(),
         };
-        let jitter = Jitter::new(self.seed.wrapping_add(u64::from(self.life) + 1));
+        let jitter = JitterRng::new(self.seed.wrapping_add(u64::from(self.life) + 1));
         self.daemon = Some(Daemon::boot(now, clock, &found, settings, jitter)?);
-        self.turns = Turns::new(clock);
+        self.turns = DriverLoop::new(clock);
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub use laptop::{Laptop, Run};
 pub use organization_key::OrganizationKey;
 pub use platform::{API, Code, Org, Platform, Target};
 use proto_core::{
-    Entropy, Instant, Jitter, OrgId, UnixTime, WallClock,
+    Entropy, Instant, JitterRng, OrgId, UnixTime, WallClock,
     api::{PolicyMode, RelayEndpoint, Workspace},
     device::{
         consent::{Change, Directory},
@@ -48,7 +48,7 @@ pub(crate) use relay::Want;
 pub use relay::{Relay, Stored, Tampering};
 pub use revocations::Ended;
 pub(crate) use tablet::adopted;
-pub use tablet::{Disk, Tablet};
+pub use tablet::{Disk, ViewerDevice};
 pub(crate) use turns::Wants;
 
 /// What the wall clock shows at the beginning.
@@ -77,7 +77,7 @@ pub struct World {
     /// The machine.
     pub laptop: Laptop,
     /// The viewers.
-    pub watchers: Vec<Tablet>,
+    pub watchers: Vec<ViewerDevice>,
     /// Whether they reach the platform.
     pub watchers_reach_platform: bool,
     /// What the machine sent, in order.
@@ -92,7 +92,7 @@ pub struct World {
     wall: WallClock,
     /// What the machine and the viewers take it for: they sleep until [`World::wake`].
     told: WallClock,
-    drawn: Jitter,
+    drawn: JitterRng,
     numbers: u64,
 }
 
@@ -102,7 +102,7 @@ struct Socket {
     url: String,
 }
 
-/// Whose end of a WebSocket or a request.
+/// CoreSubject end of a WebSocket or a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
     Laptop(u32, EffectId),
@@ -148,7 +148,7 @@ impl World {
             sockets: BTreeMap::new(),
             wall: WallClock::new(Instant::from_nanos(1_000_000_000), EPOCH),
             told: WallClock::new(Instant::from_nanos(1_000_000_000), EPOCH),
-            drawn: Jitter::new(0x776f_726c),
+            drawn: JitterRng::new(0x776f_726c),
             numbers: 0,
         };
         world.boot();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto_core::{
-    GivenId,
+    PlatformId,
     api::{Base64url, Handover, KeyView, OwnDevice, Publication, Registration, WaitingDevice},
     id::DeviceKind,
     jose::Claims,
@@ -23,7 +23,7 @@ struct Device {
 #[derive(Clone, Debug, Default)]
 pub struct OrganizationKey {
     statements: Vec<Statement>,
-    devices: BTreeMap<GivenId, Device>,
+    devices: BTreeMap<PlatformId, Device>,
 }
 
 impl OrganizationKey {
@@ -37,7 +37,7 @@ impl OrganizationKey {
         self.devices.values().filter_map(|device| device.wrapped.as_ref())
     }
 
-    pub(super) fn view(&self, who: &Claims, after: u32, is_revoked: impl Fn(&GivenId) -> bool) -> KeyView {
+    pub(super) fn view(&self, who: &Claims, after: u32, is_revoked: impl Fn(&PlatformId) -> bool) -> KeyView {
         let statements = self.statements.iter().filter(|statement| statement.generation() > after);
         let mut view = KeyView {
             statements: statements.map(|statement| Base64url(statement.encode())).collect(),
@@ -85,7 +85,7 @@ impl OrganizationKey {
     }
 }
 
-fn waiting_device(target: &GivenId, device: &Device) -> WaitingDevice {
+fn waiting_device(target: &PlatformId, device: &Device) -> WaitingDevice {
     WaitingDevice {
         runtime_target_id: target.clone(),
         identity_key: device.identity,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    GivenId, Jitter, Reason, SessionId,
+    JitterRng, PlatformId, Reason, SessionId,
     api::PairingMode,
     crypto::Identity,
     device::{
@@ -21,7 +21,7 @@ use proto_core::{
     wire::{Content, Frame, Outcome, Title},
 };
 
-use super::{Event, Run, Tablet, World, adopted, relay_url, tablet::Disk, turns::begun};
+use super::{Event, Run, ViewerDevice, World, adopted, relay_url, tablet::Disk, turns::begun};
 
 impl World {
     /// Asks the daemon; the answer comes into [`Laptop::answers`](super::Laptop::answers).
@@ -74,7 +74,7 @@ impl World {
     /// `vpd bind`.
     pub fn bind(&mut self, directory: &str, slug: &str) -> Result<Answer, Reason> {
         let directory = Directory::parse(directory).unwrap();
-        self.answer(Request::Bind(Bind::new(directory, Some(slug.into()))))
+        self.answer(Request::Bind(Bind { confirmed: true, ..Bind::new(directory, Some(slug.into())) }))
     }
 
     /// `vpd unbind`.
@@ -167,7 +167,7 @@ impl World {
     /// [`World::watchers`].
     pub fn start_watcher(&mut self, disk: Disk, org: Option<&str>, goal: Goal) -> usize {
         let (entropy, clock) = (self.entropy(), self.told);
-        let mut tablet = Tablet::boot(self.now, clock, disk, org, goal, &entropy, Jitter::new(77));
+        let mut tablet = ViewerDevice::boot(self.now, clock, disk, org, goal, &entropy, JitterRng::new(77));
         let wants = begun(&tablet.turns, &mut tablet.watcher);
         self.watchers.push(tablet);
         self.watcher_wants(self.watchers.len() - 1, wants);
@@ -208,7 +208,7 @@ impl World {
         self.revoke_those(slug, true, |target, _| *target == its);
     }
 
-    fn revoke_those(&mut self, slug: &str, told: bool, is_meant: impl Fn(&GivenId, DeviceKind) -> bool) {
+    fn revoke_those(&mut self, slug: &str, told: bool, is_meant: impl Fn(&PlatformId, DeviceKind) -> bool) {
         let org = self.org(slug);
         let mut targets = Vec::new();
         for (id, target) in self.platform.targets.iter_mut().filter(|(_, target)| target.record.holder.org == org) {

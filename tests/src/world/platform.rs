@@ -7,7 +7,7 @@ use std::{
 };
 
 use proto_core::{
-    GivenId, Instant, Jitter, Machine, OrgId, Reason, UnixTime,
+    Instant, JitterRng, Machine, OrgId, PlatformId, Reason, UnixTime,
     api::{
         Approval, JWKS_PATH, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, MintAnswer, MintRequest,
         ORGANIZATION_KEY_PATH, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, REVOCATIONS_PATH, ROTATE_PATH, RelayEndpoint,
@@ -19,11 +19,11 @@ use proto_core::{
     key::{IdentityKey, StaticKey},
     platform::{
         key_ring::Change,
-        pairing_code::{self, MAX_POLLS, POLLS_WINDOW, PairingCode, Standing, Verdict},
+        pairing_code::{self, MAX_POLLS, Membership, POLLS_WINDOW, PairingCode, Verdict},
         rate::Window,
         rotation::{self, Found, Holder, Record, Refusal, Terms},
     },
-    relay::admission::Gate,
+    relay::admission::PlatformAccess,
     secret::{Secret, SecretBytes, SecretText},
 };
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub struct Org {
     /// Whether it was deleted.
     pub deleted: bool,
     /// The accounts that belong to it.
-    pub members: BTreeSet<GivenId>,
+    pub members: BTreeSet<PlatformId>,
 }
 
 /// A runtime target.
@@ -84,7 +84,7 @@ pub struct Platform {
     /// Its organizations.
     pub orgs: BTreeMap<OrgId, Org>,
     /// Its runtime targets.
-    pub targets: BTreeMap<GivenId, Target>,
+    pub targets: BTreeMap<PlatformId, Target>,
     /// How many credentials were renewed.
     pub renewals: usize,
     /// How many codes were made.
@@ -97,7 +97,7 @@ pub struct Platform {
     pub keys: BTreeMap<OrgId, OrganizationKey>,
     issuer: Issuer,
     polls: Window<String>,
-    drawn: Jitter,
+    drawn: JitterRng,
 }
 
 impl Default for Platform {
@@ -116,16 +116,16 @@ impl Default for Platform {
             keys: BTreeMap::new(),
             issuer: Issuer::default(),
             polls: Window::new(MAX_POLLS, POLLS_WINDOW),
-            drawn: Jitter::new(0x706c_6174),
+            drawn: JitterRng::new(0x706c_6174),
         }
     }
 }
 
 impl Platform {
     /// What its relays know of it.
-    pub fn gate() -> Arc<Gate> {
+    pub fn gate() -> Arc<PlatformAccess> {
         let validate_url = format!("{API}{VALIDATE_PATH}");
-        Arc::new(Gate { validate_url, internal_key: SecretText::new("internal"), issuer: Some(API.into()) })
+        Arc::new(PlatformAccess { validate_url, internal_key: SecretText::new("internal"), issuer: Some(API.into()) })
     }
 
     /// Its published signing key of that name.
@@ -168,7 +168,7 @@ impl Platform {
     ///
     /// # Errors
     /// Why that does not count.
-    pub fn approve_as(&mut self, code: &str, by: &GivenId, org: &OrgId, now: UnixTime) -> Result<(), pairing_code::Refusal> {
+    pub fn approve_as(&mut self, code: &str, by: &PlatformId, org: &OrgId, now: UnixTime) -> Result<(), pairing_code::Refusal> {
         self.decide(code, pairing_code::Input::Approve { by: by.clone(), org: org.clone() }, now)
     }
 
@@ -216,9 +216,9 @@ impl Platform {
         }
     }
 
-    fn standing(&self, by: &GivenId, org: &OrgId) -> Standing {
+    fn standing(&self, by: &PlatformId, org: &OrgId) -> Membership {
         let org = self.orgs.get(org).filter(|org| !org.deleted && org.members.contains(by));
-        org.map_or(Standing::NoMember, |org| Standing::Member { slug: org.workspace.slug.clone() })
+        org.map_or(Membership::NoMember, |org| Membership::Member { slug: org.workspace.slug.clone() })
     }
 
     fn issue(&mut self, text: &str, org: &OrgId, now: UnixTime) {
@@ -258,7 +258,7 @@ impl Platform {
     }
 
     /// The newest credential of a target, issued now.
-    pub fn credential(&mut self, target_id: &GivenId, now: UnixTime) -> SecretText {
+    pub fn credential(&mut self, target_id: &PlatformId, now: UnixTime) -> SecretText {
         self.tend_keys(now);
         let id = self.draw("jti");
         let Record { holder, latest, .. } = &self.targets[target_id].record;
@@ -281,7 +281,7 @@ impl Platform {
         }
     }
 
-    fn draw(&mut self, prefix: &str) -> GivenId {
+    fn draw(&mut self, prefix: &str) -> PlatformId {
         format!("{prefix}-{:016x}{:016x}", self.drawn.next(), self.drawn.next()).parse().unwrap()
     }
 

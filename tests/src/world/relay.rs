@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use proto_core::{
-    Entropy, GivenId, Instant, Machine, OrgId, SessionId, WallClock,
+    Entropy, Instant, Machine, OrgId, PlatformId, SessionId, WallClock,
     crypto::StaticKeys,
     key::StaticKey,
     noise::{Noise, Symbolic},
@@ -44,7 +44,7 @@ pub struct Stored {
     /// Its id.
     pub session: SessionId,
     /// Who opened it.
-    pub target: GivenId,
+    pub target: PlatformId,
     /// How it is sealed.
     pub cipher: u8,
     /// What is durable.
@@ -77,7 +77,7 @@ pub struct Relay<N = Symbolic> {
     pub(crate) connections: BTreeMap<ConnectionId, Connection<N>>,
     pub(crate) hub: Hub,
     settings: Arc<connection::Settings>,
-    credentials: BTreeMap<(OrgId, GivenId), SecretText>,
+    credentials: BTreeMap<(OrgId, PlatformId), SecretText>,
     writes: VecDeque<Write>,
     /// The connections that were spoken to and not listened to since.
     spoken_to: BTreeSet<ConnectionId>,
@@ -308,9 +308,9 @@ impl<N: Noise> Relay<N> {
                 None => return,
             },
             hub::Output::Close(id, reason) => (id, connection::Input::Close(reason)),
-            hub::Output::Hold(id) => (id, connection::Input::Hold),
-            hub::Output::Release(id) => (id, connection::Input::Release),
-            hub::Output::Recheck(id) => (id, connection::Input::Recheck),
+            hub::Output::PauseReading(id) => (id, connection::Input::PauseReading),
+            hub::Output::ResumeReading(id) => (id, connection::Input::ResumeReading),
+            hub::Output::Revalidate(id) => (id, connection::Input::Revalidate),
             hub::Output::Write(write) => return self.writes.push_back(write),
             hub::Output::Read(read) => {
                 let records = self.read(read);

@@ -1,7 +1,7 @@
 //! The platform's feed for relays: which targets' access ended, in order.
 
 use proto_core::{
-    GivenId, OrgId,
+    OrgId, PlatformId,
     api::Revocations,
     effect::{HttpAnswer, HttpRequest},
 };
@@ -12,7 +12,7 @@ use super::platform::{Platform, json};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// A runtime target's.
-    Target(GivenId),
+    Target(PlatformId),
     /// That of all devices of an org.
     Org(OrgId),
 }

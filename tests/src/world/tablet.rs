@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use io_engine::Turns;
+use io_engine::DriverLoop;
 use proto_core::{
-    Entropy, GivenId, Instant, Jitter, Machine, Reason, SessionId, Status, WallClock,
+    Entropy, Instant, JitterRng, Machine, PlatformId, Reason, SessionId, Status, WallClock,
     api::{Approval, PairingMode, Workspace},
     crypto::{Identity, PureRust},
     device::{
         binding::{self, Bindings},
         files::{Config, Document as _, IdentityFile},
-        orgkey::News,
+        orgkey::KeyEvent,
         pairing::Paired,
         viewer::Viewer,
-        watcher::{EffectId, Found, Goal, Input, Occasion, Output, Settings, Watcher},
+        watcher::{EffectId, Goal, Input, Output, PairingCause, Settings, StoredState, Watcher},
     },
     effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
@@ -29,15 +29,15 @@ pub type Disk = BTreeMap<StateFile, SecretBytes>;
 
 /// The device.
 #[derive(Debug)]
-pub struct Tablet<N = Symbolic> {
+pub struct ViewerDevice<N = Symbolic> {
     /// Its program.
     pub watcher: Watcher<N>,
     /// Its loop.
-    pub(crate) turns: Turns,
+    pub(crate) turns: DriverLoop,
     /// The state files that are durable.
     pub disk: Disk,
     /// Why it asked for pairings.
-    pub occasions: Vec<Occasion>,
+    pub occasions: Vec<PairingCause>,
     /// The code that it showed last.
     pub code: Option<String>,
     /// Whom it paired with.
@@ -55,10 +55,10 @@ pub struct Tablet<N = Symbolic> {
     /// Why the link was down, every time.
     pub downs: Vec<Reason>,
     /// What happened to the organization's key.
-    pub key_news: Vec<News>,
+    pub key_news: Vec<KeyEvent>,
 }
 
-impl<N: Noise> Tablet<N> {
+impl<N: Noise> ViewerDevice<N> {
     /// Starts the program on what the disk holds.
     pub(crate) fn boot(
         now: Instant,
@@ -67,7 +67,7 @@ impl<N: Noise> Tablet<N> {
         org: Option<&str>,
         goal: Goal,
         entropy: &Entropy,
-        jitter: Jitter,
+        jitter: JitterRng,
     ) -> Self {
         let settings = Settings {
             host: "tablet".into(),
@@ -80,7 +80,7 @@ impl<N: Noise> Tablet<N> {
             surrounding: None,
         };
         let keys = disk.iter().filter(|(file, _)| matches!(file, StateFile::Identity(..)));
-        let found = Found {
+        let found = StoredState {
             config: disk.get(&StateFile::Config).cloned(),
             identities: keys.map(|(file, bytes)| (file.clone(), bytes.clone())).collect(),
             pending: disk.get(&StateFile::PendingPairing).cloned(),
@@ -93,7 +93,7 @@ impl<N: Noise> Tablet<N> {
         let watcher = Watcher::boot(now, clock, &found, settings, entropy, jitter).expect("the disk is sound");
         Self {
             watcher,
-            turns: Turns::new(clock),
+            turns: DriverLoop::new(clock),
             disk,
             occasions: Vec::new(),
             code: None,
@@ -120,7 +120,7 @@ impl<N: Noise> Tablet<N> {
     ///
     /// # Panics
     /// When it is not paired.
-    pub fn target(&self) -> GivenId {
+    pub fn target(&self) -> PlatformId {
         let config = Config::parse(self.disk[&StateFile::Config].expose()).expect("the disk is sound");
         config.bindings[0].runtime_target_id.clone()
     }

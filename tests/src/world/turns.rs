@@ -1,6 +1,6 @@
 //! The loop that ships, around the daemon and the viewers of a world.
 
-use io_engine::{Perform, Turns};
+use io_engine::{DriverLoop, Perform};
 use proto_core::{
     Machine, Misuse, WallClock,
     device::{daemon, watcher},
@@ -29,7 +29,7 @@ impl<M: Machine> Perform<M> for Wants<M::Output> {
 }
 
 /// What a machine wants before its first turn.
-pub(crate) fn begun<M: Machine>(turns: &Turns, machine: &mut M) -> Vec<M::Output> {
+pub(crate) fn begun<M: Machine>(turns: &DriverLoop, machine: &mut M) -> Vec<M::Output> {
     let mut wants = Wants::default();
     turns.begin(machine, &mut wants);
     wants.0

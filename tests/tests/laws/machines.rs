@@ -94,7 +94,11 @@ fn the_daemon_of_the_laws_streams() {
 
 #[test]
 fn an_initiator_keeps_the_laws() {
-    laws::check(&handshake::Knocking, 128, &["waiting for message 2", "failed: Broken", "failed: Refused", "finished"]);
+    laws::check(
+        &handshake::AwaitingFirstMessage,
+        128,
+        &["waiting for message 2", "failed: Broken", "failed: Refused", "finished"],
+    );
 }
 
 #[test]

@@ -50,7 +50,7 @@ const fn refused() -> IoEvent<EffectId> {
 #[test]
 fn a_bridge_reports_undrained_outputs() {
     let mut machine: Bridge<Symbolic> = Streaming.start(1);
-    let (hurry, closed) = (|| bridge::Input::Hurry, || bridge::Input::Io(refused()));
+    let (hurry, closed) = (|| bridge::Input::RetryNow, || bridge::Input::Io(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
     let before = machine.clone();
     assert_eq!(machine.handle_input(START, bridge::Input::Stop), Err(Misuse::Full("outputs")));
@@ -62,7 +62,7 @@ fn a_bridge_reports_undrained_outputs() {
 #[test]
 fn a_viewer_reports_undrained_outputs() {
     let mut machine: Viewer<Symbolic> = Watching.start(1);
-    let (hurry, closed) = (|| viewer::Input::Hurry, || viewer::Input::Io(refused()));
+    let (hurry, closed) = (|| viewer::Input::RetryNow, || viewer::Input::Io(refused()));
     while fails_to_connect(&mut machine, hurry(), closed()).is_ok() {}
     let (status, deadline) = (format!("{:?}", machine.status()), machine.poll_timeout());
     assert_eq!(machine.handle_input(START, viewer::Input::Stop), Err(Misuse::Full("outputs")));

@@ -8,7 +8,7 @@ use proto_core::{
     effect::{IoEvent, NetFault},
     id::DeviceKind,
     jose,
-    relay::admission::{self, Admission, Gate, Input, KeyAnswer, Output},
+    relay::admission::{self, Admission, Input, KeyAnswer, Output, PlatformAccess},
     secret::SecretText,
     wire::{Pattern, Role},
 };
@@ -89,7 +89,7 @@ fn says(platform: Platform) -> IoEvent<()> {
 
 /// What the machine decides.
 fn decided(who: &Applicant, token: SecretText) -> Result<Option<proto_core::secret::Secret>, Reason> {
-    let gate = Gate {
+    let gate = PlatformAccess {
         validate_url: "https://api.example/api/relay/validate".into(),
         internal_key: SecretText::new("internal"),
         issuer: Some(given::ISSUER.into()),

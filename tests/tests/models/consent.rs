@@ -5,7 +5,7 @@ use proto_core::{
     Machine, Reason,
     api::Workspace,
     device::{
-        consent::{self, Decision, Directory, File, Looked, Output, Place, Resolver},
+        consent::{self, Decision, Directory, DirectoryFacts, File, Looked, Output, Resolver},
         files::{Declines, Grant, Grants, Unknown},
     },
 };
@@ -79,7 +79,7 @@ fn ledger(levels: &[Level]) -> Grants {
 }
 
 /// What the machine decides, on a disk that looks like this.
-fn resolved(levels: &[Level]) -> Place {
+fn resolved(levels: &[Level]) -> DirectoryFacts {
     let mut resolver = Resolver::new(directory(levels.len(), 0), &ledger(levels));
     for _ in 0..=levels.len() {
         match resolver.poll_output().expect("it asks or decides") {

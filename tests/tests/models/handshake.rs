@@ -7,7 +7,7 @@ use proto_core::{
         InitiatorKeys, Snow,
         handshake::{
             Initiator, Responder, initiator,
-            responder::{self, Door, Verdict},
+            responder::{self, Acceptor, Verdict},
         },
     },
     secret::{Secret, SecretText},
@@ -41,7 +41,7 @@ fn knock(suite: Suite, seed: u8) -> (Initiator<Snow>, Bytes) {
 }
 
 fn open() -> Responder<Snow> {
-    Responder::new(START, Door::Devices, identity(2).static_keys().clone(), &Entropy::new([6; 32]))
+    Responder::new(START, Acceptor::Devices, identity(2).static_keys().clone(), &Entropy::new([6; 32]))
 }
 
 /// What a responder answers to message 1 when it lets in; `None` when it does not come so far.

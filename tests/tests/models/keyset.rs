@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
-    Jitter, Machine,
+    JitterRng, Machine,
     effect::{Effect, IoEvent, NetFault},
     jose::{JwkSet, SigningKey},
     keyset::{EffectId, Input, KeySet, LookupId, Output},
@@ -102,7 +102,7 @@ proptest! {
     /// endpoint is down, for a day.
     #[test]
     fn a_key_set_answers_like_its_model(events in vec(events(), 0..80)) {
-        let mut bench = Bench::new(KeySet::new(START, "https://api.example/jwks.json".into(), Jitter::new(1)));
+        let mut bench = Bench::new(KeySet::new(START, "https://api.example/jwks.json".into(), JitterRng::new(1)));
         let mut model = Cache::default();
         follow(&bench, &mut model, 0, false);
         for (number, event) in events.iter().enumerate() {

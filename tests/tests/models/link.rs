@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
-    Entropy, Instant, Jitter, Machine, Reason,
+    Entropy, Instant, JitterRng, Machine, Reason,
     device::link::{Config, Input, Link, LinkState, Output},
     effect::{Closed, Effect, IoEvent, NetFault},
     noise::{Noise, Symbolic, channel::Channel},
@@ -51,7 +51,7 @@ fn link(seed: u64) -> Bench<Link<Symbolic>> {
         software: "vpd".into(),
         aes_in_hardware: false,
     };
-    let mut bench = Bench::new(Link::new(config, Jitter::new(seed), START));
+    let mut bench = Bench::new(Link::new(config, JitterRng::new(seed), START));
     bench.pass(Duration::ZERO);
     bench
 }
@@ -195,7 +195,7 @@ fn hurrying_connects_at_once() {
     }
     lose(&mut bench);
     let before = connects(&bench).count();
-    bench.tell(Input::Hurry);
+    bench.tell(Input::RetryNow);
     bench.pass(Duration::ZERO);
     assert_eq!(connects(&bench).count(), before + 1, "D7");
 }

@@ -68,7 +68,7 @@ impl Says {
             Self::Approved => answered(effect_id, 200, None, approved(&given::approval(device, "A", "r"))),
             Self::Pending => answered(effect_id, 200, None, r#"{"status":"pending"}"#),
             Self::Denied => answered(effect_id, 200, None, r#"{"status":"denied"}"#),
-            Self::NotFound => answered(effect_id, 404, None, r#"{"status":404,"title":"Not Found"}"#),
+            Self::NotFound => answered(effect_id, 404, None, r#"{"status":404,"title":"Not StoredState"}"#),
             Self::SlowDown(after) => answered(effect_id, 429, after, ""),
             Self::Rfc8628 => answered(effect_id, 400, None, r#"{"error":"slow_down"}"#),
             Self::Status(status, after) => answered(effect_id, status, after, "<html>"),

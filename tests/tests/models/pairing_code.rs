@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 use proto_core::{
     Entropy, Machine, Status,
     api::{CODE_ALPHABET, CodeText},
-    platform::pairing_code::{CheckId, Input, MAX_GUESSES, Output, PairingCode, Standing},
+    platform::pairing_code::{CheckId, Input, MAX_GUESSES, Membership, Output, PairingCode},
 };
 use verification::models::{START, bench::Bench, config, given::id, millis, pairing_code::Code};
 
@@ -16,7 +16,7 @@ enum Event {
     /// So many polls with a wrong token.
     Guess(u32),
     /// The `back`-th latest question is answered.
-    Checked(usize, Standing),
+    Checked(usize, Membership),
     Pass(u64),
     /// The platform restarts.
     Restart,
@@ -25,9 +25,9 @@ enum Event {
 fn events() -> impl Strategy<Value = Event> {
     let who = || proptest::sample::select(&["ann", "bob"]).prop_map(id);
     let standing = prop_oneof![
-        4 => Just(Standing::Member { slug: "acme".into() }),
-        1 => Just(Standing::Member { slug: "other".into() }),
-        2 => Just(Standing::NoMember),
+        4 => Just(Membership::Member { slug: "acme".into() }),
+        1 => Just(Membership::Member { slug: "other".into() }),
+        2 => Just(Membership::NoMember),
     ];
     let time = prop_oneof![4 => 0_u64..60, 1 => 300_u64..900, 1 => Just(1)];
     prop_oneof![

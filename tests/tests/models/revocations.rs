@@ -1,12 +1,12 @@
-//! [`Feed`] beside [`Ledger`].
+//! [`RevocationFeed`] beside [`Ledger`].
 
 use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
-    Jitter, Machine,
+    JitterRng, Machine,
     effect::{Effect, IoEvent, NetFault},
-    relay::revocations::{BACKOFF, EffectId, Feed, Input, Output, QUIET},
+    relay::revocations::{BACKOFF, EffectId, Input, Output, QUIET, RevocationFeed},
     secret::SecretText,
 };
 use verification::models::{START, bench::Bench, config, given::answered, revocations::Ledger};
@@ -35,14 +35,14 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// The request under way, and the place it names.
-fn asked(bench: &Bench<Feed>) -> Option<(EffectId, Option<usize>)> {
+fn asked(bench: &Bench<RevocationFeed>) -> Option<(EffectId, Option<usize>)> {
     let (_, said) = bench.said.iter().rev().find(|(_, output)| matches!(output, Output::Effect(_)))?;
     let Output::Effect(Effect::Http(id, request)) = said else { return None };
     let place = request.url.split_once("?after=").map(|(_, after)| after.parse().expect("a number"));
     bench.machine.poll_timeout().is_none().then_some((*id, place))
 }
 
-fn answer(bench: &mut Bench<Feed>, ledger: &mut Ledger) {
+fn answer(bench: &mut Bench<RevocationFeed>, ledger: &mut Ledger) {
     let Some((id, place)) = asked(bench) else { return };
     let (last, news) = ledger.answer(place);
     let named = news.iter().map(|whom| format!("\"r{whom}\"")).collect::<Vec<_>>().join(",");
@@ -54,8 +54,8 @@ fn answer(bench: &mut Bench<Feed>, ledger: &mut Ledger) {
                 assert_eq!(whom, news);
                 ledger.cut_off(&whom);
             }
-            Output::Recheck => ledger.validated(),
-            Output::Effect(_) | Output::Followed => {}
+            Output::Revalidate => ledger.validated(),
+            Output::Effect(_) | Output::Connected => {}
             Output::Lost(reason) => panic!("{reason:?}"),
         }
     }
@@ -69,7 +69,7 @@ proptest! {
     /// within a second of whatever ended the one before.
     #[test]
     fn a_feed_misses_nothing_that_its_model_knows(events in vec(events(), 0..80), seed: u64) {
-        let mut bench = Bench::new(Feed::new(START, "https://api.example/f".into(), SecretText::new("key"), Jitter::new(seed)));
+        let mut bench = Bench::new(RevocationFeed::new(START, "https://api.example/f".into(), SecretText::new("key"), JitterRng::new(seed)));
         let mut ledger = Ledger::default();
         for event in &events {
             match event {

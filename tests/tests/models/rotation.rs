@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
-    Jitter, Reason, UnixTime, WallClock,
+    JitterRng, Reason, UnixTime, WallClock,
     api::{Renewed, RotateRequest},
     device::credential::{EffectId, Input, Output, Rotation},
     effect::{Effect, IoEvent, NetFault},
@@ -74,7 +74,8 @@ impl Both {
     fn new(seed: u64) -> Self {
         let first = Credential { generation: 1, soft: 3_600, hard: 2_592_000 };
         let token = token(first, 0);
-        let machine = Rotation::new(START, given::clock(), given::ISSUER, identity(1), token.clone(), Jitter::new(seed)).unwrap();
+        let machine =
+            Rotation::new(START, given::clock(), given::ISSUER, identity(1), token.clone(), JitterRng::new(seed)).unwrap();
         let mut both = Self { bench: Bench::new(machine), model: Renewals::new(first), asked: None, token, offered: None };
         both.follow(0);
         both
@@ -100,7 +101,7 @@ impl Both {
                 Output::Announce(token) => {
                     assert_eq!(*token, self.token, "ROT-1: announced before it is durable");
                 }
-                Output::Lapsed => self.model.is_lapsed = true,
+                Output::RenewalExpired => self.model.is_lapsed = true,
                 Output::Trouble(_) => {}
             }
         }
@@ -165,7 +166,7 @@ impl Both {
             Event::Kill => {
                 let clock = WallClock::new(self.bench.now, given::UNIX.plus(now));
                 let machine =
-                    Rotation::new(self.bench.now, clock, given::ISSUER, identity(1), self.token.clone(), Jitter::new(now))
+                    Rotation::new(self.bench.now, clock, given::ISSUER, identity(1), self.token.clone(), JitterRng::new(now))
                         .unwrap();
                 self.bench = Bench::at(self.bench.now, machine);
                 (self.asked, self.offered, self.model.offered) = (None, None, None);

@@ -119,7 +119,7 @@ impl Relay {
                 assert!(may, "ADM-4: {read:?} of {org}");
                 self.reads.push(*read);
             }
-            Output::Hold(_) | Output::Release(_) | Output::Recheck(_) => {}
+            Output::PauseReading(_) | Output::ResumeReading(_) | Output::Revalidate(_) => {}
         }
     }
 

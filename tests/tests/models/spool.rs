@@ -118,8 +118,8 @@ impl Both {
             self.seen += 1;
             match output {
                 Output::Effect(effect) => self.asked.push_back(effect),
-                Output::Takes | Output::Returns => {
-                    self.takes = output == Output::Takes;
+                Output::TakesOver | Output::HandsBack => {
+                    self.takes = output == Output::TakesOver;
                     self.passes = None;
                 }
                 Output::ToRelay(frame) => self.relay_gets(&frame),
@@ -313,7 +313,7 @@ impl Both {
         let cipher = Cipher::ChaCha20Poly1305;
         self.takes = !found.is_empty();
         let spool =
-            if self.takes { Spool::recall(self.bench.now, ID, cipher, found) } else { Spool::new(self.bench.now, ID, cipher) };
+            if self.takes { Spool::restore(self.bench.now, ID, cipher, found) } else { Spool::new(self.bench.now, ID, cipher) };
         self.bench = Bench::at(self.bench.now, spool);
         self.seen = 0;
         self.listen();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use proto_core::{
-    Entropy, Instant, Jitter, Machine, Reason, SessionId, Status,
+    Entropy, Instant, JitterRng, Machine, Reason, SessionId, Status,
     device::watcher::{EffectId, Goal, Input, Output, Watcher},
     effect::{Closed, Effect, IoEvent},
     noise::{
@@ -75,7 +75,7 @@ impl Side {
             Wish::This(number) => Goal::This(session(number)),
             Wish::TheOnly => Goal::TheOnly,
         };
-        let watcher = boot(&paired(), goal, Jitter::new(1));
+        let watcher = boot(&paired(), goal, JitterRng::new(1));
         let (dialled, sent, channel) = (None, None, None);
         let mut side =
             Self { watcher, reader: Reader::new(wish), now: START, dialled, sent, channel, list: None, is_over: false };

@@ -13,7 +13,7 @@ use proto_core::{
         InitiatorKeys, Noise, NoiseError, Snow,
         handshake::{
             Initiator, MAX_GARBAGE, Responder, initiator,
-            responder::{self, Door, Verdict},
+            responder::{self, Acceptor, Verdict},
         },
     },
     secret::{Secret, SecretText},
@@ -260,7 +260,7 @@ const NOW: Instant = Instant::from_nanos(1);
 /// What becomes of a relay that reads this message 1, and then perhaps this confirmation.
 fn at_the_relay<P: Primitives + Default + 'static>(good: &Handshake, message_1: &[u8], confirmation: Option<&[u8]>) -> String {
     let entropy = Entropy::new(RESPONDER_SEED);
-    let mut relay = Responder::<Snow<P>>::new(NOW, Door::Devices, good.responder(), &entropy);
+    let mut relay = Responder::<Snow<P>>::new(NOW, Acceptor::Devices, good.responder(), &entropy);
     let mut inputs = vec![responder::Input::Received(Bytes::copy_from_slice(message_1))];
     if let Some(confirmation) = confirmation {
         inputs.push(responder::Input::Verdict(Verdict::Admit { psk: good.psk(), welcome: welcome() }));

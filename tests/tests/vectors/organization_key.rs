@@ -1,7 +1,7 @@
 //! `organization_key.json`: what opens with which secret, and what follows from what (WIRE section 12).
 
 use proto_core::{
-    Entropy, GivenId, OrgId, SessionId,
+    Entropy, OrgId, PlatformId, SessionId,
     crypto::{Identity, seal::EpochSecret},
     orgkey::{Envelope, Generation, Statement, Wrapped, WrappingKeys, fingerprint},
 };
@@ -64,7 +64,7 @@ fn org() -> OrgId {
     "acme".parse().unwrap()
 }
 
-fn target(name: &str) -> GivenId {
+fn target(name: &str) -> PlatformId {
     name.parse().unwrap()
 }
 

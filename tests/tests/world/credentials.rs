@@ -54,7 +54,7 @@ fn a_lapsed_credential_says_so() {
     world.set_online(true);
     world.pass(Duration::from_hours(1));
     assert!(!world.is_connected("acme"));
-    assert!(world.laptop.log.iter().any(|event| matches!(event, Event::Lapsed(_))));
+    assert!(world.laptop.log.iter().any(|event| matches!(event, Event::RenewalExpired(_))));
     let report = world.laptop.daemon().report();
     assert_eq!(report.bindings[0].reason, Some(Reason::TokenExpired));
     assert!(report.bindings[0].renewable_until < world.unix().0);

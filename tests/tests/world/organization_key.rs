@@ -8,7 +8,7 @@ use proto_core::{
     device::{
         files::{Document as _, OrganizationKeyFile},
         link::LinkState,
-        orgkey::{DAEMON_PAUSE, News, VIEWER_PAUSE},
+        orgkey::{DAEMON_PAUSE, KeyEvent, VIEWER_PAUSE},
     },
     effect::StateFile,
     orgkey::{Envelope, WrappingKeys},
@@ -30,7 +30,7 @@ impl Scene {
         let mut world = bound(&["acme"]);
         let first = world.watcher("acme");
         world.settle();
-        assert_eq!(world.watchers[first].key_news, [News::Founded]);
+        assert_eq!(world.watchers[first].key_news, [KeyEvent::Founded]);
         let earlier = world.run("/work/acme");
         world.show(earlier, "earlier");
         world.exit(earlier);
@@ -69,7 +69,7 @@ impl Scene {
         let earlier = self.earlier;
         let added = self.world.watcher("acme");
         self.world.pass(VIEWER_PAUSE * 2);
-        assert!(self.world.watchers[added].key_news.contains(&News::Held));
+        assert!(self.world.watchers[added].key_news.contains(&KeyEvent::Held));
         for watcher in [self.first, added] {
             assert!(self.reads(watcher, earlier), "{:?}", self.world.watchers[watcher].failed);
         }
@@ -132,12 +132,12 @@ fn a_removed_viewer_opens_nothing_that_comes_after() {
     let mut scene = Scene::set();
     let removed = scene.world.watcher("acme");
     scene.world.pass(VIEWER_PAUSE * 2);
-    assert!(scene.world.watchers[removed].key_news.contains(&News::Held));
+    assert!(scene.world.watchers[removed].key_news.contains(&KeyEvent::Held));
     let had = scene.file(removed);
     let (target, keys) = (scene.world.watchers[removed].target(), WrappingKeys::of(&scene.world.watchers[removed].identity()));
     scene.world.revoke_watcher(removed, "acme");
     scene.world.pass(VIEWER_PAUSE * 2);
-    assert!(scene.world.watchers[scene.first].key_news.contains(&News::Renewed));
+    assert!(scene.world.watchers[scene.first].key_news.contains(&KeyEvent::Renewed));
     assert_eq!(scene.world.platform.keys[&scene.org()].generation(), 2);
 
     scene.world.pass(DAEMON_PAUSE);
@@ -169,8 +169,8 @@ fn a_forked_lineage_is_refused() {
     let honest = scene.world.platform.keys.insert(org.clone(), OrganizationKey::default()).unwrap();
     let other = scene.world.watcher("acme");
     scene.world.pass(DAEMON_PAUSE);
-    assert!(scene.world.watchers[other].key_news.contains(&News::Founded), "it knew none");
-    assert!(scene.world.watchers[first].key_news.contains(&News::Trouble(Reason::OrganizationKeyForked)));
+    assert!(scene.world.watchers[other].key_news.contains(&KeyEvent::Founded), "it knew none");
+    assert!(scene.world.watchers[first].key_news.contains(&KeyEvent::Trouble(Reason::OrganizationKeyForked)));
     assert_eq!(scene.file(first), before);
     let row = scene.world.laptop.daemon().report().bindings.remove(0);
     assert_eq!((row.link, row.key_reason), (LinkState::Connected, Some(Reason::OrganizationKeyForked)));

@@ -69,7 +69,7 @@ fn a_binding_that_goes_while_a_session_is_pinned_leaves_no_pin() {
 fn no_order_of_comings_and_goings_stalls_a_session() {
     for seed in 0..60 {
         let mut world = bound(&["acme"]);
-        let mut dice = proto_core::Jitter::new(seed);
+        let mut dice = proto_core::JitterRng::new(seed);
         let run = world.run("/work/acme");
         for n in 0..12 {
             world.show(run, &format!("{n}"));

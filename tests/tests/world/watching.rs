@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto_core::{
     Machine, Reason, SessionId, Status,
     api::PolicyMode,
-    device::watcher::{Goal, Occasion, SETTLED, TITLED},
+    device::watcher::{Goal, LIST_QUIET_TIME, PairingCause, TITLE_TIMEOUT},
     effect::StateFile,
     wire::{Content, Outcome},
 };
@@ -29,11 +29,11 @@ fn a_viewer_pairs_on_first_use_and_shows_the_only_session() {
     let run = world.run("/work/acme");
     world.show(run, "something");
     let watcher = world.start_watcher(Disk::new(), None, Goal::TheOnly);
-    assert_eq!(world.watchers[watcher].occasions, [Occasion::First]);
+    assert_eq!(world.watchers[watcher].occasions, [PairingCause::First]);
     world.approve_watcher(watcher, "acme");
     world.pass(Duration::from_secs(3));
     world.exit(run);
-    world.pass(SETTLED);
+    world.pass(LIST_QUIET_TIME);
     let session = session(&world, run);
     assert_eq!(contents(&world, watcher, session), world.laptop.runs[run].shown);
     assert_eq!(world.watchers[watcher].ended[&session], Outcome::Exited);
@@ -97,7 +97,7 @@ fn a_viewer_pairs_again_when_the_policy_asks_for_it() {
     // Links that are open stay open, so the daemon goes on.
     world.cut_off_watcher(watcher);
     world.pass(Duration::from_secs(30));
-    let [Occasion::Again(workspace, Reason::NoisePskInvalid)] = &world.watchers[watcher].occasions[..] else {
+    let [PairingCause::Again(workspace, Reason::NoisePskInvalid)] = &world.watchers[watcher].occasions[..] else {
         panic!("{:?}, {:?}", world.watchers[watcher].occasions, world.watchers[watcher].downs)
     };
     assert_eq!(workspace.slug, "acme");
@@ -146,7 +146,7 @@ fn a_list_says_what_runs_in_each_session() {
     let paired = world.watcher("acme");
     let disk = world.watchers[paired].disk.clone();
     let watcher = world.start_watcher(disk, None, Goal::List);
-    world.pass(TITLED);
+    world.pass(TITLE_TIMEOUT);
     let list = world.watchers[watcher].list.clone().expect("a list");
     assert_eq!(list.into_iter().map(|(_, title)| title).collect::<Vec<_>>(), [None, None]);
 }

@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize as _;
 use proto_core::Reason;
 
-use super::{directories, lifecycle, losing, question};
+use super::{directories, lifecycle, question, unreadable};
 use crate::{
     cli::{BindArgs, UnbindArgs, UnpairArgs},
     client::Client,
@@ -83,7 +83,7 @@ pub(crate) async fn unbind(home: &Home, args: &UnbindArgs) -> anyhow::Result<()>
 pub(crate) async fn unpair(home: &Home, args: &UnpairArgs) -> anyhow::Result<()> {
     lifecycle::ensure_running(home).await?;
     let client = Client::of(home);
-    let is_loss = losing::warn(&client, args.org.as_deref(), None).await?;
+    let is_loss = unreadable::warn(&client, args.org.as_deref(), None).await?;
     if is_loss && !args.yes && question::ask("Unpair all the same?")? == Some(false) {
         anstream::eprintln!("Nothing was changed.");
         return Ok(());

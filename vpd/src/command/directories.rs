@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use io_engine::{Perform, Turns, look};
+use io_engine::{DriverLoop, Perform, look};
 use proto_core::{
     Instant, Misuse, Reason, UnixTime, WallClock,
     device::{
-        consent::{Decision, Directory, Output, Place, Resolver},
+        consent::{Decision, Directory, DirectoryFacts, Output, Resolver},
         files::{Document as _, Grants},
     },
     effect::StateFile,
@@ -58,10 +58,10 @@ fn decision(directory: Directory, ledger: &Grants) -> Decision {
 }
 
 /// What the rule makes of `directory`; always something, since it asks for no more than the disk can answer.
-fn resolved(directory: Directory, ledger: &Grants) -> Option<Place> {
+fn resolved(directory: Directory, ledger: &Grants) -> Option<DirectoryFacts> {
     // Nothing in it depends on the time.
     let wall = WallClock::new(Instant::ZERO, UnixTime(0));
-    let (mut resolver, mut turns) = (Resolver::new(directory, ledger), Turns::new(wall));
+    let (mut resolver, mut turns) = (Resolver::new(directory, ledger), DriverLoop::new(wall));
     let (mut disk, mut looked) = (Disk::default(), Vec::new());
     turns.begin(&mut resolver, &mut disk);
     loop {
@@ -77,7 +77,7 @@ fn resolved(directory: Directory, ledger: &Grants) -> Option<Place> {
 #[derive(Default)]
 struct Disk {
     asked: Vec<Directory>,
-    resolved: Option<Place>,
+    resolved: Option<DirectoryFacts>,
 }
 
 impl Perform<Resolver> for Disk {

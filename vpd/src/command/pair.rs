@@ -9,7 +9,7 @@ use proto_core::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{lifecycle, losing, status};
+use super::{lifecycle, status, unreadable};
 use crate::{
     cli::PairArgs,
     client::{Client, PairEvents},
@@ -32,7 +32,7 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     if args.add || args.replace {
         // Which one it refreshes shows when the person has chosen.
         let condition = (args.add && args.org.is_none()).then_some("If you choose an organization again:");
-        losing::warn(&client, args.org.as_deref().filter(|_| args.add), condition).await?;
+        unreadable::warn(&client, args.org.as_deref().filter(|_| args.add), condition).await?;
     }
     let request = PairRequest { mode: mode(args), org: args.org.clone(), name: args.name.clone() };
     let events = match client.pair(&request).await {

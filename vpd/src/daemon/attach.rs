@@ -18,7 +18,7 @@ use proto_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::question::{MAX_WORDS, Question, Questions, ToSource};
+use super::question::{MAX_QUEUED_MESSAGES, Question, Questions, ToSource};
 
 type Wire = Socket<TokioIo<Upgraded>>;
 
@@ -44,7 +44,7 @@ pub(super) async fn upgrade(State(questions): State<Questions>, mut request: Req
 
 async fn serve(mut socket: Wire, questions: &Questions) {
     let Some(attach) = first_message(&mut socket).await else { return };
-    let (to_source, told) = mpsc::channel(MAX_WORDS);
+    let (to_source, told) = mpsc::channel(MAX_QUEUED_MESSAGES);
     let (number, numbered) = oneshot::channel();
     let _ = questions.send(Question::Attach(attach, to_source, number)).await;
     let Ok(source) = numbered.await else { return };

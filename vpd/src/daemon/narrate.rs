@@ -2,7 +2,7 @@
 
 use proto_core::{
     Obstacle, Reason,
-    device::{daemon::Event, orgkey::News},
+    device::{daemon::Event, orgkey::KeyEvent},
 };
 use tracing::{info, warn};
 
@@ -22,15 +22,17 @@ pub(super) fn event(event: &Event) {
             let why = explained(*reason, *met);
             warn!(org = %binding.org, reason = reason.code(), "credential: not renewed: {why}; it is tried again");
         }
-        Event::Lapsed(binding) => warn!(org = %binding.org, "credential: cannot be renewed any more; vpd unpair && vpd pair"),
+        Event::RenewalExpired(binding) => {
+            warn!(org = %binding.org, "credential: cannot be renewed any more; vpd unpair && vpd pair")
+        }
         Event::Draining(binding) => info!(org = %binding.org, "binding: replaced; its running sessions go on"),
         Event::Cut(binding, Some(reason)) => warn!(org = %binding.org, reason = reason.code(), "binding: cut: {reason}"),
         Event::Cut(binding, None) => info!(org = %binding.org, "binding: unpaired, or its last session ended"),
         Event::Gone(binding) => info!(org = %binding.org, "binding: nothing of it is left"),
         Event::SessionStarted(session, binding) => info!(%session, org = %binding.org, "session: streams"),
         Event::SessionEnded(session, binding) => info!(%session, org = %binding.org, "session: over"),
-        Event::Key(binding, News::Newer) => info!(org = %binding.org, "organization's key: a newer generation"),
-        Event::Key(binding, News::Trouble(reason)) => {
+        Event::Key(binding, KeyEvent::Newer) => info!(org = %binding.org, "organization's key: a newer generation"),
+        Event::Key(binding, KeyEvent::Trouble(reason)) => {
             warn!(org = %binding.org, reason = reason.code(), "organization's key: {reason}; it is tried again");
         }
         // A daemon holds, makes and hands over nothing.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::pending, path::PathBuf, pin::Pin};
 
 use io_engine::{AwsLc, fresh_entropy};
-use io_tokio::{Adapter, Clock, Host, Next, Perform, Turns, drive};
+use io_tokio::{Adapter, Clock, DriverLoop, MachineIo, Next, Perform, drive};
 use proto_core::{
     Misuse, Reason,
     device::{
@@ -25,7 +25,7 @@ use super::{
 pub(super) struct Process {
     daemon: Daemon<Snow<AwsLc>>,
     clock: Clock,
-    turns: Turns,
+    turns: DriverLoop,
     host: DaemonHost,
 }
 
@@ -85,7 +85,7 @@ impl Process {
             pairing: Vec::new(),
             numbers: 0,
         };
-        Self { daemon, clock, turns: Turns::new(wall), host }
+        Self { daemon, clock, turns: DriverLoop::new(wall), host }
     }
 
     /// Runs until a client asks it to stop, or `stop` comes.
@@ -96,18 +96,18 @@ impl Process {
     }
 }
 
-impl Host<Daemon<Snow<AwsLc>>> for DaemonHost {
+impl MachineIo<Daemon<Snow<AwsLc>>> for DaemonHost {
     /// One at a time, so that a question about how things stand is answered by the questions before it.
-    async fn facts(&mut self, daemon: &Daemon<Snow<AwsLc>>, facts: &mut Vec<Input>) -> Next {
+    async fn inputs(&mut self, daemon: &Daemon<Snow<AwsLc>>, inputs: &mut Vec<Input>) -> Next {
         self.asked = None;
         loop {
             let question = tokio::select! {
                 io_event = self.adapter.next() => {
-                    facts.push(Input::Io(io_event));
+                    inputs.push(Input::Io(io_event));
                     return Next::GoOn;
                 }
                 Some(input) = self.tasks.recv() => {
-                    facts.push(input);
+                    inputs.push(input);
                     return Next::GoOn;
                 }
                 Some(question) = self.questions.recv() => question,
@@ -115,7 +115,7 @@ impl Host<Daemon<Snow<AwsLc>>> for DaemonHost {
             };
             match self.ask(daemon, question) {
                 Asked::Input(input) => {
-                    facts.push(input);
+                    inputs.push(input);
                     return Next::GoOn;
                 }
                 Asked::Answered => {}

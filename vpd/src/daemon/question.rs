@@ -46,4 +46,4 @@ pub(super) enum ToSource {
 }
 
 /// Words that wait for one process at most.
-pub(super) const MAX_WORDS: usize = 1024;
+pub(super) const MAX_QUEUED_MESSAGES: usize = 1024;

@@ -17,10 +17,10 @@ use rustix::{
 use signal_hook::low_level::raise;
 
 use super::{
-    ending::{Change, End, bury_orphans},
+    ending::{Change, End, reap_orphans},
     left_over,
-    record::Growing,
-    scene::{Actor, Way},
+    record::RecordWriter,
+    scene::{CommandHandle, OutputPipe},
     signals::{Came, Signals},
     terminal, through,
 };
@@ -35,11 +35,11 @@ const TURN: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(5);
 
 /// A command and everything around it.
-pub(super) struct Carrier {
-    pub(super) actor: Actor,
-    pub(super) ways: Vec<Way>,
+pub(super) struct PumpLoop {
+    pub(super) actor: CommandHandle,
+    pub(super) ways: Vec<OutputPipe>,
     pub(super) signals: Signals,
-    pub(super) record: Growing,
+    pub(super) record: RecordWriter,
 }
 
 /// What can be done without waiting.
@@ -53,9 +53,9 @@ struct Ready {
     ways: Vec<bool>,
 }
 
-impl Carrier {
+impl PumpLoop {
     /// Until the command has ended.
-    pub(super) fn carry(mut self) -> io::Result<(End, Growing)> {
+    pub(super) fn carry(mut self) -> io::Result<(End, RecordWriter)> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let ready = self.wait()?;
@@ -64,7 +64,7 @@ impl Carrier {
             for came in &came {
                 self.signalled(*came);
             }
-            if let Actor::OnOwnTerminal(_, console) = &mut self.actor
+            if let CommandHandle::OnOwnTerminal(_, console) = &mut self.actor
                 && (ready.keys || ready.room_for_keys)
             {
                 console.type_along(ready.keys);
@@ -85,7 +85,7 @@ impl Carrier {
     fn wait(&self) -> io::Result<Ready> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.signals.fd(), PollFlags::IN)];
         let stdin = io::stdin();
-        if let Actor::OnOwnTerminal(kept, console) = &self.actor {
+        if let CommandHandle::OnOwnTerminal(kept, console) = &self.actor {
             fds.push(PollFd::from_borrowed_fd(kept.fd(), PollFlags::IN));
             if console.reads_keys() {
                 fds.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
@@ -105,7 +105,7 @@ impl Carrier {
         let at = |index: usize| is_ready.get(index).copied().unwrap_or_default();
         let mut ready =
             Ready { signals: at(0), ways: is_ready.get(before_ways..).unwrap_or_default().to_vec(), ..Ready::default() };
-        if let Actor::OnOwnTerminal(_, console) = &self.actor {
+        if let CommandHandle::OnOwnTerminal(_, console) = &self.actor {
             ready.keeper = at(1);
             ready.keys = console.reads_keys() && before_ways > 2 && at(2);
             ready.room_for_keys = !console.reads_keys() && before_ways > 2 && at(2);
@@ -116,7 +116,7 @@ impl Carrier {
     /// How long to wait when nothing happens.
     fn patience(&self) -> Option<Timespec> {
         let merged = self.record.deadline().map(|due| due.saturating_duration_since(Instant::now()));
-        let turn = matches!(&self.actor, Actor::OnOwnTerminal(_, console) if console.waits_for_turn()).then_some(TURN);
+        let turn = matches!(&self.actor, CommandHandle::OnOwnTerminal(_, console) if console.waits_for_turn()).then_some(TURN);
         let again = self.record.is_full().then_some(AGAIN);
         let least = [merged, turn, again].into_iter().flatten().min()?;
         Timespec::try_from(least).ok()
@@ -125,35 +125,35 @@ impl Carrier {
     /// What has become of the command.
     fn changes(&mut self, child_changed: bool, keeper_reports: bool) -> Vec<Change> {
         match &mut self.actor {
-            Actor::OnOwnTerminal(kept, console) => {
+            CommandHandle::OnOwnTerminal(kept, console) => {
                 if console.waits_for_turn() {
                     console.take_again(kept);
                 }
                 if child_changed {
-                    bury_orphans();
+                    reap_orphans();
                 }
                 if keeper_reports { kept.change().into_iter().collect() } else { Vec::new() }
             }
-            Actor::InJob(command, _) if child_changed => command.changes(),
-            Actor::InJob(..) => Vec::new(),
+            CommandHandle::InJob(command, _) if child_changed => command.changes(),
+            CommandHandle::InJob(..) => Vec::new(),
         }
     }
 
     fn signalled(&mut self, came: Came) {
         match (came, &mut self.actor) {
             // What the kernel sends to the job, the command has got by itself.
-            (Came::Child, _) | (Came::ForCommand { by_kernel: true, .. }, Actor::InJob(..)) => {}
+            (Came::Child, _) | (Came::ForCommand { by_kernel: true, .. }, CommandHandle::InJob(..)) => {}
             (Came::Continued, _) => self.go_on(),
             (Came::Resized, _) => self.resized(),
-            (Came::ForCommand { signal, .. }, Actor::OnOwnTerminal(kept, _)) => kept.signal(signal),
-            (Came::ForCommand { signal, by_kernel: false }, Actor::InJob(command, _)) => command.signal(signal),
+            (Came::ForCommand { signal, .. }, CommandHandle::OnOwnTerminal(kept, _)) => kept.signal(signal),
+            (Came::ForCommand { signal, by_kernel: false }, CommandHandle::InJob(command, _)) => command.signal(signal),
         }
     }
 
     fn resized(&mut self) {
         match &self.actor {
-            Actor::OnOwnTerminal(_, console) => console.resize(),
-            Actor::InJob(command, _) => {
+            CommandHandle::OnOwnTerminal(_, console) => console.resize(),
+            CommandHandle::InJob(command, _) => {
                 let terminals: Vec<_> = self.ways.iter().filter(|way| way.is_terminal).collect();
                 for (way, size) in terminals.iter().zip(terminal::window().into_iter().cycle()) {
                     // One that the command has closed needs no size.
@@ -172,7 +172,7 @@ impl Carrier {
     /// The command was stopped: so are we, in the same way, until the shell that controls the job lets both go on.
     fn stop(&mut self, signal: i32, buffer: &mut [u8]) {
         self.pump_all(buffer);
-        if let Actor::OnOwnTerminal(_, console) = &mut self.actor {
+        if let CommandHandle::OnOwnTerminal(_, console) = &mut self.actor {
             console.give_back();
         }
         // Either comes back when the stop is over, or at once where no shell controls the job: then the system knows no stop.
@@ -187,11 +187,11 @@ impl Carrier {
 
     fn go_on(&mut self) {
         match &mut self.actor {
-            Actor::OnOwnTerminal(kept, console) => {
+            CommandHandle::OnOwnTerminal(kept, console) => {
                 console.take_again(kept);
                 kept.go_on();
             }
-            Actor::InJob(command, _) => command.signal(Signal::CONT.as_raw()),
+            CommandHandle::InJob(command, _) => command.signal(Signal::CONT.as_raw()),
         }
     }
 
@@ -201,8 +201,8 @@ impl Carrier {
     }
 
     /// The command has ended: what it wrote until then is carried through; what writes on has its output carried without us.
-    fn finish(mut self, buffer: &mut [u8]) -> Growing {
-        if let Actor::InJob(_, held) = &mut self.actor {
+    fn finish(mut self, buffer: &mut [u8]) -> RecordWriter {
+        if let CommandHandle::InJob(_, held) = &mut self.actor {
             held.clear();
         }
         let mut left = Vec::new();
@@ -217,7 +217,7 @@ impl Carrier {
 }
 
 /// Carries what has come on one way, and says how much that was; `None` at its end.
-fn pump(way: &Way, buffer: &mut [u8], record: &mut Growing) -> Option<usize> {
+fn pump(way: &OutputPipe, buffer: &mut [u8], record: &mut RecordWriter) -> Option<usize> {
     let now = through::read_now(&way.from, buffer);
     let bytes = buffer.get(..now.len).unwrap_or_default();
     let is_shown = through::write_all(way.to.as_fd(), bytes).is_ok();
@@ -227,7 +227,7 @@ fn pump(way: &Way, buffer: &mut [u8], record: &mut Growing) -> Option<usize> {
 }
 
 /// Carries what a command that has ended has written. Whether something still holds its end.
-fn drain(way: &Way, buffer: &mut [u8], record: &mut Growing) -> bool {
+fn drain(way: &OutputPipe, buffer: &mut [u8], record: &mut RecordWriter) -> bool {
     // It lies between the two ends now; what comes on top is another's.
     let held = if way.is_terminal { Ok(TERMINAL_HOLDS) } else { ioctl_fionread(&way.from) };
     let mut rest = usize::try_from(held.unwrap_or(TERMINAL_HOLDS)).unwrap_or(usize::MAX).saturating_add(1);

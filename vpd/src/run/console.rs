@@ -8,7 +8,7 @@ use std::{
 use rustix::{io::Errno, termios::tcsetwinsize};
 
 use super::{
-    keeper::Kept,
+    keeper::LeaderHandle,
     terminal::{self, RawMode},
 };
 
@@ -93,7 +93,7 @@ impl Console {
     }
 
     /// Takes the terminal again where it is our turn now. The job that had it meanwhile may have changed its settings.
-    pub(super) fn take_again(&mut self, command: &Kept) {
+    pub(super) fn take_again(&mut self, command: &LeaderHandle) {
         if matches!(self.turn, Turn::Gone) || !terminal::is_ours_now() {
             return;
         }

@@ -62,7 +62,7 @@ pub(super) fn changes(pid: Pid) -> Vec<Change> {
 }
 
 /// Buries the children that were left to the first process of a container, where we are that. For one that waits for none itself.
-pub(super) fn bury_orphans() {
+pub(super) fn reap_orphans() {
     while getpid() == Pid::INIT && matches!(waitpid(None, WaitOptions::NOHANG), Ok(Some(_))) {}
 }
 

@@ -9,7 +9,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{ignored, mark::Mark, streamer::Ending};
+use super::{ignored, mark::SessionEnv, streamer::Ending};
 use crate::{
     client::Client,
     command::{lifecycle, status::amount},
@@ -27,9 +27,9 @@ const ALONE: Duration = Duration::from_millis(250);
 const ASKED: Duration = Duration::from_millis(250);
 
 /// Sees a session off: waits for the end of its stream, and says where what is not at the relay is.
-pub(super) async fn see_off(
+pub(super) async fn wait_until_durable(
     home: &Home,
-    mark: &Mark,
+    mark: &SessionEnv,
     is_quiet: bool,
     ending: oneshot::Receiver<Ending>,
     bytes: watch::Receiver<usize>,
@@ -47,7 +47,7 @@ pub(super) async fn see_off(
 }
 
 /// Bytes of the session that lie on this machine until the relay takes them.
-async fn kept(client: &Client, mark: &Mark) -> Option<u64> {
+async fn kept(client: &Client, mark: &SessionEnv) -> Option<u64> {
     let report = time::timeout(ASKED, client.status()).await.ok()?.ok()?;
     let session = mark.session().to_string();
     report.spool.iter().find(|row| row.session == session).map(|row| row.bytes)

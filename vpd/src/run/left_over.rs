@@ -12,22 +12,22 @@ use std::{
 use super::{
     keeper::this_program,
     pty,
-    scene::{Actor, Way},
+    scene::{CommandHandle, OutputPipe},
     through,
 };
 
 /// Hands over the ways that something still writes to. Gives the terminal back first.
-pub(super) fn hand_over(actor: Actor, left: Vec<Way>) {
+pub(super) fn hand_over(actor: CommandHandle, left: Vec<OutputPipe>) {
     let mut kept = match actor {
-        Actor::OnOwnTerminal(kept, _) => Some(kept),
-        Actor::InJob(..) => None,
+        CommandHandle::OnOwnTerminal(kept, _) => Some(kept),
+        CommandHandle::InJob(..) => None,
     };
     for way in left {
         let Ok(to) = way.to.as_fd().try_clone_to_owned() else { continue };
         match kept.take_if(|_| way.is_terminal) {
             Some(kept) => {
                 // The terminal in front of the person makes lines again. Where that fails they have one return too many.
-                let _ = pty::leave_lines_alone(&way.from);
+                let _ = pty::disable_output_processing(&way.from);
                 kept.carry_on(way.from, to);
             }
             // Where no process can be had any more, the output ends here.

@@ -12,7 +12,7 @@ const NOT_RUNNABLE: i32 = 126;
 ///
 /// # Errors
 /// What the system said; then nothing has changed.
-pub(super) fn become_it(command: &[OsString]) -> Result<Infallible, io::Error> {
+pub(super) fn exec(command: &[OsString]) -> Result<Infallible, io::Error> {
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     Err(Command::new(program).args(arguments).exec())
 }

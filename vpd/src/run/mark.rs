@@ -16,12 +16,12 @@ const NAME: usize = 32;
 
 /// The session that a command streams to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct SessionEnv {
     session: SessionId,
     org: Workspace,
 }
 
-impl Mark {
+impl SessionEnv {
     /// The mark of a session that streams.
     pub(super) fn of(attached: &Attached) -> Option<Self> {
         match attached {
@@ -63,10 +63,10 @@ mod tests {
     #[test]
     fn the_line_names_both_and_has_no_control_characters() {
         let org = Workspace { id: "01J7".parse().unwrap(), slug: "acme".into(), name: "Ac\u{1b}]0;me\u{9b}".into() };
-        let mark = Mark { session: SessionId([7; 16]), org };
+        let mark = SessionEnv { session: SessionId([7; 16]), org };
         let id = SessionId([7; 16]).to_string();
         assert_eq!(mark.line(), format!("streams to Ac\\u{{1b}}]0;me\\u{{9b}} as {id}"));
-        let long = Mark { org: Workspace { name: "ä".repeat(100), ..mark.org.clone() }, ..mark.clone() };
+        let long = SessionEnv { org: Workspace { name: "ä".repeat(100), ..mark.org.clone() }, ..mark.clone() };
         assert!("vpd: ".len() + long.line().chars().count() <= 80, "{}", long.line());
         assert_eq!(mark.environment(), [("VPD_SESSION", id), ("VPD_ORG", "acme".to_owned())]);
     }

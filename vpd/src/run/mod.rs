@@ -53,12 +53,12 @@ use tokio::{
 
 use crate::{cli::RunArgs, client::Client, control::Attached, failure::Failure, home::Home};
 use attachment::Attachment;
-use carry::Carrier;
+use carry::PumpLoop;
 use consent::Consent;
 use ending::End;
-use mark::Mark;
+use mark::SessionEnv;
 pub(crate) use mark::surrounding_session;
-use record::Growing;
+use record::RecordWriter;
 use recorder::Recorder;
 use signals::Signals;
 use streamer::{Ending, Streamer};
@@ -76,10 +76,10 @@ pub(crate) fn run(home: Result<Home, Failure>, args: &RunArgs) -> anyhow::Result
     }
     if getpid() == Pid::INIT {
         // The first process of a container has to bury the orphans, which not every command does.
-        let (end, _) = perform(&args.command, Vec::new(), Growing::new(Recorder::local_only()))?;
+        let (end, _) = perform(&args.command, Vec::new(), RecordWriter::new(Recorder::local_only()))?;
         return Ok(end.repeat());
     }
-    let Err(error) = local::become_it(&args.command);
+    let Err(error) = local::exec(&args.command);
     Ok(End::Exited(local::not_started(&args.command, &error)).repeat())
 }
 
@@ -88,7 +88,7 @@ struct Streaming {
     home: Home,
     stream: Stream,
     title: Title,
-    mark: Mark,
+    mark: SessionEnv,
 }
 
 /// Asks whether the session streams; says why not, where there is something to say.
@@ -102,7 +102,7 @@ async fn consented(home: Result<Home, Failure>, args: &RunArgs) -> Option<Stream
     let title = consent::title(&args.command, &directory);
     match consent::ask(&home, &directory, &title).await {
         Consent::Streams(attachment, attached) => {
-            let mark = Mark::of(&attached)?;
+            let mark = SessionEnv::of(&attached)?;
             let stream = Stream::start(&home, *attachment, attached)?;
             Some(Streaming { home, stream, title, mark })
         }
@@ -129,7 +129,7 @@ fn run_streaming(runtime: &Runtime, args: &RunArgs, streaming: Streaming) -> any
     }
     let Stream { recorder, ending, pending_bytes } = stream;
     runtime.block_on(recorder.record(Content::Title(title)));
-    let (end, record) = perform(&args.command, mark.environment().into(), Growing::new(recorder))?;
+    let (end, record) = perform(&args.command, mark.environment().into(), RecordWriter::new(recorder))?;
     let (recorder, rest) = record.into_rest();
     runtime.block_on(async {
         // Once the recorder has gone, the stream knows that nothing follows.
@@ -138,7 +138,7 @@ fn run_streaming(runtime: &Runtime, args: &RunArgs, streaming: Streaming) -> any
                 recorder.record(content).await;
             }
         });
-        farewell::see_off(&home, &mark, args.quiet, ending, pending_bytes).await;
+        farewell::wait_until_durable(&home, &mark, args.quiet, ending, pending_bytes).await;
     });
     Ok(end.repeat())
 }
@@ -147,12 +147,12 @@ fn run_streaming(runtime: &Runtime, args: &RunArgs, streaming: Streaming) -> any
 fn perform(
     command: &[OsString],
     environment: Vec<(&'static str, String)>,
-    mut record: Growing,
-) -> anyhow::Result<(End, Growing)> {
+    mut record: RecordWriter,
+) -> anyhow::Result<(End, RecordWriter)> {
     let signals = Signals::listen()?;
     let end = match scene::start(command, environment, record.records()) {
         Ok((actor, ways)) => {
-            let (end, grown) = Carrier { actor, ways, signals, record }.carry()?;
+            let (end, grown) = PumpLoop { actor, ways, signals, record }.carry()?;
             record = grown;
             end
         }

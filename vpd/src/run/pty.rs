@@ -35,18 +35,18 @@ impl Pty {
         if let Some(size) = size {
             tcsetwinsize(&ours, size)?;
         }
-        never_waiting(&ours)?;
+        set_nonblocking(&ours)?;
         Ok(Self { ours, theirs })
     }
 }
 
 /// Makes reading and writing return instead of waiting. Only for what is ours alone.
-pub(super) fn never_waiting(fd: &OwnedFd) -> io::Result<()> {
+pub(super) fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?)
 }
 
 /// What is written to the terminal arrives as it is: its line feeds are made for another terminal behind it.
-pub(super) fn leave_lines_alone(terminal: &OwnedFd) -> io::Result<()> {
+pub(super) fn disable_output_processing(terminal: &OwnedFd) -> io::Result<()> {
     let mut settings = rustix::termios::tcgetattr(terminal)?;
     settings.output_modes.remove(OutputModes::OPOST);
     Ok(tcsetattr(terminal, OptionalActions::Now, &settings)?)

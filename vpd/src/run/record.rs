@@ -15,7 +15,7 @@ use super::recorder::Recorder;
 const MERGED: Duration = Duration::from_millis(2);
 
 /// The record of one session, as it grows.
-pub(super) struct Growing {
+pub(super) struct RecordWriter {
     recorder: Recorder,
     /// Output that waits for more.
     merged: BytesMut,
@@ -25,7 +25,7 @@ pub(super) struct Growing {
     held: VecDeque<Content>,
 }
 
-impl Growing {
+impl RecordWriter {
     pub(super) fn new(recorder: Recorder) -> Self {
         Self { recorder, merged: BytesMut::new(), latest: None, held: VecDeque::new() }
     }
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn what_comes_close_together_is_one_piece() {
         let (recorder, mut content) = Recorder::streaming();
-        let mut growing = Growing::new(recorder);
+        let mut growing = RecordWriter::new(recorder);
         let start = Instant::now();
         growing.shown(b"a", start);
         assert_eq!(pieces(&mut content), [1]);
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_has_no_room_is_held() {
         let (recorder, mut content) = Recorder::streaming();
-        let mut growing = Growing::new(recorder);
+        let mut growing = RecordWriter::new(recorder);
         let start = Instant::now();
         let mut shown = 0;
         while !growing.is_full() {

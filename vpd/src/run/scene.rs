@@ -9,21 +9,21 @@ use std::{
 use super::{
     console::Console,
     in_job::{InJob, Outputs},
-    keeper::{Kept, Start},
+    keeper::{LeaderHandle, Start},
     pty::{self, Pty},
     terminal::{self, Terminals},
 };
 
 /// A command that runs.
-pub(super) enum Actor {
+pub(super) enum CommandHandle {
     /// On a terminal of its own, with a keeper.
-    OnOwnTerminal(Kept, Console),
+    OnOwnTerminal(LeaderHandle, Console),
     /// In our job. The other ends of what it writes are kept open until it has ended, so that it may close and open them.
     InJob(InJob, Vec<OwnedFd>),
 }
 
 /// One way from the command to the person.
-pub(super) struct Way {
+pub(super) struct OutputPipe {
     pub(super) from: OwnedFd,
     pub(super) to: Stream,
     /// Whether it is a terminal's.
@@ -54,11 +54,11 @@ pub(super) fn start(
     command: &[OsString],
     environment: Vec<(&'static str, String)>,
     recorded: bool,
-) -> io::Result<(Actor, Vec<Way>)> {
+) -> io::Result<(CommandHandle, Vec<OutputPipe>)> {
     let terminals = Terminals::of_this_process();
     if !recorded {
         let outputs = Outputs { stdout: None, stderr: None };
-        return Ok((Actor::InJob(InJob::start(command, environment, outputs)?, Vec::new()), Vec::new()));
+        return Ok((CommandHandle::InJob(InJob::start(command, environment, outputs)?, Vec::new()), Vec::new()));
     }
     if terminals.are_whole() { on_own_terminal(command, environment, terminals) } else { in_job(command, environment, terminals) }
 }
@@ -67,7 +67,7 @@ fn on_own_terminal(
     command: &[OsString],
     environment: Vec<(&'static str, String)>,
     terminals: Terminals,
-) -> io::Result<(Actor, Vec<Way>)> {
+) -> io::Result<(CommandHandle, Vec<OutputPipe>)> {
     let Pty { ours, theirs } = Pty::open(terminal::settings().as_ref(), terminal::window())?;
     let (stderr, mut ways) = if terminals.stderr {
         (None, Vec::new())
@@ -76,13 +76,17 @@ fn on_own_terminal(
         (Some(theirs), vec![way])
     };
     let console = Console::take(ours.try_clone()?)?;
-    ways.push(Way { from: ours, to: Stream::Stdout, is_terminal: true });
+    ways.push(OutputPipe { from: ours, to: Stream::Stdout, is_terminal: true });
     let in_foreground = console.is_ours();
-    let kept = Kept::start(Start { command, environment, terminal: theirs, stderr, in_foreground })?;
-    Ok((Actor::OnOwnTerminal(kept, console), ways))
+    let kept = LeaderHandle::start(Start { command, environment, terminal: theirs, stderr, in_foreground })?;
+    Ok((CommandHandle::OnOwnTerminal(kept, console), ways))
 }
 
-fn in_job(command: &[OsString], environment: Vec<(&'static str, String)>, terminals: Terminals) -> io::Result<(Actor, Vec<Way>)> {
+fn in_job(
+    command: &[OsString],
+    environment: Vec<(&'static str, String)>,
+    terminals: Terminals,
+) -> io::Result<(CommandHandle, Vec<OutputPipe>)> {
     let mut held = Vec::new();
     let mut past_us = |stream, is_terminal: bool| {
         if !is_terminal {
@@ -90,9 +94,9 @@ fn in_job(command: &[OsString], environment: Vec<(&'static str, String)>, termin
         }
         let Pty { ours, theirs } = Pty::open(terminal::settings().as_ref(), terminal::window())?;
         // What is behind us makes the lines.
-        pty::leave_lines_alone(&theirs)?;
+        pty::disable_output_processing(&theirs)?;
         held.push(theirs.try_clone()?);
-        io::Result::Ok((Way { from: ours, to: stream, is_terminal }, theirs))
+        io::Result::Ok((OutputPipe { from: ours, to: stream, is_terminal }, theirs))
     };
     let (out, stdout) = past_us(Stream::Stdout, terminals.stdout)?;
     let mut ways = vec![out];
@@ -104,12 +108,12 @@ fn in_job(command: &[OsString], environment: Vec<(&'static str, String)>, termin
         stderr
     };
     let actor = InJob::start(command, environment, Outputs { stdout: Some(stdout), stderr: Some(stderr) })?;
-    Ok((Actor::InJob(actor, held), ways))
+    Ok((CommandHandle::InJob(actor, held), ways))
 }
 
-fn pipe_to(to: Stream) -> io::Result<(Way, OwnedFd)> {
+fn pipe_to(to: Stream) -> io::Result<(OutputPipe, OwnedFd)> {
     let (ours, theirs) = io::pipe()?;
     let from = OwnedFd::from(ours);
-    pty::never_waiting(&from)?;
-    Ok((Way { from, to, is_terminal: false }, theirs.into()))
+    pty::set_nonblocking(&from)?;
+    Ok((OutputPipe { from, to, is_terminal: false }, theirs.into()))
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use io_tokio::{Clock, Host, Next, Perform, Turns, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, drive};
 use proto_core::{
     Machine as _, Misuse, Reason, SessionId, Status,
     crypto::{
@@ -51,7 +51,7 @@ pub(super) enum Ending {
 /// One session's stream.
 pub(super) struct Streamer {
     clock: Clock,
-    turns: Turns,
+    turns: DriverLoop,
     session: Session,
     ends: Ends,
 }
@@ -60,7 +60,7 @@ pub(super) struct Streamer {
 struct Ends {
     client: Client,
     id: SessionId,
-    way: Way,
+    way: OutputPipe,
     source: Source,
     /// How many bytes are not durable yet.
     pending_bytes: watch::Sender<usize>,
@@ -69,7 +69,7 @@ struct Ends {
 }
 
 /// The way to the daemon.
-enum Way {
+enum OutputPipe {
     Open(Box<Attachment>),
     /// The next one is being looked for.
     Lost(Search),
@@ -81,7 +81,7 @@ type Search = Pin<Box<dyn Future<Output = Result<Attachment, Reason>> + Send>>;
 enum Along {
     Frame(proto_core::wire::Frame),
     Lost,
-    Found(Attachment),
+    StoredState(Attachment),
     Over(Reason),
 }
 
@@ -113,9 +113,9 @@ impl Streamer {
         let scope = Scope { org: org.id, session: id, cipher: Cipher::from_byte(cipher)? };
         let session = Session::new(primitives, scope, EpochSecret::new(secret), wall.at());
         // The way that is open already is found at once.
-        let way = Way::Lost(Box::pin(ready(Ok(attachment))));
+        let way = OutputPipe::Lost(Box::pin(ready(Ok(attachment))));
         let ends = Ends { client, id, way, source: Source::Recorder(content), pending_bytes, cut: None };
-        Some(Self { clock, turns: Turns::new(wall), session, ends })
+        Some(Self { clock, turns: DriverLoop::new(wall), session, ends })
     }
 
     /// Streams until all is delivered or the stream is cut.
@@ -129,18 +129,18 @@ impl Streamer {
     }
 }
 
-impl Host<Session> for Ends {
-    async fn facts(&mut self, session: &Session, facts: &mut Vec<Input>) -> Next {
+impl MachineIo<Session> for Ends {
+    async fn inputs(&mut self, session: &Session, inputs: &mut Vec<Input>) -> Next {
         let has_room = session.has_room();
         let is_held_up = !has_room && matches!(self.source, Source::Recorder(_));
-        facts.push(tokio::select! {
+        inputs.push(tokio::select! {
             content = self.source.next(has_room) => self.take(content),
             () = time::sleep(STALL), if is_held_up => self.let_go(),
             along = self.way.next() => match along {
                 Along::Frame(frame) => Input::Frame(frame),
                 Along::Lost => self.look_again(),
-                Along::Found(attachment) => {
-                    self.way = Way::Open(attachment.into());
+                Along::StoredState(attachment) => {
+                    self.way = OutputPipe::Open(attachment.into());
                     Input::Attached
                 }
                 Along::Over(reason) => {
@@ -160,7 +160,7 @@ impl Host<Session> for Ends {
 impl Perform<Session> for Ends {
     fn perform(&mut self, output: Output) {
         let Output::Send(frame) = output;
-        if let Way::Open(attachment) = &mut self.way {
+        if let OutputPipe::Open(attachment) = &mut self.way {
             attachment.send(&frame);
         }
     }
@@ -191,7 +191,7 @@ impl Ends {
     }
 
     fn look_again(&mut self) -> Input {
-        self.way = Way::Lost(Box::pin(find(self.client.clone(), self.id)));
+        self.way = OutputPipe::Lost(Box::pin(find(self.client.clone(), self.id)));
         Input::Detached
     }
 
@@ -217,12 +217,12 @@ impl Source {
     }
 }
 
-impl Way {
+impl OutputPipe {
     async fn next(&mut self) -> Along {
         match self {
             Self::Open(attachment) => attachment.next().await.map_or(Along::Lost, Along::Frame),
             Self::Lost(search) => match search.await {
-                Ok(attachment) => Along::Found(attachment),
+                Ok(attachment) => Along::StoredState(attachment),
                 Err(reason) => Along::Over(reason),
             },
         }

@@ -3,7 +3,7 @@
 use io_engine::{AwsLc, FileError, HomeLock, aes_in_hardware, fresh_entropy, fresh_jitter};
 use proto_core::{
     Reason, WallClock,
-    device::watcher::{Found, Goal, Settings, Watcher},
+    device::watcher::{Goal, Settings, StoredState, Watcher},
     effect::StateFile,
     noise::Snow,
 };
@@ -47,8 +47,8 @@ impl Device {
             .map_err(|reason| Failure::about(reason, self.files.path_of(&StateFile::Config).display()))
     }
 
-    fn found(&self) -> Result<Found, FileError> {
-        Ok(Found {
+    fn found(&self) -> Result<StoredState, FileError> {
+        Ok(StoredState {
             config: self.files.read(&StateFile::Config)?,
             identities: self.files.identities()?,
             pending: self.files.read(&StateFile::PendingPairing)?,

@@ -10,7 +10,7 @@ mod terminal;
 
 use std::{io::Write as _, process::ExitCode};
 
-use io_engine::{Turns, drive};
+use io_engine::{DriverLoop, drive};
 use io_tokio::Clock;
 use owo_colors::OwoColorize as _;
 use proto_core::{Machine as _, SessionId, Status, device::watcher::Goal, wire::Title};
@@ -34,7 +34,7 @@ pub(crate) async fn watch(home: &Home, args: &WatchArgs) -> anyhow::Result<ExitC
     };
     let mut clock = Clock::start();
     let wall = clock.wall();
-    let mut turns = Turns::new(wall);
+    let mut turns = DriverLoop::new(wall);
     let mut viewer = device.boot(home, wall, args.org.as_deref(), goal)?;
     let screen = Screen::new(args.raw, args.verbose);
     let mut terminal = Terminal::new(&device, viewer.platform(), screen)?;

@@ -2,16 +2,16 @@
 
 use std::time::Instant as Started;
 
-use io_engine::{Host, Next, Perform, Roots};
+use io_engine::{MachineIo, Next, Perform, Roots};
 use io_tokio::Adapter;
 use owo_colors::OwoColorize as _;
 use proto_core::{
     Instant, Misuse, Reason, SessionId,
     api::CodeText,
     device::{
-        orgkey::News,
+        orgkey::KeyEvent,
         pairing::Shown,
-        watcher::{EffectId, Input, Occasion, Output},
+        watcher::{EffectId, Input, Output, PairingCause},
     },
     wire::Title,
 };
@@ -85,12 +85,12 @@ impl Terminal {
         anstream::eprintln!("Waiting for confirmation... (Ctrl-C cancels)");
     }
 
-    fn pairs(&self, occasion: &Occasion) {
+    fn pairs(&self, occasion: &PairingCause) {
         match occasion {
-            Occasion::First => {
+            PairingCause::First => {
                 anstream::eprintln!("This viewer is a device of its own; it pairs at {} once.", self.platform);
             }
-            Occasion::Again(workspace, reason) => {
+            PairingCause::Again(workspace, reason) => {
                 let why = match reason {
                     Reason::NoisePskInvalid => "the workspace's policy mode has changed since this viewer was paired",
                     _ => "this viewer was away for so long that its credential has lapsed",
@@ -101,26 +101,26 @@ impl Terminal {
     }
 
     /// What people ought to know: who holds what opens their sessions.
-    fn key_news(&mut self, news: &News) {
+    fn key_news(&mut self, news: &KeyEvent) {
         let text = match news {
-            News::Founded => "this viewer founded the organization's key: sessions are sealed to it from now on".to_owned(),
-            News::Renewed => "this viewer made the organization's next key, because a viewer was revoked".to_owned(),
-            News::Held => "another viewer handed the organization's key to this one".to_owned(),
-            News::HandedOver { name, owner } => {
+            KeyEvent::Founded => "this viewer founded the organization's key: sessions are sealed to it from now on".to_owned(),
+            KeyEvent::Renewed => "this viewer made the organization's next key, because a viewer was revoked".to_owned(),
+            KeyEvent::Held => "another viewer handed the organization's key to this one".to_owned(),
+            KeyEvent::HandedOver { name, owner } => {
                 format!("handed the organization's key to {} of {}", Line(name), Line(owner))
             }
-            News::Trouble(reason @ Reason::OrganizationKeyMissing) => {
+            KeyEvent::Trouble(reason @ Reason::OrganizationKeyMissing) => {
                 format!("{reason} ({}). Sessions of machines that are off wait for it. next: {}", reason.code(), reason.next())
             }
-            News::Trouble(reason) => format!("the organization's key: {reason} ({}); trying again", reason.code()),
-            News::Newer => return,
+            KeyEvent::Trouble(reason) => format!("the organization's key: {reason} ({}); trying again", reason.code()),
+            KeyEvent::Newer => return,
         };
         self.screen.note(&text);
     }
 
-    fn stops(&mut self, facts: &mut Vec<Input>) {
+    fn stops(&mut self, inputs: &mut Vec<Input>) {
         self.seen.is_interrupted = true;
-        facts.push(Input::Stop);
+        inputs.push(Input::Stop);
     }
 
     fn shows(&mut self, written: std::io::Result<()>) {
@@ -130,16 +130,16 @@ impl Terminal {
     }
 }
 
-impl Host<Viewer> for Terminal {
-    async fn facts(&mut self, _: &Viewer, facts: &mut Vec<Input>) -> Next {
+impl MachineIo<Viewer> for Terminal {
+    async fn inputs(&mut self, _: &Viewer, inputs: &mut Vec<Input>) -> Next {
         if self.seen.unwritten.is_some() {
-            facts.push(Input::Stop);
+            inputs.push(Input::Stop);
             return Next::GoOn;
         }
         tokio::select! {
-            event = self.adapter.next() => facts.push(Input::Io(event)),
-            _ = self.interrupted.recv() => self.stops(facts),
-            _ = self.terminated.recv() => self.stops(facts),
+            event = self.adapter.next() => inputs.push(Input::Io(event)),
+            _ = self.interrupted.recv() => self.stops(inputs),
+            _ = self.terminated.recv() => self.stops(inputs),
         }
         Next::GoOn
     }

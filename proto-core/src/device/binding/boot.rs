@@ -7,7 +7,7 @@ use alloc::{
 
 use super::{Binding, Bindings, Disk, Output, Phase};
 use crate::{
-    Aside, BindingId, Instant, Port, Reason, SessionId,
+    BindingId, Instant, MachineBase, Reason, SessionId, Unhashed,
     crypto::Identity,
     device::files::{BindingRecord, BindingState, Config, Document, IdentityFile},
     effect::StateFile,
@@ -41,8 +41,8 @@ impl Bindings {
             keys: keys.into_keys().collect(),
             disk: Disk::Idle,
             failures: 0,
-            asked: Aside(0),
-            port: Port::new(now),
+            asked: Unhashed(0),
+            port: MachineBase::new(now),
         };
         for (session, pin) in sessions {
             if let Some(binding) = bindings.by_id.get_mut(&pin) {

@@ -8,7 +8,7 @@ use super::{
     state::{Binding, Change, Disk},
 };
 use crate::{
-    Aside, BindingId, Reason,
+    BindingId, Reason, Unhashed,
     device::files::{BindingRecord, BindingState, Config, Document, IdentityFile},
     effect::{Effect, IoEvent, StateFile},
     machine::backoff::Backoff,
@@ -85,7 +85,7 @@ impl Bindings {
     }
 
     fn begin(&mut self, change: Change) -> u32 {
-        self.asked = Aside(self.asked.0.wrapping_add(1));
+        self.asked = Unhashed(self.asked.0.wrapping_add(1));
         self.disk = Disk::Writing { number: self.asked, change };
         self.asked.0
     }

@@ -6,7 +6,7 @@ use crate::{
     BindingId, OrgId, Reason, SessionId,
     device::{credential::Renewal, pairing::Paired},
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
 };
 
 /// The n-th store or removal. There is never more than one under way.
@@ -84,7 +84,7 @@ pub enum Timer {
     WriteAgain,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::WriteAgain => "write again what could not be written",

@@ -41,7 +41,7 @@ use core::{convert::Infallible, mem};
 
 use self::state::{Disk, Joining};
 use crate::{
-    Aside, BindingId, Deadline, Instant, Machine, Misuse, OrgId, Port, Reason, SessionId, Status,
+    BindingId, Deadline, Instant, Machine, MachineBase, Misuse, OrgId, Reason, SessionId, Status, Unhashed,
     api::Workspace,
     device::{credential::Renewal, files::Config},
     effect::StateFile,
@@ -62,8 +62,8 @@ pub struct Bindings {
     keys: BTreeSet<StateFile>,
     disk: Disk,
     failures: u32,
-    asked: Aside<u32>,
-    port: Port<Output>,
+    asked: Unhashed<u32>,
+    port: MachineBase<Output>,
 }
 
 impl Bindings {

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeSet};
 
 use crate::{
-    Aside, BindingId, Instant, Reason, SessionId,
+    BindingId, Instant, Reason, SessionId, Unhashed,
     api::Workspace,
     crypto::Identity,
     device::{
@@ -102,7 +102,7 @@ pub(super) enum Disk {
     /// Nothing.
     Idle,
     /// One store or removal.
-    Writing { number: Aside<u32>, change: Change },
+    Writing { number: Unhashed<u32>, change: Change },
     /// Nothing: the last one failed, the next one starts then.
     Pausing { until: Instant },
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Bridge, Letter, News, Output};
+use super::{Bridge, EnvelopeState, KeyEvent, Output};
 use crate::{
     SessionId,
     device::uplink,
@@ -17,8 +17,8 @@ const MAX_ENVELOPES: usize = 8;
 impl<N: Noise> Bridge<N> {
     /// The link is new: what was under way over the one before may not have arrived.
     pub(super) fn seal_again(&mut self) {
-        for stream in self.streams.values_mut().filter(|stream| stream.letter() != Letter::Kept) {
-            stream.set_letter(Letter::Missing);
+        for stream in self.streams.values_mut().filter(|stream| stream.letter() != EnvelopeState::Kept) {
+            stream.set_letter(EnvelopeState::Missing);
         }
         self.seal_next();
     }
@@ -29,11 +29,11 @@ impl<N: Noise> Bridge<N> {
             return;
         }
         let with = |bridge: &Self, letter| bridge.streams.iter().filter(move |(_, stream)| stream.letter() == letter).count();
-        let room = MAX_ENVELOPES.saturating_sub(with(self, Letter::Sent));
-        let missing = self.streams.iter().filter(|(_, stream)| stream.letter() == Letter::Missing);
+        let room = MAX_ENVELOPES.saturating_sub(with(self, EnvelopeState::Sent));
+        let missing = self.streams.iter().filter(|(_, stream)| stream.letter() == EnvelopeState::Missing);
         let next: Vec<_> = missing.map(|(session, _)| *session).take(room).collect();
         if !next.is_empty() && self.organization_key().lineage().newest().is_none() {
-            return self.drive(uplink::Input::LookAtKey);
+            return self.drive(uplink::Input::PollOrganizationKey);
         }
         for session in next {
             self.seal(session);
@@ -44,21 +44,21 @@ impl<N: Noise> Bridge<N> {
         let (Some(entropy), Some(stream)) = (self.uplink.draw(), self.streams.get_mut(&session)) else { return };
         let Some(statement) = self.uplink.organization_key().lineage().newest() else { return };
         let Ok(envelope) = Envelope::seal(statement, session, stream.secret(), &self.identity, &entropy) else { return };
-        stream.set_letter(Letter::Sent);
+        stream.set_letter(EnvelopeState::Sent);
         self.send(Frame { head: Head::Envelope { session }, body: envelope.encode().into() });
     }
 
     /// The relay has an envelope of this session, durably, or it does not have the session.
-    pub(super) fn enveloped(&mut self, session: SessionId, is_kept: bool) {
+    pub(super) fn enveloped(&mut self, session: SessionId, is_durable: bool) {
         match self.streams.get_mut(&session) {
-            Some(stream) => stream.set_letter(if is_kept { Letter::Kept } else { Letter::TooEarly }),
+            Some(stream) => stream.set_letter(if is_durable { EnvelopeState::Kept } else { EnvelopeState::TooEarly }),
             None => self.stats.0.unknown_session += 1,
         }
         self.seal_next();
     }
 
-    pub(super) fn key_news(&mut self, news: News) {
-        let is_first = matches!(news, News::Newer);
+    pub(super) fn key_news(&mut self, news: KeyEvent) {
+        let is_first = matches!(news, KeyEvent::Newer);
         self.port.push(Output::KeyNews(news));
         if is_first {
             self.seal_next();

@@ -8,11 +8,11 @@ use crate::{
     device::{
         credential::Renewal,
         files::{OrganizationKeyFile, RelayRecord},
-        orgkey::News,
+        orgkey::KeyEvent,
         uplink::{self, EffectId},
     },
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     noise::handshake::responder,
     wire::Frame,
 };
@@ -53,7 +53,7 @@ pub enum Input {
     /// Whether the file of [`Output::Keep`] is durable.
     Kept(bool),
     /// Try now: a restart, a wake-up, a changed network.
-    Hurry,
+    RetryNow,
     /// The binding ends: tell the sources why, close the link.
     Cut(Reason),
     /// Close the link; the sources are told nothing, as another bridge of the same binding takes over.
@@ -76,7 +76,7 @@ pub enum Output {
     /// The credential was not renewed, and why; it tries again by itself.
     NotRenewed(Reason),
     /// The credential cannot be renewed any more: only pairing again helps (D8).
-    Lapsed,
+    RenewalExpired,
     /// The link came up.
     Up,
     /// The link was lost or an attempt failed, and why; it tries again by itself.
@@ -84,7 +84,7 @@ pub enum Output {
     /// Make this durable, then answer with [`Input::Kept`].
     Keep(Box<OrganizationKeyFile>),
     /// What happened to the organization's key.
-    KeyNews(News),
+    KeyNews(KeyEvent),
     /// The relay ended this binding, under its pinned key: delete it.
     Ended(Reason),
 }
@@ -95,16 +95,16 @@ pub enum Timer {
     /// The uplink.
     Uplink(uplink::Timer),
     /// The handshake of a viewer.
-    Visitor(responder::Timer),
+    KeyRequest(responder::Timer),
     /// Sessions that the relay declined.
     OpenAgain,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Uplink(timer) => timer.why(),
-            Self::Visitor(timer) => timer.why(),
+            Self::KeyRequest(timer) => timer.why(),
             Self::OpenAgain => "open a session again that the relay declined",
         }
     }

@@ -13,14 +13,14 @@
 //! A session that the relay declines (`Decline`) is opened again after the pause that the relay names, or on the next link, whichever is
 //! first; the others go on meanwhile (F4).
 //!
-//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earliest one of the uplink's, the visitors' and the
+//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earliest one of the uplink's, the key_requests' and the
 //! declined sessions'.
 
 mod declined;
 mod envelopes;
 mod event;
+mod key_requests;
 mod stream;
-mod visitors;
 
 #[cfg(test)]
 mod tests;
@@ -30,16 +30,17 @@ use alloc::collections::BTreeMap;
 use bytes::Bytes;
 use declined::Declined;
 pub use event::{Input, Output, SourceId, Timer};
-use stream::{Letter, Stream};
-use visitors::{Host, Step, Visitor, Visitors};
+use key_requests::{KeyRequests, RequesterId, Step, VerdictContext};
+use stream::{EnvelopeState, Stream};
 
 use crate::{
-    Aside, Deadline, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, SessionId, Status, UnixTime, WallClock,
+    Deadline, Instant, JitterRng, Machine, MachineBase, Misuse, Obstacle, Reason, SessionId, Status, Unhashed, UnixTime,
+    WallClock,
     crypto::{Cipher, Identity, seal::EpochSecret},
     device::{
         files::{BindingRecord, OrganizationKeyFile},
         link::LinkState,
-        orgkey::{News, OrganizationKey},
+        orgkey::{KeyEvent, OrganizationKey},
         uplink::{self, Settings, Uplink},
     },
     id::OrgId,
@@ -60,9 +61,9 @@ pub struct Bridge<N> {
     uplink: Uplink<N>,
     streams: BTreeMap<SessionId, Stream>,
     declined: Declined,
-    visitors: Visitors<N>,
-    stats: Aside<Stats>,
-    port: Port<Output>,
+    key_requests: KeyRequests<N>,
+    stats: Unhashed<Stats>,
+    port: MachineBase<Output>,
 }
 
 /// What was dropped or ignored, by kind.
@@ -73,12 +74,12 @@ pub struct Stats {
     /// Frames about sessions that are not known here, or of another binding.
     pub unknown_session: u64,
     /// Messages of viewers that do not open or are not valid here.
-    pub strange_visitors: u64,
+    pub invalid_peer_messages: u64,
 }
 
 impl Stats {
     const fn ignored(&self) -> u64 {
-        self.out_of_turn.saturating_add(self.unknown_session).saturating_add(self.strange_visitors)
+        self.out_of_turn.saturating_add(self.unknown_session).saturating_add(self.invalid_peer_messages)
     }
 }
 
@@ -94,7 +95,7 @@ impl<N: Noise> Bridge<N> {
         identity: Identity,
         key: Option<&OrganizationKeyFile>,
         settings: &Settings,
-        jitter: Jitter,
+        jitter: JitterRng,
     ) -> Result<Self, Reason> {
         let mut bridge = Self {
             org: record.workspace_id.clone(),
@@ -103,9 +104,9 @@ impl<N: Noise> Bridge<N> {
             identity,
             streams: BTreeMap::new(),
             declined: Declined::default(),
-            visitors: Visitors::new(),
-            stats: Aside(Stats::default()),
-            port: Port::new(now),
+            key_requests: KeyRequests::new(),
+            stats: Unhashed(Stats::default()),
+            port: MachineBase::new(now),
         };
         bridge.drain();
         Ok(bridge)
@@ -143,7 +144,7 @@ impl<N: Noise> Bridge<N> {
 
     /// How many sessions cannot be opened without this machine: the relay is not known to have an envelope of them.
     pub fn without_envelope(&self) -> usize {
-        self.streams.values().filter(|stream| stream.letter() != Letter::Kept).count()
+        self.streams.values().filter(|stream| stream.letter() != EnvelopeState::Kept).count()
     }
 
     /// What was dropped or ignored here so far; [`Machine::ignored`] counts what the uplink ignored too.
@@ -204,7 +205,7 @@ impl<N: Noise> Bridge<N> {
     fn relay_said(&mut self, frame: Frame) {
         match frame.head {
             Head::Peer { session, viewer } => self.visit((session, viewer), &frame.body),
-            Head::Enveloped { session, is_kept } => self.enveloped(session, is_kept),
+            Head::Enveloped { session, is_durable } => self.enveloped(session, is_durable),
             Head::Resume { session, next } => {
                 self.declined.remove(session);
                 if let Some(stream) = self.streams.get_mut(&session) {
@@ -252,23 +253,24 @@ impl<N: Noise> Bridge<N> {
         }
     }
 
-    fn visit(&mut self, visitor: Visitor, body: &Bytes) {
+    fn visit(&mut self, visitor: RequesterId, body: &Bytes) {
         let (Some(stream), Some(entropy)) = (self.streams.get(&visitor.0), self.uplink.draw()) else {
             self.stats.0.unknown_session += 1;
             return;
         };
         let local = self.identity.static_keys();
-        match self.visitors.message(&mut self.port, visitor, body, stream.secret(), local, &entropy) {
+        match self.key_requests.message(&mut self.port, visitor, body, stream.secret(), local, &entropy) {
             Step::Nothing => {}
-            Step::Strange => self.stats.0.strange_visitors += 1,
+            Step::Strange => self.stats.0.invalid_peer_messages += 1,
             Step::Send(frame) => self.send(frame),
             Step::Look(lookup, kid) => self.drive(uplink::Input::Look(lookup, kid)),
         }
     }
 
     fn looked_up(&mut self, lookup: LookupId) {
-        let host = Host { org: &self.org, software: &self.software, keys: self.uplink.keys(), unix: self.uplink.unix() };
-        if let Some(frame) = self.visitors.looked_up(&mut self.port, lookup, &host) {
+        let host =
+            VerdictContext { org: &self.org, software: &self.software, keys: self.uplink.keys(), unix: self.uplink.unix() };
+        if let Some(frame) = self.key_requests.looked_up(&mut self.port, lookup, &host) {
             self.send(frame);
         }
     }
@@ -307,7 +309,7 @@ impl<N: Noise> Bridge<N> {
                 uplink::Output::Effect(effect) => self.port.push(Output::Effect(effect)),
                 uplink::Output::Renewed(renewal) => self.port.push(Output::Renewed(renewal)),
                 uplink::Output::NotRenewed(reason) => self.port.push(Output::NotRenewed(reason)),
-                uplink::Output::Lapsed => self.port.push(Output::Lapsed),
+                uplink::Output::RenewalExpired => self.port.push(Output::RenewalExpired),
                 uplink::Output::Up => self.came_up(),
                 uplink::Output::Down(reason) => self.port.push(Output::Down(reason)),
                 uplink::Output::Ended(reason) => {
@@ -341,7 +343,7 @@ impl<N: Noise> Machine for Bridge<N> {
             Input::Frame(source, frame) => self.source_said(source, frame),
             Input::Detach(source) => self.detach(source),
             Input::Kept(is_durable) => self.drive(uplink::Input::Kept(is_durable)),
-            Input::Hurry => self.drive(uplink::Input::Hurry),
+            Input::RetryNow => self.drive(uplink::Input::RetryNow),
             Input::Cut(reason) => {
                 self.tell_all(reason);
                 self.drive(uplink::Input::Stop);
@@ -355,7 +357,7 @@ impl<N: Noise> Machine for Bridge<N> {
     fn handle_timeout(&mut self, now: Instant) {
         self.port.advance(now);
         self.uplink.handle_timeout(self.port.now());
-        self.visitors.expire(&self.port);
+        self.key_requests.expire(&self.port);
         self.drain();
         self.open_again();
         self.drain();
@@ -376,7 +378,7 @@ impl<N: Noise> Machine for Bridge<N> {
             return None;
         }
         let uplink = self.uplink.poll_timeout().map(|deadline| deadline.map(Timer::Uplink));
-        let visitor = self.visitors.next_deadline().map(|deadline| deadline.map(Timer::Visitor));
+        let visitor = self.key_requests.next_deadline().map(|deadline| deadline.map(Timer::KeyRequest));
         let declined = self.declined.next().filter(|_| self.uplink.is_up()).map(|at| Deadline::new(at, Timer::OpenAgain));
         Deadline::earliest(Deadline::earliest(uplink, visitor), declined)
     }

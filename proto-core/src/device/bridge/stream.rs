@@ -13,12 +13,12 @@ pub(super) struct Stream {
     cipher: Cipher,
     secret: EpochSecret,
     flow: Flow,
-    letter: Letter,
+    letter: EnvelopeState,
 }
 
 /// Whether who holds the organization's key can open the session without this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Letter {
+pub(super) enum EnvelopeState {
     /// The relay has none, as far as is known.
     Missing,
     /// The relay does not have the session, or not yet.
@@ -44,7 +44,7 @@ enum Flow {
 
 impl Stream {
     pub(super) const fn new(cipher: Cipher, secret: EpochSecret) -> Self {
-        Self { cipher, secret, flow: Flow::Idle, letter: Letter::Missing }
+        Self { cipher, secret, flow: Flow::Idle, letter: EnvelopeState::Missing }
     }
 
     /// For viewers: the secret of epoch 0.
@@ -52,11 +52,11 @@ impl Stream {
         &self.secret
     }
 
-    pub(super) const fn letter(&self) -> Letter {
+    pub(super) const fn letter(&self) -> EnvelopeState {
         self.letter
     }
 
-    pub(super) const fn set_letter(&mut self, letter: Letter) {
+    pub(super) const fn set_letter(&mut self, letter: EnvelopeState) {
         self.letter = letter;
     }
 
@@ -85,8 +85,8 @@ impl Stream {
     pub(super) fn open(&mut self, session: SessionId) -> Option<Frame> {
         let source = self.source()?;
         self.flow = Flow::Waiting(source);
-        if self.letter == Letter::TooEarly {
-            self.letter = Letter::Missing;
+        if self.letter == EnvelopeState::TooEarly {
+            self.letter = EnvelopeState::Missing;
         }
         Some(Head::Open { session, cipher: self.cipher as u8 }.into())
     }

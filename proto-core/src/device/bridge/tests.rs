@@ -40,7 +40,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let clock = WallClock::new(START, UNIX);
-        let bridge = Bridge::new(START, clock, &record(), device(), None, &settings(), Jitter::new(1)).unwrap();
+        let bridge = Bridge::new(START, clock, &record(), device(), None, &settings(), JitterRng::new(1)).unwrap();
         Self { now: START, bridge, relay: None, said: vec![], sent: vec![] }
     }
 
@@ -92,8 +92,8 @@ impl Bench {
     }
 
     fn stats(&self) -> [u64; 3] {
-        let Stats { out_of_turn, unknown_session, strange_visitors } = *self.bridge.stats();
-        [out_of_turn, unknown_session, strange_visitors]
+        let Stats { out_of_turn, unknown_session, invalid_peer_messages } = *self.bridge.stats();
+        [out_of_turn, unknown_session, invalid_peer_messages]
     }
 }
 
@@ -253,7 +253,7 @@ fn the_quietest_visitor_makes_room() {
     let mut bench = Bench::up();
     bench.know(numbered(1));
     bench.heard();
-    let max = visitors::MAX_VISITORS as u64;
+    let max = key_requests::MAX_KEY_REQUESTS as u64;
     for viewer in (0..max).chain([max; 3]) {
         let head = Head::Peer { session: numbered(1), viewer };
         bench.tell(Frame { head, body: knock(Role::Peer, Suite::IkAesGcm) });

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Directory, Place};
+use super::{Directory, DirectoryFacts};
 use crate::{Reason, id::OrgId};
 
 /// The longest file that is read, in bytes. A longer one is [`File::Unusable`].
@@ -56,7 +56,7 @@ pub enum Output {
     /// Look what is in this directory. Answered by [`Looked`].
     Look(Directory),
     /// The end: what is decided for the directory that was asked about.
-    Resolved(Place),
+    Resolved(DirectoryFacts),
 }
 
 /// Where a session's stream goes.

@@ -22,8 +22,8 @@
 //! | good | stream |
 //!
 //! The driver's loop is the one of [`Machine`]: answer each [`Output::Look`]; there is no deadline. The
-//! [`Place`] that comes out also knows [what to write](Place::bind) when the directory is bound, [which
-//! organization](Place::org) is meant, and [what to say](Place::advice) about the repository's hint.
+//! [`DirectoryFacts`] that comes out also knows [what to write](DirectoryFacts::bind) when the directory is bound, [which
+//! organization](DirectoryFacts::org) is meant, and [what to say](DirectoryFacts::advice) about the repository's hint.
 
 mod directory;
 mod event;
@@ -37,11 +37,11 @@ use core::convert::Infallible;
 
 pub use directory::{Directory, MAX_PATH_LEN};
 pub use event::{Decision, File, IGNORE_FILE, Input, LOCAL_FILE, Looked, MAX_FILE_LEN, Output, REPOSITORY_MARK, WORKSPACE_FILE};
-pub use place::{Advice, Change, Hint, Place, Plan, unbind};
+pub use place::{Advice, Change, DirectoryFacts, Hint, Plan, unbind};
 use state::{State, Walk};
 
 use crate::{
-    Deadline, Instant, Machine, Misuse, Port, Reason, Status,
+    Deadline, Instant, Machine, MachineBase, Misuse, Reason, Status,
     device::files::{Grant, Grants, LocalYaml, Streaming, WorkspaceYaml},
 };
 
@@ -55,7 +55,7 @@ pub struct Resolver {
     /// The ledger, as far as it concerns `directory`.
     grants: BTreeMap<Directory, Grant>,
     state: State,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl Resolver {
@@ -72,12 +72,12 @@ impl Resolver {
             hint: None,
             ignore: None,
         };
-        let mut port = Port::default();
+        let mut port = MachineBase::default();
         port.push(Output::Look(directory.clone()));
         Self { directory, grants, state: State::Walking(walk), port }
     }
 
-    /// Takes what is in `walk.at`, then goes one up, or ends.
+    /// TakesOver what is in `walk.at`, then goes one up, or ends.
     fn step(&mut self, mut walk: Walk, looked: Looked) {
         if walk.decision.is_none() {
             walk.decision = self.judge(looked.local, &walk);
@@ -133,7 +133,7 @@ impl Resolver {
 
     fn finish(&mut self, walk: Walk) {
         self.state = State::Finished;
-        self.port.push(Output::Resolved(Place {
+        self.port.push(Output::Resolved(DirectoryFacts {
             directory: self.directory.clone(),
             decision: walk.decision.unwrap_or(Decision::LocalOnly { why: walk.otherwise }),
             hint: walk.hint,

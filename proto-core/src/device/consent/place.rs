@@ -15,7 +15,7 @@ const IGNORES_LOCAL: &[&str] = &["/local.yaml", "local.yaml", "*"];
 
 /// What is known about a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct DirectoryFacts {
     /// The directory.
     pub directory: Directory,
     /// Where a session that starts in it streams to.
@@ -91,7 +91,7 @@ pub enum Advice {
     },
 }
 
-impl Place {
+impl DirectoryFacts {
     /// Which organization `vpd bind` means: the one that was `asked` for by id or slug; else the only one that this device is
     /// paired with; else the one that the repository suggests (S98, D4).
     ///

@@ -65,7 +65,7 @@ impl Laptop {
         }
     }
 
-    fn place(&self, directory: &str) -> Place {
+    fn place(&self, directory: &str) -> DirectoryFacts {
         let mut resolver = Resolver::new(at(directory), &self.ledger);
         loop {
             match resolver.poll_output().expect("one output for each answer") {

@@ -6,7 +6,7 @@ use crate::{
     Reason,
     api::Renewed,
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     secret::SecretText,
 };
 
@@ -37,7 +37,7 @@ pub enum Output {
     /// The last attempt brought nothing, and why; it goes on. Said again only when the reason changes.
     Trouble(Reason),
     /// Past its hard expiry: no attempt is made any more, only pairing again helps.
-    Lapsed,
+    RenewalExpired,
 }
 
 /// A renewed credential.
@@ -58,7 +58,7 @@ pub enum Timer {
     Lapse,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Renewal => "renew the credential",

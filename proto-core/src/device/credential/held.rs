@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::{
-    Instant, Jitter, Reason, UnixTime, WallClock,
+    Instant, JitterRng, Reason, UnixTime, WallClock,
     jose::{Claims, Unverified},
     secret::SecretText,
 };
@@ -26,18 +26,18 @@ pub(super) struct Held {
 
 impl Held {
     /// A credential from a file: both clocks are taken to agree, as nothing else is known.
-    pub(super) fn stored(token: SecretText, jitter: &mut Jitter) -> Result<Self, Reason> {
+    pub(super) fn stored(token: SecretText, jitter: &mut JitterRng) -> Result<Self, Reason> {
         Self::issued(token, None, jitter)
     }
 
     /// A credential that was issued just now.
-    pub(super) fn fresh(token: SecretText, now: UnixTime, jitter: &mut Jitter) -> Result<Self, Reason> {
+    pub(super) fn fresh(token: SecretText, now: UnixTime, jitter: &mut JitterRng) -> Result<Self, Reason> {
         Self::issued(token, Some(now), jitter)
     }
 
     /// Its renewal starts at a random age between a half and five sixths of its lifetime, two thirds on average, so that
     /// devices that were paired together do not renew together (ROT-4).
-    fn issued(token: SecretText, here: Option<UnixTime>, jitter: &mut Jitter) -> Result<Self, Reason> {
+    fn issued(token: SecretText, here: Option<UnixTime>, jitter: &mut JitterRng) -> Result<Self, Reason> {
         let claims = Unverified::parse(&token)?.into_unproven();
         let lifetime = Duration::from_secs(claims.expires_at.since(claims.issued_at)).min(MAX_REST);
         let rest = (lifetime / 2).saturating_add(jitter.up_to(lifetime / 3)).max(MIN_REST);

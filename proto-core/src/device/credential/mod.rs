@@ -35,7 +35,7 @@ use core::{convert::Infallible, mem, time::Duration};
 
 use self::{held::Held, state::State};
 use crate::{
-    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, Status, UnixTime, WallClock,
+    Deadline, Entropy, Instant, JitterRng, Machine, MachineBase, Misuse, Obstacle, Reason, Status, Unhashed, UnixTime, WallClock,
     api::{ROTATE_PATH, Renewed, RotateRequest, json, refusal, unanswered},
     crypto::Identity,
     effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
@@ -69,15 +69,15 @@ pub struct Rotation {
     identity: Identity,
     held: Held,
     clock: WallClock,
-    jitter: Jitter,
-    asked: Aside<u32>,
+    jitter: JitterRng,
+    asked: Unhashed<u32>,
     failures: u32,
     attempts: VecDeque<Instant>,
     renewed_at: Option<Instant>,
     trouble: Option<Reason>,
-    obstacle: Aside<Option<Obstacle>>,
+    obstacle: Unhashed<Option<Obstacle>>,
     state: State,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl Rotation {
@@ -91,7 +91,7 @@ impl Rotation {
         api_endpoint: &str,
         identity: Identity,
         token: SecretText,
-        mut jitter: Jitter,
+        mut jitter: JitterRng,
     ) -> Result<Self, Reason> {
         let held = Held::stored(token, &mut jitter)?;
         let until = held.renew_at(now, clock);
@@ -101,14 +101,14 @@ impl Rotation {
             held,
             clock,
             jitter,
-            asked: Aside(0),
+            asked: Unhashed(0),
             failures: 0,
             attempts: VecDeque::new(),
             renewed_at: None,
             trouble: None,
-            obstacle: Aside(None),
+            obstacle: Unhashed(None),
             state: State::Resting { until },
-            port: Port::new(now),
+            port: MachineBase::new(now),
         };
         rotation.advance();
         Ok(rotation)
@@ -131,7 +131,7 @@ impl Rotation {
 
     /// Whether only pairing again helps.
     pub const fn has_lapsed(&self) -> bool {
-        matches!(self.state, State::Lapsed)
+        matches!(self.state, State::RenewalExpired)
     }
 
     /// When it ends for good unless renewed, by the platform's clock.
@@ -153,8 +153,8 @@ impl Rotation {
     fn advance(&mut self) {
         let State::Resting { until } = self.state else { return };
         if self.port.now() >= self.held.lapses_at(self.clock) {
-            self.state = State::Lapsed;
-            self.port.push(Output::Lapsed);
+            self.state = State::RenewalExpired;
+            self.port.push(Output::RenewalExpired);
         } else if self.port.now() >= until {
             self.ask();
         }
@@ -165,7 +165,7 @@ impl Rotation {
             self.attempts.pop_front();
         }
         self.attempts.push_back(self.port.now());
-        self.asked = Aside(self.asked.0.wrapping_add(1));
+        self.asked = Unhashed(self.asked.0.wrapping_add(1));
         match self.request() {
             Ok(request) => {
                 self.state = State::Asking { number: self.asked };
@@ -198,11 +198,11 @@ impl Rotation {
         }
         match event {
             IoEvent::Answered((), answer) => {
-                self.obstacle = Aside(Some(Obstacle::Status(answer.status)));
+                self.obstacle = Unhashed(Some(Obstacle::Status(answer.status)));
                 self.answered(&answer);
             }
             IoEvent::Unanswered((), fault) => {
-                self.obstacle = Aside(Some(Obstacle::Fault(fault)));
+                self.obstacle = Unhashed(Some(Obstacle::Fault(fault)));
                 self.failed(unanswered(fault), Duration::ZERO);
             }
             _ => self.ignore(),
@@ -253,7 +253,7 @@ impl Rotation {
     }
 
     fn stored(&mut self) {
-        match mem::replace(&mut self.state, State::Lapsed) {
+        match mem::replace(&mut self.state, State::RenewalExpired) {
             State::Storing { held, .. } => {
                 self.held = *held;
                 self.failures = 0;
@@ -282,7 +282,7 @@ impl Rotation {
     fn set_clock(&mut self, clock: WallClock) {
         self.clock = clock;
         match self.state {
-            State::Lapsed if self.port.now() < self.held.lapses_at(clock) => {
+            State::RenewalExpired if self.port.now() < self.held.lapses_at(clock) => {
                 self.state = State::Resting { until: self.port.now().max(self.allowed_from()) };
             }
             State::Resting { .. } if self.failures == 0 => {
@@ -298,7 +298,7 @@ impl Rotation {
 }
 
 /// A `jti` must be unique, not secret.
-pub(super) fn unique(jitter: &mut Jitter) -> Entropy {
+pub(super) fn unique(jitter: &mut JitterRng) -> Entropy {
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_exact_mut(8) {
         chunk.copy_from_slice(&jitter.next().to_be_bytes());
@@ -351,7 +351,7 @@ impl Machine for Rotation {
             State::Resting { .. } => "the time to renew the credential",
             State::Asking { .. } => "the platform's answer",
             State::Storing { .. } => "the new credential to be durable",
-            State::Lapsed => "a new pairing: the credential is past its hard expiry",
+            State::RenewalExpired => "a new pairing: the credential is past its hard expiry",
         };
         Status::Running { waiting_for }
     }

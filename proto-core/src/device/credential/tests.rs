@@ -16,14 +16,14 @@ use crate::{
 const UNIX: UnixTime = UnixTime(1_800_000_000);
 const START: Instant = Instant::from_nanos(5_000_000_000);
 
-struct Desk {
+struct Harness {
     machine: Rotation,
     now: Instant,
     http: Vec<(EffectId, HttpRequest)>,
     said: Vec<Output>,
 }
 
-impl Desk {
+impl Harness {
     /// A daemon that starts at `UNIX` plus `age` with a credential of generation 1 issued at `UNIX`.
     fn started(age: u64) -> Self {
         Self::with_jitter(age, 1)
@@ -31,7 +31,8 @@ impl Desk {
 
     fn with_jitter(age: u64, seed: u64) -> Self {
         let clock = WallClock::new(START, UNIX.plus(age));
-        let machine = Rotation::new(START, clock, "https://api.example/", identity(), token(1, UNIX), Jitter::new(seed)).unwrap();
+        let machine =
+            Rotation::new(START, clock, "https://api.example/", identity(), token(1, UNIX), JitterRng::new(seed)).unwrap();
         let mut desk = Self { machine, now: START, http: Vec::new(), said: Vec::new() };
         desk.drain();
         desk
@@ -111,7 +112,7 @@ fn renewed(token: &SecretText) -> alloc::string::String {
 /// D8, ROT-1: the old credential is the one in use until the new one is durable; then it is announced.
 #[test]
 fn a_renewal_is_durable_before_it_is_used() {
-    let mut desk = Desk::started(0);
+    let mut desk = Harness::started(0);
     desk.wait();
     let (_, request) = desk.http[0].clone();
     assert_eq!(request.url, "https://api.example/api/credentials/rotate");
@@ -136,7 +137,7 @@ fn a_renewal_is_durable_before_it_is_used() {
 #[test]
 fn renewals_of_many_devices_spread() {
     let (devices, window) = (1_000, 60);
-    let mut dues: Vec<_> = (0..devices).map(|n| Desk::with_jitter(0, n).wait().as_secs()).collect();
+    let mut dues: Vec<_> = (0..devices).map(|n| Harness::with_jitter(0, n).wait().as_secs()).collect();
     dues.sort_unstable();
     assert!(dues[0] >= LIFETIME / 2 && *dues.last().unwrap() <= LIFETIME * 5 / 6);
     let densest = (0..LIFETIME).map(|from| dues.iter().filter(|due| (from..from + window).contains(*due)).count()).max();
@@ -150,7 +151,7 @@ fn a_credential_of_years_is_renewed_within_a_month() {
     let token = signed(&Claims { expires_at: years, renewable_until: years, ..claims(1, UNIX) });
     for seed in 0..20 {
         let clock = WallClock::new(START, UNIX);
-        let machine = Rotation::new(START, clock, "https://a", identity(), token.clone(), Jitter::new(seed)).unwrap();
+        let machine = Rotation::new(START, clock, "https://a", identity(), token.clone(), JitterRng::new(seed)).unwrap();
         let days = machine.poll_timeout().unwrap().at.since(START).as_secs_f64() / 86_400.0;
         assert!((15.0..=25.0).contains(&days), "{days}");
     }
@@ -159,7 +160,7 @@ fn a_credential_of_years_is_renewed_within_a_month() {
 /// ROT-3, S186, S187: a daemon that was off past the soft expiry renews at once; nothing connects with the old credential.
 #[test]
 fn an_expired_credential_is_renewed_first() {
-    let mut desk = Desk::started(LIFETIME * 24);
+    let mut desk = Harness::started(LIFETIME * 24);
     assert_eq!(desk.http.len(), 1);
     assert!(!desk.machine.is_fresh(desk.now));
     let now = desk.unix();
@@ -171,7 +172,7 @@ fn an_expired_credential_is_renewed_first() {
 /// ROT-2: a lost answer is asked for again with the same generation, and every proof is another.
 #[test]
 fn a_lost_answer_is_asked_for_again() {
-    let mut desk = Desk::started(0);
+    let mut desk = Harness::started(0);
     desk.wait();
     let (lost, first) = desk.http[0].clone();
     desk.lose();
@@ -195,7 +196,7 @@ fn a_lost_answer_is_asked_for_again() {
 #[test]
 fn a_failure_is_followed_by_a_pause() {
     for seed in 0..20 {
-        let mut desk = Desk::with_jitter(0, seed);
+        let mut desk = Harness::with_jitter(0, seed);
         desk.wait();
         desk.lose();
         let before = desk.machine.poll_timeout();
@@ -209,8 +210,8 @@ fn a_failure_is_followed_by_a_pause() {
 /// ROT-3: a credential that has lapsed stays so under a clock by which it ended just now, and that is not said again.
 #[test]
 fn a_lapsed_credential_stays_lapsed_at_its_end() {
-    let mut desk = Desk::started(RENEWABLE);
-    assert_eq!(desk.said, [Output::Lapsed]);
+    let mut desk = Harness::started(RENEWABLE);
+    assert_eq!(desk.said, [Output::RenewalExpired]);
     desk.clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE)));
     assert!(desk.machine.has_lapsed());
     assert_eq!((desk.said.len(), desk.http.len()), (1, 0));
@@ -220,7 +221,7 @@ fn a_lapsed_credential_stays_lapsed_at_its_end() {
 #[test]
 fn a_credential_is_fresh_up_to_its_expiry() {
     let is_fresh = |age| {
-        let desk = Desk::started(age);
+        let desk = Harness::started(age);
         desk.machine.is_fresh(desk.now)
     };
     assert_eq!([0, LIFETIME - 1, LIFETIME, LIFETIME + 1].map(is_fresh), [true, true, false, false]);
@@ -229,7 +230,7 @@ fn a_credential_is_fresh_up_to_its_expiry() {
 /// ROT-3: while nothing helps, at most 12 attempts in any hour, none after the hard expiry, which is said once.
 #[test]
 fn attempts_are_limited_and_end_at_the_hard_expiry() {
-    let mut desk = Desk::started(RENEWABLE - 6 * LIFETIME);
+    let mut desk = Harness::started(RENEWABLE - 6 * LIFETIME);
     let mut attempts = Vec::new();
     while !desk.machine.has_lapsed() {
         assert_eq!(desk.http.len(), 1);
@@ -246,7 +247,7 @@ fn attempts_are_limited_and_end_at_the_hard_expiry() {
     }
     assert!(attempts.len() > 5 * ATTEMPTS_PER_HOUR);
     assert_eq!(desk.unix(), UNIX.plus(RENEWABLE));
-    assert_eq!(desk.said, [Output::Trouble(PlatformUnreachable), Output::Lapsed]);
+    assert_eq!(desk.said, [Output::Trouble(PlatformUnreachable), Output::RenewalExpired]);
     assert_eq!(desk.machine.poll_timeout(), None);
     desk.input(Input::RenewNow);
     assert!(desk.http.is_empty());
@@ -255,7 +256,7 @@ fn attempts_are_limited_and_end_at_the_hard_expiry() {
 /// ROT-3: until when a credential can be renewed is what the one in use says.
 #[test]
 fn the_hard_expiry_moves_with_the_credential_in_use() {
-    let mut desk = Desk::started(LIFETIME);
+    let mut desk = Harness::started(LIFETIME);
     let renewed_at = desk.unix();
     desk.answer(200, &renewed(&token(2, renewed_at)));
     assert_eq!(desk.machine.renewable_until(), UNIX.plus(RENEWABLE));
@@ -266,7 +267,7 @@ fn the_hard_expiry_moves_with_the_credential_in_use() {
 /// ROT-3: a relay whose clock is wrong calls every credential expired; each of them is renewed only after a while.
 #[test]
 fn a_fresh_credential_is_not_renewed_on_demand() {
-    let mut desk = Desk::started(0);
+    let mut desk = Harness::started(0);
     desk.wait();
     desk.answer(200, &renewed(&token(2, desk.unix())));
     desk.input(Input::Stored);
@@ -291,7 +292,7 @@ fn no_answer_of_the_platform_ends_a_rotation() {
         ((200, "<html>".into()), PlatformAnswerInvalid),
         ((404, "{}".into()), PlatformAnswerInvalid),
     ] {
-        let mut desk = Desk::started(LIFETIME);
+        let mut desk = Harness::started(LIFETIME);
         desk.answer_later(status, &body, Some(u32::MAX));
         assert_eq!(desk.machine.trouble(), Some(reason));
         assert_eq!(desk.wait(), HOUR);
@@ -314,13 +315,13 @@ fn only_a_successor_is_taken() {
         |c| c.confirmation.static_key = StaticKey([8; 32]),
     ];
     for change in wrong {
-        let mut desk = Desk::started(LIFETIME);
+        let mut desk = Harness::started(LIFETIME);
         let mut claims = claims(2, UNIX);
         change(&mut claims);
         desk.answer(200, &renewed(&signed(&claims)));
         assert_eq!(desk.said, [Output::Trouble(PlatformAnswerInvalid)]);
     }
-    let mut desk = Desk::started(LIFETIME);
+    let mut desk = Harness::started(LIFETIME);
     desk.answer(200, &renewed(&token(2, UNIX)).replace("wss:", "http:"));
     assert_eq!(desk.said, [Output::Trouble(PlatformAnswerInvalid)]);
 }
@@ -329,7 +330,7 @@ fn only_a_successor_is_taken() {
 #[test]
 fn a_wrong_clock_does_not_change_the_schedule() {
     for wrong in [UnixTime(UNIX.0 - 100_000_000), UNIX.plus(LIFETIME * 24)] {
-        let mut desk = Desk::started(LIFETIME);
+        let mut desk = Harness::started(LIFETIME);
         desk.clock(WallClock::new(desk.now, wrong));
         desk.answer(200, &renewed(&token(2, UNIX.plus(LIFETIME))));
         desk.input(Input::Stored);
@@ -345,19 +346,19 @@ fn a_wrong_clock_does_not_change_the_schedule() {
 /// JWT-3: a jump past the hard expiry stops the attempts, the jump back takes them up again; a suspend is one renewal.
 #[test]
 fn clock_jumps_are_survived() {
-    let mut desk = Desk::started(0);
+    let mut desk = Harness::started(0);
     desk.clock(WallClock::new(desk.now, UNIX.plus(RENEWABLE)));
     assert!(desk.machine.has_lapsed() && desk.http.is_empty());
     desk.clock(WallClock::new(desk.now, UNIX));
     assert!(!desk.machine.has_lapsed());
     assert_eq!(desk.http.len(), 1);
 
-    let mut desk = Desk::started(0);
+    let mut desk = Harness::started(0);
     desk.clock(WallClock::new(desk.now, UNIX.plus(LIFETIME)));
     assert_eq!(desk.http.len(), 1, "the machine slept: the monotonic clock stood still, the other did not");
     assert_eq!(desk.machine.poll_timeout(), None);
 
-    let mut desk = Desk::started(600);
+    let mut desk = Harness::started(600);
     desk.clock(WallClock::new(desk.now, UnixTime(0)));
     assert!(desk.wait() <= Duration::from_secs(LIFETIME), "set back by decades, it still renews within a lifetime");
 }
@@ -365,6 +366,6 @@ fn clock_jumps_are_survived() {
 #[test]
 fn a_damaged_credential_is_refused() {
     let clock = WallClock::new(START, UNIX);
-    let rotation = Rotation::new(START, clock, "https://a", identity(), SecretText::new("a.b.c"), Jitter::new(1));
+    let rotation = Rotation::new(START, clock, "https://a", identity(), SecretText::new("a.b.c"), JitterRng::new(1));
     assert_eq!(rotation.unwrap_err(), TokenMalformed);
 }

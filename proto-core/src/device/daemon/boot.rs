@@ -12,11 +12,11 @@ use super::{
     running::{Presence, Sessions},
 };
 use crate::{
-    Aside, Instant, Jitter, Port, Reason, SessionId, WallClock,
+    Instant, JitterRng, MachineBase, Reason, SessionId, Unhashed, WallClock,
     device::{
         binding::Bindings,
         files::{Document, Grants, PendingPairing, SessionFile},
-        life::Lives,
+        incarnation::IncarnationCounter,
         orgkey::KeyFiles,
         pairing::Pairing,
         uplink,
@@ -44,7 +44,7 @@ pub struct Settings {
 
 /// The state files as they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Found {
+pub struct StoredState {
     /// `config.json`.
     pub config: Option<SecretBytes>,
     /// What stands in `relay-identities/`.
@@ -68,7 +68,13 @@ impl<N: Noise> Daemon<N> {
     /// # Errors
     /// [`Reason::ConfigInvalid`] or [`Reason::ConfigNewer`] for `config.json`, [`Reason::StateInvalid`] for the ledger: without
     /// them it is unknown what may stream, so nothing starts. Damaged pins and pairings are passed over, and said.
-    pub fn boot(now: Instant, clock: WallClock, found: &Found, settings: Settings, jitter: Jitter) -> Result<Self, Reason> {
+    pub fn boot(
+        now: Instant,
+        clock: WallClock,
+        found: &StoredState,
+        settings: Settings,
+        jitter: JitterRng,
+    ) -> Result<Self, Reason> {
         let mut log = Vec::new();
         let away = Presence::Away { until: now.after(RETURN_WITHIN) };
         let mut sessions = Sessions::default();
@@ -97,25 +103,25 @@ impl<N: Noise> Daemon<N> {
             jitter,
             bindings,
             bridges: TimedMap::new(),
-            spoken_to: BTreeSet::new(),
+            undrained: BTreeSet::new(),
             pairing: None,
             paired: None,
-            lives: Lives::default(),
+            lives: IncarnationCounter::default(),
             ledger: Ledger::new(ledger),
             keys,
             sessions,
             spools: TimedMap::new(),
             unremoved: None,
             tasks: BTreeMap::new(),
-            stats: Aside(super::Stats::default()),
-            port: Port::new(now),
+            stats: Unhashed(super::Stats::default()),
+            port: MachineBase::new(now),
         };
         daemon.port.extend(log.into_iter().map(|reason| Output::Log(Event::Trouble(reason))));
         daemon.forget_lost_pins();
         daemon.recall_spools(&found.spools);
         daemon.forget_lost_keys();
         if let Some((seed, pairing)) = pairing {
-            daemon.take_up(pairing, &seed);
+            daemon.resume_pairing(pairing, &seed);
         }
         daemon.drain();
         Ok(daemon)

@@ -11,7 +11,7 @@ use crate::{
         bridge::{self, Bridge},
         control::{PairEvent, PendingPairing},
         files::SessionFile,
-        life::{Life, Living},
+        incarnation::{Child, Incarnation},
         pairing::{self, Paired, Pairing},
         spool,
     },
@@ -57,7 +57,7 @@ impl<N: Noise> Daemon<N> {
         }
         for id in self.bridges.keys().cloned().collect::<Vec<_>>() {
             self.bridges.touch(&id, |bridge| bridge.machine.handle_clock(now, wall));
-            self.spoken_to.insert(id);
+            self.undrained.insert(id);
         }
     }
 
@@ -74,11 +74,11 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn drive_bridge(&mut self, id: &BindingId, input: bridge::Input) {
         let port = &mut self.port;
         self.bridges.touch(id, |bridge| port.feed(&mut *bridge.machine, input));
-        self.spoken_to.extend(self.bridges.key(id).map(Arc::clone));
+        self.undrained.extend(self.bridges.key(id).map(Arc::clone));
     }
 
     /// A pairing from before the restart. If its binding is durable already, only the pending file is left to go.
-    pub(super) fn take_up(&mut self, pairing: Pairing, seed: &Secret) {
+    pub(super) fn resume_pairing(&mut self, pairing: Pairing, seed: &Secret) {
         self.begin_pairing(pairing);
         if self.bindings.has_seed(seed) {
             self.drive_pairing(pairing::Input::Adopted);
@@ -86,7 +86,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     pub(super) fn begin_pairing(&mut self, machine: Pairing) {
-        self.pairing = Some(Living::new(self.lives.next(), machine));
+        self.pairing = Some(Child::new(self.lives.next(), machine));
     }
 
     /// Takes what the children want, until none of them wants anything: what one says may make another speak.
@@ -109,12 +109,12 @@ impl<N: Noise> Daemon<N> {
 
     /// What the next bridge says that was spoken to. One that has ended and has nothing left to say is forgotten.
     fn next_of_bridges(&mut self) -> Option<(Arc<BindingId>, bridge::Output)> {
-        while let Some(id) = self.spoken_to.first().cloned() {
+        while let Some(id) = self.undrained.first().cloned() {
             let output = self.bridges.touch(&id, |bridge| bridge.machine.poll_output()).flatten();
             if let Some(output) = output {
                 return Some((id, output));
             }
-            self.spoken_to.remove(&id);
+            self.undrained.remove(&id);
             if self.bridges.get(&id).is_some_and(|bridge| !matches!(bridge.machine.status(), Status::Running { .. })) {
                 self.bridges.remove(&id);
             }
@@ -125,7 +125,7 @@ impl<N: Noise> Daemon<N> {
     fn pairing_said(&mut self, output: pairing::Output) {
         match output {
             pairing::Output::Effect(effect) => {
-                let life = self.pairing.as_ref().map_or(Life(0), |pairing| pairing.life);
+                let life = self.pairing.as_ref().map_or(Incarnation(0), |pairing| pairing.life);
                 self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Pairing(life, effect_id))));
             }
             pairing::Output::ShowCode(_) => {
@@ -157,7 +157,7 @@ impl<N: Noise> Daemon<N> {
 
     /// A pairing that has ended makes room for the next one.
     fn end_pairing(&mut self) {
-        let Some(Living { machine, .. }) = &self.pairing else { return };
+        let Some(Child { machine, .. }) = &self.pairing else { return };
         let failed = match machine.status() {
             Status::Finished => None,
             Status::Failed(reason) => Some((*reason, behind(*reason, machine.obstacle()))),
@@ -207,19 +207,19 @@ impl<N: Noise> Daemon<N> {
         match bridge {
             Ok(machine) => {
                 let key = Arc::new(id.clone());
-                self.bridges.insert(&key, Living::new(self.lives.next(), machine));
-                self.spoken_to.insert(key);
+                self.bridges.insert(&key, Child::new(self.lives.next(), machine));
+                self.undrained.insert(key);
             }
             Err(reason) => return self.log(Event::Trouble(reason)),
         }
         let its: Vec<_> = self.sessions.iter().filter(|(_, running)| running.is_pinned_to(id)).map(|(_, r)| r.clone()).collect();
         for running in its {
-            self.make_known(&running.file);
-            self.attach_again(id, &running);
+            self.register_session(&running.file);
+            self.set_source(id, &running);
         }
     }
 
-    pub(super) fn make_known(&mut self, file: &SessionFile) {
+    pub(super) fn register_session(&mut self, file: &SessionFile) {
         if let Some(cipher) = Cipher::from_byte(file.cipher) {
             let secret = EpochSecret::new(file.secret.clone());
             self.drive_bridge(&file.pin(), bridge::Input::Know { session: file.session, cipher, secret });
@@ -229,7 +229,7 @@ impl<N: Noise> Daemon<N> {
     /// The bridge of a key that was replaced closes its link, and is forgotten: another one takes over.
     fn dismiss(&mut self, id: &BindingId) {
         let Some(id) = self.bridges.key(id).map(Arc::clone) else { return };
-        let Some(Living { life, machine: mut old }) = self.bridges.remove(&id) else { return };
+        let Some(Child { life, machine: mut old }) = self.bridges.remove(&id) else { return };
         self.port.feed(&mut *old, bridge::Input::Stop);
         while let Some(output) = old.poll_output() {
             if let bridge::Output::Effect(effect) = output {
@@ -260,13 +260,13 @@ impl<N: Noise> Daemon<N> {
     fn bridge_said(&mut self, id: &Arc<BindingId>, output: bridge::Output) {
         match output {
             bridge::Output::Effect(effect) => {
-                let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
+                let life = self.bridges.get(id).map_or(Incarnation(0), |bridge| bridge.life);
                 self.port.push(Output::Effect(effect.map_id(|effect_id| EffectId::Bridge(Arc::clone(id), life, effect_id))));
             }
             bridge::Output::ToSource(source, frame) => self.relay_said(source, frame),
             bridge::Output::Renewed(renewal) => self.renewed(id, renewal),
             bridge::Output::NotRenewed(reason) => self.log(Event::NotRenewed((**id).clone(), reason, self.obstacle(id, reason))),
-            bridge::Output::Lapsed => self.log(Event::Lapsed((**id).clone())),
+            bridge::Output::RenewalExpired => self.log(Event::RenewalExpired((**id).clone())),
             bridge::Output::Up => self.log(Event::Connected((**id).clone())),
             bridge::Output::Down(reason) => self.log(Event::Disconnected((**id).clone(), reason, self.obstacle(id, reason))),
             bridge::Output::Ended(reason) => self.drive_bindings(binding::Input::Revoked { binding: (**id).clone(), reason }),

@@ -10,11 +10,11 @@ use crate::{
         bridge::{self, SourceId},
         consent::{Change, Directory, Looked},
         control::{Attach, Attached, Bound, PairEvent, PairRequest, Unbound, UnpairRequest, Unpaired},
-        life::Life,
+        incarnation::Incarnation,
         orgkey, pairing, spool, uplink,
     },
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     wire::Frame,
 };
 
@@ -35,11 +35,11 @@ pub enum TaskId {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EffectId {
     /// The pairing.
-    Pairing(Life, pairing::EffectId),
+    Pairing(Incarnation, pairing::EffectId),
     /// The bindings' files.
     Bindings(binding::EffectId),
     /// The running part of one binding.
-    Bridge(Arc<BindingId>, Life, uplink::EffectId),
+    Bridge(Arc<BindingId>, Incarnation, uplink::EffectId),
     /// The ledger of grants, for a request.
     Ledger(RequestId),
     /// The pin of a session that is about to start.
@@ -47,11 +47,11 @@ pub enum EffectId {
     /// The pin of a session whose binding is gone.
     Unpin(SessionId),
     /// What is kept of a session until the relay takes it.
-    Spool(SessionId, Life, spool::EffectId),
+    Spool(SessionId, Incarnation, spool::EffectId),
     /// What is kept of a session, which is to go.
     Erase(SessionId),
     /// What one binding keeps of its organization's key.
-    Keep(Arc<BindingId>, Life),
+    Keep(Arc<BindingId>, Incarnation),
     /// What was kept of the key of an organization that this daemon is no longer paired with.
     ForgetKey,
 }
@@ -166,7 +166,7 @@ pub enum Event {
     /// It was not, for now.
     NotRenewed(BindingId, Reason, Option<Obstacle>),
     /// It cannot be renewed any more.
-    Lapsed(BindingId),
+    RenewalExpired(BindingId),
     /// The binding takes no new sessions.
     Draining(BindingId),
     /// The binding was cut: revoked, or unpaired here.
@@ -178,7 +178,7 @@ pub enum Event {
     /// The relay has all of it, or the process that made its records stayed away.
     SessionEnded(SessionId, BindingId),
     /// Something happened to the organization's key.
-    Key(BindingId, orgkey::News),
+    Key(BindingId, orgkey::KeyEvent),
     /// The relay does not take this session for now; it is asked again by itself.
     SessionDeclined(SessionId, BindingId, Reason),
     /// A state file could not be written or read.
@@ -197,19 +197,19 @@ pub enum Timer {
     /// What stands between a session and its bridge.
     Spool(spool::Timer),
     /// A session whose process stays away is given up.
-    Farewell,
+    SessionAbandoned,
     /// What is left of a session is removed again.
     Remove,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Bindings(timer) => timer.why(),
             Self::Bridge(timer) => timer.why(),
             Self::Pairing(timer) => timer.why(),
             Self::Spool(timer) => timer.why(),
-            Self::Farewell => "a session that stays away is given up",
+            Self::SessionAbandoned => "a session that stays away is given up",
             Self::Remove => "remove what is left of a session again",
         }
     }

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, sync::Arc};
 use super::{Daemon, EffectId, Output};
 use crate::{
     BindingId,
-    device::{bridge, files::OrganizationKeyFile, life::Life},
+    device::{bridge, files::OrganizationKeyFile, incarnation::Incarnation},
     effect::Effect,
     noise::Noise,
 };
@@ -13,7 +13,7 @@ use crate::{
 impl<N: Noise> Daemon<N> {
     /// A binding knows more of its organization's key: durable before it is used.
     pub(super) fn keep_key(&mut self, id: &Arc<BindingId>, file: Box<OrganizationKeyFile>) {
-        let life = self.bridges.get(id).map_or(Life(0), |bridge| bridge.life);
+        let life = self.bridges.get(id).map_or(Incarnation(0), |bridge| bridge.life);
         match self.keys.keep(file) {
             Ok(Some((file, contents))) => {
                 self.port.push(Output::Effect(Effect::Store(EffectId::Keep(Arc::clone(id), life), file, contents)));

@@ -61,7 +61,7 @@ impl<N: Noise> Daemon<N> {
         let mut ledger = self.ledger.grants.clone();
         match self.tasks.get(&TaskId::Request(id)) {
             Some(Task::Granting { plan, .. }) => plan.clone().enter(&mut ledger)?,
-            Some(Task::Ungranting { directory, .. }) => drop(consent::unbind(directory, &mut ledger)?),
+            Some(Task::RevokingGrant { directory, .. }) => drop(consent::unbind(directory, &mut ledger)?),
             _ => return Err(Reason::StateNotWritten),
         }
         let contents = ledger.write()?;
@@ -90,7 +90,7 @@ impl<N: Noise> Daemon<N> {
             Some(Task::Granting { directory, org, .. }) => {
                 self.answer(id, Ok(Answer::Bound(Bound { directory: directory.to_string(), org })));
             }
-            Some(Task::Ungranting { directory, files }) => {
+            Some(Task::RevokingGrant { directory, files }) => {
                 self.port.push(Output::Change(task_id, files));
                 self.tasks.insert(task_id, Task::RemovingFile { directory });
             }

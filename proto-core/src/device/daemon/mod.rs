@@ -33,19 +33,19 @@ use alloc::{
 };
 use core::{convert::Infallible, time::Duration};
 
-pub use boot::{Found, Settings};
+pub use boot::{Settings, StoredState};
 pub use event::{Answer, Bind, EffectId, Event, Input, Output, Request, RequestId, TaskId, Timer};
 use ledger::Ledger;
 use running::Sessions;
 use state::Task;
 
 use crate::{
-    Aside, BindingId, Deadline, Instant, Jitter, Machine, Misuse, Port, SessionId, Status, WallClock,
+    BindingId, Deadline, Instant, JitterRng, Machine, MachineBase, Misuse, SessionId, Status, Unhashed, WallClock,
     device::{
         binding::Bindings,
         bridge::{self, Bridge, SourceId},
         control::PairEvent,
-        life::{Lives, Living},
+        incarnation::{Child, IncarnationCounter},
         orgkey::KeyFiles,
         pairing::Pairing,
         spool::{self, Spool},
@@ -60,7 +60,7 @@ use crate::{
 pub const RETURN_WITHIN: Duration = Duration::from_mins(2);
 
 /// Between two attempts to remove the pin of a session that is forgotten.
-const UNPIN_PAUSE: Duration = Duration::from_secs(10);
+const REMOVE_RETRY: Duration = Duration::from_secs(10);
 
 /// The most requests and starting sessions that wait for the disk at a time.
 pub const MAX_TASKS: usize = 1024;
@@ -71,27 +71,27 @@ pub struct Daemon<N> {
     settings: Settings,
     uplinks: uplink::Settings,
     clock: WallClock,
-    jitter: Jitter,
+    jitter: JitterRng,
     bindings: Bindings,
-    bridges: TimedMap<Arc<BindingId>, Living<Bridge<N>>, bridge::Timer>,
+    bridges: TimedMap<Arc<BindingId>, Child<Bridge<N>>, bridge::Timer>,
     /// The bridges that were spoken to and not listened to since: empty between two inputs.
-    spoken_to: BTreeSet<Arc<BindingId>>,
-    pairing: Option<Living<Pairing>>,
+    undrained: BTreeSet<Arc<BindingId>>,
+    pairing: Option<Child<Pairing>>,
     /// How an approved pairing comes out: said once it has ended, because its client may begin the next one at once.
     paired: Option<PairEvent>,
     /// How many bridges, pairings and spools there were.
-    lives: Lives,
+    lives: IncarnationCounter,
     ledger: Ledger,
     /// What is kept of the organizations' keys.
     keys: KeyFiles,
     sessions: Sessions,
     /// What stands between sessions and their bridges: one for each that is attached, kept or closing.
-    spools: TimedMap<SessionId, Living<Spool>, spool::Timer>,
+    spools: TimedMap<SessionId, Child<Spool>, spool::Timer>,
     /// Files of sessions that could not be removed, and when that is tried again.
     unremoved: Option<(Instant, BTreeSet<StateFile>)>,
     tasks: BTreeMap<TaskId, Task>,
-    stats: Aside<Stats>,
-    port: Port<Output>,
+    stats: Unhashed<Stats>,
+    port: MachineBase<Output>,
 }
 
 /// What was ignored, by kind.
@@ -122,7 +122,7 @@ impl<N: Noise> Daemon<N> {
         let pairing = self.pairing.iter().filter_map(|pairing| pairing.machine.poll_timeout());
         let pairing = pairing.map(|deadline| deadline.map(Timer::Pairing));
         let bindings = self.bindings.poll_timeout().map(|deadline| deadline.map(Timer::Bindings));
-        let others = pairing.chain(bindings).chain(self.next_farewell()).chain(self.next_removal());
+        let others = pairing.chain(bindings).chain(self.next_abandonment()).chain(self.next_removal());
         let others = others.chain(self.bridges.next_deadline().map(|deadline| deadline.map(Timer::Bridge)));
         others.chain(self.spools.next_deadline().map(|deadline| deadline.map(Timer::Spool)))
     }
@@ -163,10 +163,10 @@ impl<N: Noise> Machine for Daemon<N> {
         self.pairing.iter_mut().for_each(|pairing| pairing.machine.handle_timeout(now));
         for id in self.bridges.due(now) {
             self.bridges.touch(&id, |bridge| bridge.machine.handle_timeout(now));
-            self.spoken_to.insert(id);
+            self.undrained.insert(id);
         }
         self.wake_spools();
-        self.say_farewells();
+        self.close_abandoned_sessions();
         self.remove_again();
         self.drain();
     }

@@ -8,7 +8,7 @@ use crate::{
     api::Workspace,
     device::{
         binding, bridge,
-        consent::{self, Directory, Place, Plan, Resolver},
+        consent::{self, Directory, DirectoryFacts, Plan, Resolver},
         control::{PairRequest, Unbound, UnpairRequest, Unpaired},
         pairing::{self, Pairing, is_known_elsewhere, machine_name},
     },
@@ -22,7 +22,7 @@ impl<N: Noise> Daemon<N> {
             Request::Pair(request, entropy) => self.pair(request, &entropy),
             Request::CancelPairing => return self.cancel_pairing(id),
             Request::Reconnect => {
-                self.hurry();
+                self.retry_now();
                 Ok(())
             }
             Request::Unpair(request) => return self.unpair(id, &request),
@@ -76,10 +76,10 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    fn hurry(&mut self) {
+    fn retry_now(&mut self) {
         let ids: Vec<_> = self.bridges.keys().cloned().collect();
         for id in ids {
-            self.drive_bridge(&id, bridge::Input::Hurry);
+            self.drive_bridge(&id, bridge::Input::RetryNow);
         }
     }
 
@@ -127,18 +127,18 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// `vpd bind`: what is in the directory is known.
-    pub(super) fn plan(&mut self, id: RequestId, place: &Place, bind: &Bind) {
+    pub(super) fn plan(&mut self, id: RequestId, place: &DirectoryFacts, bind: &Bind) {
         match self.planned(place, bind) {
             Ok((org, mut plan)) => {
                 self.port.push(Output::Change(TaskId::Request(id), core::mem::take(&mut plan.files)));
-                let task = Task::Planting { plan, directory: place.directory.clone(), org };
+                let task = Task::WritingBindFiles { plan, directory: place.directory.clone(), org };
                 self.tasks.insert(TaskId::Request(id), task);
             }
             Err(reason) => self.answer(id, Err(reason)),
         }
     }
 
-    fn planned(&self, place: &Place, bind: &Bind) -> Result<(Workspace, Plan), Reason> {
+    fn planned(&self, place: &DirectoryFacts, bind: &Bind) -> Result<(Workspace, Plan), Reason> {
         let bound = self.bindings.workspaces();
         let org = place.org(bind.org.as_deref(), &bound)?;
         if !bind.confirmed {
@@ -150,7 +150,7 @@ impl<N: Noise> Daemon<N> {
 
     fn unbind(&mut self, id: RequestId, directory: &Directory) {
         match consent::unbind(directory, &mut self.ledger.grants.clone()) {
-            Ok(files) => self.change_ledger(id, Task::Ungranting { directory: directory.clone(), files }),
+            Ok(files) => self.change_ledger(id, Task::RevokingGrant { directory: directory.clone(), files }),
             Err(reason) => self.answer(id, Err(reason)),
         }
     }
@@ -162,10 +162,10 @@ impl<N: Noise> Daemon<N> {
             return;
         };
         match (task, result) {
-            (Task::Planting { plan, directory, org }, Ok(())) => {
+            (Task::WritingBindFiles { plan, directory, org }, Ok(())) => {
                 self.change_ledger(id, Task::Granting { plan, directory, org });
             }
-            (Task::Planting { .. }, Err(reason)) => self.answer(id, Err(reason)),
+            (Task::WritingBindFiles { .. }, Err(reason)) => self.answer(id, Err(reason)),
             // The grant is gone already: what is left of the file is ignored.
             (Task::RemovingFile { directory }, _) => {
                 self.answer(id, Ok(Answer::Unbound(Unbound { directory: directory.to_string() })));

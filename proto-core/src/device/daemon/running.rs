@@ -13,7 +13,7 @@ use crate::{
 
 /// A session that may still make records, or did.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Running {
+pub(super) struct SessionEntry {
     pub(super) file: SessionFile,
     presence: Presence,
 }
@@ -26,20 +26,20 @@ pub(super) enum Presence {
     /// The process that did is away, and counts as gone for good from then on.
     Away { until: Instant },
     /// The process that did does not come back; what there is of its records is still on its way to the relay.
-    Leaving,
+    Closing,
     /// It ended. Its key is still given to viewers, and its maker may ask again whether all of it arrived.
-    Over,
+    Delivered,
     /// Its maker stayed away, so the daemon ended it. Its key is still given to viewers; it does not go on.
-    Ended,
+    Abandoned,
 }
 
-impl Running {
+impl SessionEntry {
     pub(super) const fn presence(&self) -> Presence {
         self.presence
     }
 
     pub(super) const fn is_over(&self) -> bool {
-        matches!(self.presence, Presence::Over | Presence::Ended)
+        matches!(self.presence, Presence::Delivered | Presence::Abandoned)
     }
 
     pub(super) fn pin(&self) -> BindingId {
@@ -54,29 +54,29 @@ impl Running {
 /// All of them. Thousands may be over, so those that are away are found without a look at each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Sessions {
-    by_id: BTreeMap<SessionId, Running>,
+    by_id: BTreeMap<SessionId, SessionEntry>,
     /// Every session that is away, by when it counts as over.
     away: BTreeSet<(Instant, SessionId)>,
 }
 
 impl Sessions {
-    pub(super) fn get(&self, session: SessionId) -> Option<&Running> {
+    pub(super) fn get(&self, session: SessionId) -> Option<&SessionEntry> {
         self.by_id.get(&session)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, &Running)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, &SessionEntry)> {
         self.by_id.iter().map(|(session, running)| (*session, running))
     }
 
     pub(super) fn insert(&mut self, file: SessionFile, presence: Presence) {
         let session = file.session;
         self.remove(session);
-        self.by_id.insert(session, Running { file, presence: Presence::Over });
+        self.by_id.insert(session, SessionEntry { file, presence: Presence::Delivered });
         self.set(session, presence);
     }
 
     pub(super) fn remove(&mut self, session: SessionId) {
-        self.set(session, Presence::Over);
+        self.set(session, Presence::Delivered);
         self.by_id.remove(&session);
     }
 
@@ -93,7 +93,7 @@ impl Sessions {
     }
 
     /// When the next session that is away counts as over.
-    pub(super) fn next_farewell(&self) -> Option<Instant> {
+    pub(super) fn next_abandonment(&self) -> Option<Instant> {
         self.away.first().map(|(until, _)| *until)
     }
 

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
-    Daemon, EffectId, Event, Output, RETURN_WITHIN, TaskId, Timer, UNPIN_PAUSE,
+    Daemon, EffectId, Event, Output, REMOVE_RETRY, RETURN_WITHIN, TaskId, Timer,
     running::Presence,
     state::{Start, Task},
 };
@@ -53,7 +53,7 @@ impl<N: Noise> Daemon<N> {
         };
         let was = self.sessions.set(session, Presence::Here(source));
         let Some(file) = self.sessions.get(session).map(|running| running.file.clone()) else { return };
-        if was == Some(Presence::Over) {
+        if was == Some(Presence::Delivered) {
             self.drive_bindings(binding::Input::SessionStarted { binding: pin, session });
         }
         self.stream(source, &file, org);
@@ -67,9 +67,9 @@ impl<N: Noise> Daemon<N> {
         let binding = self.bindings.get(&pin)?;
         let may = match (binding.phase(), running.presence()) {
             (Phase::Broken(_) | Phase::Leaving, _)
-            | (_, Presence::Leaving | Presence::Ended)
-            | (Phase::Draining(_), Presence::Over) => false,
-            (Phase::Active(_), Presence::Over) | (_, Presence::Here(_) | Presence::Away { .. }) => !self.is_closed(session),
+            | (_, Presence::Closing | Presence::Abandoned)
+            | (Phase::Draining(_), Presence::Delivered) => false,
+            (Phase::Active(_), Presence::Delivered) | (_, Presence::Here(_) | Presence::Away { .. }) => !self.is_closed(session),
         };
         let org = binding.workspace();
         may.then_some((pin, org))
@@ -158,14 +158,14 @@ impl<N: Noise> Daemon<N> {
         }
         self.drive_bindings(binding::Input::SessionStarted { binding: pin.clone(), session });
         self.log(Event::SessionStarted(session, pin.clone()));
-        self.make_known(&file);
+        self.register_session(&file);
         self.sessions.insert(file.clone(), Presence::Here(source));
         self.stream(source, &file, org);
     }
 
     fn stream(&mut self, source: SourceId, file: &SessionFile, org: Workspace) {
         let SessionFile { session, cipher, ref secret, .. } = *file;
-        self.stand_between(source, file);
+        self.attach_spool(source, file);
         let attached = Attached::Streaming { session, org, secret: secret.clone(), cipher };
         self.port.push(Output::Attached(source, attached));
     }
@@ -177,7 +177,7 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn source_said(&mut self, source: SourceId, frame: Frame) {
         let session = frame.head.session().and_then(|session| self.sessions.get(session));
         match session.filter(|running| running.presence() == Presence::Here(source)) {
-            Some(running) => self.keep_or_pass(running.file.session, frame),
+            Some(running) => self.feed_spool(running.file.session, frame),
             None => self.stats.0.unattached += 1,
         }
     }
@@ -201,21 +201,21 @@ impl<N: Noise> Daemon<N> {
     pub(super) fn session_over(&mut self, session: SessionId) {
         let Some(running) = self.sessions.get(session).filter(|running| !running.is_over()) else { return };
         let (binding, was) = (running.pin(), running.presence());
-        self.sessions.set(session, if was == Presence::Leaving { Presence::Ended } else { Presence::Over });
+        self.sessions.set(session, if was == Presence::Closing { Presence::Abandoned } else { Presence::Delivered });
         self.drop_spool(session);
         self.log(Event::SessionEnded(session, binding.clone()));
         self.drive_bindings(binding::Input::SessionEnded { binding, session });
     }
 
     /// When the next session whose maker is away is given up.
-    pub(super) fn next_farewell(&self) -> Option<Deadline<Timer>> {
-        self.sessions.next_farewell().map(|at| Deadline::new(at, Timer::Farewell))
+    pub(super) fn next_abandonment(&self) -> Option<Deadline<Timer>> {
+        self.sessions.next_abandonment().map(|at| Deadline::new(at, Timer::SessionAbandoned))
     }
 
-    pub(super) fn say_farewells(&mut self) {
+    pub(super) fn close_abandoned_sessions(&mut self) {
         for session in self.sessions.overdue(self.port.now()) {
             if self.spools.get(&session).is_some() {
-                self.sessions.set(session, Presence::Leaving);
+                self.sessions.set(session, Presence::Closing);
                 self.drive_spool(session, spool::Input::Close);
             } else {
                 self.session_over(session);
@@ -264,7 +264,7 @@ impl<N: Noise> Daemon<N> {
     /// binding (BIND-5).
     pub(super) fn removed(&mut self, file: StateFile, is_durable: bool) {
         if !is_durable {
-            let again = self.port.now().after(UNPIN_PAUSE);
+            let again = self.port.now().after(REMOVE_RETRY);
             self.unremoved.get_or_insert((again, BTreeSet::new())).1.insert(file);
         }
     }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 
 use super::{
     Daemon, EffectId, Event, Output,
-    running::{Presence, Running},
+    running::{Presence, SessionEntry},
 };
 use crate::{
     BindingId, Machine, Reason, SessionId, Status,
@@ -13,7 +13,7 @@ use crate::{
     device::{
         bridge::{self, SourceId},
         files::SessionFile,
-        life::{Life, Living},
+        incarnation::{Child, Incarnation},
         spool::{self, MAX_TOTAL, Spool},
     },
     effect::{Effect, StateFile},
@@ -29,7 +29,7 @@ impl<N: Noise> Daemon<N> {
             match cipher {
                 Some(cipher) => {
                     let segments = segments.iter().map(|(first, bytes)| (*first, *bytes));
-                    let spool = Spool::recall(self.port.now(), *session, cipher, segments);
+                    let spool = Spool::restore(self.port.now(), *session, cipher, segments);
                     self.add_spool(*session, spool);
                 }
                 None => self.erase(*session),
@@ -38,12 +38,12 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn add_spool(&mut self, session: SessionId, machine: Spool) {
-        self.spools.insert(&session, Living::new(self.lives.next(), machine));
+        self.spools.insert(&session, Child::new(self.lives.next(), machine));
         self.hear_spool(session);
     }
 
     /// A process makes records of a session: its spool stands between it and the bridge.
-    pub(super) fn stand_between(&mut self, source: SourceId, file: &SessionFile) {
+    pub(super) fn attach_spool(&mut self, source: SourceId, file: &SessionFile) {
         let (session, pin) = (file.session, file.pin());
         if self.spools.get(&session).is_none()
             && let Some(cipher) = Cipher::from_byte(file.cipher)
@@ -56,18 +56,18 @@ impl<N: Noise> Daemon<N> {
     }
 
     /// A bridge takes over: the process that handed records of this session to the previous one hands them to this one.
-    pub(super) fn attach_again(&mut self, id: &BindingId, running: &Running) {
+    pub(super) fn set_source(&mut self, id: &BindingId, running: &SessionEntry) {
         let session = running.file.session;
         let source = match running.presence() {
             _ if self.is_source(session) => SourceId::SPOOL,
             Presence::Here(source) => source,
-            Presence::Away { .. } | Presence::Leaving | Presence::Over | Presence::Ended => return,
+            Presence::Away { .. } | Presence::Closing | Presence::Delivered | Presence::Abandoned => return,
         };
         self.drive_bridge(id, bridge::Input::Attach(source, session));
     }
 
     /// The process that makes records of a session says something.
-    pub(super) fn keep_or_pass(&mut self, session: SessionId, frame: Frame) {
+    pub(super) fn feed_spool(&mut self, session: SessionId, frame: Frame) {
         let is_keeping = self.spools.get(&session).is_some_and(|spool| spool.machine.is_keeping());
         let free = if is_keeping { MAX_TOTAL.saturating_sub(self.spooled_bytes()) } else { MAX_TOTAL };
         self.drive_spool(session, spool::Input::Source { frame, free });
@@ -114,17 +114,17 @@ impl<N: Noise> Daemon<N> {
         }
     }
 
-    fn next_of_spool(&mut self, session: SessionId) -> Option<(Life, spool::Output)> {
+    fn next_of_spool(&mut self, session: SessionId) -> Option<(Incarnation, spool::Output)> {
         self.spools.touch(&session, |spool| spool.machine.poll_output().map(|output| (spool.life, output))).flatten()
     }
 
-    fn spool_said(&mut self, session: SessionId, life: Life, output: spool::Output) {
+    fn spool_said(&mut self, session: SessionId, life: Incarnation, output: spool::Output) {
         match output {
             spool::Output::ToSource(frame) => self.tell_source(session, frame),
             spool::Output::ToRelay(frame) => self.hand_over(session, frame),
-            spool::Output::Takes | spool::Output::Returns => {
+            spool::Output::TakesOver | spool::Output::HandsBack => {
                 if let Some(running) = self.sessions.get(session).cloned() {
-                    self.attach_again(&running.pin(), &running);
+                    self.set_source(&running.pin(), &running);
                 }
             }
             spool::Output::Effect(effect) => {
@@ -135,7 +135,7 @@ impl<N: Noise> Daemon<N> {
     }
 
     fn tell_source(&mut self, session: SessionId, frame: Frame) {
-        if let Some(Presence::Here(source)) = self.sessions.get(session).map(Running::presence) {
+        if let Some(Presence::Here(source)) = self.sessions.get(session).map(SessionEntry::presence) {
             self.port.push(Output::ToSource(source, frame));
         }
     }
@@ -145,7 +145,7 @@ impl<N: Noise> Daemon<N> {
         let source = match running.presence() {
             _ if self.is_source(session) => SourceId::SPOOL,
             Presence::Here(source) => source,
-            Presence::Away { .. } | Presence::Leaving | Presence::Over | Presence::Ended => return,
+            Presence::Away { .. } | Presence::Closing | Presence::Delivered | Presence::Abandoned => return,
         };
         self.drive_bridge(&running.pin(), bridge::Input::Frame(source, frame));
     }

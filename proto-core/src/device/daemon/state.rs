@@ -23,11 +23,11 @@ pub(super) enum Task {
     /// `vpd bind`: what stands there?
     Looking { resolver: Resolver, bind: Bind },
     /// `vpd bind`: the files are being written.
-    Planting { plan: Plan, directory: Directory, org: Workspace },
+    WritingBindFiles { plan: Plan, directory: Directory, org: Workspace },
     /// `vpd bind`: the ledger with the grant is being made durable.
     Granting { plan: Plan, directory: Directory, org: Workspace },
     /// `vpd unbind`: the ledger without the grant is being made durable.
-    Ungranting { directory: Directory, files: Vec<Change> },
+    RevokingGrant { directory: Directory, files: Vec<Change> },
     /// `vpd unbind`: the files are being removed.
     RemovingFile { directory: Directory },
     /// `vpd pair --cancel`: the pairing is to end.

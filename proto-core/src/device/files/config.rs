@@ -10,7 +10,7 @@ use crate::{
     api::{Approval, PolicyMode, RelayEndpoint},
     device::credential::Renewal,
     effect::StateFile,
-    id::{BindingId, GivenId, OrgId},
+    id::{BindingId, OrgId, PlatformId},
     key::StaticKey,
     secret::{Secret, SecretText},
 };
@@ -84,11 +84,11 @@ pub struct BindingRecord {
     /// Its display name.
     pub name: String,
     /// Stable for this install in this org.
-    pub install_id: GivenId,
+    pub install_id: PlatformId,
     /// The row that the platform sees. Together with the org it names the binding.
-    pub runtime_target_id: GivenId,
+    pub runtime_target_id: PlatformId,
     /// This org's view of this machine.
-    pub machine_id: GivenId,
+    pub machine_id: PlatformId,
     /// The relay credential.
     pub issue_token: SecretText,
     /// The credential's `gen`.

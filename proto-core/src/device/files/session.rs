@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::{Document, Unknown, first_version};
 use crate::{
     Reason,
-    id::{BindingId, GivenId, OrgId, SessionId},
+    id::{BindingId, OrgId, PlatformId, SessionId},
     machine::time::UnixTime,
     secret::Secret,
     wire::Title,
@@ -24,7 +24,7 @@ pub struct SessionFile {
     /// The organization it is pinned to.
     pub workspace_id: OrgId,
     /// The binding it is pinned to, within that organization.
-    pub runtime_target_id: GivenId,
+    pub runtime_target_id: PlatformId,
     /// How its records are sealed: 1 AES-256-GCM, 2 ChaCha20-Poly1305.
     pub cipher: u8,
     /// The secret of epoch 0.

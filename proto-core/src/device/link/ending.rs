@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use super::{
     Link, Output,
-    state::{State, Then},
+    state::{AfterClose, State},
 };
 use crate::{
-    Aside, Machine, Obstacle, Port, Reason, Status,
+    Machine, MachineBase, Obstacle, Reason, Status, Unhashed,
     effect::{Close, Closed, Effect, NetFault, UpgradeRefusal},
     noise::{
         Noise,
@@ -25,7 +25,7 @@ impl<N: Noise> Link<N> {
     /// The relay said no, under its pinned key.
     pub(super) fn refused(&mut self, reason: Reason, retry_after: u32) {
         if reason.ends_binding() {
-            return self.close(Then::End(reason));
+            return self.close(AfterClose::End(reason));
         }
         if reason == Reason::Superseded {
             // Another device with this pairing is alive: two that chase each other away help neither.
@@ -33,14 +33,14 @@ impl<N: Noise> Link<N> {
             self.schedule.not_before(self.port.now().after(TAKEOVER_PAUSE));
         }
         self.schedule.not_before(self.port.now().after(Duration::from_secs(u64::from(retry_after))));
-        self.close(Then::Retry(reason));
+        self.close(AfterClose::Retry(reason));
     }
 
     /// Closes the WebSocket; what follows happens once it is closed.
-    pub(super) fn close(&mut self, then: Then) {
+    pub(super) fn close(&mut self, then: AfterClose) {
         let close = match then {
-            Then::Stop => Close::Normal,
-            Then::Retry(reason) | Then::End(reason) => Close::Because(reason),
+            AfterClose::Stop => Close::Normal,
+            AfterClose::Retry(reason) | AfterClose::End(reason) => Close::Because(reason),
         };
         match (self.is_up(), then.reason()) {
             (true, reason) => self.port.push(Output::Down(reason.unwrap_or(Reason::RelayClosed))),
@@ -52,7 +52,7 @@ impl<N: Noise> Link<N> {
     }
 
     pub(super) fn closed(&mut self, closed: Closed) {
-        self.obstacle = Aside(obstacle(closed));
+        self.obstacle = Unhashed(obstacle(closed));
         let then = match &mut self.state {
             State::Waiting { .. } | State::Stopped | State::Ended(_) => {
                 self.stats.0.stale += 1;
@@ -73,31 +73,31 @@ impl<N: Noise> Link<N> {
             State::Up(_) => {
                 let reason = why_closed(closed, Reason::RelayClosed);
                 self.port.push(Output::Down(reason));
-                Then::Retry(reason)
+                AfterClose::Retry(reason)
             }
         };
         self.trouble = then.reason();
         self.state = match then {
-            Then::Retry(_) => State::Waiting { until: self.schedule.next(self.port.now()) },
-            Then::Stop => State::Stopped,
-            Then::End(reason) => {
+            AfterClose::Retry(_) => State::Waiting { until: self.schedule.next(self.port.now()) },
+            AfterClose::Stop => State::Stopped,
+            AfterClose::End(reason) => {
                 self.port.push(Output::Ended(reason));
                 State::Ended(reason)
             }
         };
     }
 
-    fn failed(&mut self, reason: Reason) -> Then {
+    fn failed(&mut self, reason: Reason) -> AfterClose {
         self.port.push(Output::Failed(reason));
-        Then::Retry(reason)
+        AfterClose::Retry(reason)
     }
 
     pub(super) fn stop(&mut self) {
         match self.state {
             State::Waiting { .. } => self.state = State::Stopped,
             State::Stopped | State::Ended(_) => {}
-            State::Closing(_) => self.state = State::Closing(Then::Stop),
-            State::Connecting | State::Handshaking(_) | State::Up(_) => self.close(Then::Stop),
+            State::Closing(_) => self.state = State::Closing(AfterClose::Stop),
+            State::Connecting | State::Handshaking(_) | State::Up(_) => self.close(AfterClose::Stop),
         }
     }
 }
@@ -123,7 +123,7 @@ const fn why_closed(closed: Closed, otherwise: Reason) -> Reason {
 }
 
 /// What a close in the middle of the handshake means: a PSK that does not fit looks like this.
-fn why_handshake_closed<N: Noise>(port: &mut Port<Output>, initiator: &mut Initiator<N>, closed: Closed) -> Reason {
+fn why_handshake_closed<N: Noise>(port: &mut MachineBase<Output>, initiator: &mut Initiator<N>, closed: Closed) -> Reason {
     let said = if let Closed::ByPeer(reason) = closed { reason } else { None };
     port.feed(initiator, initiator::Input::Closed(said));
     match initiator.status() {

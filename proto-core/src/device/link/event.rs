@@ -3,7 +3,7 @@
 use crate::{
     Reason,
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     noise::handshake::initiator,
     secret::SecretText,
     wire::{Frame, Welcome},
@@ -19,7 +19,7 @@ pub enum Input {
     /// Use this credential from now on; while the link is up it is also shown to the relay (`Rotate`).
     Renew(SecretText),
     /// Try now instead of waiting for the next attempt: a restart, a wake-up, a changed network.
-    Hurry,
+    RetryNow,
     /// Close and stay closed.
     Stop,
 }
@@ -60,7 +60,7 @@ pub enum Timer {
     Stable,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Handshake(timer) => timer.why(),

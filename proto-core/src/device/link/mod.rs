@@ -37,11 +37,11 @@ pub use event::{Input, Output, Timer};
 use schedule::Schedule;
 pub use schedule::{MAX_SLOW, MIN_SLOW, QUICK_ATTEMPTS, STABLE_AFTER};
 pub use shown::LinkState;
-use state::{State, Then};
+use state::{AfterClose, State};
 use up::Up;
 
 use crate::{
-    Aside, Deadline, Entropy, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, Status,
+    Deadline, Entropy, Instant, JitterRng, Machine, MachineBase, Misuse, Obstacle, Reason, Status, Unhashed,
     crypto::Identity,
     effect::{Connect, Effect, IoEvent},
     key::StaticKey,
@@ -85,9 +85,9 @@ pub struct Link<N> {
     schedule: Schedule,
     state: State<N>,
     trouble: Option<Reason>,
-    obstacle: Aside<Option<Obstacle>>,
-    stats: Aside<Stats>,
-    port: Port<Output>,
+    obstacle: Unhashed<Option<Obstacle>>,
+    stats: Unhashed<Stats>,
+    port: MachineBase<Output>,
 }
 
 /// What was ignored, by kind.
@@ -107,15 +107,15 @@ impl Stats {
 
 impl<N: Noise> Link<N> {
     /// A link that makes its first attempt at once.
-    pub fn new(config: Config, jitter: Jitter, now: Instant) -> Self {
+    pub fn new(config: Config, jitter: JitterRng, now: Instant) -> Self {
         Self {
             config,
             schedule: Schedule::new(jitter),
             state: State::Waiting { until: now },
             trouble: None,
-            obstacle: Aside(None),
-            stats: Aside(Stats::default()),
-            port: Port::new(now),
+            obstacle: Unhashed(None),
+            stats: Unhashed(Stats::default()),
+            port: MachineBase::new(now),
         }
     }
 
@@ -173,7 +173,7 @@ impl<N: Noise> Link<N> {
         let keys = &self.config.relay_keys;
         let turn = usize::try_from(self.schedule.attempt()).unwrap_or(0).checked_rem(keys.len()).unwrap_or(0);
         let Some(responder) = keys.get(turn).copied() else {
-            return self.close(Then::Retry(Reason::NoiseHandshakeFailed));
+            return self.close(AfterClose::Retry(Reason::NoiseHandshakeFailed));
         };
         let pattern = if self.config.psk.is_some() { Pattern::IkPsk2 } else { Pattern::Ik };
         let suite = Suite::choose(pattern, self.config.aes_in_hardware);
@@ -196,7 +196,7 @@ impl<N: Noise> Link<N> {
             }
             State::Up(up) => match up.open(&message, self.port.now()) {
                 Ok(frame) => self.frame(frame),
-                Err(reason) => self.close(Then::Retry(reason)),
+                Err(reason) => self.close(AfterClose::Retry(reason)),
             },
             _ => self.stats.0.stale += 1,
         }
@@ -210,7 +210,7 @@ impl<N: Noise> Link<N> {
             Head::Revoke { reason } => self.refused(reason, 0),
             Head::Error { reason, retry_after, .. } => self.refused(reason, retry_after),
             _ if self.may_receive(&frame.head) => self.port.push(Output::Received(frame)),
-            _ => self.close(Then::Retry(Reason::FrameMalformed)),
+            _ => self.close(AfterClose::Retry(Reason::FrameMalformed)),
         }
     }
 
@@ -241,7 +241,7 @@ impl<N: Noise> Link<N> {
         };
         match up.seal(frame, self.port.now()) {
             Ok(message) => self.effect(Effect::Send((), message)),
-            Err(reason) => self.close(Then::Retry(reason)),
+            Err(reason) => self.close(AfterClose::Retry(reason)),
         }
     }
 
@@ -260,7 +260,7 @@ impl<N: Noise> Link<N> {
             match output {
                 initiator::Output::Send(message) => self.effect(Effect::Send((), message)),
                 initiator::Output::Established { noise, welcome } => self.up(noise, welcome),
-                initiator::Output::Failed(initiator::Failure::Broken(reason)) => self.close(Then::Retry(reason)),
+                initiator::Output::Failed(initiator::Failure::Broken(reason)) => self.close(AfterClose::Retry(reason)),
                 initiator::Output::Failed(initiator::Failure::Refused(Refused { reason, retry_after })) => {
                     self.refused(reason, retry_after);
                 }
@@ -284,8 +284,8 @@ impl<N: Noise> Link<N> {
         }
     }
 
-    fn hurry(&mut self) {
-        self.schedule.hurry();
+    fn retry_now(&mut self) {
+        self.schedule.retry_now();
         if let State::Waiting { until } = &mut self.state {
             *until = self.port.now();
         }
@@ -319,7 +319,7 @@ impl<N: Noise> Machine for Link<N> {
             }
             Input::Io(IoEvent::Received((), message)) => self.received(message),
             Input::Io(IoEvent::Closed((), closed)) => self.closed(closed),
-            Input::Renew(_) | Input::Hurry | Input::Stop | Input::Io(IoEvent::Sent((), _)) if self.has_ended() => {
+            Input::Renew(_) | Input::RetryNow | Input::Stop | Input::Io(IoEvent::Sent((), _)) if self.has_ended() => {
                 self.port.ignore();
             }
             Input::Io(IoEvent::Sent((), _)) => {}
@@ -329,7 +329,7 @@ impl<N: Noise> Machine for Link<N> {
                 self.send(&frame);
             }
             Input::Renew(token) => self.renew(token),
-            Input::Hurry => self.hurry(),
+            Input::RetryNow => self.retry_now(),
             Input::Stop => self.stop(),
         }
         Ok(())
@@ -343,7 +343,7 @@ impl<N: Noise> Machine for Link<N> {
                 initiator.handle_timeout(self.port.now());
                 self.drain_handshake();
             }
-            State::Up(up) if up.is_silent(self.port.now()) => self.close(Then::Retry(Reason::PingTimeout)),
+            State::Up(up) if up.is_silent(self.port.now()) => self.close(AfterClose::Retry(Reason::PingTimeout)),
             State::Up(up) => {
                 if up.is_settled(self.port.now()) {
                     self.schedule.settle();

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Instant, Jitter, machine::backoff::Backoff};
+use crate::{Instant, JitterRng, machine::backoff::Backoff};
 
 /// The number of quick attempts, as `vpd status` counts them.
 pub const QUICK_ATTEMPTS: u32 = 5;
@@ -18,14 +18,14 @@ const QUICK: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration
 /// Counts attempts and spreads them. It never gives up: after the quick ones come slow ones, for good.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Schedule {
-    jitter: Jitter,
+    jitter: JitterRng,
     attempt: u32,
     /// The other side asked for no attempt before then.
     earliest: Option<Instant>,
 }
 
 impl Schedule {
-    pub(super) const fn new(jitter: Jitter) -> Self {
+    pub(super) const fn new(jitter: JitterRng) -> Self {
         Self { jitter, attempt: 0, earliest: None }
     }
 
@@ -61,7 +61,7 @@ impl Schedule {
     }
 
     /// The parent asks for quick attempts again.
-    pub(super) fn hurry(&mut self) {
+    pub(super) fn retry_now(&mut self) {
         self.attempt = self.attempt.min(QUICK_ATTEMPTS.saturating_sub(1));
         self.earliest = None;
     }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_relay_that_accepts_and_closes_sees_few_attempts() {
         for seed in 0..200 {
-            let mut schedule = Schedule::new(Jitter::new(seed));
+            let mut schedule = Schedule::new(JitterRng::new(seed));
             let mut now = Instant::ZERO;
             let mut attempts = 0;
             while now < Instant::ZERO.after(Duration::from_hours(1)) {
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_retry_after_is_honoured() {
         let late = Instant::ZERO.after(Duration::from_mins(10));
-        let mut schedule = Schedule::new(Jitter::new(1));
+        let mut schedule = Schedule::new(JitterRng::new(1));
         schedule.not_before(late);
         assert_eq!(schedule.next(Instant::ZERO), late);
         assert!(schedule.next(late) < late.after(MIN_SLOW));
@@ -117,7 +117,7 @@ mod tests {
 
     /// When a device whose link was lost at zero tries for the first time from `back_at` on. An attempt before that fails at once.
     fn first_attempt_from(back_at: Instant, seed: u64) -> Instant {
-        let mut schedule = Schedule::new(Jitter::new(seed));
+        let mut schedule = Schedule::new(JitterRng::new(seed));
         core::iter::successors(Some(Instant::ZERO), |failed| Some(schedule.next(*failed))).find(|at| *at >= back_at).unwrap()
     }
 }

@@ -15,7 +15,7 @@ pub(super) enum State<N> {
     /// Frames flow.
     Up(Up<N>),
     /// The close frame is on its way; what comes next is decided.
-    Closing(Then),
+    Closing(AfterClose),
     /// It was told to stop.
     Stopped,
     /// The relay ended this device's access, under its pinned key.
@@ -24,13 +24,13 @@ pub(super) enum State<N> {
 
 /// What follows a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Then {
+pub(super) enum AfterClose {
     Retry(Reason),
     Stop,
     End(Reason),
 }
 
-impl Then {
+impl AfterClose {
     pub(super) const fn reason(self) -> Option<Reason> {
         match self {
             Self::Retry(reason) | Self::End(reason) => Some(reason),

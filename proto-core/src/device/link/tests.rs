@@ -46,7 +46,7 @@ impl Bench {
             software: "test".to_string(),
             aes_in_hardware: false,
         };
-        Self { link: Link::new(config, Jitter::new(7), Instant::ZERO), relay, now: Instant::ZERO, entropy: 0 }
+        Self { link: Link::new(config, JitterRng::new(7), Instant::ZERO), relay, now: Instant::ZERO, entropy: 0 }
     }
 
     fn entropy(&mut self) -> Entropy {
@@ -248,7 +248,7 @@ fn other_refusals_are_shown_and_tried_again() {
     bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.trouble(), Some(Reason::TokenExpired));
     assert!(bench.link.poll_timeout().unwrap().at >= bench.now.after(60 * SECOND));
-    bench.input(Input::Hurry);
+    bench.input(Input::RetryNow);
     assert_eq!(bench.link.poll_timeout().unwrap().at, bench.now);
 }
 

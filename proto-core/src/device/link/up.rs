@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{STABLE_AFTER, event::Timer};
 use crate::{
-    Aside, Deadline, Instant, Reason,
+    Deadline, Instant, Reason, Unhashed,
     noise::{Noise, channel::Channel},
     wire::{
         Frame, Head, Welcome,
@@ -22,7 +22,7 @@ pub(super) struct Up<N> {
     heard_at: Instant,
     keyed_at: Instant,
     /// Pings sent, for their nonces.
-    pings: Aside<u64>,
+    pings: Unhashed<u64>,
     /// The longest message that may be sent.
     frame_max: usize,
 }
@@ -35,7 +35,7 @@ impl<N: Noise> Up<N> {
             sent_at: now,
             heard_at: now,
             keyed_at: now,
-            pings: Aside(0),
+            pings: Unhashed(0),
             frame_max: usize::try_from(welcome.frame_max).unwrap_or(usize::MAX),
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     api::{Handover, Publication, Registration},
     device::files::OrganizationKeyFile,
     effect::IoEvent,
-    machine::Wake,
+    machine::TimerKind,
 };
 
 /// The n-th call.
@@ -20,7 +20,7 @@ pub enum Input {
     /// The link is up: the platform can be asked from now on. The entropy is for what this device makes and wraps.
     Up(Entropy),
     /// Look now: something is to be sealed or opened.
-    Look,
+    Poll,
     /// What came of an [`Output::Call`].
     Io(IoEvent<EffectId>),
     /// The file of [`Output::Keep`] is durable.
@@ -37,7 +37,7 @@ pub enum Output {
     /// Make this durable, then answer with [`Input::Kept`] or [`Input::NotKept`].
     Keep(Box<OrganizationKeyFile>),
     /// What happened.
-    News(News),
+    KeyEvent(KeyEvent),
 }
 
 /// A request to the platform.
@@ -58,7 +58,7 @@ pub enum Call {
 
 /// What happened, for the owner of the machine and for people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum News {
+pub enum KeyEvent {
     /// There is a newer generation than before.
     Newer,
     /// This device holds all generations up to the newest now.
@@ -82,13 +82,13 @@ pub enum News {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// The next look at the platform.
-    Look,
+    Poll,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
-            Self::Look => "look at the organization's key",
+            Self::Poll => "look at the organization's key",
         }
     }
 }

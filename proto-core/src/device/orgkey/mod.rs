@@ -28,7 +28,7 @@
 
 mod event;
 mod files;
-mod kept;
+mod key_state;
 mod state;
 mod step;
 
@@ -37,16 +37,16 @@ mod tests;
 
 use core::{convert::Infallible, time::Duration};
 
-pub use event::{Call, EffectId, Input, News, Output, Timer};
+pub use event::{Call, EffectId, Input, KeyEvent, Output, Timer};
 pub use files::KeyFiles;
-use kept::Kept;
+use key_state::KeyState;
 use state::State;
 
 use crate::{
-    Aside, Deadline, EntropyChain, Instant, Machine, Misuse, Port, Reason, Status,
+    Deadline, EntropyChain, Instant, Machine, MachineBase, Misuse, Reason, Status, Unhashed,
     crypto::Identity,
     device::files::OrganizationKeyFile,
-    id::{DeviceKind, GivenId, OrgId},
+    id::{DeviceKind, OrgId, PlatformId},
     machine::backoff::Backoff,
     orgkey::{Generation, Lineage, WrappingKeys},
 };
@@ -67,7 +67,7 @@ pub struct Settings {
     /// The organization.
     pub org: OrgId,
     /// This device, as the organization knows it.
-    pub target: GivenId,
+    pub target: PlatformId,
     /// Whether it watches.
     pub role: DeviceKind,
     /// Its key.
@@ -80,14 +80,14 @@ pub struct OrganizationKey {
     settings: Settings,
     wrapping: WrappingKeys,
     /// What is durable.
-    kept: Kept,
+    kept: KeyState,
     /// Grown from what came with the first [`Input::Up`].
     entropy: Option<EntropyChain>,
-    asked: Aside<u32>,
+    asked: Unhashed<u32>,
     failures: u32,
     trouble: Option<Reason>,
     state: State,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl OrganizationKey {
@@ -96,17 +96,17 @@ impl OrganizationKey {
     /// A file that is no lineage, or another organization's, is not used: then this device is as new.
     pub fn new(now: Instant, settings: Settings, file: Option<&OrganizationKeyFile>) -> Self {
         let file = file.filter(|file| file.workspace_id == settings.org);
-        let kept = file.and_then(|file| Kept::from_file(file).ok()).unwrap_or_else(|| Kept::new(settings.org.clone()));
+        let kept = file.and_then(|file| KeyState::from_file(file).ok()).unwrap_or_else(|| KeyState::new(settings.org.clone()));
         Self {
             wrapping: WrappingKeys::of(&settings.identity),
             settings,
             kept,
             entropy: None,
-            asked: Aside(0),
+            asked: Unhashed(0),
             failures: 0,
             trouble: None,
             state: State::Away,
-            port: Port::new(now),
+            port: MachineBase::new(now),
         }
     }
 
@@ -147,8 +147,8 @@ impl Machine for OrganizationKey {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Misuse> {
         self.port.enter(now)?;
         match input {
-            Input::Up(entropy) => self.came_up(&entropy),
-            Input::Look => self.hurry(),
+            Input::Up(entropy) => self.link_up(&entropy),
+            Input::Poll => self.retry_now(),
             Input::Io(event) => self.io_event(event),
             Input::Kept => self.durable(),
             Input::NotKept => self.not_durable(),
@@ -169,7 +169,7 @@ impl Machine for OrganizationKey {
 
     fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match self.state {
-            State::Resting { until } => Some(Deadline::new(until, Timer::Look)),
+            State::Resting { until } => Some(Deadline::new(until, Timer::Poll)),
             _ => None,
         }
     }

@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use super::{Kept, event::News};
-use crate::{Aside, Instant};
+use super::{KeyState, event::KeyEvent};
+use crate::{Instant, Unhashed};
 
 /// The states. `steps` counts calls and stores since the last rest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,9 +13,9 @@ pub(super) enum State {
     /// There is nothing to do, or it failed.
     Resting { until: Instant },
     /// The platform was asked.
-    Asking { number: Aside<u32>, what: Asked, steps: u32 },
+    Asking { number: Unhashed<u32>, what: Asked, steps: u32 },
     /// What is known or held from now on becomes durable; then `news` is told.
-    Keeping { next: Box<Kept>, news: Option<News>, steps: u32 },
+    Keeping { next: Box<KeyState>, news: Option<KeyEvent>, steps: u32 },
 }
 
 /// What the platform was asked.
@@ -28,5 +28,5 @@ pub(super) enum Asked {
     /// To publish the generation that this device made.
     Publish,
     /// To keep what is for another device, or for this one.
-    HandOver(Option<News>),
+    HandOver(Option<KeyEvent>),
 }

@@ -5,12 +5,12 @@ use core::{mem, time::Duration};
 
 use super::{
     BACKOFF, MAX_STEPS, OrganizationKey, Settings,
-    event::{Call, EffectId, News, Output},
-    kept::{Followed, Kept},
+    event::{Call, EffectId, KeyEvent, Output},
+    key_state::{Followed, KeyState},
     state::{Asked, State},
 };
 use crate::{
-    Aside, Entropy, EntropyChain, Reason,
+    Entropy, EntropyChain, Reason, Unhashed,
     api::{Base64url, Handover, KeyView, Publication, Registration, WaitingDevice, refusal, unanswered},
     effect::{HttpAnswer, IoEvent},
     id::DeviceKind,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl OrganizationKey {
-    pub(super) fn came_up(&mut self, entropy: &Entropy) {
+    pub(super) fn link_up(&mut self, entropy: &Entropy) {
         match self.state {
             State::Away => {
                 self.entropy = Some(EntropyChain::new(entropy));
@@ -29,7 +29,7 @@ impl OrganizationKey {
         }
     }
 
-    pub(super) fn hurry(&mut self) {
+    pub(super) fn retry_now(&mut self) {
         // After a failure the back-off holds: the request may come often.
         if matches!(self.state, State::Resting { .. }) && self.failures == 0 {
             self.look(0);
@@ -47,7 +47,7 @@ impl OrganizationKey {
         if steps >= MAX_STEPS {
             return self.rest();
         }
-        self.asked = Aside(self.asked.0.wrapping_add(1));
+        self.asked = Unhashed(self.asked.0.wrapping_add(1));
         self.state = State::Asking { number: self.asked, what, steps: steps.saturating_add(1) };
         self.port.push(Output::Call(EffectId(self.asked.0), call));
     }
@@ -60,14 +60,14 @@ impl OrganizationKey {
         self.failures = self.failures.saturating_add(1);
         let wait = BACKOFF.ceiling(self.failures).max(retry_after.min(BACKOFF.cap));
         self.state = State::Resting { until: self.port.now().after(wait) };
-        self.worry(Some(reason));
+        self.report_trouble(Some(reason));
     }
 
     /// Says what is in the way when it is something else than before.
-    fn worry(&mut self, trouble: Option<Reason>) {
+    fn report_trouble(&mut self, trouble: Option<Reason>) {
         if self.trouble != trouble {
             self.trouble = trouble;
-            self.port.extend(trouble.map(News::Trouble).map(Output::News));
+            self.port.extend(trouble.map(KeyEvent::Trouble).map(Output::KeyEvent));
         }
     }
 
@@ -91,7 +91,7 @@ impl OrganizationKey {
                 Err(_) => self.failed(Reason::PlatformAnswerInvalid, Duration::ZERO),
             },
             (Asked::HandOver(news), 204) => {
-                self.port.extend(news.map(Output::News));
+                self.port.extend(news.map(Output::KeyEvent));
                 self.look(steps);
             }
             (Asked::Register, 204) | (Asked::Publish, 201) => self.look(steps),
@@ -107,13 +107,13 @@ impl OrganizationKey {
             Ok((next, news)) if next != self.kept => self.keep(next, news, steps),
             Ok(_) => {
                 self.failures = 0;
-                self.act(view, steps);
+                self.proceed(view, steps);
             }
         }
     }
 
     /// What is known and held with what the view says.
-    fn learn(&self, view: &KeyView) -> Result<(Kept, Option<News>), Reason> {
+    fn learn(&self, view: &KeyView) -> Result<(KeyState, Option<KeyEvent>), Reason> {
         let (mut next, mut news) = (self.kept.clone(), None);
         if view.statements.is_empty() && next.lineage.newest().is_some() {
             return Err(Reason::OrganizationKeyForked);
@@ -123,22 +123,22 @@ impl OrganizationKey {
             let is_first = statement.generation() == 1;
             news = match next.follow(statement)? {
                 Followed::Known => news,
-                Followed::Own if is_first => Some(News::Founded),
-                Followed::Own => Some(News::Renewed),
-                Followed::Others => Some(News::Newer),
+                Followed::Own if is_first => Some(KeyEvent::Founded),
+                Followed::Own => Some(KeyEvent::Renewed),
+                Followed::Others => Some(KeyEvent::Newer),
             };
         }
         let wrapped = view.device.as_ref().and_then(|device| device.wrapped.as_ref());
         if let Some(wrapped) = wrapped.filter(|_| next.newest().is_none())
             && self.open(&mut next, &wrapped.0)
         {
-            news = Some(News::Held);
+            news = Some(KeyEvent::Held);
         }
         Ok((next, news))
     }
 
     /// What cannot be opened brings nothing: it may be for the key of an earlier pairing.
-    fn open(&self, next: &mut Kept, bytes: &[u8]) -> bool {
+    fn open(&self, next: &mut KeyState, bytes: &[u8]) -> bool {
         let Ok(wrapped) = Wrapped::decode(bytes) else { return false };
         let number = wrapped.generation();
         let is_more = (next.newest_held().saturating_add(1)..=next.lineage.generation()).contains(&number);
@@ -146,7 +146,7 @@ impl OrganizationKey {
         opened.is_some_and(|generation| next.take(number, generation))
     }
 
-    fn keep(&mut self, next: Kept, news: Option<News>, steps: u32) {
+    fn keep(&mut self, next: KeyState, news: Option<KeyEvent>, steps: u32) {
         let file = next.to_file(&self.settings.org);
         self.state = State::Keeping { next: Box::new(next), news, steps };
         self.port.push(Output::Keep(Box::new(file)));
@@ -156,7 +156,7 @@ impl OrganizationKey {
         match mem::replace(&mut self.state, State::Away) {
             State::Keeping { next, news, steps } => {
                 self.kept = *next;
-                self.port.extend(news.map(Output::News));
+                self.port.extend(news.map(Output::KeyEvent));
                 if self.kept.made().is_some() { self.publish(steps) } else { self.look(steps) }
             }
             other => {
@@ -175,7 +175,7 @@ impl OrganizationKey {
     }
 
     /// Nothing is news: does what a viewing device has to do.
-    fn act(&mut self, view: KeyView, steps: u32) {
+    fn proceed(&mut self, view: KeyView, steps: u32) {
         let known = self.kept.lineage.generation();
         let holds_all = self.kept.newest_held() == known;
         let Some(device) = view.device.filter(|_| self.settings.role == DeviceKind::Viewer) else {
@@ -183,7 +183,7 @@ impl OrganizationKey {
             return self.rest();
         };
         // It goes on by itself: the user is told once what it waits for.
-        self.worry((!holds_all).then_some(Reason::OrganizationKeyMissing));
+        self.report_trouble((!holds_all).then_some(Reason::OrganizationKeyMissing));
         if !device.registered || (!holds_all && self.is_useless(device.wrapped.as_ref())) {
             self.register(steps);
         } else if holds_all && self.kept.made().is_some() {
@@ -240,7 +240,7 @@ impl OrganizationKey {
     }
 
     /// To the first device that waits and signed its wrapping key.
-    fn handover(&mut self, waiting: &[WaitingDevice]) -> Option<(Call, Option<News>)> {
+    fn handover(&mut self, waiting: &[WaitingDevice]) -> Option<(Call, Option<KeyEvent>)> {
         let org = self.settings.org.clone();
         let (device, key) = waiting.iter().find_map(|device| {
             let key = SealingKey::new(&device.wrapping_key.0).ok()?;
@@ -253,7 +253,7 @@ impl OrganizationKey {
         let wrapped = Wrapped::wrap(&org, &target, &key, statement.generation(), generation, identity, &entropy).ok()?;
         let handover = Handover { runtime_target_id: target, wrapped: Base64url(wrapped.encode()) };
         let is_other = device.runtime_target_id != self.settings.target;
-        let news = News::HandedOver { name: device.name.clone(), owner: device.owner.clone() };
+        let news = KeyEvent::HandedOver { name: device.name.clone(), owner: device.owner.clone() };
         Some((Call::HandOver(Box::new(handover)), is_other.then_some(news)))
     }
 }

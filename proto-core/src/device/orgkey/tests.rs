@@ -4,7 +4,7 @@ mod desk;
 
 use alloc::{vec, vec::Vec};
 
-use desk::{Desk, Platform, identity, org};
+use desk::{Harness, Platform, identity, org};
 
 use super::*;
 use crate::{
@@ -18,14 +18,14 @@ use crate::{
 
 const SESSION: crate::SessionId = crate::SessionId([7; 16]);
 
-fn news(desk: &mut Desk) -> Vec<News> {
+fn news(desk: &mut Harness) -> Vec<KeyEvent> {
     core::mem::take(&mut desk.news)
 }
 
 /// Nothing is asked before the link was up once; then at once, and again after a pause.
 #[test]
 fn a_device_looks_once_the_link_is_up() {
-    let mut desk = Desk::new(1, DeviceKind::Daemon);
+    let mut desk = Harness::new(1, DeviceKind::Daemon);
     assert_eq!((desk.machine.poll_timeout(), desk.calls.len()), (None, 0));
     desk.up();
     assert_eq!(desk.calls, [(EffectId(1), Call::View { after: 0 })]);
@@ -39,10 +39,10 @@ fn a_device_looks_once_the_link_is_up() {
 /// D15: the first viewing device founds the key, durably before it is published, and keeps a copy of its own at the platform.
 #[test]
 fn the_first_viewing_device_founds_the_key() {
-    let (mut desk, mut platform) = (Desk::new(1, DeviceKind::Viewer), Platform::default());
+    let (mut desk, mut platform) = (Harness::new(1, DeviceKind::Viewer), Platform::default());
     desk.up();
     desk.settle(&mut platform);
-    assert_eq!(news(&mut desk), [News::Founded]);
+    assert_eq!(news(&mut desk), [KeyEvent::Founded]);
     assert_eq!(platform.published(), 1);
     assert!(desk.machine.holds_newest());
     assert_eq!(platform.handed, [("t1".parse().unwrap(), 1)]);
@@ -55,27 +55,27 @@ fn the_first_viewing_device_founds_the_key() {
 #[test]
 fn a_second_device_gets_the_key_from_the_first() {
     let mut platform = Platform::default();
-    let mut daemon = Desk::new(9, DeviceKind::Daemon);
-    let mut devices = [Desk::new(1, DeviceKind::Viewer), Desk::new(2, DeviceKind::Viewer)];
+    let mut daemon = Harness::new(9, DeviceKind::Daemon);
+    let mut devices = [Harness::new(1, DeviceKind::Viewer), Harness::new(2, DeviceKind::Viewer)];
     devices[0].up();
     devices[0].settle(&mut platform);
     daemon.up();
     daemon.settle(&mut platform);
-    assert_eq!((news(&mut daemon), daemon.machine.generation(1)), (vec![News::Newer], None));
+    assert_eq!((news(&mut daemon), daemon.machine.generation(1)), (vec![KeyEvent::Newer], None));
     let secret = crate::crypto::seal::EpochSecret::new(crate::secret::Secret::new([3; 32]));
     let newest = daemon.machine.lineage().newest().unwrap();
     let envelope = Envelope::seal(newest, SESSION, &secret, &identity(9), &Entropy::new([5; 32])).unwrap();
 
     devices[1].up();
     devices[1].settle(&mut platform);
-    assert_eq!(news(&mut devices[1]), [News::Newer, News::Trouble(Reason::OrganizationKeyMissing)]);
+    assert_eq!(news(&mut devices[1]), [KeyEvent::Newer, KeyEvent::Trouble(Reason::OrganizationKeyMissing)]);
     assert!(!devices[1].machine.holds_newest());
     devices[0].pass(VIEWER_PAUSE);
     devices[0].settle(&mut platform);
-    assert_eq!(news(&mut devices[0])[1..], [News::HandedOver { name: "device 2".into(), owner: "Ada".into() }]);
+    assert_eq!(news(&mut devices[0])[1..], [KeyEvent::HandedOver { name: "device 2".into(), owner: "Ada".into() }]);
     devices[1].pass(VIEWER_PAUSE);
     devices[1].settle(&mut platform);
-    assert_eq!((news(&mut devices[1]), devices[1].machine.trouble()), (vec![News::Held], None));
+    assert_eq!((news(&mut devices[1]), devices[1].machine.trouble()), (vec![KeyEvent::Held], None));
     for device in &devices {
         let generation = device.machine.generation(envelope.generation()).unwrap();
         assert_eq!(envelope.open(&org(), SESSION, generation), Some(secret.clone()));
@@ -86,8 +86,8 @@ fn a_second_device_gets_the_key_from_the_first() {
 #[test]
 fn two_founders_end_with_one_key() {
     let mut platform = Platform::default();
-    let mut devices = [Desk::new(1, DeviceKind::Viewer), Desk::new(2, DeviceKind::Viewer)];
-    devices.iter_mut().for_each(Desk::up);
+    let mut devices = [Harness::new(1, DeviceKind::Viewer), Harness::new(2, DeviceKind::Viewer)];
+    devices.iter_mut().for_each(Harness::up);
     // Both see that there is none before either of them publishes: each takes one step in turn.
     for _ in 0..40 {
         for device in &mut devices {
@@ -105,14 +105,14 @@ fn two_founders_end_with_one_key() {
     let fingerprints = devices.each_ref().map(|device| device.machine.lineage().fingerprint());
     assert_eq!(fingerprints[0], fingerprints[1]);
     let all: Vec<_> = devices.iter_mut().map(news).collect();
-    assert!(all.iter().filter(|news| news.contains(&News::Founded)).count() == 1, "{all:?}");
+    assert!(all.iter().filter(|news| news.contains(&KeyEvent::Founded)).count() == 1, "{all:?}");
 }
 
 /// A kill between any two steps: a device that restarts goes on, and there is one key in the end.
 #[test]
 fn a_founder_that_is_killed_goes_on() {
     for steps in 0..14 {
-        let (mut desk, mut platform) = (Desk::new(1, DeviceKind::Viewer), Platform::default());
+        let (mut desk, mut platform) = (Harness::new(1, DeviceKind::Viewer), Platform::default());
         desk.up();
         for _ in 0..steps {
             desk.step(&mut platform);
@@ -129,7 +129,7 @@ fn a_founder_that_is_killed_goes_on() {
 #[test]
 fn the_next_generation_is_made_after_a_revocation() {
     let mut platform = Platform::default();
-    let mut devices = [1, 2, 3].map(|seed| Desk::new(seed, DeviceKind::Viewer));
+    let mut devices = [1, 2, 3].map(|seed| Harness::new(seed, DeviceKind::Viewer));
     devices[0].up();
     devices[0].settle(&mut platform);
     for device in &mut devices[1..] {
@@ -166,7 +166,7 @@ fn the_next_generation_is_made_after_a_revocation() {
     );
 }
 
-fn answered(desk: &mut Desk, status: u16, body: &impl serde::Serialize) {
+fn answered(desk: &mut Harness, status: u16, body: &impl serde::Serialize) {
     let (effect_id, _) = desk.calls.remove(0);
     let body = SecretBytes::new(serde_json::to_vec(body).unwrap());
     desk.input(Input::Io(IoEvent::Answered(effect_id, HttpAnswer { status, retry_after: None, body })));
@@ -186,10 +186,10 @@ fn foreign() -> Statement {
 #[test]
 fn a_foreign_lineage_is_refused() {
     for role in [DeviceKind::Daemon, DeviceKind::Viewer] {
-        let (mut founder, mut platform) = (Desk::new(1, DeviceKind::Viewer), Platform::default());
+        let (mut founder, mut platform) = (Harness::new(1, DeviceKind::Viewer), Platform::default());
         founder.up();
         founder.settle(&mut platform);
-        let mut desk = Desk::new(2, role);
+        let mut desk = Harness::new(2, role);
         desk.up();
         desk.settle(&mut platform);
         let before = desk.machine.lineage().clone();
@@ -199,7 +199,7 @@ fn a_foreign_lineage_is_refused() {
         let next = Generation::generate(&Entropy::new([0x67; 32]));
         let foreign = foreign().succeed(&secret, &next, &"t6".parse().unwrap(), &identity(0x66)).unwrap();
         answered(&mut desk, 200, &view(&[&foreign], None));
-        assert_eq!(news(&mut desk), [News::Trouble(Reason::OrganizationKeyForked)]);
+        assert_eq!(news(&mut desk), [KeyEvent::Trouble(Reason::OrganizationKeyForked)]);
         assert_eq!((desk.machine.lineage(), desk.calls.len(), desk.kept.len()), (&before, 0, desk.kept.len()));
         desk.pass(BACKOFF.cap);
         desk.settle(&mut platform);
@@ -212,7 +212,7 @@ fn a_foreign_lineage_is_refused() {
 #[test]
 fn what_is_known_has_to_be_shown_again() {
     for lies in [&[][..], &[&foreign()]] {
-        let (mut desk, mut platform) = (Desk::new(1, DeviceKind::Viewer), Platform::default());
+        let (mut desk, mut platform) = (Harness::new(1, DeviceKind::Viewer), Platform::default());
         desk.up();
         desk.settle(&mut platform);
         let known = desk.machine.lineage().clone();
@@ -220,7 +220,7 @@ fn what_is_known_has_to_be_shown_again() {
         desk.pass(VIEWER_PAUSE);
         assert_eq!(desk.calls[0].1, Call::View { after: 0 }, "the statement of generation 1 is asked for again");
         answered(&mut desk, 200, &view(lies, Some(OwnDevice { registered: true, wrapped: None })));
-        assert_eq!(news(&mut desk), [News::Trouble(Reason::OrganizationKeyForked)]);
+        assert_eq!(news(&mut desk), [KeyEvent::Trouble(Reason::OrganizationKeyForked)]);
         assert_eq!((desk.machine.lineage(), desk.calls.len()), (&known, 0));
         desk.pass(BACKOFF.cap);
         desk.settle(&mut platform);
@@ -231,29 +231,29 @@ fn what_is_known_has_to_be_shown_again() {
 /// Answers that make no sense, no answers, and refusals are trouble that is said once; it is tried again, ever more rarely.
 #[test]
 fn what_fails_is_tried_again() {
-    let mut desk = Desk::new(1, DeviceKind::Viewer);
+    let mut desk = Harness::new(1, DeviceKind::Viewer);
     desk.up();
-    let nonsense = |desk: &mut Desk| answered(desk, 200, &"nonsense");
-    let refused = |desk: &mut Desk| answered(desk, 503, &"");
-    let silent = |desk: &mut Desk| {
+    let nonsense = |desk: &mut Harness| answered(desk, 200, &"nonsense");
+    let refused = |desk: &mut Harness| answered(desk, 503, &"");
+    let silent = |desk: &mut Harness| {
         let (effect_id, _) = desk.calls.remove(0);
         desk.input(Input::Io(IoEvent::Unanswered(effect_id, NetFault::TimedOut)));
     };
-    let undecodable = |desk: &mut Desk| {
+    let undecodable = |desk: &mut Harness| {
         answered(desk, 200, &KeyView { statements: vec![Base64url(vec![1, 2])], device: None, waiting: vec![], renew: false });
     };
     let expected = [Reason::PlatformAnswerInvalid, Reason::PlatformUnreachable];
     for (fails, reason) in [
-        (&nonsense as &dyn Fn(&mut Desk), expected[0]),
+        (&nonsense as &dyn Fn(&mut Harness), expected[0]),
         (&undecodable, expected[0]),
         (&refused, expected[1]),
         (&silent, expected[1]),
     ] {
         fails(&mut desk);
         let said = news(&mut desk);
-        assert!(said.is_empty() || said == [News::Trouble(reason)], "{said:?}");
+        assert!(said.is_empty() || said == [KeyEvent::Trouble(reason)], "{said:?}");
         assert_eq!(desk.machine.trouble(), Some(reason));
-        desk.machine.handle_input(desk.now, Input::Look).unwrap();
+        desk.machine.handle_input(desk.now, Input::Poll).unwrap();
         desk.drain();
         assert!(desk.calls.is_empty(), "what fails is not hurried");
         let wait = desk.machine.poll_timeout().unwrap().at.since(desk.now);
@@ -266,12 +266,12 @@ fn what_fails_is_tried_again() {
 /// What is not durable is not used: neither a statement nor a generation.
 #[test]
 fn what_is_not_durable_is_not_used() {
-    let (mut desk, mut platform) = (Desk::new(1, DeviceKind::Viewer), Platform::default());
+    let (mut desk, mut platform) = (Harness::new(1, DeviceKind::Viewer), Platform::default());
     desk.disk_works = false;
     desk.up();
     desk.settle(&mut platform);
     assert_eq!((platform.published(), desk.machine.lineage().generation()), (0, 0));
-    assert_eq!(news(&mut desk), [News::Trouble(Reason::StateNotWritten)]);
+    assert_eq!(news(&mut desk), [KeyEvent::Trouble(Reason::StateNotWritten)]);
     desk.disk_works = true;
     desk.pass(BACKOFF.cap);
     desk.settle(&mut platform);
@@ -281,7 +281,7 @@ fn what_is_not_durable_is_not_used() {
 /// L3, LINK-3: a platform that takes everything and shows nothing of it does not keep a device busy for ever.
 #[test]
 fn a_platform_that_forgets_keeps_nobody_busy() {
-    let mut desk = Desk::new(1, DeviceKind::Viewer);
+    let mut desk = Harness::new(1, DeviceKind::Viewer);
     desk.up();
     let mut calls = 0;
     while let Some((effect_id, call)) = desk.calls.pop() {
@@ -308,7 +308,7 @@ fn a_platform_that_forgets_keeps_nobody_busy() {
 /// L6: answers that are not awaited are counted and change nothing.
 #[test]
 fn stale_answers_are_counted() {
-    let mut desk = Desk::new(1, DeviceKind::Viewer);
+    let mut desk = Harness::new(1, DeviceKind::Viewer);
     for (n, input) in [
         (1, Input::Kept),
         (2, Input::NotKept),
@@ -324,7 +324,7 @@ fn stale_answers_are_counted() {
 /// BIND-4: a file that is none, or another organization's, is as if there were none.
 #[test]
 fn a_file_that_does_not_fit_is_not_used() {
-    let (mut founder, mut platform) = (Desk::new(1, DeviceKind::Viewer), Platform::default());
+    let (mut founder, mut platform) = (Harness::new(1, DeviceKind::Viewer), Platform::default());
     founder.up();
     founder.settle(&mut platform);
     let good = founder.kept.last().unwrap().clone();

@@ -7,7 +7,7 @@ use crate::{
     api::{Approval, PairingMode},
     effect::{Effect, IoEvent},
     id::DeviceKind,
-    machine::{Wake, time::Instant},
+    machine::{TimerKind, time::Instant},
     secret::Secret,
 };
 
@@ -90,7 +90,7 @@ pub enum Timer {
     Expiry,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::AskAgain => "ask the platform again",

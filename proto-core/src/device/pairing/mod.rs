@@ -37,7 +37,7 @@ use core::time::Duration;
 
 use self::state::{State, Turn};
 use crate::{
-    Aside, Deadline, Entropy, Instant, Machine, Misuse, Obstacle, Port, Reason, Status, WallClock, api::PairingMode,
+    Deadline, Entropy, Instant, Machine, MachineBase, Misuse, Obstacle, Reason, Status, Unhashed, WallClock, api::PairingMode,
     device::files::PendingPairing, id::DeviceKind,
 };
 
@@ -91,11 +91,11 @@ pub struct Settings {
 pub struct Pairing {
     settings: Settings,
     clock: WallClock,
-    asked: Aside<u32>,
+    asked: Unhashed<u32>,
     trouble: Option<Reason>,
-    obstacle: Aside<Option<Obstacle>>,
+    obstacle: Unhashed<Option<Obstacle>>,
     state: State,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl Pairing {
@@ -131,7 +131,7 @@ impl Pairing {
 
     fn new(now: Instant, clock: WallClock, settings: Settings, state: State) -> Self {
         let settings = Settings { api_endpoint: settings.api_endpoint.trim_end_matches('/').into(), ..settings };
-        Self { settings, clock, asked: Aside(0), trouble: None, obstacle: Aside(None), state, port: Port::new(now) }
+        Self { settings, clock, asked: Unhashed(0), trouble: None, obstacle: Unhashed(None), state, port: MachineBase::new(now) }
     }
 
     /// The code, while a person can approve it.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::REQUEST_TIMEOUT;
-use crate::{Aside, Reason, api::Approval, device::files::PendingPairing, machine::time::Instant, secret::Secret};
+use crate::{Reason, Unhashed, api::Approval, device::files::PendingPairing, machine::time::Instant, secret::Secret};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
@@ -54,5 +54,5 @@ pub(super) enum Turn {
     /// The next request goes out then.
     Pausing { until: Instant },
     /// A request is under way.
-    Asking { number: Aside<u32>, since: Instant },
+    Asking { number: Unhashed<u32>, since: Instant },
 }

@@ -11,7 +11,7 @@ use super::{
     state::{State, Turn},
 };
 use crate::{
-    Aside, Entropy, Obstacle, Reason,
+    Entropy, Obstacle, Reason, Unhashed,
     api::{Approval, JWKS_PATH, MintRequest, PAIRING_CODES_PATH, json, unanswered},
     crypto::Identity,
     device::files::{Document, PendingPairing, VERSION},
@@ -44,7 +44,7 @@ impl Pairing {
     }
 
     fn answered(&mut self, effect_id: EffectId, answer: &HttpAnswer) {
-        self.obstacle = Aside(Some(Obstacle::Status(answer.status)));
+        self.obstacle = Unhashed(Some(Obstacle::Status(answer.status)));
         match effect_id {
             EffectId::Mint(_) => self.mint_answered(answer),
             EffectId::Poll(_) => self.poll_answered(answer),
@@ -54,7 +54,7 @@ impl Pairing {
     }
 
     fn unanswered(&mut self, effect_id: EffectId, fault: NetFault) {
-        self.obstacle = Aside(Some(Obstacle::Fault(fault)));
+        self.obstacle = Unhashed(Some(Obstacle::Fault(fault)));
         if let EffectId::Mint(_) = effect_id {
             return self.mint_unanswered(fault);
         }
@@ -77,7 +77,7 @@ impl Pairing {
     }
 
     fn ask(&mut self) {
-        self.asked = Aside(self.asked.0.wrapping_add(1));
+        self.asked = Unhashed(self.asked.0.wrapping_add(1));
         let (number, since) = (self.asked.0, self.port.now());
         let (effect_id, http) = match &self.state {
             State::Minting { seed, .. } => match self.mint_request(seed) {

@@ -25,7 +25,7 @@ use crate::{
 /// S4, S5, S13, S16: mint, durable, shown, polled, approved, verified, adopted, forgotten.
 #[test]
 fn an_approved_pairing_hands_over_a_complete_binding() {
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     let (_, mint) = &desk.http[0];
     assert_eq!(mint.url, "https://api.example/api/pairing-codes");
     let body: Value = serde_json::from_slice(mint.body.as_ref().unwrap().expose()).unwrap();
@@ -55,7 +55,7 @@ fn an_approved_pairing_hands_over_a_complete_binding() {
 /// PAIR-5: nothing is shown, and nothing polled, before code, status token and identity are durable.
 #[test]
 fn the_code_is_shown_only_once_it_is_durable() {
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     desk.answer(201, mint_answer());
     assert!(desk.said.is_empty() && desk.http.is_empty() && desk.machine.poll_timeout().is_none());
     let (_, bytes) = &desk.files[0];
@@ -72,7 +72,7 @@ fn the_code_is_shown_only_once_it_is_durable() {
 #[test]
 fn a_killed_pairing_goes_on_where_it_was() {
     for steps in 0..4 {
-        let mut desk = Desk::start();
+        let mut desk = Harness::start();
         desk.answer(201, mint_answer());
         let file = desk.stored().unwrap();
         let seed = desk.identity().seed().clone();
@@ -88,7 +88,7 @@ fn a_killed_pairing_goes_on_where_it_was() {
         let now = Instant::from_nanos(1);
         let clock = WallClock::new(now, UNIX.plus(60));
         let pending = PendingPairing::parse(file.expose()).unwrap();
-        let mut again = Desk::new(Pairing::resume(now, clock, pending), now);
+        let mut again = Harness::new(Pairing::resume(now, clock, pending), now);
         assert_eq!(again.machine.shown().unwrap().expires_at, now.after(Duration::from_mins(14)));
         again.answer(200, approval(&again.identity(), |_| {}));
         again.answer(200, key_set());
@@ -101,7 +101,7 @@ fn a_killed_pairing_goes_on_where_it_was() {
 /// PAIR-6: after a kill between the binding and the removal of the pending file, only the removal is left.
 #[test]
 fn a_resumed_pairing_whose_binding_is_durable_only_forgets() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.wait();
     desk.input(Input::Adopted);
     desk.answer(200, approval(&Identity::from_seed(Secret::new([1; 32])), |_| {}));
@@ -113,7 +113,7 @@ fn a_resumed_pairing_whose_binding_is_durable_only_forgets() {
 /// PAIR-6: no identity is in two codes: a mint whose answer was lost is repeated with another one.
 #[test]
 fn every_mint_has_a_fresh_identity() {
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     let mut keys = Vec::new();
     for pauses in 0..3 {
         let body: Value = serde_json::from_slice(desk.http[0].1.body.as_ref().unwrap().expose()).unwrap();
@@ -141,11 +141,11 @@ fn a_refused_mint_says_why() {
         (302, String::new(), PlatformAnswerInvalid),
         (200, "<html>sign in</html>".into(), PlatformAnswerInvalid),
     ] {
-        let mut desk = Desk::start();
+        let mut desk = Harness::start();
         desk.answer(status, body);
         assert_eq!(desk.machine.status(), Status::Failed(&reason));
     }
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     desk.fault(NetFault::BadUrl);
     assert_eq!(desk.machine.status(), Status::Failed(&PlatformUnreachable));
 }
@@ -163,7 +163,7 @@ fn a_mint_answer_with_something_else_in_it_is_refused() {
         ("status_token", "a\r\nHost: b"),
         ("status_token", ""),
     ] {
-        let mut desk = Desk::start();
+        let mut desk = Harness::start();
         let mut answer = mint_answer();
         answer[member] = value.into();
         desk.answer(201, answer);
@@ -175,7 +175,7 @@ fn a_mint_answer_with_something_else_in_it_is_refused() {
 /// PAIR-4, "an HTML or 5xx answer ends the login": nothing but the platform's own word does, and trouble is said once.
 #[test]
 fn trouble_never_ends_an_attempt() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.said.clear();
     for (status, body) in [
         (500, "{}"),
@@ -213,7 +213,7 @@ fn trouble_never_ends_an_attempt() {
 #[test]
 fn denied_and_expired_codes_end_the_attempt() {
     for (status, body, reason) in [(404, gone(), CodeExpired), (200, json!({"status": "denied"}), PairingDenied)] {
-        let mut desk = Desk::shown();
+        let mut desk = Harness::shown();
         desk.wait();
         desk.answer(status, body);
         assert_eq!(desk.end(), Status::Failed(&reason));
@@ -226,7 +226,7 @@ fn polls_start_an_interval_apart() {
     for (interval, seconds) in
         [(json!(null), 2_u64), (json!(0), 1), (json!(-1), 1), (json!(0.5), 2), (json!(7), 7), (json!(9_000_000_000_u64), 60)]
     {
-        let mut desk = Desk::start();
+        let mut desk = Harness::start();
         let mut answer = mint_answer();
         answer["interval"] = interval;
         desk.answer(201, answer);
@@ -246,7 +246,7 @@ fn polls_start_an_interval_apart() {
 /// PAIR-1, "`slow_down` treated as fatal, or ignored": each adds 5 s for good; Retry-After counts once, and up to a cap.
 #[test]
 fn slow_down_lengthens_the_interval_for_good() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.wait();
     desk.answer(429, "");
     assert_eq!(desk.wait(), Duration::from_secs(7));
@@ -263,7 +263,7 @@ fn slow_down_lengthens_the_interval_for_good() {
 /// PAIR-3, "expiry ignored": no poll at or after the expiry, whatever the platform says, and the end comes then.
 #[test]
 fn the_expiry_ends_a_poll_that_goes_on_for_ever() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     let expires_at = desk.machine.shown().unwrap().expires_at;
     loop {
         desk.wait();
@@ -281,7 +281,7 @@ fn the_expiry_ends_a_poll_that_goes_on_for_ever() {
 #[test]
 fn a_poll_under_way_at_the_expiry_comes_to_its_end() {
     for approved in [true, false] {
-        let mut desk = Desk::shown();
+        let mut desk = Harness::shown();
         let expires_at = desk.machine.shown().unwrap().expires_at;
         desk.answer(200, pending());
         desk.pass(899);
@@ -303,7 +303,7 @@ fn a_poll_under_way_at_the_expiry_comes_to_its_end() {
 /// "A deadline in the past after a suspend fires in a burst": one poll, or the end.
 #[test]
 fn a_suspend_causes_one_poll_or_the_end() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.answer(200, pending());
     desk.pass(600);
     assert_eq!(desk.http.len(), 1);
@@ -329,14 +329,14 @@ fn an_approval_that_does_not_hold_is_refused() {
         (|c| c.not_before = UNIX.plus(3_600), TokenNotYetValid),
     ];
     for (change, reason) in wrong {
-        let mut desk = Desk::shown();
+        let mut desk = Harness::shown();
         desk.wait();
         desk.answer(200, approval(&desk.identity(), change));
         desk.answer(200, key_set());
         assert!(matches!(desk.said[..], [Output::ShowCode(_)]));
         assert_eq!(desk.end(), Status::Failed(&reason));
     }
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.wait();
     desk.answer(200, approval(&desk.identity(), |_| {}));
     let stranger: JwkSet = [SigningKey::from_seed(&Secret::new([8; 32])).public_key()].into_iter().collect();
@@ -347,7 +347,7 @@ fn an_approval_that_does_not_hold_is_refused() {
 /// PAIR-4: a key set that cannot be had is trouble, not the end, and the approval is not lost over it.
 #[test]
 fn the_key_set_is_asked_for_until_it_comes() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.wait();
     desk.answer(200, approval(&desk.identity(), |_| {}));
     for (status, body, reason) in [
@@ -377,7 +377,7 @@ fn an_approval_out_of_shape_is_trouble() {
         ("/policy_mode", json!("crypto_pairing")),
         ("/issue_token", json!("a b")),
     ] {
-        let mut desk = Desk::shown();
+        let mut desk = Harness::shown();
         desk.wait();
         let mut answer = approval(&desk.identity(), |_| {});
         *answer.pointer_mut(path).unwrap() = value;
@@ -390,7 +390,7 @@ fn an_approval_out_of_shape_is_trouble() {
 #[test]
 fn the_approved_org_is_the_one_that_was_asked_for() {
     for (asked, fits) in [("ORG", true), ("acme", true), ("other", false)] {
-        let mut desk = Desk::start_with(Some(asked));
+        let mut desk = Harness::start_with(Some(asked));
         desk.answer(201, mint_answer());
         desk.stored();
         desk.wait();
@@ -406,7 +406,7 @@ fn the_approved_org_is_the_one_that_was_asked_for() {
 /// PAIR-2: late and foreign answers change nothing and are counted.
 #[test]
 fn stale_answers_are_ignored() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.wait();
     let (effect_id, _) = desk.http[0].clone();
     desk.fault(NetFault::TimedOut);
@@ -422,14 +422,14 @@ fn stale_answers_are_ignored() {
 /// S20: Ctrl-C ends the wait and removes what is on disk; once the approval was handed over it is too late.
 #[test]
 fn cancelling_cleans_up() {
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     desk.input(Input::Cancel);
     assert_eq!(desk.machine.status(), Status::Failed(&PairingCancelled));
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.input(Input::Cancel);
     desk.http.clear();
     assert_eq!(desk.end(), Status::Failed(&PairingCancelled));
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     desk.approve();
     desk.input(Input::Cancel);
     assert_eq!(desk.machine.status(), Status::Running { waiting_for: "the binding to be durable" });

@@ -37,7 +37,7 @@ pub use state::Stats;
 use state::{Path, State, Stream};
 
 use crate::{
-    Aside, Deadline, Instant, Machine, Misuse, Port, Reason, SessionId, Spares, Status,
+    BufferPool, Deadline, Instant, Machine, MachineBase, Misuse, Reason, SessionId, Status, Unhashed,
     crypto::{
         Cipher, Primitives, TAG_LEN,
         seal::{EpochSecret, Scope, Sealer},
@@ -62,9 +62,9 @@ pub struct Session {
     state: State,
     retained: Retained,
     /// Records that were forgotten.
-    spares: Spares,
-    port: Port<Output>,
-    stats: Aside<Stats>,
+    buffers: BufferPool,
+    port: MachineBase<Output>,
+    stats: Unhashed<Stats>,
 }
 
 impl Session {
@@ -77,9 +77,9 @@ impl Session {
             sealer: Sealer::new(primitives, scope, 0, secret, 0),
             state: State::Live { path: Path::Detached, stream: Stream::Open },
             retained: Retained::default(),
-            spares: Spares::default(),
-            port: Port::new(now),
-            stats: Aside(Stats::default()),
+            buffers: BufferPool::default(),
+            port: MachineBase::new(now),
+            stats: Unhashed(Stats::default()),
         }
     }
 
@@ -128,7 +128,7 @@ impl Session {
             // Where no epoch follows the record is refused below.
             let _ = self.sealer.advance();
         }
-        let mut sealed = self.spares.buffer(len.saturating_add(TAG_LEN));
+        let mut sealed = self.buffers.buffer(len.saturating_add(TAG_LEN));
         let done = self.sealer.seal_to(self.retained.next(), [&start, content], &mut sealed);
         done.map(|()| self.retained.push(self.sealer.epoch(), sealed.freeze())).is_ok()
     }
@@ -145,7 +145,7 @@ impl Session {
     fn detached(&mut self) {
         if let State::Live { path, .. } = &mut self.state {
             *path = Path::Detached;
-            self.spares = Spares::default();
+            self.buffers = BufferPool::default();
         }
     }
 
@@ -154,7 +154,7 @@ impl Session {
             (State::Live { stream, .. }, Head::Resume { session, next }) if *session == self.id => self.resume(*stream, *next),
             (State::Live { .. }, Head::Acknowledge { session, next }) if *session == self.id => self.acknowledged(*next),
             (State::Live { .. }, Head::Revoke { reason }) => self.fail(*reason),
-            _ => self.stats.0.strange_frames += 1,
+            _ => self.stats.0.unexpected_frames += 1,
         }
     }
 
@@ -179,7 +179,7 @@ impl Session {
             self.state = State::Finished;
         } else if next > cursor {
             self.fail(Reason::FrameMalformed);
-        } else if self.retained.acknowledge(next, &mut self.spares) {
+        } else if self.retained.acknowledge(next, &mut self.buffers) {
             self.send_on(path, stream);
         } else {
             self.stats.0.stale_acknowledgements += 1;
@@ -218,7 +218,7 @@ impl Session {
 
     fn fail(&mut self, reason: Reason) {
         self.retained = Retained::default();
-        self.spares = Spares::default();
+        self.buffers = BufferPool::default();
         self.state = State::Failed(reason);
     }
 }

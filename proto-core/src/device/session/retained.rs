@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::Spares;
+use crate::BufferPool;
 
 /// A row of sealed records without gaps: the first is the oldest that the relay has not acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -62,9 +62,9 @@ impl Retained {
         (self.first..=self.next()).contains(&next)
     }
 
-    /// Forgets every record below `next`: `spares` has their memory. False, and nothing happens, when `next` is not among what is
+    /// Forgets every record below `next`: `buffers` has their memory. False, and nothing happens, when `next` is not among what is
     /// kept.
-    pub(super) fn acknowledge(&mut self, next: u64, spares: &mut Spares) -> bool {
+    pub(super) fn acknowledge(&mut self, next: u64, buffers: &mut BufferPool) -> bool {
         if !self.reaches(next) {
             return false;
         }
@@ -72,7 +72,7 @@ impl Retained {
             if let Some(record) = self.records.pop_front() {
                 self.bytes = self.bytes.saturating_sub(record.body.len());
                 self.forgotten = self.forgotten.saturating_add(record.body.len() as u64);
-                spares.take_back(record.body);
+                buffers.take_back(record.body);
             }
             self.first = self.first.saturating_add(1);
         }

@@ -37,13 +37,13 @@ pub struct Stats {
     /// Content pushed after the end or after a cut.
     pub pushed_after_end: u64,
     /// Frames that are not for a session, for another one, or came after its end.
-    pub strange_frames: u64,
+    pub unexpected_frames: u64,
     /// Acknowledgements from before a reconnect.
     pub stale_acknowledgements: u64,
 }
 
 impl Stats {
     pub(super) const fn ignored(&self) -> u64 {
-        self.pushed_after_end.saturating_add(self.strange_frames).saturating_add(self.stale_acknowledgements)
+        self.pushed_after_end.saturating_add(self.unexpected_frames).saturating_add(self.stale_acknowledgements)
     }
 }

@@ -54,8 +54,8 @@ fn sequences(frames: &[Frame]) -> Vec<u64> {
 fn nothing_is_sent_before_the_relay_said_where_to_go_on() {
     let mut s = session();
     assert_eq!(feed(&mut s, output("a")), []);
-    let open = |kept_from: u64| {
-        let body = Bytes::copy_from_slice(&kept_from.to_be_bytes());
+    let open = |source_first: u64| {
+        let body = Bytes::copy_from_slice(&source_first.to_be_bytes());
         Frame { head: Head::Open { session: ID, cipher: 2 }, body }
     };
     assert_eq!(feed(&mut s, Input::Attached), [open(0)]);

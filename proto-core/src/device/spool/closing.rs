@@ -10,12 +10,12 @@ impl Spool {
     /// The process does not come back.
     pub(super) fn close(&mut self) {
         match &self.state {
-            State::Passing(Passing { kept_from: None, passed: 0, end: None, .. }) => self.state = State::Finished,
+            State::Passing(Passing { source_first: None, passed: 0, end: None, .. }) => self.state = State::Finished,
             State::Passing(passing) => {
                 self.state = State::Closing(passing.end);
                 self.take_over();
             }
-            State::Keeping(_) => self.cut(),
+            State::Spooling(_) => self.cut(),
             State::Closing(_) | State::Finished | State::Failed(_) => {}
         }
     }

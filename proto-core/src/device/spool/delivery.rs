@@ -5,7 +5,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use super::{
     EffectId, Output, Spool,
     segment::{self, number},
-    state::{Delivery, Intake, Keeping, Passing, Reading, Source, State},
+    state::{Delivery, Passing, Producer, Reading, Source, Spooling, State},
     tail::{RETRY, Tail},
 };
 use crate::{
@@ -16,25 +16,25 @@ use crate::{
     wire::{Frame, Head},
 };
 
-impl Keeping {
+impl Spooling {
     /// The segment to read next, if there is one and the relay keeps up.
     pub(super) fn wanted(&self) -> Option<u64> {
-        let Some(tail) = self.intake.tail() else { return self.shelf.back().map(|last| last.first) };
+        let Some(tail) = self.intake.tail() else { return self.segments.back().map(|last| last.first) };
         let Delivery::Flowing { cursor } = self.delivery else { return None };
         if cursor >= tail.kept() {
             return None;
         }
-        let on_the_way = self.shelf.iter().filter(|segment| segment.first < cursor).map(|segment| segment.bytes);
+        let on_the_way = self.segments.iter().filter(|segment| segment.first < cursor).map(|segment| segment.bytes);
         if on_the_way.fold(0, u64::saturating_add) >= MAX_IN_FLIGHT as u64 {
             return None;
         }
-        self.shelf.iter().rev().find(|segment| segment.first <= cursor).map(|segment| segment.first)
+        self.segments.iter().rev().find(|segment| segment.first <= cursor).map(|segment| segment.first)
     }
 
     /// What is durable at the relay is not kept: the segment that goes next.
     fn spent(&mut self) -> Option<u64> {
         let tail = self.intake.tail_mut()?;
-        let oldest = self.shelf.front().filter(|segment| segment.next <= self.acknowledged)?.first;
+        let oldest = self.segments.front().filter(|segment| segment.next <= self.acknowledged)?.first;
         if oldest == tail.first() {
             if tail.is_busy() {
                 return None;
@@ -42,7 +42,7 @@ impl Keeping {
             // It would be written once more.
             tail.begin_segment();
         }
-        self.shelf.pop_front();
+        self.segments.pop_front();
         Some(oldest)
     }
 }
@@ -51,7 +51,7 @@ impl Spool {
     /// The relay goes on at record `next`.
     pub(super) fn deliver_from(&mut self, next: u64) {
         let Some(keeping) = self.keeping() else { return };
-        let oldest = keeping.shelf.front().map(|segment| segment.first);
+        let oldest = keeping.segments.front().map(|segment| segment.first);
         let oldest = oldest.or_else(|| keeping.intake.tail().map(Tail::kept));
         if oldest.is_some_and(|oldest| next < oldest) {
             self.tell_cut(Reason::RecordsLost);
@@ -60,7 +60,7 @@ impl Spool {
             return;
         }
         keeping.delivery = Delivery::Flowing { cursor: next };
-        if let Intake::Ended(tail) = &keeping.intake
+        if let Producer::Ended(tail) = &keeping.intake
             && next >= tail.next()
         {
             keeping.acknowledged = next;
@@ -77,7 +77,7 @@ impl Spool {
 
     /// What is durable at the relay is removed.
     pub(super) fn tidy(&mut self) {
-        while let Some(first) = self.keeping().and_then(Keeping::spent) {
+        while let Some(first) = self.keeping().and_then(Spooling::spent) {
             self.remove(first);
         }
     }
@@ -106,7 +106,7 @@ impl Spool {
         let frames = contents.map(|contents| segment::read(session, first, &contents.expose().to_vec().into()));
         let frames = frames.unwrap_or_default();
         let Some(keeping) = self.keeping() else { return false };
-        if matches!(keeping.intake, Intake::Recalling { .. }) {
+        if matches!(keeping.intake, Producer::Restoring { .. }) {
             self.recalled(first, &frames);
         } else if keeping.wanted() == Some(first) {
             self.hand_over(frames);
@@ -148,10 +148,10 @@ impl Spool {
     fn recalled(&mut self, first: u64, frames: &[Frame]) {
         let now = self.port.now();
         let Some(keeping) = self.keeping() else { return };
-        let Intake::Recalling { is_closed } = keeping.intake else { return };
-        let Some((frame, last)) = frames.last().zip(keeping.shelf.back_mut()) else {
-            keeping.shelf.pop_back();
-            let is_empty = keeping.shelf.is_empty();
+        let Producer::Restoring { is_closed } = keeping.intake else { return };
+        let Some((frame, last)) = frames.last().zip(keeping.segments.back_mut()) else {
+            keeping.segments.pop_back();
+            let is_empty = keeping.segments.is_empty();
             self.remove(first);
             if is_empty {
                 self.forget_found(is_closed);
@@ -162,9 +162,9 @@ impl Spool {
         last.next = next;
         let (tail, is_end) = (Tail::new(next, now), matches!(frame.head, Head::End { .. }));
         keeping.intake = match (is_end, is_closed) {
-            (true, _) => Intake::Ended(tail),
-            (false, false) => Intake::Open(tail),
-            (false, true) => Intake::Cut(tail),
+            (true, _) => Producer::Ended(tail),
+            (false, false) => Producer::Open(tail),
+            (false, true) => Producer::Cut(tail),
         };
         self.answer_source();
     }
@@ -176,7 +176,7 @@ impl Spool {
             return self.pass_again(0);
         }
         self.state = State::Passing(Passing::default());
-        self.port.push(Output::Returns);
+        self.port.push(Output::HandsBack);
         if is_closed {
             self.close();
         }
@@ -189,11 +189,11 @@ impl Spool {
         self.tell_cut(Reason::SessionCut);
         self.discard_from(from);
         if let Some(keeping) = self.keeping() {
-            keeping.shelf.retain(|segment| segment.first < from);
-            if let Some(last) = keeping.shelf.back_mut() {
+            keeping.segments.retain(|segment| segment.first < from);
+            if let Some(last) = keeping.segments.back_mut() {
                 last.next = last.next.min(from);
             }
-            keeping.intake = Intake::Cut(Tail::new(from, now));
+            keeping.intake = Producer::Cut(Tail::new(from, now));
         }
     }
 
@@ -201,7 +201,7 @@ impl Spool {
     fn discard_from(&mut self, from: u64) {
         let Some(keeping) = self.keeping() else { return };
         let written = keeping.intake.tail().filter(|tail| tail.is_busy()).map(Tail::first);
-        let firsts = keeping.shelf.iter().map(|segment| segment.first).chain(written).filter(|first| *first >= from);
+        let firsts = keeping.segments.iter().map(|segment| segment.first).chain(written).filter(|first| *first >= from);
         for first in firsts.collect::<BTreeSet<_>>() {
             self.remove(first);
         }

@@ -3,7 +3,7 @@
 use crate::{
     Reason,
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     wire::Frame,
 };
 
@@ -43,12 +43,12 @@ pub enum Input {
 pub enum Output {
     /// Hand this to the process that makes the records, if it is there.
     ToSource(Frame),
-    /// Hand this to the relay in place of the process, after [`Takes`](Self::Takes).
+    /// Hand this to the relay in place of the process, after [`TakesOver`](Self::Takes).
     ToRelay(Frame),
     /// From now on the spool hands records to the relay, and the process does not.
-    Takes,
+    TakesOver,
     /// The process hands its records to the relay itself again.
-    Returns,
+    HandsBack,
     /// For the adapter.
     Effect(Effect<EffectId>),
     /// The disk does not take what is to be kept, or gives it back, and is asked again; or something of this session is lost.
@@ -70,7 +70,7 @@ pub enum Timer {
     Pass,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Patience => "keep what the relay does not take",

@@ -2,9 +2,9 @@
 
 use super::{
     EffectId, MAX_SESSION, Output, Spool, Timer,
-    passing::kept_from,
+    passing::source_first,
     segment::{self, number},
-    state::{Delivery, End, Intake, Keeping, OnTheWay, Reading, Segment, Source, State},
+    state::{Delivery, End, InFlight, Producer, Reading, Segment, Source, Spooling, State},
     tail::{Draft, Tail, Written},
 };
 use crate::{
@@ -14,17 +14,17 @@ use crate::{
     wire::{Frame, Head, Outcome},
 };
 
-impl Intake {
+impl Producer {
     pub(super) const fn tail(&self) -> Option<&Tail> {
         match self {
-            Self::Recalling { .. } => None,
+            Self::Restoring { .. } => None,
             Self::Open(tail) | Self::Ended(tail) | Self::Cut(tail) => Some(tail),
         }
     }
 
     pub(super) const fn tail_mut(&mut self) -> Option<&mut Tail> {
         match self {
-            Self::Recalling { .. } => None,
+            Self::Restoring { .. } => None,
             Self::Open(tail) | Self::Ended(tail) | Self::Cut(tail) => Some(tail),
         }
     }
@@ -35,10 +35,10 @@ impl Intake {
     }
 }
 
-impl Keeping {
+impl Spooling {
     pub(super) fn bytes(&self) -> u64 {
         let waiting = self.intake.tail().map_or(0, Tail::waiting_bytes);
-        self.shelf.iter().map(|segment| segment.bytes).fold(waiting as u64, u64::saturating_add)
+        self.segments.iter().map(|segment| segment.bytes).fold(waiting as u64, u64::saturating_add)
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline<Timer>> {
@@ -54,32 +54,32 @@ impl Keeping {
 
     pub(super) const fn waiting_for(&self) -> &'static str {
         match (&self.intake, &self.delivery) {
-            (Intake::Recalling { .. }, _) => "the disk",
+            (Producer::Restoring { .. }, _) => "the disk",
             _ if !matches!(self.reading, Reading::Idle) => "the disk",
             (_, Delivery::Waiting) => "the relay to say where to go on",
-            (Intake::Open(_), _) => "more records, and the relay",
+            (Producer::Open(_), _) => "more records, and the relay",
             _ => "the relay to take the rest",
         }
     }
 
     /// Where the process may go on by itself: the relay has all that lies here.
     fn passes(&self) -> Option<u64> {
-        let Intake::Open(tail) = &self.intake else { return None };
+        let Producer::Open(tail) = &self.intake else { return None };
         let is_caught_up = matches!(self.delivery, Delivery::Flowing { .. }) && self.acknowledged >= tail.kept();
         (self.source != Source::Away && is_caught_up && !tail.is_busy()).then(|| tail.kept())
     }
 
     fn file(&mut self, segment: Segment) {
-        match self.shelf.back_mut().filter(|last| last.first == segment.first) {
+        match self.segments.back_mut().filter(|last| last.first == segment.first) {
             Some(last) => *last = segment,
-            None => self.shelf.push_back(segment),
+            None => self.segments.push_back(segment),
         }
     }
 }
 
 impl Spool {
-    pub(super) const fn keeping(&mut self) -> Option<&mut Keeping> {
-        if let State::Keeping(keeping) = &mut self.state { Some(keeping) } else { None }
+    pub(super) const fn keeping(&mut self) -> Option<&mut Spooling> {
+        if let State::Spooling(keeping) = &mut self.state { Some(keeping) } else { None }
     }
 
     /// The process says something.
@@ -89,7 +89,7 @@ impl Spool {
         }
         let Some(keeping) = self.keeping() else { return };
         let used = keeping.bytes();
-        let Intake::Open(tail) = &mut keeping.intake else {
+        let Producer::Open(tail) = &mut keeping.intake else {
             self.stats.0.out_of_turn += 1;
             return;
         };
@@ -103,7 +103,7 @@ impl Spool {
         if !tail.take(frame) {
             self.stats.0.out_of_turn += 1;
         } else if is_end {
-            keeping.intake = Intake::Ended(tail.clone());
+            keeping.intake = Producer::Ended(tail.clone());
         }
         self.settle();
     }
@@ -111,7 +111,7 @@ impl Spool {
     /// The process came, or came back.
     fn source_came(&mut self, open: &Frame) {
         let Some(keeping) = self.keeping() else { return };
-        keeping.source = Source::Here { kept_from: kept_from(open).unwrap_or(0) };
+        keeping.source = Source::Here { source_first: source_first(open).unwrap_or(0) };
         match keeping.passes() {
             Some(kept) => self.pass_again(kept),
             None => self.answer_source(),
@@ -121,16 +121,16 @@ impl Spool {
     /// Tells a process that is here where to go on. It waits while that is not known.
     pub(super) fn answer_source(&mut self) {
         let Some(keeping) = self.keeping() else { return };
-        let Source::Here { kept_from } = keeping.source else { return };
+        let Source::Here { source_first } = keeping.source else { return };
         match &keeping.intake {
-            Intake::Recalling { is_closed: false } => {}
+            Producer::Restoring { is_closed: false } => {}
             // It passed records by itself since: they are at the relay, which says so, and what lies here was only not removed yet.
-            Intake::Open(tail) if tail.kept() < kept_from => {}
-            Intake::Open(tail) | Intake::Ended(tail) => {
+            Producer::Open(tail) if tail.kept() < source_first => {}
+            Producer::Open(tail) | Producer::Ended(tail) => {
                 let kept = tail.kept();
                 self.resume_source(kept);
             }
-            Intake::Cut(_) | Intake::Recalling { is_closed: true } => self.tell_cut(Reason::SessionCut),
+            Producer::Cut(_) | Producer::Restoring { is_closed: true } => self.tell_cut(Reason::SessionCut),
         }
     }
 
@@ -138,9 +138,9 @@ impl Spool {
         match &mut self.state {
             State::Passing(passing) => {
                 passing.awaited = None;
-                passing.way = OnTheWay::default();
+                passing.way = InFlight::default();
             }
-            State::Keeping(keeping) => keeping.source = Source::Away,
+            State::Spooling(keeping) => keeping.source = Source::Away,
             State::Closing(_) | State::Finished | State::Failed(_) => {}
         }
     }
@@ -149,9 +149,9 @@ impl Spool {
     pub(super) fn cut(&mut self) {
         let Some(keeping) = self.keeping() else { return };
         match &mut keeping.intake {
-            Intake::Recalling { is_closed } => *is_closed = true,
-            Intake::Open(tail) => keeping.intake = Intake::Cut(tail.clone()),
-            Intake::Ended(_) | Intake::Cut(_) => {}
+            Producer::Restoring { is_closed } => *is_closed = true,
+            Producer::Open(tail) => keeping.intake = Producer::Cut(tail.clone()),
+            Producer::Ended(_) | Producer::Cut(_) => {}
         }
         self.settle();
     }
@@ -182,7 +182,7 @@ impl Spool {
             Written::Failed => self.port.push(Output::Trouble(Reason::StateNotWritten)),
             Written::Durable { bytes } => {
                 keeping.file(Segment { first, next: below, bytes: bytes as u64 });
-                if keeping.source != Source::Away && !matches!(keeping.intake, Intake::Cut(_)) {
+                if keeping.source != Source::Away && !matches!(keeping.intake, Producer::Cut(_)) {
                     self.port.push(Output::ToSource(Head::Acknowledge { session, next: below }.into()));
                 }
             }
@@ -214,8 +214,8 @@ impl Spool {
         let Some(keeping) = self.keeping() else { return };
         let is_delivered = |tail: &Tail, acknowledged: u64| tail.is_kept() && acknowledged >= tail.next();
         match (&keeping.intake, keeping.delivery) {
-            (Intake::Ended(tail), _) if is_delivered(tail, keeping.acknowledged) => self.state = State::Finished,
-            (Intake::Cut(tail), Delivery::Flowing { cursor }) if is_delivered(tail, keeping.acknowledged) => {
+            (Producer::Ended(tail), _) if is_delivered(tail, keeping.acknowledged) => self.state = State::Finished,
+            (Producer::Cut(tail), Delivery::Flowing { cursor }) if is_delivered(tail, keeping.acknowledged) => {
                 self.send_end(End { records: cursor, outcome: Outcome::Cut });
             }
             _ => {

@@ -17,7 +17,7 @@
 //!                                                       └──► Failed(records_lost): the relay wants what is gone
 //! ```
 //!
-//! In `Keeping` the process is told what is durable on this disk as if it were durable at the relay, so it ends without waiting.
+//! In `Spooling` the process is told what is durable on this disk as if it were durable at the relay, so it ends without waiting.
 //! A segment is removed once the relay has acknowledged all of it. One that cannot be read at the moment is read again later; one
 //! that is damaged ends the record where the damage begins, as cut.
 //!
@@ -47,21 +47,21 @@ use core::time::Duration;
 
 pub use event::{EffectId, Input, Output, Timer};
 pub use state::Stats;
-use state::{Delivery, Intake, Keeping, Passing, Reading, Segment, Source, State};
+use state::{Delivery, Passing, Producer, Reading, Segment, Source, Spooling, State};
 
 use crate::{
-    Aside, Deadline, Instant, Machine, Misuse, Port, Reason, SessionId, Status,
+    Deadline, Instant, Machine, MachineBase, Misuse, Reason, SessionId, Status, Unhashed,
     crypto::Cipher,
     effect::{Effect, StateFile},
     wire::{Frame, Head},
 };
 
 /// So long the relay may take to acknowledge what was handed over to it, or to say where to go on.
-pub const PATIENCE: Duration = Duration::from_millis(500);
+pub const ACK_TIMEOUT: Duration = Duration::from_millis(500);
 /// So long a process may have more to hand over than the relay takes, however fast that is.
-pub const BEHIND: Duration = Duration::from_secs(1);
+pub const WINDOW_FULL_LIMIT: Duration = Duration::from_secs(1);
 /// So long records are kept at least before they pass again: a relay that is only slow does not change the way at every turn.
-pub const STAY: Duration = Duration::from_secs(2);
+pub const MIN_SPOOLING: Duration = Duration::from_secs(2);
 /// The most bytes of one session that lie in its spool.
 pub const MAX_SESSION: u64 = 256 * 1024 * 1024;
 /// The most bytes that lie in all spools of a daemon.
@@ -74,36 +74,36 @@ pub struct Spool {
     cipher: Cipher,
     state: State,
     /// Something of the session was kept on the disk.
-    has_kept: bool,
-    port: Port<Output>,
-    stats: Aside<Stats>,
+    has_files: bool,
+    port: MachineBase<Output>,
+    stats: Unhashed<Stats>,
 }
 
 impl Spool {
     /// The spool of a session of which nothing lies on this disk.
     pub fn new(now: Instant, session: SessionId, cipher: Cipher) -> Self {
         let state = State::Passing(Passing::default());
-        Self { session, cipher, state, has_kept: false, port: Port::new(now), stats: Aside(Stats::default()) }
+        Self { session, cipher, state, has_files: false, port: MachineBase::new(now), stats: Unhashed(Stats::default()) }
     }
 
     /// After a restart: the spool of a session of which these segments were found, each with its first number and its bytes, in the
     /// order of their numbers.
-    pub fn recall(now: Instant, session: SessionId, cipher: Cipher, found: impl IntoIterator<Item = (u64, u64)>) -> Self {
+    pub fn restore(now: Instant, session: SessionId, cipher: Cipher, found: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut spool = Self::new(now, session, cipher);
-        let mut shelf = VecDeque::<Segment>::new();
+        let mut segments = VecDeque::<Segment>::new();
         for (first, bytes) in found {
-            if let Some(before) = shelf.back_mut() {
+            if let Some(before) = segments.back_mut() {
                 before.next = first;
             }
-            shelf.push_back(Segment { first, next: u64::MAX, bytes });
+            segments.push_back(Segment { first, next: u64::MAX, bytes });
         }
-        if let Some(first) = shelf.front().map(|segment| segment.first) {
-            spool.has_kept = true;
-            spool.state = State::Keeping(Box::new(Keeping {
+        if let Some(first) = segments.front().map(|segment| segment.first) {
+            spool.has_files = true;
+            spool.state = State::Spooling(Box::new(Spooling {
                 source: Source::Away,
                 stays_until: now,
-                shelf,
-                intake: Intake::Recalling { is_closed: false },
+                segments,
+                intake: Producer::Restoring { is_closed: false },
                 delivery: Delivery::Waiting,
                 reading: Reading::Idle,
                 acknowledged: first,
@@ -115,19 +115,19 @@ impl Spool {
 
     /// Whether records are kept, rather than passed on.
     pub const fn is_keeping(&self) -> bool {
-        matches!(self.state, State::Keeping(_))
+        matches!(self.state, State::Spooling(_))
     }
 
     /// Whether this machine hands the session's records to the relay, rather than the process that makes them.
     pub const fn is_source(&self) -> bool {
-        matches!(self.state, State::Keeping(_) | State::Closing(_))
+        matches!(self.state, State::Spooling(_) | State::Closing(_))
     }
 
     /// Whether no more records are taken, because the process stayed away or a bound was reached.
     pub fn is_closed(&self) -> bool {
         match &self.state {
-            State::Keeping(keeping) => {
-                matches!(keeping.intake, Intake::Cut(_) | Intake::Recalling { is_closed: true })
+            State::Spooling(keeping) => {
+                matches!(keeping.intake, Producer::Cut(_) | Producer::Restoring { is_closed: true })
             }
             State::Closing(_) => true,
             _ => false,
@@ -137,12 +137,12 @@ impl Spool {
     /// Whether something of the session may lie on the disk, to be erased when the session is over: a segment that could not be
     /// removed, too.
     pub const fn leaves_files(&self) -> bool {
-        self.has_kept
+        self.has_files
     }
 
     /// Bytes that lie here and are not known to be durable at the relay.
     pub fn bytes(&self) -> u64 {
-        if let State::Keeping(keeping) = &self.state { keeping.bytes() } else { 0 }
+        if let State::Spooling(keeping) = &self.state { keeping.bytes() } else { 0 }
     }
 
     /// What was ignored so far, and why.
@@ -153,7 +153,7 @@ impl Spool {
     fn source_said(&mut self, frame: Frame, free: u64) {
         match &self.state {
             State::Passing(_) => self.pass_up(frame),
-            State::Keeping(_) => self.take(frame, free),
+            State::Spooling(_) => self.take(frame, free),
             State::Closing(_) if matches!(frame.head, Head::Open { .. }) => self.tell_cut(Reason::SessionCut),
             State::Closing(_) | State::Finished | State::Failed(_) => self.stats.0.out_of_turn += 1,
         }
@@ -162,17 +162,17 @@ impl Spool {
     fn relay_said(&mut self, frame: Frame) {
         match (&self.state, &frame.head) {
             (State::Passing(_), _) => self.pass_down(frame),
-            (State::Keeping(_), Head::Resume { next, .. }) => self.deliver_from(*next),
-            (State::Keeping(_), Head::Acknowledge { next, .. }) => self.delivered(*next),
+            (State::Spooling(_), Head::Resume { next, .. }) => self.deliver_from(*next),
+            (State::Spooling(_), Head::Acknowledge { next, .. }) => self.delivered(*next),
             (State::Closing(end), Head::Resume { next, .. }) => self.end_at(*end, *next),
             (State::Closing(Some(end)), Head::Acknowledge { next, .. }) if *next > end.records => self.state = State::Finished,
-            _ => self.stats.0.strange_frames += 1,
+            _ => self.stats.0.unexpected_frames += 1,
         }
     }
 
     /// From now on this machine speaks for the session.
     fn take_over(&mut self) {
-        self.port.push(Output::Takes);
+        self.port.push(Output::TakesOver);
         self.open();
     }
 
@@ -221,7 +221,7 @@ impl Machine for Spool {
         self.port.advance(now);
         match &self.state {
             State::Passing(_) => self.lose_patience(),
-            State::Keeping(_) => self.settle(),
+            State::Spooling(_) => self.settle(),
             State::Closing(_) | State::Finished | State::Failed(_) => {}
         }
     }
@@ -233,7 +233,7 @@ impl Machine for Spool {
     fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         match &self.state {
             State::Passing(passing) => passing.deadline(),
-            State::Keeping(keeping) => keeping.deadline(),
+            State::Spooling(keeping) => keeping.deadline(),
             State::Closing(_) | State::Finished | State::Failed(_) => None,
         }
     }
@@ -241,7 +241,7 @@ impl Machine for Spool {
     fn status(&self) -> Status<'_, Reason> {
         let waiting_for = match &self.state {
             State::Passing(_) => "the process and the relay",
-            State::Keeping(keeping) => keeping.waiting_for(),
+            State::Spooling(keeping) => keeping.waiting_for(),
             State::Closing(_) => "the relay to take the end",
             State::Finished => return Status::Finished,
             State::Failed(reason) => return Status::Failed(reason),

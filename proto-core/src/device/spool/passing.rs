@@ -3,8 +3,8 @@
 use alloc::{boxed::Box, collections::VecDeque};
 
 use super::{
-    BEHIND, Output, PATIENCE, STAY, Spool, Timer,
-    state::{Awaited, Delivery, End, Intake, Keeping, OnTheWay, Passing, Reading, Source, State},
+    ACK_TIMEOUT, MIN_SPOOLING, Output, Spool, Timer, WINDOW_FULL_LIMIT,
+    state::{Awaited, Delivery, End, InFlight, Passing, Producer, Reading, Source, Spooling, State},
     tail::Tail,
 };
 use crate::{
@@ -18,7 +18,7 @@ const FULL: usize = MAX_IN_FLIGHT / 4 * 3;
 /// More records on the way than that fill it too, however small they are.
 const MAX_RECORDS: usize = 65_536;
 
-impl OnTheWay {
+impl InFlight {
     fn push(&mut self, len: usize, now: Instant) {
         self.lens.push_back(len);
         self.bytes = self.bytes.saturating_add(len);
@@ -43,23 +43,23 @@ impl OnTheWay {
 
 impl Passing {
     pub(super) fn deadline(&self) -> Option<Deadline<Timer>> {
-        let slow = self.awaited.map(|awaited| Deadline::new(awaited.since.after(PATIENCE), Timer::Patience));
-        let since = self.way.is_full_since.filter(|_| self.kept_from.is_some());
-        let behind = since.map(|since| Deadline::new(since.after(BEHIND), Timer::Behind));
+        let slow = self.awaited.map(|awaited| Deadline::new(awaited.since.after(ACK_TIMEOUT), Timer::Patience));
+        let since = self.way.is_full_since.filter(|_| self.source_first.is_some());
+        let behind = since.map(|since| Deadline::new(since.after(WINDOW_FULL_LIMIT), Timer::Behind));
         Deadline::earliest(slow, behind)
     }
 
     /// The process attached, and says what it still has.
-    fn opened(&mut self, kept_from: Option<u64>, now: Instant) {
-        self.kept_from = kept_from;
-        self.way = OnTheWay::default();
-        self.awaited = kept_from.map(|_| Awaited { since: now, below: None });
+    fn opened(&mut self, source_first: Option<u64>, now: Instant) {
+        self.source_first = source_first;
+        self.way = InFlight::default();
+        self.awaited = source_first.map(|_| Awaited { since: now, below: None });
     }
 
     /// Everything below `below` was handed over.
     fn handed_over(&mut self, below: u64, now: Instant) {
         self.passed = self.passed.max(below);
-        if self.kept_from.is_some() {
+        if self.source_first.is_some() {
             self.awaited.get_or_insert(Awaited { since: now, below: Some(self.passed) });
         }
     }
@@ -68,15 +68,15 @@ impl Passing {
     fn resumed(&mut self, next: u64, now: Instant) {
         self.awaited = None;
         self.passed = next;
-        self.way = OnTheWay::default();
-        if self.kept_from.is_some_and(|kept_from| kept_from < next) {
+        self.way = InFlight::default();
+        if self.source_first.is_some_and(|source_first| source_first < next) {
             self.handed_over(next, now);
         }
     }
 
     fn acknowledged(&mut self, next: u64, now: Instant) {
         self.way.shrink_to(usize::try_from(self.passed.saturating_sub(next)).unwrap_or(usize::MAX));
-        self.kept_from = Some(self.kept_from.map_or(next, |kept_from| kept_from.max(next)));
+        self.source_first = Some(self.source_first.map_or(next, |source_first| source_first.max(next)));
         if self.awaited.is_some_and(|awaited| awaited.below.is_some_and(|below| below <= next)) {
             self.awaited = (self.passed > next).then_some(Awaited { since: now, below: Some(self.passed) });
         }
@@ -94,7 +94,7 @@ impl Spool {
         let now = self.port.now();
         let State::Passing(passing) = &mut self.state else { return };
         match frame.head {
-            Head::Open { .. } => passing.opened(kept_from(&frame), now),
+            Head::Open { .. } => passing.opened(source_first(&frame), now),
             Head::Data { sequence, .. } => {
                 passing.way.push(frame.body.len(), now);
                 passing.handed_over(sequence.saturating_add(1), now);
@@ -137,19 +137,19 @@ impl Spool {
             return;
         }
         passing.awaited = None;
-        passing.way = OnTheWay::default();
-        if let Some(first) = passing.kept_from {
+        passing.way = InFlight::default();
+        if let Some(first) = passing.source_first {
             self.keep(first, now);
         }
     }
 
     fn keep(&mut self, first: u64, now: Instant) {
-        self.has_kept = true;
-        self.state = State::Keeping(Box::new(Keeping {
-            source: Source::Here { kept_from: first },
-            stays_until: now.after(STAY),
-            shelf: VecDeque::new(),
-            intake: Intake::Open(Tail::new(first, now)),
+        self.has_files = true;
+        self.state = State::Spooling(Box::new(Spooling {
+            source: Source::Here { source_first: first },
+            stays_until: now.after(MIN_SPOOLING),
+            segments: VecDeque::new(),
+            intake: Producer::Open(Tail::new(first, now)),
             delivery: Delivery::Waiting,
             reading: Reading::Idle,
             acknowledged: first,
@@ -160,15 +160,16 @@ impl Spool {
 
     /// The relay has all that lies here: the process goes on by itself, from what it still has.
     pub(super) fn pass_again(&mut self, kept: u64) {
-        let its = self.keeping().map_or(kept, |keeping| keeping.source.kept_from().max(kept));
+        let its = self.keeping().map_or(kept, |keeping| keeping.source.source_first().max(kept));
         let awaited = Some(Awaited { since: self.port.now(), below: None });
-        self.state = State::Passing(Passing { kept_from: Some(its), passed: its, end: None, awaited, way: OnTheWay::default() });
-        self.port.push(Output::Returns);
+        self.state =
+            State::Passing(Passing { source_first: Some(its), passed: its, end: None, awaited, way: InFlight::default() });
+        self.port.push(Output::HandsBack);
         self.open();
     }
 }
 
 /// The first record that a process still has: the body of its `Open`, 8 bytes big-endian. One of an older version does not say.
-pub(super) fn kept_from(open: &Frame) -> Option<u64> {
+pub(super) fn source_first(open: &Frame) -> Option<u64> {
     open.body.first_chunk().filter(|_| open.body.len() == 8).map(|bytes| u64::from_be_bytes(*bytes))
 }

@@ -12,7 +12,7 @@ pub(super) enum State {
     /// Frames pass between the process and the relay as they are.
     Passing(Passing),
     /// The spool is the relay for the process, and the process for the relay.
-    Keeping(Box<Keeping>),
+    Spooling(Box<Spooling>),
     /// All records there are, are the relay's; the end is to be told. It is known unless the relay has to say first how many it has.
     Closing(Option<End>),
     /// The relay has all of it.
@@ -32,19 +32,19 @@ pub(super) struct End {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Passing {
     /// The first record that the process still has, once that is known.
-    pub(super) kept_from: Option<u64>,
+    pub(super) source_first: Option<u64>,
     /// Everything below was passed on.
     pub(super) passed: u64,
     /// The end that was passed on.
     pub(super) end: Option<End>,
     /// What the relay is waited for.
     pub(super) awaited: Option<Awaited>,
-    pub(super) way: OnTheWay,
+    pub(super) way: InFlight,
 }
 
 /// Records that were passed on and are not acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct OnTheWay {
+pub(super) struct InFlight {
     /// The bytes of each, the oldest first.
     pub(super) lens: VecDeque<usize>,
     pub(super) bytes: usize,
@@ -62,13 +62,13 @@ pub(super) struct Awaited {
 
 /// While the spool keeps records.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Keeping {
+pub(super) struct Spooling {
     pub(super) source: Source,
     /// Not before this moment the process hands its records to the relay itself again.
     pub(super) stays_until: Instant,
     /// What is durable, the oldest first, without a gap.
-    pub(super) shelf: VecDeque<Segment>,
-    pub(super) intake: Intake,
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) intake: Producer,
     pub(super) delivery: Delivery,
     pub(super) reading: Reading,
     /// Everything below is durable at the relay.
@@ -81,16 +81,16 @@ pub(super) enum Source {
     Away,
     Here {
         /// The first record that it still has; 0 where it does not say.
-        kept_from: u64,
+        source_first: u64,
     },
 }
 
 impl Source {
     /// The first record that it has for certain.
-    pub(super) const fn kept_from(self) -> u64 {
+    pub(super) const fn source_first(self) -> u64 {
         match self {
             Self::Away => 0,
-            Self::Here { kept_from } => kept_from,
+            Self::Here { source_first } => source_first,
         }
     }
 }
@@ -106,9 +106,9 @@ pub(super) struct Segment {
 
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Intake {
+pub(super) enum Producer {
     /// After a restart: the last segment is read, to know where it ends. A process that attaches meanwhile waits.
-    Recalling {
+    Restoring {
         /// The process does not come back.
         is_closed: bool,
     },
@@ -147,13 +147,13 @@ pub struct Stats {
     /// Records that did not continue what is kept; they come again.
     pub out_of_turn: u64,
     /// Frames that say nothing to a spool.
-    pub strange_frames: u64,
+    pub unexpected_frames: u64,
     /// Answers of the disk to no pending request.
     pub stale_answers: u64,
 }
 
 impl Stats {
     pub(super) const fn ignored(&self) -> u64 {
-        self.out_of_turn.saturating_add(self.strange_frames).saturating_add(self.stale_answers)
+        self.out_of_turn.saturating_add(self.unexpected_frames).saturating_add(self.stale_answers)
     }
 }

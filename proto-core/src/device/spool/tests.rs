@@ -40,7 +40,7 @@ impl Bench {
     /// After a restart: what the disk holds is found.
     fn restart(disk: BTreeMap<u64, SecretBytes>) -> Self {
         let found: Vec<_> = disk.iter().map(|(first, contents)| (*first, contents.expose().len() as u64)).collect();
-        Self::of(Spool::recall(Instant::ZERO, ID, Cipher::ChaCha20Poly1305, found), disk)
+        Self::of(Spool::restore(Instant::ZERO, ID, Cipher::ChaCha20Poly1305, found), disk)
     }
 
     fn of(spool: Spool, disk: BTreeMap<u64, SecretBytes>) -> Self {
@@ -62,7 +62,7 @@ impl Bench {
     fn keeping() -> Self {
         let mut bench = Self::new();
         bench.open(0);
-        bench.pass(PATIENCE);
+        bench.pass(ACK_TIMEOUT);
         assert!(bench.spool.is_keeping());
         bench.take();
         bench
@@ -73,8 +73,8 @@ impl Bench {
             match output {
                 Output::ToSource(frame) => self.to_source.push(frame.head),
                 Output::ToRelay(frame) => self.to_relay.push(frame.head),
-                Output::Takes => self.takes = true,
-                Output::Returns => self.takes = false,
+                Output::TakesOver => self.takes = true,
+                Output::HandsBack => self.takes = false,
                 Output::Effect(effect) => self.asked.push_back(effect),
                 Output::Trouble(reason) => self.troubles.push(reason),
             }
@@ -100,9 +100,9 @@ impl Bench {
         self.input(Input::Relay(head.into()));
     }
 
-    /// The process attaches, and still has the records from `kept_from` on.
-    fn open(&mut self, kept_from: u64) {
-        let body = Bytes::copy_from_slice(&kept_from.to_be_bytes());
+    /// The process attaches, and still has the records from `source_first` on.
+    fn open(&mut self, source_first: u64) {
+        let body = Bytes::copy_from_slice(&source_first.to_be_bytes());
         self.source(Frame { head: opened(), body });
     }
 
@@ -198,7 +198,7 @@ fn frames_pass_while_the_relay_keeps_up() {
     bench.relay(resume(0));
     for n in 0..20 {
         bench.records(n..n + 1);
-        bench.pass(PATIENCE.saturating_sub(Duration::from_millis(1)));
+        bench.pass(ACK_TIMEOUT.saturating_sub(Duration::from_millis(1)));
         bench.relay(acknowledge(n + 1));
     }
     bench.source(end(20));
@@ -232,7 +232,7 @@ fn what_the_relay_does_not_take_is_kept_and_delivered() {
     let mut bench = Bench::new();
     bench.open(0);
     bench.records(0..3);
-    bench.pass(PATIENCE.saturating_sub(Duration::from_nanos(1)));
+    bench.pass(ACK_TIMEOUT.saturating_sub(Duration::from_nanos(1)));
     assert!(!bench.spool.is_keeping());
     bench.take();
     bench.pass(Duration::from_nanos(1));
@@ -262,12 +262,12 @@ fn a_slow_relay_does_not_hold_up_the_process() {
     bench.relay(resume(0));
     bench.records(0..10);
     for next in 1..5 {
-        bench.pass(PATIENCE / 5);
+        bench.pass(ACK_TIMEOUT / 5);
         bench.relay(acknowledge(next));
     }
-    bench.pass(PATIENCE / 5);
+    bench.pass(ACK_TIMEOUT / 5);
     assert!(!bench.spool.is_keeping(), "the first record came in time");
-    bench.pass(PATIENCE / 5);
+    bench.pass(ACK_TIMEOUT / 5);
     assert!(bench.spool.is_keeping(), "ten records were due, four came");
     assert!(bench.to_source.contains(&resume(4)), "from what the process still has on");
 }
@@ -286,7 +286,7 @@ fn a_process_that_is_faster_than_the_relay_is_not_held_up() {
     }
     for _ in 0..20 {
         assert!(!bench.spool.is_keeping());
-        bench.pass(BEHIND / 20);
+        bench.pass(WINDOW_FULL_LIMIT / 20);
         bench.relay(acknowledge(next - window + 10));
         (0..10).for_each(|n| bench.source(record(next + n, 60_000)));
         next += 10;
@@ -299,7 +299,7 @@ fn a_process_that_is_faster_than_the_relay_is_not_held_up() {
     for n in 0..1_000 {
         keeps_up.source(record(n, 60_000));
         keeps_up.relay(acknowledge(n));
-        keeps_up.pass(BEHIND / 20);
+        keeps_up.pass(WINDOW_FULL_LIMIT / 20);
     }
     assert!(!keeps_up.spool.is_keeping());
 }
@@ -313,7 +313,7 @@ fn records_pass_again_once_the_relay_has_all_of_them() {
     bench.relay(resume(0));
     bench.settle();
     bench.relay(acknowledge(4));
-    bench.pass(STAY);
+    bench.pass(MIN_SPOOLING);
     while !bench.asked.is_empty() {
         bench.disk_does();
     }
@@ -332,9 +332,9 @@ fn what_is_kept_stays_kept_for_a_while() {
     let mut bench = Bench::keeping();
     bench.relay(resume(0));
     bench.relay(acknowledge(0));
-    bench.pass(STAY.saturating_sub(PATIENCE));
+    bench.pass(MIN_SPOOLING.saturating_sub(ACK_TIMEOUT));
     assert!(bench.spool.is_keeping());
-    bench.pass(PATIENCE);
+    bench.pass(ACK_TIMEOUT);
     assert!(!bench.spool.is_keeping());
 }
 
@@ -386,7 +386,7 @@ fn a_window_is_on_its_way_and_no_more() {
 fn a_relay_that_wants_what_is_gone_cannot_be_served() {
     let mut bench = Bench::new();
     bench.open(5);
-    bench.pass(PATIENCE);
+    bench.pass(ACK_TIMEOUT);
     bench.records(5..7);
     bench.settle();
     bench.take();
@@ -401,12 +401,12 @@ fn a_relay_that_wants_what_is_gone_cannot_be_served() {
 fn without_a_beginning_nothing_is_kept() {
     let mut bench = Bench::new();
     bench.source(opened());
-    bench.pass(PATIENCE * 10);
+    bench.pass(ACK_TIMEOUT * 10);
     assert!(!bench.spool.is_keeping());
     bench.relay(resume(0));
     bench.records(0..2);
     bench.relay(acknowledge(1));
     bench.records(2..3);
-    bench.pass(PATIENCE);
+    bench.pass(ACK_TIMEOUT);
     assert!(bench.spool.is_keeping());
 }

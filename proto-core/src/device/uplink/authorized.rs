@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    Jitter, UnixTime,
+    JitterRng, UnixTime,
     api::{KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, ORGANIZATION_KEY_PATH},
     crypto::Identity,
     device::{credential::unique, orgkey::Call},
@@ -27,7 +27,7 @@ pub(super) fn request(
     identity: &Identity,
     token: &SecretText,
     now: UnixTime,
-    jitter: &mut Jitter,
+    jitter: &mut JitterRng,
 ) -> HttpRequest {
     let (method, path, query, body) = match call {
         Call::View { after } => (Method::Get, ORGANIZATION_KEY_PATH, format!("?after={after}"), None),

@@ -12,7 +12,7 @@ use crate::{
     effect::{Effect, IoEvent},
     jose::Thumbprint,
     keyset::{self, LookupId},
-    machine::Wake,
+    machine::TimerKind,
     wire::Frame,
 };
 
@@ -43,9 +43,9 @@ pub enum Input {
     /// Whether the file of [`Output::Keep`] is durable.
     Kept(bool),
     /// Look at the organization's key now: something is to be sealed or opened.
-    LookAtKey,
+    PollOrganizationKey,
     /// Try now: a restart, a changed network.
-    Hurry,
+    RetryNow,
     /// Close and end.
     Stop,
 }
@@ -60,7 +60,7 @@ pub enum Output {
     /// The credential was not renewed, and why; it tries again by itself.
     NotRenewed(Reason),
     /// The credential cannot be renewed any more: only pairing again helps (D8).
-    Lapsed,
+    RenewalExpired,
     /// The link came up.
     Up,
     /// The link was lost or an attempt failed, and why; it tries again by itself.
@@ -72,7 +72,7 @@ pub enum Output {
     /// Make this durable, then answer with [`Input::Kept`].
     Keep(Box<OrganizationKeyFile>),
     /// What happened to the organization's key, which [`Uplink::organization_key`](super::Uplink::organization_key) has.
-    KeyNews(orgkey::News),
+    KeyNews(orgkey::KeyEvent),
     /// A lookup has ended: the key is in [`Uplink::keys`](super::Uplink::keys), or cannot be had.
     LookedUp(LookupId),
 }
@@ -90,7 +90,7 @@ pub enum Timer {
     Rotation(credential::Timer),
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Keys(timer) => timer.why(),

@@ -29,7 +29,8 @@ use alloc::{format, string::String};
 pub use event::{EffectId, Input, Output, Timer};
 
 use crate::{
-    Deadline, Entropy, EntropyChain, Instant, Jitter, Machine, Misuse, Obstacle, Port, Reason, Status, UnixTime, WallClock,
+    Deadline, Entropy, EntropyChain, Instant, JitterRng, Machine, MachineBase, Misuse, Obstacle, Reason, Status, UnixTime,
+    WallClock,
     api::JWKS_PATH,
     crypto::Identity,
     device::{
@@ -71,10 +72,10 @@ pub struct Uplink<N> {
     rotation: Rotation,
     keys: KeySet,
     organization_key: OrganizationKey,
-    jitter: Jitter,
+    jitter: JitterRng,
     /// Grown anew with each connection; `None` before the first.
     entropy: Option<EntropyChain>,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl<N: Noise> Uplink<N> {
@@ -91,7 +92,7 @@ impl<N: Noise> Uplink<N> {
         identity: &Identity,
         key: Option<&OrganizationKeyFile>,
         settings: &Settings,
-        mut jitter: Jitter,
+        mut jitter: JitterRng,
     ) -> Result<Self, Reason> {
         let api = record.api.as_ref().and_then(|api| api.endpoint.as_deref()).unwrap_or(&settings.api_endpoint);
         let api = api.trim_end_matches('/');
@@ -123,7 +124,7 @@ impl<N: Noise> Uplink<N> {
             organization_key: OrganizationKey::new(now, whose, key),
             jitter,
             entropy: None,
-            port: Port::new(now),
+            port: MachineBase::new(now),
         };
         uplink.drain();
         Ok(uplink)
@@ -204,8 +205,8 @@ impl<N: Noise> Uplink<N> {
         self.drive_rotation(credential::Input::Stored);
     }
 
-    fn hurry(&mut self) {
-        self.drive_link(link::Input::Hurry);
+    fn retry_now(&mut self) {
+        self.drive_link(link::Input::RetryNow);
         if self.rotation.trouble().is_some() {
             self.drive_rotation(credential::Input::RenewNow);
         }
@@ -227,7 +228,7 @@ impl<N: Noise> Uplink<N> {
         self.port.feed(&mut self.organization_key, input);
     }
 
-    /// Takes what the children want, until none of them wants anything: what one says may make another speak.
+    /// TakesOver what the children want, until none of them wants anything: what one says may make another speak.
     fn drain(&mut self) {
         loop {
             if let Some(output) = self.link.poll_output() {
@@ -272,7 +273,7 @@ impl<N: Noise> Uplink<N> {
             credential::Output::Renewed(renewal) => Output::Renewed(renewal),
             credential::Output::Announce(token) => return self.announce(token),
             credential::Output::Trouble(reason) => Output::NotRenewed(reason),
-            credential::Output::Lapsed => Output::Lapsed,
+            credential::Output::RenewalExpired => Output::RenewalExpired,
         };
         self.port.push(output);
     }
@@ -281,7 +282,7 @@ impl<N: Noise> Uplink<N> {
     fn announce(&mut self, token: SecretText) {
         self.drive_link(link::Input::Renew(token));
         if self.link.trouble() == Some(Reason::TokenExpired) {
-            self.drive_link(link::Input::Hurry);
+            self.drive_link(link::Input::RetryNow);
         }
     }
 
@@ -304,7 +305,7 @@ impl<N: Noise> Uplink<N> {
                 Output::Effect(Effect::Http(EffectId::OrganizationKey(effect_id), request))
             }
             orgkey::Output::Keep(file) => Output::Keep(file),
-            orgkey::Output::News(news) => Output::KeyNews(news),
+            orgkey::Output::KeyEvent(news) => Output::KeyNews(news),
         };
         self.port.push(output);
     }
@@ -332,9 +333,9 @@ impl<N: Noise> Machine for Uplink<N> {
             Input::Send(frame) => self.drive_link(link::Input::Send(frame)),
             Input::Kept(true) => self.drive_key(orgkey::Input::Kept),
             Input::Kept(false) => self.drive_key(orgkey::Input::NotKept),
-            Input::LookAtKey => self.drive_key(orgkey::Input::Look),
+            Input::PollOrganizationKey => self.drive_key(orgkey::Input::Poll),
             Input::Look(lookup, kid) => self.drive_keys(keyset::Input::Look { lookup, kid }),
-            Input::Hurry => self.hurry(),
+            Input::RetryNow => self.retry_now(),
             Input::Stop => self.drive_link(link::Input::Stop),
         }
         self.drain();
@@ -357,7 +358,7 @@ impl<N: Noise> Machine for Uplink<N> {
         if self.is_running() && !self.clock.agrees_with(wall) {
             self.clock = wall;
             self.rotation.handle_clock(self.port.now(), wall);
-            self.hurry();
+            self.retry_now();
             self.drain();
         }
     }

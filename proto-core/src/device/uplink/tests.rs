@@ -137,7 +137,7 @@ fn hurrying_tries_everything_that_waits() {
             bench.answer(503, "");
             assert_eq!(bench.take_said().last(), Some(&Output::NotRenewed(Reason::PlatformUnreachable)));
         }
-        bench.input(Input::Hurry);
+        bench.input(Input::RetryNow);
         assert_eq!(bench.http.len(), usize::from(in_trouble));
         assert_eq!(bench.uplink.poll_timeout().unwrap().at, bench.now);
         bench.fire();
@@ -164,7 +164,7 @@ fn a_clock_that_was_set_counts() {
     assert_eq!(bench.uplink.unix(), UNIX);
     let later = UNIX.plus(RENEWABLE);
     bench.clock(WallClock::new(bench.now, later));
-    assert_eq!((bench.uplink.unix(), bench.take_said()), (later, vec![Output::Lapsed]));
+    assert_eq!((bench.uplink.unix(), bench.take_said()), (later, vec![Output::RenewalExpired]));
 }
 
 /// S145: a machine that wakes from a suspend tries at once, whatever it waited for; a reading that says nothing new hurries nothing.
@@ -219,7 +219,7 @@ fn absorbs(mut bench: Bench) {
     assert_eq!(bench.uplink.poll_timeout(), None);
     bench.clock(WallClock::new(bench.now, UNIX.plus(RENEWABLE)));
     bench.input(Input::Look(LookupId(1), signer().kid()));
-    bench.input(Input::Hurry);
+    bench.input(Input::RetryNow);
     bench.pass(core::time::Duration::from_hours(2_000));
     assert_eq!((bench.take_said(), bench.http.len(), bench.connects.len()), (vec![], 0, connects));
 }
@@ -228,7 +228,15 @@ fn absorbs(mut bench: Bench) {
 fn a_record_without_a_credential_makes_none() {
     let record = BindingRecord { issue_token: SecretText::new("a.b.c"), ..record() };
     let clock = WallClock::new(START, UNIX);
-    let uplink =
-        Uplink::<crate::noise::Symbolic>::new(START, clock, Role::Daemon, &record, &device(), None, &settings(), Jitter::new(1));
+    let uplink = Uplink::<crate::noise::Symbolic>::new(
+        START,
+        clock,
+        Role::Daemon,
+        &record,
+        &device(),
+        None,
+        &settings(),
+        JitterRng::new(1),
+    );
     assert_eq!(uplink.err(), Some(Reason::TokenMalformed));
 }

@@ -7,11 +7,11 @@ use crate::{
     device::{
         credential::Renewal,
         files::{OrganizationKeyFile, RelayRecord},
-        orgkey::News,
+        orgkey::KeyEvent,
         uplink::{self, EffectId},
     },
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     wire::{Outcome, Record},
 };
 
@@ -27,7 +27,7 @@ pub enum Input {
     /// Whether the file of [`Output::Keep`] is durable.
     Kept(bool),
     /// Try now: a wake-up, a changed network.
-    Hurry,
+    RetryNow,
     /// Close and end.
     Stop,
 }
@@ -46,7 +46,7 @@ pub enum Output {
     /// The credential was not renewed, and why; it tries again by itself. Says nothing about the link.
     NotRenewed(Reason),
     /// The credential cannot be renewed any more: only pairing again helps (D8).
-    Lapsed,
+    RenewalExpired,
     /// There is this session. Said once for each.
     Listed(SessionId),
     /// A record of a watched session, in order, without gaps.
@@ -58,7 +58,7 @@ pub enum Output {
     /// Make this durable, then answer with [`Input::Kept`].
     Keep(Box<OrganizationKeyFile>),
     /// What happened to the organization's key.
-    KeyNews(News),
+    KeyNews(KeyEvent),
     /// The relay ended this device's access, under its pinned key: delete the binding.
     Revoked(Reason),
 }
@@ -76,7 +76,7 @@ pub enum Timer {
     Uplink(uplink::Timer),
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::AskForKeys => "ask for the platform's keys again",

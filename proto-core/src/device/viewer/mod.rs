@@ -25,14 +25,14 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use bytes::Bytes;
 
 pub use event::{Input, Output, Timer};
-use watched::{Me, Need, Step, Watched};
+use watched::{HandshakeContext, NextStep, Step, Watched};
 
 use crate::{
-    Deadline, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Spares, Status, WallClock,
+    BufferPool, Deadline, Instant, JitterRng, Machine, MachineBase, Misuse, Reason, SessionId, Status, WallClock,
     crypto::{Cipher, Identity, Primitives},
     device::{
         files::{BindingRecord, OrganizationKeyFile},
-        orgkey::{News, OrganizationKey},
+        orgkey::{KeyEvent, OrganizationKey},
         uplink::{self, Settings, Uplink},
     },
     id::{DeviceKind, OrgId},
@@ -59,8 +59,8 @@ pub struct Viewer<N> {
     lookups: BTreeMap<LookupId, SessionId>,
     looked: u64,
     /// Records that were shown, of whichever session.
-    spares: Spares,
-    port: Port<Output>,
+    buffers: BufferPool,
+    port: MachineBase<Output>,
 }
 
 /// All but the primitives, which all give the same bytes.
@@ -86,7 +86,7 @@ impl<N: Noise> Viewer<N> {
         key: Option<&OrganizationKeyFile>,
         settings: &Settings,
         primitives: &'static dyn Primitives,
-        jitter: Jitter,
+        jitter: JitterRng,
     ) -> Result<Self, Reason> {
         let mut viewer = Self {
             org: record.workspace_id.clone(),
@@ -98,8 +98,8 @@ impl<N: Noise> Viewer<N> {
             sessions: TimedMap::new(),
             lookups: BTreeMap::new(),
             looked: 0,
-            spares: Spares::default(),
-            port: Port::new(now),
+            buffers: BufferPool::default(),
+            port: MachineBase::new(now),
         };
         viewer.drain();
         Ok(viewer)
@@ -116,7 +116,7 @@ impl<N: Noise> Viewer<N> {
     }
 
     fn watch(&mut self, session: SessionId) {
-        if !self.make_known(session) {
+        if !self.register_session(session) {
             return self.port.ignore();
         }
         self.sessions.touch(&session, Watched::want);
@@ -124,7 +124,7 @@ impl<N: Noise> Viewer<N> {
     }
 
     /// Keeps a session in mind from now on. False when there are too many.
-    fn make_known(&mut self, session: SessionId) -> bool {
+    fn register_session(&mut self, session: SessionId) -> bool {
         if self.sessions.get(&session).is_none() {
             if self.sessions.len() >= MAX_SESSIONS {
                 return false;
@@ -147,18 +147,18 @@ impl<N: Noise> Viewer<N> {
     }
 
     fn record(&mut self, session: SessionId, epoch: u32, sequence: u64, sealed: &[u8]) {
-        let mut spares = mem::take(&mut self.spares);
-        self.step(session, |watched, _, _| watched.record(epoch, sequence, sealed, &mut spares));
-        self.spares = spares;
+        let mut buffers = mem::take(&mut self.buffers);
+        self.step(session, |watched, _, _| watched.record(epoch, sequence, sealed, &mut buffers));
+        self.buffers = buffers;
     }
 
     /// There is a session: new, or again after a reconnect, or its daemon has another credential.
-    fn opened(&mut self, session: SessionId, cipher: u8, voucher: &Bytes) {
+    fn opened(&mut self, session: SessionId, cipher: u8, daemon_token: &Bytes) {
         let Some(cipher) = Cipher::from_byte(cipher) else { return self.port.ignore() };
-        if !self.make_known(session) {
+        if !self.register_session(session) {
             return self.port.ignore();
         }
-        if self.sessions.touch(&session, |watched| watched.opened(cipher, voucher)) == Some(true) {
+        if self.sessions.touch(&session, |watched| watched.opened(cipher, daemon_token)) == Some(true) {
             self.port.push(Output::Listed(session));
         }
         if let Some(resume) = self.sessions.get(&session).and_then(|watched| watched.resume(session)) {
@@ -176,8 +176,8 @@ impl<N: Noise> Viewer<N> {
     }
 
     /// More generations are held here than before: what waits may open now.
-    fn key_news(&mut self, news: News) {
-        let is_more = matches!(news, News::Held | News::Founded | News::Renewed);
+    fn key_news(&mut self, news: KeyEvent) {
+        let is_more = matches!(news, KeyEvent::Held | KeyEvent::Founded | KeyEvent::Renewed);
         self.port.push(Output::KeyNews(news));
         if is_more {
             for session in self.sessions.keys().copied().collect::<Vec<_>>() {
@@ -187,18 +187,18 @@ impl<N: Noise> Viewer<N> {
     }
 
     /// The next step towards a session that the user watches: believe its daemon's credential; then open its envelope, or
-    /// knock.
+    /// send_first_message.
     fn approach(&mut self, session: SessionId) {
-        match self.sessions.get(&session).map_or(Need::Nothing, Watched::need) {
-            Need::Nothing => {}
-            Need::Key(kid) => {
+        match self.sessions.get(&session).map_or(NextStep::Nothing, Watched::need) {
+            NextStep::Nothing => {}
+            NextStep::Key(kid) => {
                 self.looked = self.looked.wrapping_add(1);
                 self.lookups.insert(LookupId(self.looked), session);
                 self.drive(uplink::Input::Look(LookupId(self.looked), kid));
             }
-            Need::Secret => {
+            NextStep::Secret => {
                 self.step(session, |watched, me, _| watched.unseal(session, me));
-                self.knock(session);
+                self.send_first_message(session);
             }
         }
     }
@@ -209,7 +209,7 @@ impl<N: Noise> Viewer<N> {
         let Some(token) = self.sessions.get(&session).and_then(Watched::unverified) else { return };
         let (verdict, now) = (self.verified(token), self.port.now());
         let is_vouched_for = verdict.is_ok();
-        self.step(session, |watched, _, _| watched.vouched(verdict, now));
+        self.step(session, |watched, _, _| watched.token_verified(verdict, now));
         if is_vouched_for {
             self.approach(session);
         }
@@ -223,21 +223,25 @@ impl<N: Noise> Viewer<N> {
         fits.then_some(claims.confirmation).ok_or(Reason::TokenWrongAudience)
     }
 
-    fn knock(&mut self, session: SessionId) {
+    fn send_first_message(&mut self, session: SessionId) {
         if !self.uplink.is_up() {
             return;
         }
-        if self.sessions.get(&session).is_none_or(|watched| watched.need() != Need::Secret) {
+        if self.sessions.get(&session).is_none_or(|watched| watched.need() != NextStep::Secret) {
             return;
         }
         let Some(entropy) = self.uplink.draw() else { return };
         let now = self.port.now();
-        self.step(session, |watched, me, _| watched.knock(session, me, entropy, now));
+        self.step(session, |watched, me, _| watched.send_first_message(session, me, entropy, now));
     }
 
     /// Lets a session's own machine take a step and does what comes of it.
-    fn step(&mut self, session: SessionId, step: impl FnOnce(&mut Watched<N>, &Me<'_>, &mut Port<Output>) -> Step) {
-        let me = Me {
+    fn step(
+        &mut self,
+        session: SessionId,
+        step: impl FnOnce(&mut Watched<N>, &HandshakeContext<'_>, &mut MachineBase<Output>) -> Step,
+    ) {
+        let me = HandshakeContext {
             org: &self.org,
             keys: self.identity.static_keys(),
             token: self.uplink.credential(),
@@ -283,7 +287,7 @@ impl<N: Noise> Viewer<N> {
                 uplink::Output::Up => self.port.push(Output::Up),
                 uplink::Output::Down(reason) => self.port.push(Output::Down(reason)),
                 uplink::Output::NotRenewed(reason) => self.port.push(Output::NotRenewed(reason)),
-                uplink::Output::Lapsed => self.port.push(Output::Lapsed),
+                uplink::Output::RenewalExpired => self.port.push(Output::RenewalExpired),
                 uplink::Output::Ended(reason) => self.port.push(Output::Revoked(reason)),
                 uplink::Output::Received(frame) => self.relay_said(&frame),
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
@@ -308,7 +312,7 @@ impl<N: Noise> Machine for Viewer<N> {
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Watch(session) => self.watch(session),
             Input::Kept(is_durable) => self.drive(uplink::Input::Kept(is_durable)),
-            Input::Hurry => self.drive(uplink::Input::Hurry),
+            Input::RetryNow => self.drive(uplink::Input::RetryNow),
             Input::Stop => self.drive(uplink::Input::Stop),
         }
         self.drain();

@@ -35,7 +35,7 @@ fn viewer() -> Viewer<Symbolic> {
 
 fn viewer_with(key: Option<&OrganizationKeyFile>) -> Viewer<Symbolic> {
     let clock = WallClock::new(START, UNIX);
-    Viewer::new(START, clock, &record(), device(), key, &settings(), &PureRust, Jitter::new(1)).unwrap()
+    Viewer::new(START, clock, &record(), device(), key, &settings(), &PureRust, JitterRng::new(1)).unwrap()
 }
 
 impl Bench {
@@ -83,9 +83,9 @@ impl Bench {
     }
 
     fn open_as(&mut self, claims: &Claims) {
-        let voucher = jose::sign(claims, &signer());
+        let daemon_token = jose::sign(claims, &signer());
         let open = Head::Open { session: numbered(1), cipher: 2 };
-        self.tell(Frame { head: open, body: Bytes::copy_from_slice(voucher.expose().as_bytes()) });
+        self.tell(Frame { head: open, body: Bytes::copy_from_slice(daemon_token.expose().as_bytes()) });
         self.input(Input::Io(IoEvent::Answered(EffectId::Keys(keyset::EffectId(1)), key_set())));
         self.heard();
         self.said.clear();
@@ -201,8 +201,8 @@ fn a_daemons_refusal_is_final_or_waited_out() {
     ] {
         let mut bench = Bench::up();
         bench.watch(&claims(1, UNIX));
-        let knock = bench.heard().remove(0).body;
-        let (mut noise, _) = Symbolic::respond(device().static_keys(), Entropy::new([8; 32]), &knock).unwrap();
+        let send_first_message = bench.heard().remove(0).body;
+        let (mut noise, _) = Symbolic::respond(device().static_keys(), Entropy::new([8; 32]), &send_first_message).unwrap();
         let refusal = Answer::Refused(Refused { reason, retry_after: 0 }).encode();
         let body = noise.answer(None, &refusal).unwrap().into();
         bench.tell(Frame { head: Head::Peer { session: numbered(1), viewer: 0 }, body });

@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::{Output, Timer};
 use crate::{
-    Deadline, Entropy, Instant, Machine, Port, Reason, SessionId, Spares,
+    BufferPool, Deadline, Entropy, Instant, Machine, MachineBase, Reason, SessionId,
     crypto::{
         Cipher, Primitives, StaticKeys, TAG_LEN,
         seal::{EpochSecret, Opener, Scope},
@@ -45,8 +45,8 @@ pub(super) struct Watched<N> {
     /// How its records are sealed; `None` before the relay said that there is such a session.
     cipher: Option<Cipher>,
     /// The credential of the daemon that runs it, as the relay gave it.
-    voucher: SecretBytes,
-    /// That daemon's keys, once the platform's signature vouched for them.
+    daemon_token: SecretBytes,
+    /// That daemon's keys, once the platform's signature token_verified for them.
     daemon: Option<Confirmation>,
     /// What opens it for who holds the generation, as the relay gave it.
     envelope: Option<Box<Envelope>>,
@@ -61,11 +61,11 @@ enum Phase<N> {
     /// The user watches it. Where the platform's keys cannot be had, they are asked for `again`.
     Wanted { again: Option<Instant> },
     /// The daemon was asked to shake hands; whatever comes of it, it is not asked `again` before.
-    Knocked { handshake: Box<Initiator<N>>, again: Instant },
+    Handshaking { handshake: Box<Initiator<N>>, again: Instant },
     /// It did not let this viewer in, for a reason that passes, or garbage came instead of its answer.
-    TurnedAway { again: Instant },
+    BackingOff { again: Instant },
     /// The handshake is through; the key was asked for.
-    Asked { noise: N, until: Instant },
+    KeyRequested { noise: N, until: Instant },
     /// Records are read; `next` is the first that is missing, `exited` whether the one before it said that the command ended.
     Reading { opener: Opener, next: u64, exited: bool },
     /// All of it was read, or it cannot be read.
@@ -74,7 +74,7 @@ enum Phase<N> {
 
 /// What a session that is wanted waits for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum NextStep {
     /// Nothing that its viewer could do.
     Nothing,
     /// The key of that name, which is said to have signed its daemon's credential.
@@ -98,7 +98,7 @@ pub(super) enum Step {
 }
 
 /// What a viewer is, as far as a handshake with a daemon goes.
-pub(super) struct Me<'a> {
+pub(super) struct HandshakeContext<'a> {
     pub(super) org: &'a OrgId,
     pub(super) keys: &'a StaticKeys,
     pub(super) token: &'a SecretText,
@@ -111,7 +111,7 @@ pub(super) struct Me<'a> {
 impl<N: Noise> Watched<N> {
     /// The relay or the user names it.
     pub(super) fn listed() -> Self {
-        Self { cipher: None, voucher: SecretBytes::new(Vec::new()), daemon: None, envelope: None, phase: Phase::Listed }
+        Self { cipher: None, daemon_token: SecretBytes::new(Vec::new()), daemon: None, envelope: None, phase: Phase::Listed }
     }
 
     /// The user watches it.
@@ -122,30 +122,30 @@ impl<N: Noise> Watched<N> {
     }
 
     /// The relay says that there is such a session, and what its daemon's latest credential is. Whether that is news.
-    pub(super) fn opened(&mut self, cipher: Cipher, voucher: &Bytes) -> bool {
-        if self.voucher.expose() != &voucher[..] {
-            self.voucher = SecretBytes::new(voucher.to_vec());
+    pub(super) fn opened(&mut self, cipher: Cipher, daemon_token: &Bytes) -> bool {
+        if self.daemon_token.expose() != &daemon_token[..] {
+            self.daemon_token = SecretBytes::new(daemon_token.to_vec());
             self.daemon = None;
         }
         self.cipher.replace(cipher).is_none()
     }
 
     /// What it takes to go on.
-    pub(super) fn need(&self) -> Need {
+    pub(super) fn need(&self) -> NextStep {
         match (&self.phase, self.daemon) {
-            (Phase::Wanted { .. }, Some(_)) => Need::Secret,
-            (Phase::Wanted { .. }, None) => self.unverified().map_or(Need::Nothing, |token| Need::Key(token.kid())),
-            _ => Need::Nothing,
+            (Phase::Wanted { .. }, Some(_)) => NextStep::Secret,
+            (Phase::Wanted { .. }, None) => self.unverified().map_or(NextStep::Nothing, |token| NextStep::Key(token.kid())),
+            _ => NextStep::Nothing,
         }
     }
 
     /// Its daemon's credential, of which nothing is proven.
     pub(super) fn unverified(&self) -> Option<Unverified> {
-        Unverified::parse(&SecretText::new(str::from_utf8(self.voucher.expose()).ok()?)).ok()
+        Unverified::parse(&SecretText::new(str::from_utf8(self.daemon_token.expose()).ok()?)).ok()
     }
 
     /// The daemon's keys are these; or why that cannot be established.
-    pub(super) fn vouched(&mut self, verdict: Result<Confirmation, Reason>, now: Instant) -> Step {
+    pub(super) fn token_verified(&mut self, verdict: Result<Confirmation, Reason>, now: Instant) -> Step {
         match (&mut self.phase, verdict) {
             (_, Ok(daemon)) => self.daemon = Some(daemon),
             (Phase::Wanted { again }, Err(Reason::JwksUnreachable)) => *again = Some(now.after(ANSWER_TIMEOUT)),
@@ -162,7 +162,7 @@ impl<N: Noise> Watched<N> {
 
     /// Opens the envelope, if the generation is held here and the secret is still wanted. It has to be of the daemon that runs the
     /// session: everybody can seal to a public key.
-    pub(super) fn unseal(&mut self, session: SessionId, me: &Me<'_>) -> Step {
+    pub(super) fn unseal(&mut self, session: SessionId, me: &HandshakeContext<'_>) -> Step {
         let waits = !matches!(self.phase, Phase::Listed | Phase::Reading { .. } | Phase::Over);
         let (Some(envelope), Some(daemon)) = (self.envelope.as_ref().filter(|_| waits), self.daemon) else {
             return Step::Nothing;
@@ -179,7 +179,7 @@ impl<N: Noise> Watched<N> {
     }
 
     /// The secret is here: the records are read from the first one on.
-    fn read(&mut self, session: SessionId, me: &Me<'_>, epoch: u32, secret: EpochSecret) -> Step {
+    fn read(&mut self, session: SessionId, me: &HandshakeContext<'_>, epoch: u32, secret: EpochSecret) -> Step {
         let Some(cipher) = self.cipher else {
             self.phase = Phase::Wanted { again: None };
             return Step::Nothing;
@@ -199,7 +199,13 @@ impl<N: Noise> Watched<N> {
     }
 
     /// Knocks at the daemon's door.
-    pub(super) fn knock(&mut self, session: SessionId, me: &Me<'_>, entropy: Entropy, now: Instant) -> Step {
+    pub(super) fn send_first_message(
+        &mut self,
+        session: SessionId,
+        me: &HandshakeContext<'_>,
+        entropy: Entropy,
+        now: Instant,
+    ) -> Step {
         let (Phase::Wanted { .. }, Some(daemon)) = (&self.phase, self.daemon) else { return Step::Nothing };
         let suite = Suite::choose(Pattern::Ik, me.aes_in_hardware);
         let preamble = Preamble { suite, role: Role::Peer };
@@ -208,7 +214,7 @@ impl<N: Noise> Watched<N> {
         let mut handshake = Initiator::start_within(ANSWER_TIMEOUT, now, keys, entropy, &hello);
         match handshake.poll_output() {
             Some(initiator::Output::Send(message)) => {
-                self.phase = Phase::Knocked { handshake: Box::new(handshake), again: now.after(ANSWER_TIMEOUT) };
+                self.phase = Phase::Handshaking { handshake: Box::new(handshake), again: now.after(ANSWER_TIMEOUT) };
                 Step::Send(peer(session, message))
             }
             _ => self.fail(Reason::NoiseHandshakeFailed),
@@ -216,9 +222,15 @@ impl<N: Noise> Watched<N> {
     }
 
     /// The daemon said something.
-    pub(super) fn answered(&mut self, port: &mut Port<Output>, session: SessionId, me: &Me<'_>, body: &Bytes) -> Step {
+    pub(super) fn answered(
+        &mut self,
+        port: &mut MachineBase<Output>,
+        session: SessionId,
+        me: &HandshakeContext<'_>,
+        body: &Bytes,
+    ) -> Step {
         match &mut self.phase {
-            Phase::Knocked { handshake, again } => {
+            Phase::Handshaking { handshake, again } => {
                 let again = *again;
                 port.feed(&mut **handshake, initiator::Input::Received(body.clone()));
                 match handshake.poll_output() {
@@ -226,7 +238,7 @@ impl<N: Noise> Watched<N> {
                     None => Step::Nothing,
                 }
             }
-            Phase::Asked { noise, .. } => match key_answer(noise, body) {
+            Phase::KeyRequested { noise, .. } => match key_answer(noise, body) {
                 Some(answer) => self.keyed(session, me, answer),
                 None => Step::Nothing,
             },
@@ -242,7 +254,7 @@ impl<N: Noise> Watched<N> {
                 if noise.seal(&KeyRequest { session }.encode(), &mut message).is_err() {
                     return self.fail(Reason::NoiseHandshakeFailed);
                 }
-                self.phase = Phase::Asked { noise, until: now.after(ANSWER_TIMEOUT) };
+                self.phase = Phase::KeyRequested { noise, until: now.after(ANSWER_TIMEOUT) };
                 Step::Send(peer(session, message.into()))
             }
             initiator::Output::Failed(Failure::Refused(Refused { reason, .. }))
@@ -251,25 +263,25 @@ impl<N: Noise> Watched<N> {
                 self.fail(reason)
             }
             initiator::Output::Failed(_) | initiator::Output::Send(_) => {
-                self.phase = Phase::TurnedAway { again };
+                self.phase = Phase::BackingOff { again };
                 Step::Nothing
             }
         }
     }
 
-    fn keyed(&mut self, session: SessionId, me: &Me<'_>, KeyAnswer { epoch, secret }: KeyAnswer) -> Step {
+    fn keyed(&mut self, session: SessionId, me: &HandshakeContext<'_>, KeyAnswer { epoch, secret }: KeyAnswer) -> Step {
         self.read(session, me, epoch, EpochSecret::new(secret))
     }
 
     /// A record came.
-    pub(super) fn record(&mut self, epoch: u32, sequence: u64, sealed: &[u8], spares: &mut Spares) -> Step {
+    pub(super) fn record(&mut self, epoch: u32, sequence: u64, sealed: &[u8], buffers: &mut BufferPool) -> Step {
         let Phase::Reading { opener, next, exited } = &mut self.phase else { return Step::Nothing };
         if sequence < *next {
             return Step::Nothing;
         }
-        let mut plaintext = spares.buffer(sealed.len().saturating_sub(TAG_LEN));
+        let mut plaintext = buffers.buffer(sealed.len().saturating_sub(TAG_LEN));
         let opened = sequence == *next && opener.open_to(epoch, sequence, sealed, &mut plaintext).is_ok();
-        match opened.then(|| Record::take(spares.hand_out(plaintext))) {
+        match opened.then(|| Record::take(buffers.hand_out(plaintext))) {
             Some(Ok(record)) => {
                 *next = next.saturating_add(1);
                 *exited = matches!(record.content, Content::Exit { .. });
@@ -309,9 +321,11 @@ impl<N: Noise> Timed for Watched<N> {
     fn deadline(&self) -> Option<Deadline<Timer>> {
         match &self.phase {
             Phase::Wanted { again } => again.map(|at| Deadline::new(at, Timer::AskForKeys)),
-            Phase::Knocked { handshake, .. } => handshake.poll_timeout().map(|deadline| deadline.map(|_| Timer::DaemonAnswer)),
-            Phase::TurnedAway { again } => Some(Deadline::new(*again, Timer::AskAgain)),
-            Phase::Asked { until, .. } => Some(Deadline::new(*until, Timer::DaemonAnswer)),
+            Phase::Handshaking { handshake, .. } => {
+                handshake.poll_timeout().map(|deadline| deadline.map(|_| Timer::DaemonAnswer))
+            }
+            Phase::BackingOff { again } => Some(Deadline::new(*again, Timer::AskAgain)),
+            Phase::KeyRequested { until, .. } => Some(Deadline::new(*until, Timer::DaemonAnswer)),
             _ => None,
         }
     }

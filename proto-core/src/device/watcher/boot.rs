@@ -2,14 +2,14 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Goal, Occasion, Output, Pursuit, State, Watcher};
+use super::{Goal, Output, PairingCause, SessionSelection, State, Watcher};
 use crate::{
-    Entropy, EntropyChain, Instant, Jitter, Port, Reason, SessionId, WallClock,
+    Entropy, EntropyChain, Instant, JitterRng, MachineBase, Reason, SessionId, WallClock,
     crypto::Primitives,
     device::{
         binding::Bindings,
         files::{Document, PendingPairing},
-        life::Lives,
+        incarnation::IncarnationCounter,
         orgkey::KeyFiles,
         uplink,
     },
@@ -41,7 +41,7 @@ pub struct Settings {
 
 /// The state files of a viewing device as they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Found {
+pub struct StoredState {
     /// `config.json`.
     pub config: Option<SecretBytes>,
     /// What stands in `relay-identities/`.
@@ -63,10 +63,10 @@ impl<N: Noise> Watcher<N> {
     pub fn boot(
         now: Instant,
         clock: WallClock,
-        found: &Found,
+        found: &StoredState,
         settings: Settings,
         entropy: &Entropy,
-        jitter: Jitter,
+        jitter: JitterRng,
     ) -> Result<Self, Reason> {
         let config = found.config.as_ref().map(SecretBytes::expose);
         let bindings = Bindings::boot(now, config, found.identities.iter().cloned(), [])?;
@@ -80,7 +80,7 @@ impl<N: Noise> Watcher<N> {
                 software: settings.software.clone(),
                 aes_in_hardware: settings.aes_in_hardware,
             },
-            pursuit: Pursuit::new(settings.goal, settings.surrounding),
+            selection: SessionSelection::new(settings.goal, settings.surrounding),
             settings,
             clock,
             entropy: EntropyChain::new(entropy),
@@ -88,9 +88,9 @@ impl<N: Noise> Watcher<N> {
             bindings,
             keys,
             pending,
-            lives: Lives::default(),
+            lives: IncarnationCounter::default(),
             state: State::Finished,
-            port: Port::new(now),
+            port: MachineBase::new(now),
         };
         watcher.port.extend(unreadable.into_iter().map(Output::Trouble));
         watcher.forget_lost_keys();
@@ -112,7 +112,7 @@ impl<N: Noise> Watcher<N> {
             Ok(binding) => self.view(binding),
             Err(Reason::NotPaired | Reason::OrgUnknown) => {
                 let org = self.settings.org.clone();
-                self.state = State::Pairing(self.ask(Occasion::First, org));
+                self.state = State::Pairing(self.ask(PairingCause::First, org));
             }
             Err(reason) => self.state = State::Failed(reason),
         }

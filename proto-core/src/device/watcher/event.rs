@@ -7,13 +7,13 @@ use crate::{
     api::Workspace,
     device::{
         binding,
-        life::Life,
-        orgkey::News,
+        incarnation::Incarnation,
+        orgkey::KeyEvent,
         pairing::{self, Shown},
         uplink, viewer,
     },
     effect::{Effect, IoEvent},
-    machine::Wake,
+    machine::TimerKind,
     wire::{Outcome, Record, Title},
 };
 
@@ -34,13 +34,13 @@ pub enum Goal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EffectId {
     /// The pairing.
-    Pairing(Life, pairing::EffectId),
+    Pairing(Incarnation, pairing::EffectId),
     /// The bindings' files.
     Bindings(binding::EffectId),
     /// The viewer.
-    Viewer(Life, uplink::EffectId),
+    Viewer(Incarnation, uplink::EffectId),
     /// What the viewer keeps of the organization's key.
-    Keep(Life),
+    Keep(Incarnation),
     /// What was kept of the key of an organization that this device is no longer paired with.
     ForgetKey,
 }
@@ -53,7 +53,7 @@ pub enum Input {
     /// Show this session too. Ignored unless the goal is [`Goal::Chosen`].
     Watch(SessionId),
     /// Try to connect now: a changed network.
-    Hurry,
+    RetryNow,
     /// Ctrl-C: a pairing that waits is cancelled, a link is closed. Said again, it ends at once whatever is still under way.
     Stop,
 }
@@ -64,7 +64,7 @@ pub enum Output {
     /// For the adapter.
     Effect(Effect<EffectId>),
     /// A pairing begins, or one that was interrupted goes on. [`Output::ShowCode`] follows.
-    Pairing(Occasion),
+    Pairing(PairingCause),
     /// Show this to a person, who approves it in a browser.
     ShowCode(Shown),
     /// Something stands in the way of the pairing, or a state file could not be written; it is tried again.
@@ -81,7 +81,7 @@ pub enum Output {
     /// The credential was not renewed, and why; it is tried again.
     NotRenewed(Reason),
     /// Something happened to the organization's key.
-    Key(News),
+    Key(KeyEvent),
     /// There is this session. Said once for each.
     Listed(SessionId),
     /// The sessions that there are, and what runs in them as far as that is known. The watcher has finished.
@@ -96,7 +96,7 @@ pub enum Output {
 
 /// Why the user is asked to approve a pairing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Occasion {
+pub enum PairingCause {
     /// There is nothing to watch with yet.
     First,
     /// The pairing with this organization is of no use any more, for this reason. It stays until another one takes its place.
@@ -116,7 +116,7 @@ pub enum Timer {
     Listed,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Bindings(timer) => timer.why(),

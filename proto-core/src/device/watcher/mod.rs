@@ -32,7 +32,7 @@ mod children;
 mod event;
 mod keys;
 mod pairing;
-mod pursuit;
+mod selection;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -40,18 +40,18 @@ mod viewing;
 
 use core::hash::{Hash, Hasher};
 
-pub use boot::{Found, Settings};
-pub use event::{EffectId, Goal, Input, Occasion, Output, Timer};
-use pursuit::Pursuit;
-pub use pursuit::{SETTLED, TITLED};
+pub use boot::{Settings, StoredState};
+pub use event::{EffectId, Goal, Input, Output, PairingCause, Timer};
+use selection::SessionSelection;
+pub use selection::{LIST_QUIET_TIME, TITLE_TIMEOUT};
 use state::State;
 
 use crate::{
-    Deadline, EntropyChain, Instant, Jitter, Machine, Misuse, Port, Reason, SessionId, Status, WallClock,
+    Deadline, EntropyChain, Instant, JitterRng, Machine, MachineBase, Misuse, Reason, SessionId, Status, WallClock,
     device::{
         binding::Bindings,
         files::PendingPairing,
-        life::Lives,
+        incarnation::IncarnationCounter,
         orgkey::KeyFiles,
         uplink,
         viewer::{self, Viewer},
@@ -66,25 +66,25 @@ pub struct Watcher<N> {
     uplinks: uplink::Settings,
     clock: WallClock,
     entropy: EntropyChain,
-    jitter: Jitter,
+    jitter: JitterRng,
     bindings: Bindings,
     /// What is kept of the organizations' keys.
     keys: KeyFiles,
     /// A pairing that a kill interrupted, until it is needed.
     pending: Option<PendingPairing>,
-    pursuit: Pursuit,
+    selection: SessionSelection,
     /// How many pairings and viewers there were.
-    lives: Lives,
+    lives: IncarnationCounter,
     state: State<N>,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 /// All but the settings, which never change.
 impl<N: Hash> Hash for Watcher<N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { clock, entropy, jitter, bindings, keys, pending, pursuit, lives, state: now, port, .. } = self;
+        let Self { clock, entropy, jitter, bindings, keys, pending, selection, lives, state: now, port, .. } = self;
         (clock, entropy, jitter, bindings, keys, pending).hash(state);
-        (pursuit, lives, now, port).hash(state);
+        (selection, lives, now, port).hash(state);
     }
 }
 
@@ -105,7 +105,7 @@ impl<N: Noise> Watcher<N> {
     }
 
     fn choose(&mut self, session: SessionId) {
-        if self.pursuit.choose(session) {
+        if self.selection.choose(session) {
             self.drive_viewer(viewer::Input::Watch(session));
         } else {
             self.port.ignore();
@@ -113,7 +113,7 @@ impl<N: Noise> Watcher<N> {
     }
 
     fn list_deadline(&self) -> Option<Deadline<Timer>> {
-        self.state.watching().and_then(|_| self.pursuit.deadline())
+        self.state.watching().and_then(|_| self.selection.deadline())
     }
 }
 
@@ -129,7 +129,7 @@ impl<N: Noise> Machine for Watcher<N> {
             _ if self.state.has_ended() => self.port.ignore(),
             Input::Io(event) => self.io_event(event),
             Input::Watch(session) => self.choose(session),
-            Input::Hurry => self.drive_viewer(viewer::Input::Hurry),
+            Input::RetryNow => self.drive_viewer(viewer::Input::RetryNow),
             Input::Stop => self.stop(),
         }
         self.drain();

@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::mem;
 
 use super::{
-    Occasion, Output, Watcher,
+    Output, PairingCause, Watcher,
     state::{Asking, State},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     device::{
         binding::{self, Phase},
         files::PendingPairing,
-        life::Living,
+        incarnation::Child,
         pairing::{self, Pairing, is_known_elsewhere, machine_name},
     },
     id::DeviceKind,
@@ -31,7 +31,7 @@ impl<N: Noise> Watcher<N> {
 
     /// Asks a person to approve a pairing with an org, by id or slug: one that a kill interrupted goes on, if it was for the same;
     /// else a new one begins.
-    pub(super) fn ask(&mut self, occasion: Occasion, org: Option<String>) -> Asking {
+    pub(super) fn ask(&mut self, occasion: PairingCause, org: Option<String>) -> Asking {
         self.port.push(Output::Pairing(occasion));
         let (now, clock) = (self.port.now(), self.clock);
         let platform = String::from(self.platform().trim_end_matches('/'));
@@ -57,13 +57,13 @@ impl<N: Noise> Watcher<N> {
         };
         // A pairing that goes on has its code already.
         self.port.extend(machine.shown().map(Output::ShowCode));
-        Asking { pairing: Living::new(self.lives.next(), machine), adopted: None }
+        Asking { pairing: Child::new(self.lives.next(), machine), adopted: None }
     }
 
     /// The binding of this pairing is durable, and only the pending file is left to go.
     pub(super) fn finish_pairing(&mut self, pending: PendingPairing) {
         let machine = Pairing::resume(self.port.now(), self.clock, pending);
-        self.state = State::Pairing(Asking { pairing: Living::new(self.lives.next(), machine), adopted: None });
+        self.state = State::Pairing(Asking { pairing: Child::new(self.lives.next(), machine), adopted: None });
         self.drive_pairing(pairing::Input::Adopted);
     }
 
@@ -72,7 +72,7 @@ impl<N: Noise> Watcher<N> {
         let State::Watching(watching) = &self.state else { return };
         let Some(org) = self.bindings.get(&watching.binding).map(binding::Binding::workspace) else { return };
         let id = String::from(org.id.as_str());
-        let asking = self.ask(Occasion::Again(org, reason), Some(id));
+        let asking = self.ask(PairingCause::Again(org, reason), Some(id));
         self.state = match mem::replace(&mut self.state, State::Finished) {
             State::Watching(watching) => State::PairingAgain(watching, asking),
             other => other,

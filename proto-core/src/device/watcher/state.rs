@@ -2,7 +2,7 @@
 
 use crate::{
     BindingId, Reason,
-    device::{life::Living, pairing::Pairing, viewer::Viewer},
+    device::{incarnation::Child, pairing::Pairing, viewer::Viewer},
 };
 
 /// The states of a watcher.
@@ -28,7 +28,7 @@ pub(super) enum State<N> {
 /// A pairing that is under way.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Asking {
-    pub(super) pairing: Living<Pairing>,
+    pub(super) pairing: Child<Pairing>,
     /// What it brought, once that is durable.
     pub(super) adopted: Option<BindingId>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Asking {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Watching<N> {
     pub(super) binding: BindingId,
-    pub(super) viewer: Living<Viewer<N>>,
+    pub(super) viewer: Child<Viewer<N>>,
 }
 
 impl<N> State<N> {

@@ -4,7 +4,7 @@ use core::mem;
 
 use super::{
     EffectId, Output, Watcher,
-    pursuit::Settled,
+    selection::Settled,
     state::{State, Watching},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     device::{
         binding,
         credential::Renewal,
-        life::Living,
+        incarnation::Child,
         pairing,
         viewer::{self, Viewer},
     },
@@ -24,12 +24,12 @@ impl<N: Noise> Watcher<N> {
     pub(super) fn view(&mut self, id: BindingId) {
         self.state = match self.viewer_of(&id) {
             Ok(machine) => {
-                let viewer = Living::new(self.lives.next(), machine);
+                let viewer = Child::new(self.lives.next(), machine);
                 State::Watching(Watching { binding: id, viewer })
             }
             Err(reason) => State::Failed(reason),
         };
-        for session in self.pursuit.begin() {
+        for session in self.selection.begin() {
             self.drive_viewer(viewer::Input::Watch(session));
         }
     }
@@ -59,12 +59,12 @@ impl<N: Noise> Watcher<N> {
             }
             viewer::Output::Renewed(renewal) => self.renewed(renewal),
             viewer::Output::NotRenewed(reason) => self.port.push(Output::NotRenewed(reason)),
-            viewer::Output::Lapsed => self.pair_again(Reason::TokenExpired),
+            viewer::Output::RenewalExpired => self.pair_again(Reason::TokenExpired),
             viewer::Output::Up => self.up(),
             viewer::Output::Down(reason) => self.down(reason),
             viewer::Output::Listed(session) => self.listed(session),
             viewer::Output::Record(session, record) => {
-                if self.pursuit.record(session, &record) {
+                if self.selection.record(session, &record) {
                     self.port.push(Output::Record(session, record));
                 }
             }
@@ -96,15 +96,15 @@ impl<N: Noise> Watcher<N> {
     }
 
     fn up(&mut self) {
-        self.pursuit.up(self.port.now());
-        self.port.push(Output::Up { waits_for_session: self.pursuit.waits_for_session() });
+        self.selection.up(self.port.now());
+        self.port.push(Output::Up { waits_for_session: self.selection.waits_for_session() });
         if let State::PairingAgain(..) = self.state {
             self.drive_pairing(pairing::Input::Cancel);
         }
     }
 
     fn down(&mut self, reason: Reason) {
-        self.pursuit.down();
+        self.selection.down();
         self.port.push(Output::Down(reason));
         if reason == Reason::NoisePskInvalid {
             self.pair_again(reason);
@@ -112,7 +112,7 @@ impl<N: Noise> Watcher<N> {
     }
 
     fn listed(&mut self, session: SessionId) {
-        let (is_news, to_watch) = self.pursuit.listed(session, self.port.now());
+        let (is_news, to_watch) = self.selection.listed(session, self.port.now());
         if is_news {
             self.port.push(Output::Listed(session));
         }
@@ -123,7 +123,7 @@ impl<N: Noise> Watcher<N> {
 
     /// Nothing more comes of a session.
     fn over(&mut self, session: SessionId, output: Output, end: State<N>) {
-        if let Some(is_all) = self.pursuit.concerns(session) {
+        if let Some(is_all) = self.selection.concerns(session) {
             self.port.push(output);
             if is_all {
                 self.end(end);
@@ -136,7 +136,7 @@ impl<N: Noise> Watcher<N> {
         if self.list_deadline().is_none_or(|deadline| deadline.at > self.port.now()) {
             return;
         }
-        match self.pursuit.settle() {
+        match self.selection.settle() {
             Some(Settled::Watch(session)) => self.drive_viewer(viewer::Input::Watch(session)),
             Some(Settled::Sessions(sessions)) => {
                 self.port.push(Output::Sessions(sessions));
@@ -175,7 +175,7 @@ impl<N: Noise> Watcher<N> {
 
     /// The viewer, if there is one, closes its link, and is heard no more.
     pub(super) fn dismiss(&mut self) {
-        let Some(Watching { viewer: Living { life, machine }, .. }) = self.state.watching_mut() else { return };
+        let Some(Watching { viewer: Child { life, machine }, .. }) = self.state.watching_mut() else { return };
         let life = *life;
         self.port.feed(&mut **machine, viewer::Input::Stop);
         while let Some(output) = machine.poll_output() {

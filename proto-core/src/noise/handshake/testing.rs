@@ -48,7 +48,7 @@ pub(super) fn initiator<N: Noise>(suite: Suite, role: Role, psk: Option<&Secret>
     Initiator::start(START, keys, Entropy::new([3; 32]), &hello())
 }
 
-pub(super) fn responder<N: Noise>(door: responder::Door) -> Responder<N> {
+pub(super) fn responder<N: Noise>(door: responder::Acceptor) -> Responder<N> {
     Responder::new(START, door, relay(), &Entropy::new([4; 32]))
 }
 
@@ -66,7 +66,7 @@ pub(super) fn sent_by<N: Noise>(machine: &mut Initiator<N>) -> Vec<bytes::Bytes>
 }
 
 /// A responder that has read message 1 and asked about it.
-pub(super) fn deciding<N: Noise>(door: responder::Door, message: bytes::Bytes) -> Responder<N> {
+pub(super) fn deciding<N: Noise>(door: responder::Acceptor, message: bytes::Bytes) -> Responder<N> {
     let mut machine = responder(door);
     machine.handle_input(START, responder::Input::Received(message)).unwrap();
     assert!(matches!(&drain(&mut machine)[..], [responder::Output::Hello { .. }]));

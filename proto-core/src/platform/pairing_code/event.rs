@@ -3,8 +3,8 @@
 use alloc::string::String;
 
 use crate::{
-    id::{GivenId, OrgId},
-    machine::Wake,
+    id::{OrgId, PlatformId},
+    machine::TimerKind,
 };
 
 /// Names one [`Output::CheckStanding`], so that a late answer is not taken for a newer question's.
@@ -22,27 +22,27 @@ pub enum Input {
     /// A signed-in account pressed Approve for an organization.
     Approve {
         /// The account.
-        by: GivenId,
+        by: PlatformId,
         /// The organization that was picked.
         org: OrgId,
     },
     /// A signed-in account pressed Deny.
     Deny {
         /// The account.
-        by: GivenId,
+        by: PlatformId,
     },
     /// The answer to [`Output::CheckStanding`].
     Checked {
         /// The question's id.
         check: CheckId,
         /// What the account is in that organization.
-        standing: Standing,
+        standing: Membership,
     },
 }
 
 /// What an account is in an organization.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum Membership {
     /// A member, at the moment of the decision.
     Member {
         /// The organization's slug, because a device may have asked for it by slug.
@@ -60,14 +60,14 @@ pub enum Output {
         /// Comes back with the answer.
         check: CheckId,
         /// The account.
-        by: GivenId,
+        by: PlatformId,
         /// The organization.
         org: OrgId,
     },
     /// Make the install, the runtime target, the machine and the credential. Said at most once in a code's life (PAIR-9).
     Issue {
         /// The account that approved, which owns the machine.
-        by: GivenId,
+        by: PlatformId,
         /// The organization.
         org: OrgId,
     },
@@ -132,7 +132,7 @@ pub enum Timer {
     Expiry,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Expiry => "the code expires",

@@ -25,7 +25,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use event::{CheckId, Failure, Input, Output, Refusal, Standing, Timer, Verdict};
+pub use event::{CheckId, Failure, Input, Membership, Output, Refusal, Timer, Verdict};
 pub use state::Decision;
 
 use alloc::string::String;
@@ -33,8 +33,8 @@ use core::time::Duration;
 
 use self::state::State;
 use crate::{
-    id::{GivenId, OrgId},
-    machine::{Deadline, Machine, Misuse, Status, aside::Aside, port::Port, time::Instant},
+    id::{OrgId, PlatformId},
+    machine::{Deadline, Machine, Misuse, Status, base::MachineBase, time::Instant, unhashed::Unhashed},
 };
 
 /// How long a code lives (S7).
@@ -69,8 +69,8 @@ pub struct PairingCode {
     expires_at: Instant,
     asked: Option<String>,
     guesses: u32,
-    checks: Aside<u64>,
-    port: Port<Output>,
+    checks: Unhashed<u64>,
+    port: MachineBase<Output>,
 }
 
 impl PairingCode {
@@ -91,8 +91,8 @@ impl PairingCode {
             expires_at: record.expires_at,
             asked: record.asked,
             guesses: record.guesses,
-            checks: Aside(0),
-            port: Port::new(now),
+            checks: Unhashed(0),
+            port: MachineBase::new(now),
         };
         code.expire_if_due(now);
         code
@@ -155,27 +155,27 @@ impl PairingCode {
         }
     }
 
-    fn approve(&mut self, by: GivenId, org: OrgId) {
-        self.checks = Aside(self.checks.0.wrapping_add(1));
+    fn approve(&mut self, by: PlatformId, org: OrgId) {
+        self.checks = Unhashed(self.checks.0.wrapping_add(1));
         let check = CheckId(self.checks.0);
         self.port.push(Output::CheckStanding { check, by: by.clone(), org: org.clone() });
-        self.state = State::Checking { check: Aside(check), by, org };
+        self.state = State::Checking { check: Unhashed(check), by, org };
     }
 
-    fn deny(&mut self, by: GivenId) {
+    fn deny(&mut self, by: PlatformId) {
         self.state = State::Decided(Decision::Denied { by });
         self.port.push(Output::Decided(Verdict::Denied));
     }
 
-    fn settle(&mut self, check: CheckId, standing: &Standing) {
+    fn settle(&mut self, check: CheckId, standing: &Membership) {
         let (by, org) = match &self.state {
             State::Checking { check: asked, by, org } if asked.0 == check => (by.clone(), org.clone()),
             _ => return self.port.ignore(),
         };
         match standing {
-            Standing::Member { slug } if self.fits_what_was_asked(&org, slug) => {}
-            Standing::Member { .. } => return self.refuse(Refusal::OtherOrgAsked),
-            Standing::NoMember => return self.refuse(Refusal::NoMember),
+            Membership::Member { slug } if self.fits_what_was_asked(&org, slug) => {}
+            Membership::Member { .. } => return self.refuse(Refusal::OtherOrgAsked),
+            Membership::NoMember => return self.refuse(Refusal::NoMember),
         }
         self.state = State::Decided(Decision::Approved { by: by.clone(), org: org.clone() });
         self.port.push(Output::Issue { by, org });

@@ -2,8 +2,8 @@
 
 use super::event::{CheckId, Failure, Verdict};
 use crate::{
-    id::{GivenId, OrgId},
-    machine::aside::Aside,
+    id::{OrgId, PlatformId},
+    machine::unhashed::Unhashed,
 };
 
 /// What a person decided about a code.
@@ -12,14 +12,14 @@ pub enum Decision {
     /// The device belongs to `org` now.
     Approved {
         /// The account that approved; it owns the machine.
-        by: GivenId,
+        by: PlatformId,
         /// The organization it was approved for.
         org: OrgId,
     },
     /// The device belongs nowhere.
     Denied {
         /// The account that denied.
-        by: GivenId,
+        by: PlatformId,
     },
 }
 
@@ -38,7 +38,7 @@ pub(super) enum State {
     /// No user has decided.
     Pending,
     /// A user approved; whether they may is being looked up.
-    Checking { check: Aside<CheckId>, by: GivenId, org: OrgId },
+    Checking { check: Unhashed<CheckId>, by: PlatformId, org: OrgId },
     /// A user decided; polls get that until the code expires.
     Decided(Decision),
     /// A user decided, and the code has expired since.

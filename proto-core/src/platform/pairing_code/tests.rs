@@ -4,7 +4,7 @@ use super::*;
 
 const START: Instant = Instant::from_nanos(1_000);
 
-fn account(name: &str) -> GivenId {
+fn account(name: &str) -> PlatformId {
     name.parse().unwrap()
 }
 
@@ -12,8 +12,8 @@ fn org() -> OrgId {
     "org-a".parse().unwrap()
 }
 
-fn member() -> Standing {
-    Standing::Member { slug: "acme".into() }
+fn member() -> Membership {
+    Membership::Member { slug: "acme".into() }
 }
 
 fn drain(code: &mut PairingCode) -> Vec<Output> {
@@ -26,7 +26,7 @@ fn step(code: &mut PairingCode, now: Instant, input: Input) -> Vec<Output> {
 }
 
 /// Presses Approve and answers the question with `standing`.
-fn approve(code: &mut PairingCode, now: Instant, by: &str, standing: Standing) -> Vec<Output> {
+fn approve(code: &mut PairingCode, now: Instant, by: &str, standing: Membership) -> Vec<Output> {
     let outputs = step(code, now, Input::Approve { by: account(by), org: org() });
     match outputs.as_slice() {
         [Output::CheckStanding { check, .. }] => step(code, now, Input::Checked { check: *check, standing }),
@@ -60,14 +60,14 @@ fn an_approval_issues_exactly_once() {
 fn an_account_that_may_not_approve_changes_nothing() {
     let mut code = PairingCode::mint(START, Some("acme".into()));
     let fresh = code.record();
-    assert_eq!(approve(&mut code, START, "eve", Standing::NoMember), [Output::Refused(Refusal::NoMember)]);
-    let other = Standing::Member { slug: "other".into() };
+    assert_eq!(approve(&mut code, START, "eve", Membership::NoMember), [Output::Refused(Refusal::NoMember)]);
+    let other = Membership::Member { slug: "other".into() };
     assert_eq!(approve(&mut code, START, "ann", other), [Output::Refused(Refusal::OtherOrgAsked)]);
     assert_eq!(code.record(), fresh);
     assert_eq!(approve(&mut code, START, "ann", member()).len(), 2);
 
     let mut by_id = PairingCode::mint(START, Some("org-a".into()));
-    assert_eq!(approve(&mut by_id, START, "ann", Standing::Member { slug: "renamed".into() }).len(), 2);
+    assert_eq!(approve(&mut by_id, START, "ann", Membership::Member { slug: "renamed".into() }).len(), 2);
 }
 
 /// PAIR-12: never after expiry, not even when the question was asked before it.
@@ -157,13 +157,13 @@ fn records_restore_to_the_same_code() {
 /// What must hold of a code, told by its outputs alone.
 #[derive(Default)]
 struct Ledger {
-    issued: Option<(GivenId, OrgId)>,
+    issued: Option<(PlatformId, OrgId)>,
     denied: bool,
     guesses: u32,
 }
 
 impl Ledger {
-    fn note(&mut self, output: &Output, members: &BTreeSet<GivenId>, ended: bool) {
+    fn note(&mut self, output: &Output, members: &BTreeSet<PlatformId>, ended: bool) {
         assert!(!ended, "{output:?} after the end");
         match output {
             Output::Issue { by, org } => {
@@ -193,7 +193,7 @@ impl Ledger {
 /// machine stored and restored in between.
 #[test]
 fn random_traces_keep_the_invariants() {
-    let mut random = crate::Jitter::new(7);
+    let mut random = crate::JitterRng::new(7);
     let names = ["ann", "bob", "eve"];
     let members: BTreeSet<_> = ["ann", "bob"].map(account).into();
     let mut outcomes = BTreeSet::new();
@@ -210,7 +210,7 @@ fn random_traces_keep_the_invariants() {
                 1 if random.next().is_multiple_of(4) => Input::Deny { by },
                 2 | 3 => match asked.get(usize::try_from(random.next() % 4).unwrap()) {
                     Some((check, by)) if members.contains(by) => Input::Checked { check: *check, standing: member() },
-                    Some((check, _)) => Input::Checked { check: *check, standing: Standing::NoMember },
+                    Some((check, _)) => Input::Checked { check: *check, standing: Membership::NoMember },
                     None => Input::Checked { check: CheckId(random.next()), standing: member() },
                 },
                 4 => Input::Polled { token_fits: false },

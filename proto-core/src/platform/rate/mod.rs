@@ -66,7 +66,7 @@ impl<K: Ord + Clone> Window<K> {
     }
 
     /// Forgets what `key` did.
-    pub fn forgive(&mut self, key: &K) {
+    pub fn reset(&mut self, key: &K) {
         self.acts.remove(key);
     }
 }

@@ -58,7 +58,7 @@ fn acts_can_be_forgiven() {
     let mut window = Window::new(1, 10);
     window.act(&1, at(0)).unwrap();
     window.act(&2, at(0)).unwrap();
-    window.forgive(&1);
+    window.reset(&1);
     assert_eq!((window.act(&1, at(1)), window.act(&2, at(1))), (Ok(()), Err(9)));
 }
 

@@ -21,7 +21,7 @@ mod tests;
 use alloc::string::String;
 
 use crate::{
-    id::{DeviceKind, GivenId, OrgId},
+    id::{DeviceKind, OrgId, PlatformId},
     jose::{Claims, Confirmation, ProofTarget, RELAY_AUDIENCE, verify_proof},
     key::StaticKey,
     machine::time::UnixTime,
@@ -35,11 +35,11 @@ pub struct Holder {
     /// The organization.
     pub org: OrgId,
     /// The install.
-    pub install: GivenId,
+    pub install: PlatformId,
     /// What a revocation names.
-    pub runtime_target: GivenId,
+    pub runtime_target: PlatformId,
     /// The organization's row for the device.
-    pub machine: GivenId,
+    pub machine: PlatformId,
     /// What kind of device it is.
     pub role: DeviceKind,
     /// Its keys.
@@ -170,7 +170,7 @@ pub struct Terms {
 
 impl Terms {
     /// What the credential of that generation says when it is made at `now`; `id` is fresh.
-    pub fn credential(&self, holder: &Holder, generation: u64, id: GivenId, now: UnixTime) -> Claims {
+    pub fn credential(&self, holder: &Holder, generation: u64, id: PlatformId, now: UnixTime) -> Claims {
         Claims {
             issuer: self.issuer.clone(),
             audience: RELAY_AUDIENCE.into(),

@@ -10,7 +10,7 @@ use crate::{
 
 const NOW: UnixTime = UnixTime(1_770_000_000);
 
-fn id(text: &str) -> GivenId {
+fn id(text: &str) -> PlatformId {
     text.parse().unwrap()
 }
 
@@ -121,7 +121,7 @@ fn refusals_have_the_statuses_of_the_wire() {
 fn a_credential_says_whose_it_is_and_how_long_it_is_good() {
     let claims = claims(7);
     assert_eq!((claims.issuer.as_str(), claims.audience.as_str()), ("https://api.example", RELAY_AUDIENCE));
-    let ids = [&claims.install, &claims.runtime_target, &claims.machine, &claims.id].map(GivenId::as_str);
+    let ids = [&claims.install, &claims.runtime_target, &claims.machine, &claims.id].map(PlatformId::as_str);
     assert_eq!((claims.org.as_str(), ids), ("acme", ["in", "rt", "ma", "jti"]));
     assert_eq!((claims.role, claims.generation, claims.confirmation), (DeviceKind::Daemon, 7, keys(1)));
     assert_eq!((claims.issued_at, claims.not_before), (NOW, NOW));

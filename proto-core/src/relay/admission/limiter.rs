@@ -87,7 +87,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::machine::entropy::Jitter;
+    use crate::machine::entropy::JitterRng;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn no_window_holds_more_than_the_limit() {
         for (seed, gap) in [(1, 100), (2, 3_000), (3, 9_000), (4, 30_000), (5, 70_000)] {
-            let (mut limiter, mut jitter) = (RateLimiter::new(7, MINUTE), Jitter::new(seed));
+            let (mut limiter, mut jitter) = (RateLimiter::new(7, MINUTE), JitterRng::new(seed));
             let (mut now, mut admitted) = (0, Vec::new());
             for _ in 0..2_000 {
                 now += jitter.next() % gap;

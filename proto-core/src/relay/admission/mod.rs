@@ -15,7 +15,7 @@
 
 mod event;
 mod limiter;
-mod lobby;
+mod pending;
 mod state;
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ use self::state::State;
 pub use self::{
     event::{Admitted, Input, KeyAnswer, Output},
     limiter::{MAX_ADDRESSES, MAX_ARRIVALS, RateLimiter},
-    lobby::{Arrival, Lobby, Ticket},
+    pending::{Arrival, PendingConnections, Ticket},
 };
 use crate::{
     Reason,
@@ -39,7 +39,7 @@ use crate::{
     key::StaticKey,
     machine::{
         Deadline, Machine, Misuse, Status,
-        port::Port,
+        base::MachineBase,
         time::{Instant, WallClock},
     },
     secret::{Secret, SecretText},
@@ -53,7 +53,7 @@ const MAX_ANSWER: usize = 16 * 1024;
 
 /// What a relay knows of its platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Gate {
+pub struct PlatformAccess {
     /// `RELAY_VALIDATE_URL`.
     pub validate_url: String,
     /// `RELAY_INTERNAL_KEY`.
@@ -78,30 +78,30 @@ pub struct Applicant {
 /// One decision about one credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Admission {
-    gate: Arc<Gate>,
+    gate: Arc<PlatformAccess>,
     clock: WallClock,
     applicant: Applicant,
     expiry: Expiry,
     state: State,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl Admission {
     /// Begins to decide at `now`. `clock` is what the relay knows of the time.
-    pub fn begin(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
+    pub fn begin(now: Instant, gate: Arc<PlatformAccess>, clock: WallClock, applicant: Applicant) -> Self {
         Self::decide(now, gate, clock, applicant, Expiry::Connect)
     }
 
     /// The same about the credential of a live link (D3). Whether its time is over is the platform's to say: without a platform
     /// the device cannot renew it, and a live link does not end because of that (ROT-5).
-    pub fn again(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant) -> Self {
+    pub fn again(now: Instant, gate: Arc<PlatformAccess>, clock: WallClock, applicant: Applicant) -> Self {
         Self::decide(now, gate, clock, applicant, Expiry::Renew)
     }
 
-    fn decide(now: Instant, gate: Arc<Gate>, clock: WallClock, applicant: Applicant, expiry: Expiry) -> Self {
+    fn decide(now: Instant, gate: Arc<PlatformAccess>, clock: WallClock, applicant: Applicant, expiry: Expiry) -> Self {
         let parsed = Unverified::parse(&applicant.token);
         let state = State::Refused(Reason::TokenMalformed);
-        let mut machine = Self { gate, clock, applicant, expiry, state, port: Port::new(now) };
+        let mut machine = Self { gate, clock, applicant, expiry, state, port: MachineBase::new(now) };
         match parsed {
             Ok(token) => {
                 machine.port.push(Output::LookUp { kid: token.kid() });

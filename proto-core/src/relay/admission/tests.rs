@@ -42,8 +42,8 @@ fn claims() -> Claims {
     }
 }
 
-fn gate() -> Gate {
-    Gate {
+fn gate() -> PlatformAccess {
+    PlatformAccess {
         validate_url: "https://viewport.example/api/relay/validate".into(),
         internal_key: SecretText::new("internal"),
         issuer: None,
@@ -262,7 +262,7 @@ fn time_passes_while_the_key_is_looked_up() {
 #[test]
 fn an_issuer_that_was_told_is_checked() {
     for (issuer, admitted) in [("https://viewport.example", true), ("https://other.example", false)] {
-        let gate = Gate { issuer: Some(issuer.into()), ..gate() };
+        let gate = PlatformAccess { issuer: Some(issuer.into()), ..gate() };
         let mut machine = with_key(Admission::begin(START, Arc::new(gate), WallClock::new(START, NOW), applicant(&claims())));
         assert_eq!(matches!(drain(&mut machine)[..], [Output::Effect(_)]), admitted);
     }

@@ -10,19 +10,19 @@ use super::{
     event::{Device, EffectId, Output, Timer},
 };
 use crate::{
-    Aside, Reason,
+    Reason, Unhashed,
     effect::{Close, Effect},
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     jose::{SKEW, Unverified},
     key::StaticKey,
     machine::{
         Deadline, Machine,
-        port::Port,
+        base::MachineBase,
         time::{Instant, WallClock},
     },
     noise::{Noise, NoiseError, channel::Channel},
     relay::{
-        admission::{self, Admission, Applicant, Gate},
+        admission::{self, Admission, Applicant, PlatformAccess},
         hub::weight,
     },
     secret::SecretText,
@@ -54,25 +54,25 @@ pub(super) enum Seal {
 pub(super) struct Admitted<N> {
     channel: Channel<N>,
     org: OrgId,
-    target: GivenId,
+    target: PlatformId,
     preamble: Preamble,
     static_key: StaticKey,
     /// The credential that counts.
     token: SecretText,
     /// When that has expired and is validated again.
     expires_at: Instant,
-    hearing: Hearing,
+    hearing: ReadState,
     sent_at: Instant,
     keyed_at: Instant,
-    pings: Aside<u64>,
+    pings: Unhashed<u64>,
     /// How many decisions were begun, the first one included.
-    decisions: Aside<u32>,
-    renewal: Renewal,
+    decisions: Unhashed<u32>,
+    renewal: Revalidation,
 }
 
 /// Whether the device can be heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Hearing {
+enum ReadState {
     /// Yes, and this is when it last was.
     Since(Instant),
     /// The hub has asked not to read.
@@ -81,18 +81,18 @@ enum Hearing {
 
 /// Which credential is being validated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Renewal {
+enum Revalidation {
     /// None.
     None,
     /// One is being decided about.
-    Deciding(Box<Admission>, Doubt),
+    Deciding(Box<Admission>, RevalidationCause),
     /// The platform could not be asked; it is asked again.
-    Waiting(Doubt, Instant),
+    Waiting(RevalidationCause, Instant),
 }
 
 /// A credential that has to be validated, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Doubt {
+enum RevalidationCause {
     /// The device renewed it, and is told when it counts. The platform is asked again after `retry` when it gives no answer.
     Renewed { token: SecretText, retry: Duration },
     /// The one that counts may have been revoked.
@@ -101,7 +101,7 @@ enum Doubt {
     Expired,
 }
 
-impl Doubt {
+impl RevalidationCause {
     const fn retry(&self) -> Duration {
         match self {
             Self::Revoked => RECHECK_RETRY,
@@ -114,7 +114,7 @@ impl Doubt {
 /// What a decision about a renewed credential leads to.
 enum Step {
     /// The key set or the platform is to be asked.
-    Say(Output),
+    Emit(Output),
     /// The credential counts from now on; its generation.
     Renewed(SecretText, u64),
 }
@@ -136,26 +136,26 @@ impl<N: Noise> Admitted<N> {
             target: device.target.clone(),
             preamble,
             static_key,
-            hearing: Hearing::Since(now),
+            hearing: ReadState::Since(now),
             sent_at: now,
             keyed_at: now,
-            pings: Aside(0),
-            decisions: Aside(1),
-            renewal: Renewal::None,
+            pings: Unhashed(0),
+            decisions: Unhashed(1),
+            renewal: Revalidation::None,
         }
     }
 
     pub(super) const fn is_held(&self) -> bool {
-        matches!(self.hearing, Hearing::Held)
+        matches!(self.hearing, ReadState::Held)
     }
 
     pub(super) fn deadline(&self) -> Deadline<Timer> {
         let ping = Deadline::new(self.sent_at.after(PING_AFTER), Timer::Ping);
         let silence = self.silent_at().map(|at| Deadline::new(at, Timer::Silence));
         let retry = match self.renewal {
-            Renewal::Waiting(_, at) => Some(Deadline::new(at, Timer::Renewal)),
-            Renewal::None => Some(Deadline::new(self.expires_at, Timer::Expiry)),
-            Renewal::Deciding(..) => None,
+            Revalidation::Waiting(_, at) => Some(Deadline::new(at, Timer::Revalidation)),
+            Revalidation::None => Some(Deadline::new(self.expires_at, Timer::Expiry)),
+            Revalidation::Deciding(..) => None,
         };
         let rest = Deadline::earliest(silence, retry);
         rest.map_or(ping, |rest| rest.min(ping))
@@ -163,8 +163,8 @@ impl<N: Noise> Admitted<N> {
 
     const fn silent_at(&self) -> Option<Instant> {
         match self.hearing {
-            Hearing::Since(heard) => Some(heard.after(MAX_SILENCE)),
-            Hearing::Held => None,
+            ReadState::Since(heard) => Some(heard.after(MAX_SILENCE)),
+            ReadState::Held => None,
         }
     }
 
@@ -187,7 +187,7 @@ impl<N: Noise> Admitted<N> {
 
     /// The device said something: the frame, where it opens and this side may say that.
     pub(super) fn hear(&mut self, now: Instant, message: &Bytes) -> Result<Frame, Reason> {
-        if let Hearing::Since(heard) = &mut self.hearing {
+        if let ReadState::Since(heard) = &mut self.hearing {
             *heard = now;
         }
         let frame = self.channel.open(message)?;
@@ -199,17 +199,17 @@ impl<N: Noise> Admitted<N> {
     }
 
     /// What is due: the end of a link that is silent, a ping, another attempt to renew the credential.
-    pub(super) fn fire(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock) -> Result<Option<Head>, Reason> {
+    pub(super) fn fire(&mut self, now: Instant, gate: &Arc<PlatformAccess>, clock: WallClock) -> Result<Option<Head>, Reason> {
         if self.silent_at().is_some_and(|at| at <= now) {
             return Err(Reason::PingTimeout);
         }
         match &self.renewal {
-            Renewal::Waiting(doubt, at) if *at <= now => {
+            Revalidation::Waiting(doubt, at) if *at <= now => {
                 let doubt = doubt.clone();
                 self.validate(now, gate, clock, doubt);
             }
-            Renewal::None if self.expires_at <= now => self.validate(now, gate, clock, Doubt::Expired),
-            Renewal::None | Renewal::Waiting(..) | Renewal::Deciding(..) => {}
+            Revalidation::None if self.expires_at <= now => self.validate(now, gate, clock, RevalidationCause::Expired),
+            Revalidation::None | Revalidation::Waiting(..) | Revalidation::Deciding(..) => {}
         }
         if self.sent_at.after(PING_AFTER) > now {
             return Ok(None);
@@ -219,52 +219,53 @@ impl<N: Noise> Admitted<N> {
     }
 
     /// Access may have ended: what is being validated is asked about once more, because the answer may be from before.
-    fn recheck(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock) {
-        let doubt = match core::mem::replace(&mut self.renewal, Renewal::None) {
-            Renewal::Deciding(_, Doubt::Renewed { token, .. }) | Renewal::Waiting(Doubt::Renewed { token, .. }, _) => {
-                Doubt::Renewed { token, retry: RECHECK_RETRY }
+    fn recheck(&mut self, now: Instant, gate: &Arc<PlatformAccess>, clock: WallClock) {
+        let doubt = match core::mem::replace(&mut self.renewal, Revalidation::None) {
+            Revalidation::Deciding(_, RevalidationCause::Renewed { token, .. })
+            | Revalidation::Waiting(RevalidationCause::Renewed { token, .. }, _) => {
+                RevalidationCause::Renewed { token, retry: RECHECK_RETRY }
             }
-            Renewal::None | Renewal::Deciding(..) | Renewal::Waiting(..) => Doubt::Revoked,
+            Revalidation::None | Revalidation::Deciding(..) | Revalidation::Waiting(..) => RevalidationCause::Revoked,
         };
         self.validate(now, gate, clock, doubt);
     }
 
     /// A renewed credential is decided about like the first one; the one that counts, once more.
-    fn validate(&mut self, now: Instant, gate: &Arc<Gate>, clock: WallClock, doubt: Doubt) {
+    fn validate(&mut self, now: Instant, gate: &Arc<PlatformAccess>, clock: WallClock, doubt: RevalidationCause) {
         let Preamble { role, suite } = self.preamble;
         let (pattern, static_key, gate) = (suite.pattern(), self.static_key, Arc::clone(gate));
-        let token = if let Doubt::Renewed { token, .. } = &doubt { token.clone() } else { self.token.clone() };
+        let token = if let RevalidationCause::Renewed { token, .. } = &doubt { token.clone() } else { self.token.clone() };
         let applicant = Applicant { role, pattern, static_key, token };
         let admission = match doubt {
-            Doubt::Renewed { .. } => Admission::begin(now, gate, clock, applicant),
-            Doubt::Revoked | Doubt::Expired => Admission::again(now, gate, clock, applicant),
+            RevalidationCause::Renewed { .. } => Admission::begin(now, gate, clock, applicant),
+            RevalidationCause::Revoked | RevalidationCause::Expired => Admission::again(now, gate, clock, applicant),
         };
-        self.renewal = Renewal::Deciding(Box::new(admission), doubt);
-        self.decisions = Aside(self.decisions.0.wrapping_add(1));
+        self.renewal = Revalidation::Deciding(Box::new(admission), doubt);
+        self.decisions = Unhashed(self.decisions.0.wrapping_add(1));
     }
 
     pub(super) fn tell_clock(&mut self, now: Instant, wall: WallClock) {
-        if let Renewal::Deciding(admission, _) = &mut self.renewal {
+        if let Revalidation::Deciding(admission, _) = &mut self.renewal {
             admission.handle_clock(now, wall);
         }
         self.expires_at = expiry_of(&self.token, wall);
     }
 
     /// The platform says that the credential counts. One that it renewed replaces the one before.
-    fn accept(&mut self, now: Instant, clock: WallClock, doubt: Doubt, generation: u64) -> Option<Step> {
-        self.renewal = Renewal::None;
+    fn accept(&mut self, now: Instant, clock: WallClock, doubt: RevalidationCause, generation: u64) -> Option<Step> {
+        self.renewal = Revalidation::None;
         match doubt {
-            Doubt::Renewed { token, .. } => {
+            RevalidationCause::Renewed { token, .. } => {
                 self.expires_at = expiry_of(&token, clock);
                 self.token = token.clone();
                 Some(Step::Renewed(token, generation))
             }
             // What counts although it has expired, by this clock, is asked about again.
-            Doubt::Revoked | Doubt::Expired if self.expires_at <= now => {
-                self.renewal = Renewal::Waiting(Doubt::Expired, now.after(RENEWAL_RETRY));
+            RevalidationCause::Revoked | RevalidationCause::Expired if self.expires_at <= now => {
+                self.renewal = Revalidation::Waiting(RevalidationCause::Expired, now.after(RENEWAL_RETRY));
                 None
             }
-            Doubt::Revoked | Doubt::Expired => None,
+            RevalidationCause::Revoked | RevalidationCause::Expired => None,
         }
     }
 
@@ -274,10 +275,10 @@ impl<N: Noise> Admitted<N> {
     }
 
     /// An answer for the decision about a renewed credential. False when it is not awaited.
-    pub(super) fn decided(&mut self, port: &mut Port<Output>, effect_id: EffectId, answer: admission::Input) -> bool {
+    pub(super) fn decided(&mut self, port: &mut MachineBase<Output>, effect_id: EffectId, answer: admission::Input) -> bool {
         let current = self.effect_id();
         match &mut self.renewal {
-            Renewal::Deciding(admission, _) if effect_id == current => {
+            Revalidation::Deciding(admission, _) if effect_id == current => {
                 port.feed(&mut **admission, answer);
                 true
             }
@@ -289,14 +290,14 @@ impl<N: Noise> Admitted<N> {
     /// asked does not end a live link (ROT-5); a refusal does.
     fn poll_renewal(&mut self, now: Instant, clock: WallClock) -> Option<Result<Step, Reason>> {
         let effect_id = self.effect_id();
-        let Renewal::Deciding(admission, doubt) = &mut self.renewal else { return None };
+        let Revalidation::Deciding(admission, doubt) = &mut self.renewal else { return None };
         let step = match admission.poll_output()? {
-            admission::Output::LookUp { kid } => Step::Say(Output::LookUp(effect_id, kid)),
-            admission::Output::Effect(effect) => Step::Say(Output::Effect(effect.map_id(|()| effect_id))),
+            admission::Output::LookUp { kid } => Step::Emit(Output::LookUp(effect_id, kid)),
+            admission::Output::Effect(effect) => Step::Emit(Output::Effect(effect.map_id(|()| effect_id))),
             admission::Output::Admitted(accepted) => {
                 let (doubt, claims) = (doubt.clone(), accepted.claims);
                 if claims.org != self.org || claims.runtime_target != self.target {
-                    self.renewal = Renewal::None;
+                    self.renewal = Revalidation::None;
                     return Some(Err(Reason::TokenKeyMismatch));
                 }
                 self.accept(now, clock, doubt, claims.generation)?
@@ -304,7 +305,7 @@ impl<N: Noise> Admitted<N> {
             admission::Output::Refused(refused) => match refused.reason {
                 Reason::JwksUnreachable | Reason::ValidateUnreachable | Reason::InternalKeyMismatch => {
                     let retry = now.after(doubt.retry());
-                    self.renewal = Renewal::Waiting(doubt.clone(), retry);
+                    self.renewal = Revalidation::Waiting(doubt.clone(), retry);
                     return None;
                 }
                 reason => return Some(Err(reason)),
@@ -425,7 +426,7 @@ impl<N: Noise> Connection<N> {
 
     pub(super) fn hold(&mut self) {
         match self.admitted_mut() {
-            Some(admitted) => admitted.hearing = Hearing::Held,
+            Some(admitted) => admitted.hearing = ReadState::Held,
             None => self.ignore(),
         }
     }
@@ -433,7 +434,7 @@ impl<N: Noise> Connection<N> {
     /// While nothing was read the device could not be heard: its silence counts from now.
     pub(super) fn release(&mut self, now: Instant) {
         match self.admitted_mut() {
-            Some(admitted) => admitted.hearing = Hearing::Since(now),
+            Some(admitted) => admitted.hearing = ReadState::Since(now),
             None => self.ignore(),
         }
     }
@@ -451,7 +452,7 @@ impl<N: Noise> Connection<N> {
     /// `Rotate`.
     fn renew(&mut self, now: Instant, token: SecretText) {
         if let State::Admitted(admitted) = &mut self.state {
-            admitted.validate(now, &self.settings.gate, self.clock, Doubt::Renewed { token, retry: RENEWAL_RETRY });
+            admitted.validate(now, &self.settings.gate, self.clock, RevalidationCause::Renewed { token, retry: RENEWAL_RETRY });
         }
         self.drain_renewal(now);
     }
@@ -468,7 +469,7 @@ impl<N: Noise> Connection<N> {
         let clock = self.clock;
         while let Some(step) = self.admitted_mut().and_then(|admitted| admitted.poll_renewal(now, clock)) {
             match step {
-                Ok(Step::Say(output)) => self.port.push(output),
+                Ok(Step::Emit(output)) => self.port.push(output),
                 Ok(Step::Renewed(token, generation)) => {
                     self.port.push(Output::Renewed(token));
                     self.send_own(now, Head::Rotated { generation });

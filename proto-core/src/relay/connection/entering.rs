@@ -11,7 +11,7 @@ use crate::{
     key::StaticKey,
     machine::{
         Machine,
-        port::Port,
+        base::MachineBase,
         time::{Instant, WallClock},
     },
     noise::{
@@ -24,7 +24,7 @@ use crate::{
 
 impl<N: Noise> Entering<N> {
     /// Moves the handshake on; what it says is for the connection to take.
-    pub(super) fn respond(&mut self, port: &mut Port<Output>, input: responder::Input) {
+    pub(super) fn respond(&mut self, port: &mut MachineBase<Output>, input: responder::Input) {
         port.feed(&mut self.responder, input);
     }
 
@@ -50,7 +50,7 @@ impl<N: Noise> Entering<N> {
     }
 
     /// Asks for what the decision takes, and tells the responder what it came to.
-    pub(super) fn decide(&mut self, port: &mut Port<Output>, settings: &Settings, clock: WallClock) {
+    pub(super) fn decide(&mut self, port: &mut MachineBase<Output>, settings: &Settings, clock: WallClock) {
         while let Progress::Deciding(deciding) = &mut self.progress {
             match deciding.admission.poll_output() {
                 Some(admission::Output::LookUp { kid }) => port.push(Output::LookUp(EffectId::Decide(0), kid)),
@@ -83,7 +83,7 @@ impl Settings {
 impl Progress {
     pub(super) const fn stage(&self) -> Stage {
         match self {
-            Self::Knocking => Stage::Unauthenticated,
+            Self::AwaitingFirstMessage => Stage::Unauthenticated,
             Self::Deciding(_) => Stage::Deciding,
             Self::Unconfirmed(_) => Stage::Unconfirmed,
         }

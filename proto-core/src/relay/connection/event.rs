@@ -5,9 +5,9 @@ use alloc::boxed::Box;
 use crate::{
     Reason,
     effect::{Effect, IoEvent},
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     jose::Thumbprint,
-    machine::Wake,
+    machine::TimerKind,
     noise::handshake::responder,
     relay::{
         admission::KeyAnswer,
@@ -39,12 +39,12 @@ pub enum Input {
     SendTail(Frame),
     /// The hub ends the connection.
     Close(Reason),
-    /// The hub is behind: nothing is read until [`Input::Release`].
-    Hold,
+    /// The hub is behind: nothing is read until [`Input::ResumeReading`].
+    PauseReading,
     /// The hub has caught up.
-    Release,
+    ResumeReading,
     /// The hub has the credential validated again: access may have ended since it was.
-    Recheck,
+    Revalidate,
 }
 
 /// What to do, and what happened.
@@ -72,7 +72,7 @@ pub struct Device {
     /// Its org.
     pub org: OrgId,
     /// Its runtime target.
-    pub target: GivenId,
+    pub target: PlatformId,
     /// Daemon or viewer.
     pub role: Role,
     /// Its credential.
@@ -131,19 +131,19 @@ pub enum Timer {
     /// A ping, because nothing was sent for a while.
     Ping,
     /// The platform is asked again about a renewed credential.
-    Renewal,
+    Revalidation,
     /// The credential of the live link has expired; the platform is asked about it.
     Expiry,
     /// The end, because nothing was received for too long.
     Silence,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Handshake(timer) => timer.why(),
             Self::Ping => "peer: ping",
-            Self::Renewal => "peer: renewal",
+            Self::Revalidation => "peer: renewal",
             Self::Expiry => "peer: expiry",
             Self::Silence => "peer: silence",
         }

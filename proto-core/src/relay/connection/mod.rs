@@ -37,8 +37,8 @@ use crate::{
     effect::{Close, Closed, Effect, IoEvent, NetFault},
     machine::{
         Deadline, Machine, Misuse, Status,
+        base::MachineBase,
         entropy::Entropy,
-        port::Port,
         time::{Instant, WallClock},
     },
     noise::{
@@ -46,10 +46,10 @@ use crate::{
         channel::Channel,
         handshake::{
             Responder,
-            responder::{self, Door},
+            responder::{self, Acceptor},
         },
     },
-    relay::admission::{self, Gate},
+    relay::admission::{self, PlatformAccess},
 };
 
 /// Nothing is read while this many messages wait for the socket: a device that asks must also listen.
@@ -62,7 +62,7 @@ const UNSENT_KEPT: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// What it knows of its platform.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<PlatformAccess>,
     /// Its static keys.
     pub keys: StaticKeys,
     /// `RELAY_FRAME_MAX_BYTES`.
@@ -79,15 +79,15 @@ pub struct Connection<N> {
     state: State<N>,
     /// What the messages that wait for the socket weigh for the hub; 0 for those it did not send.
     unsent: VecDeque<usize>,
-    port: Port<Output>,
+    port: MachineBase<Output>,
 }
 
 impl<N: Noise> Connection<N> {
     /// A connection that was upgraded at `now`. `clock` maps the stamps of credentials.
     pub fn new(now: Instant, settings: Arc<Settings>, clock: WallClock, entropy: &Entropy) -> Self {
-        let responder = Responder::new(now, Door::Devices, settings.keys.clone(), entropy);
-        let state = State::Entering(Box::new(Entering { responder, progress: Progress::Knocking }));
-        Self { settings, clock, state, unsent: VecDeque::new(), port: Port::new(now) }
+        let responder = Responder::new(now, Acceptor::Devices, settings.keys.clone(), entropy);
+        let state = State::Entering(Box::new(Entering { responder, progress: Progress::AwaitingFirstMessage }));
+        Self { settings, clock, state, unsent: VecDeque::new(), port: MachineBase::new(now) }
     }
 
     /// How far it has come; for the last stage of an ended one see [`Output::Ended`].
@@ -188,7 +188,7 @@ impl<N: Noise> Connection<N> {
         let confirming = match &self.state {
             State::Entering(entering) => match &entering.progress {
                 Progress::Unconfirmed(confirming) => confirming.as_ref().clone(),
-                Progress::Knocking | Progress::Deciding(_) => return,
+                Progress::AwaitingFirstMessage | Progress::Deciding(_) => return,
             },
             State::Admitted(_) | State::Ended(_) => return,
         };
@@ -276,9 +276,9 @@ impl<N: Noise> Machine for Connection<N> {
             Input::SendTail(frame) => self.send(now, &frame, admitted::Seal::Tail),
             Input::Close(reason) => self.close(now, reason),
             Input::Key(effect_id, answer) => self.decided(now, effect_id, admission::Input::Key(answer)),
-            Input::Hold => self.hold(),
-            Input::Release => self.release(now),
-            Input::Recheck => self.recheck(now),
+            Input::PauseReading => self.hold(),
+            Input::ResumeReading => self.release(now),
+            Input::Revalidate => self.recheck(now),
         }
         Ok(())
     }

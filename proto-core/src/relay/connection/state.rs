@@ -26,7 +26,7 @@ pub(super) struct Entering<N> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Progress {
     /// Message 1 has not come.
-    Knocking,
+    AwaitingFirstMessage,
     /// The credential is being decided about.
     Deciding(Box<Deciding>),
     /// The verdict was yes; the device has not shown yet that it is there.

@@ -206,10 +206,10 @@ fn a_silent_device_is_pinged_and_then_let_go() {
 #[test]
 fn a_device_that_is_held_back_is_not_taken_for_silent() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
-    bench.input(Input::Hold);
+    bench.input(Input::PauseReading);
     assert!(!bench.connection.is_reading());
     bench.wait(300 * SECOND);
-    bench.input(Input::Release);
+    bench.input(Input::ResumeReading);
     assert!(bench.connection.is_reading());
     bench.wait(44 * SECOND);
     assert_eq!(bench.take(), []);
@@ -280,10 +280,10 @@ fn a_renewal_for_another_org_or_machine_ends_the_link() {
 #[test]
 fn a_link_is_validated_again_when_the_hub_asks() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Daemon);
-    bench.input(Input::Recheck);
+    bench.input(Input::Revalidate);
     assert_eq!((bench.take(), bench.hear()), (vec![], vec![]), "nothing is said of it");
     bench.platform = Platform::refusing("machine_revoked");
-    bench.input(Input::Recheck);
+    bench.input(Input::Revalidate);
     assert_eq!(bench.hear(), [Head::Revoke { reason: Reason::MachineRevoked }.into()]);
     assert_eq!(bench.ended(), (Some(Reason::MachineRevoked), Stage::Admitted));
 }
@@ -293,7 +293,7 @@ fn a_link_is_validated_again_when_the_hub_asks() {
 fn a_link_in_doubt_is_asked_about_until_the_platform_answers() {
     let mut bench = Bench::<Symbolic>::admitted(Role::Viewer);
     bench.platform.status = 503;
-    bench.input(Input::Recheck);
+    bench.input(Input::Revalidate);
     for _ in 0..5 {
         bench.wait(RECHECK_WITHIN);
         assert_eq!(bench.connection.stage(), Some(Stage::Admitted));
@@ -311,7 +311,7 @@ fn a_recheck_during_a_renewal_asks_about_the_renewed_credential() {
     let renewed = token(&claims(Role::Daemon, 2));
     bench.say(Head::Rotate { token: renewed.clone() });
     bench.platform = Platform::content();
-    bench.input(Input::Recheck);
+    bench.input(Input::Revalidate);
     assert_eq!(bench.take(), [Output::Renewed(renewed)]);
     assert_eq!(bench.hear(), [Head::Rotated { generation: 2 }.into()]);
 }
@@ -426,6 +426,6 @@ fn what_ended_stays_ended() {
     bench.receive(message);
     bench.input(Input::Send(data(0)));
     bench.input(Input::Close(Reason::Superseded));
-    bench.input(Input::Hold);
+    bench.input(Input::PauseReading);
     assert_eq!((bench.take(), bench.to_device.len(), bench.connection.ignored()), (vec![], 0, 4));
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::{
     DECLINED_FOR, Hub, MAX_UNSTORED, PEER_WINDOW, REPLY_WINDOW, RUNNING_PER_DAEMON, SESSIONS_PER_ORG, UNSTORED_PER_DAEMON,
     event::{ConnectionId, Output, SealedRecord, SessionNumber, Write},
-    state::{Arrival, Life, Link, LinkRole, Session},
+    state::{Arrival, Link, LinkRole, Session, SessionPhase},
 };
 use crate::{
     Reason,
-    id::{GivenId, OrgId, SessionId},
+    id::{OrgId, PlatformId, SessionId},
     wire::{Frame, Head, Outcome},
 };
 
@@ -58,7 +58,7 @@ impl Hub {
         }
     }
 
-    fn create(&mut self, org_id: OrgId, id: SessionId, target: GivenId, cipher: u8) -> Result<SessionNumber, Reason> {
+    fn create(&mut self, org_id: OrgId, id: SessionId, target: PlatformId, cipher: u8) -> Result<SessionNumber, Reason> {
         let org = self.orgs.entry(org_id.clone()).or_default();
         let is_full = org.sessions.len() >= SESSIONS_PER_ORG;
         let daemon = org.daemons.get_mut(&target).ok_or(Reason::PeerError)?;
@@ -118,7 +118,7 @@ impl Hub {
 
     fn hold(&mut self, daemon: ConnectionId) {
         if self.held.insert(daemon) {
-            self.port.push(Output::Hold(daemon));
+            self.port.push(Output::PauseReading(daemon));
         }
     }
 
@@ -129,14 +129,14 @@ impl Hub {
         let behind = next.checked_sub(session.received()).filter(|behind| *behind <= u64::from(session.has_ended()));
         let behind = behind.ok_or(Reason::FrameMalformed)?;
         match session.life {
-            Life::Running => {
-                session.life = Life::Ending(outcome);
+            SessionPhase::Running => {
+                session.life = SessionPhase::Ending(outcome);
                 let live = session.queue_live();
                 self.port.push(Output::Write(Write::End { number, outcome }));
                 self.deliver_end(number, live);
             }
-            Life::Ending(_) => {}
-            Life::Ended(_) => {
+            SessionPhase::Ending(_) => {}
+            SessionPhase::Ended(_) => {
                 let next = session.acknowledged().saturating_add(behind);
                 self.reply(from, Head::Acknowledge { session: id, next });
             }
@@ -208,7 +208,7 @@ impl Hub {
                 unstored > UNSTORED_PER_DAEMON / 2 || link.answers() > REPLY_WINDOW / 2
             });
             if !still {
-                port.push(Output::Release(*connection));
+                port.push(Output::ResumeReading(*connection));
             }
             still
         });
@@ -220,11 +220,11 @@ impl Hub {
             self.counters.0.stale_store_answers += 1;
             return;
         };
-        let Life::Ending(outcome) = session.life else {
+        let SessionPhase::Ending(outcome) = session.life else {
             self.counters.0.stale_store_answers += 1;
             return;
         };
-        session.life = Life::Ended(outcome);
+        session.life = SessionPhase::Ended(outcome);
         if let Some(daemon) = self.orgs.get_mut(&session.org).and_then(|org| org.daemons.get_mut(&session.target)) {
             daemon.running = daemon.running.saturating_sub(1);
         }
@@ -236,7 +236,7 @@ impl Hub {
 
     /// The store would keep a session no longer: it is forgotten when it has ended, durably, and is not watched.
     pub(super) fn leaving(&mut self, number: SessionNumber) {
-        let is_over = |session: &&Session| matches!(session.life, Life::Ended(_)) && session.subscribers.is_empty();
+        let is_over = |session: &&Session| matches!(session.life, SessionPhase::Ended(_)) && session.subscribers.is_empty();
         if !self.sessions.get(&number).as_ref().is_some_and(is_over) {
             self.counters.0.kept_sessions += 1;
             return;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Hub,
     event::{ConnectionId, Output, SessionNumber, Write},
-    state::{Letter, Link, Session},
+    state::{EnvelopeState, Link, Session},
 };
 use crate::{
     Reason,
@@ -24,17 +24,17 @@ impl Hub {
         }
         let Some((number, session)) = self.owned(from, id) else {
             self.counters.0.envelopes_of_no_session += 1;
-            self.reply(from, Head::Enveloped { session: id, is_kept: false });
+            self.reply(from, Head::Enveloped { session: id, is_durable: false });
             return Ok(());
         };
         match session.envelope {
-            Letter::None => {
-                session.envelope = Letter::Stored(envelope.clone());
+            EnvelopeState::None => {
+                session.envelope = EnvelopeState::Stored(envelope.clone());
                 self.port.push(Output::Write(Write::Envelope { number, envelope }));
                 self.announce_envelope(number);
             }
-            Letter::Stored(_) => {}
-            Letter::Durable(_) => self.reply(from, Head::Enveloped { session: id, is_kept: true }),
+            EnvelopeState::Stored(_) => {}
+            EnvelopeState::Durable(_) => self.reply(from, Head::Enveloped { session: id, is_durable: true }),
         }
         Ok(())
     }
@@ -74,16 +74,16 @@ impl Hub {
     pub(super) fn enveloped(&mut self, number: SessionNumber) {
         let session = self.sessions.get_mut(&number);
         let Some((session, envelope)) = session.and_then(|session| match &session.envelope {
-            Letter::Stored(envelope) => Some(envelope.clone()).map(|envelope| (session, envelope)),
-            Letter::None | Letter::Durable(_) => None,
+            EnvelopeState::Stored(envelope) => Some(envelope.clone()).map(|envelope| (session, envelope)),
+            EnvelopeState::None | EnvelopeState::Durable(_) => None,
         }) else {
             self.counters.0.stale_store_answers += 1;
             return;
         };
-        session.envelope = Letter::Durable(envelope);
+        session.envelope = EnvelopeState::Durable(envelope);
         let (id, daemon) = (session.id, self.orgs.get(&session.org).and_then(|org| org.links.get(&session.target)).copied());
         if let Some(daemon) = daemon {
-            self.reply(daemon, Head::Enveloped { session: id, is_kept: true });
+            self.reply(daemon, Head::Enveloped { session: id, is_durable: true });
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Reason,
-    id::{GivenId, OrgId, SessionId},
+    id::{OrgId, PlatformId, SessionId},
     secret::SecretText,
     wire::{Frame, Outcome},
 };
@@ -50,12 +50,12 @@ pub enum Input {
     /// Access was withdrawn: of machines, and of whole orgs that are gone.
     Revoked {
         /// Runtime targets that were revoked.
-        targets: Vec<GivenId>,
+        targets: Vec<PlatformId>,
         /// Orgs that were deleted.
         orgs: Vec<OrgId>,
     },
     /// What was revoked until now is not known: every connection that was validated before has to be validated again.
-    Recheck,
+    Revalidate,
 }
 
 /// Who a confirmed connection is.
@@ -64,7 +64,7 @@ pub struct Confirmed {
     /// Its org.
     pub org: OrgId,
     /// Its runtime target: one link each.
-    pub target: GivenId,
+    pub target: PlatformId,
     /// What it may do.
     pub kind: Kind,
 }
@@ -88,7 +88,7 @@ pub struct StoredSession {
     /// Its id, unique within the org.
     pub session: SessionId,
     /// The runtime target that opened it first.
-    pub target: GivenId,
+    pub target: PlatformId,
     /// How its records are sealed: 1 or 2.
     pub cipher: u8,
     /// The latest known credential of that runtime target.
@@ -132,12 +132,12 @@ pub enum Output {
     SendTail(ConnectionId, Frame),
     /// Tell the connection why it ends, and close it. The hub has forgotten it already.
     Close(ConnectionId, Reason),
-    /// Read no more from this connection until [`Output::Release`]: the store is behind.
-    Hold(ConnectionId),
+    /// Read no more from this connection until [`Output::ResumeReading`]: the store is behind.
+    PauseReading(ConnectionId),
     /// Read from it again.
-    Release(ConnectionId),
+    ResumeReading(ConnectionId),
     /// Have the connection's credential validated again.
-    Recheck(ConnectionId),
+    Revalidate(ConnectionId),
     /// Make this durable, after all writes before it.
     Write(Write),
     /// Read records; answered with [`Input::Records`] or [`Input::Unreadable`].
@@ -152,7 +152,7 @@ pub enum Write {
         /// Its org.
         org: OrgId,
         /// Whose credential.
-        target: GivenId,
+        target: PlatformId,
         /// The token.
         credential: SecretText,
     },
@@ -165,7 +165,7 @@ pub enum Write {
         /// Its id within the org.
         session: SessionId,
         /// Who runs it.
-        target: GivenId,
+        target: PlatformId,
         /// How its records are sealed.
         cipher: u8,
     },

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use super::{
     Hub, MAX_CONFIRMATION, MAX_CONFIRMED, REVOCATION_MEMORY, REVOCATIONS_REMEMBERED, Revoked, VIEWERS_PER_ORG,
     event::{Confirmed, ConnectionId, Kind, Output, StoredSession, Write},
-    state::{Daemon, DaemonLink, Letter, Life, Link, LinkRole, Session, ViewerLink},
+    state::{Daemon, DaemonLink, EnvelopeState, Link, LinkRole, Session, SessionPhase, ViewerLink},
 };
 use crate::{
     Reason,
-    id::{GivenId, OrgId},
+    id::{OrgId, PlatformId},
     machine::time::Instant,
     secret::SecretText,
 };
@@ -41,7 +41,7 @@ impl Hub {
         self.linked.entry(target.clone()).or_default().insert(org.clone());
         self.links.insert(connection, Link { org, target, outstanding: 0, role });
         if self.may_be_stale() {
-            self.port.push(Output::Recheck(connection));
+            self.port.push(Output::Revalidate(connection));
         }
         self.pump(connection);
     }
@@ -65,7 +65,7 @@ impl Hub {
     }
 
     /// Keeps a daemon's latest credential, durably when viewers will need it after a restart.
-    fn keep_credential(&mut self, org: &OrgId, target: &GivenId, credential: SecretText) {
+    fn keep_credential(&mut self, org: &OrgId, target: &PlatformId, credential: SecretText) {
         let daemons = &mut self.orgs.entry(org.clone()).or_default().daemons;
         let Some(daemon) = daemons.get_mut(target) else {
             daemons.insert(target.clone(), Daemon { credential, sessions: 0, running: 0 });
@@ -132,7 +132,7 @@ impl Hub {
     }
 
     /// Cuts what lives, and remembers, for what was validated before and confirms after.
-    pub(super) fn revoked(&mut self, targets: Vec<GivenId>, orgs: Vec<OrgId>) {
+    pub(super) fn revoked(&mut self, targets: Vec<PlatformId>, orgs: Vec<OrgId>) {
         for org in orgs {
             let links = self.orgs.get(&org).map(|o| o.links.values().copied().collect::<Vec<_>>());
             for connection in links.unwrap_or_default() {
@@ -152,11 +152,11 @@ impl Hub {
 
     /// Every connection is validated again, also those that were validated before and confirm after.
     pub(super) fn recheck(&mut self) {
-        self.port.extend(self.links.keys().map(|connection| Output::Recheck(*connection)));
+        self.port.extend(self.links.keys().map(|connection| Output::Revalidate(*connection)));
         self.remember(Revoked::Unknown);
     }
 
-    /// Whether what confirms now can have been validated before the latest [`Input::Recheck`].
+    /// Whether what confirms now can have been validated before the latest [`Input::Revalidate`].
     fn may_be_stale(&self) -> bool {
         let is_recent = |at: &Instant| self.port.now().since(*at) <= MAX_CONFIRMATION;
         self.revoked.iter().rev().take_while(|(at, _)| is_recent(at)).any(|(_, revoked)| *revoked == Revoked::Unknown)
@@ -189,9 +189,9 @@ impl Hub {
         daemon.sessions = daemon.sessions.saturating_add(1);
         daemon.running = daemon.running.saturating_add(u32::from(stored.ended.is_none()));
         self.next_number = self.next_number.max(stored.number.0.saturating_add(1));
-        let life = stored.ended.map_or(Life::Running, Life::Ended);
+        let life = stored.ended.map_or(SessionPhase::Running, SessionPhase::Ended);
         let session = Session::new(stored.org, stored.session, stored.target, stored.cipher);
-        let envelope = stored.envelope.map_or(Letter::None, Letter::Durable);
+        let envelope = stored.envelope.map_or(EnvelopeState::None, EnvelopeState::Durable);
         let session = Session { life, durable: stored.next, envelope, ..session };
         self.sessions.insert(stored.number, session);
     }

@@ -44,9 +44,9 @@ pub use event::{
 use state::{Link, LinkRole, Org, Session};
 
 use crate::{
-    Aside, Reason,
-    id::{GivenId, OrgId},
-    machine::{Deadline, Machine, Misuse, Status, port::Port, time::Instant},
+    Reason, Unhashed,
+    id::{OrgId, PlatformId},
+    machine::{Deadline, Machine, Misuse, Status, base::MachineBase, time::Instant},
     wire::{Frame, Head},
 };
 
@@ -94,7 +94,7 @@ pub const REVOCATIONS_REMEMBERED: usize = 16_384;
 pub struct Hub {
     orgs: BTreeMap<OrgId, Org>,
     /// The orgs in which a runtime target has a link: one, unless two orgs chose the same id.
-    linked: BTreeMap<GivenId, BTreeSet<OrgId>>,
+    linked: BTreeMap<PlatformId, BTreeSet<OrgId>>,
     sessions: BTreeMap<SessionNumber, Session>,
     links: BTreeMap<ConnectionId, Link>,
     /// Daemons that are held back.
@@ -104,15 +104,15 @@ pub struct Hub {
     /// The latest revocations, oldest first.
     revoked: VecDeque<(Instant, Revoked)>,
     next_number: u64,
-    counters: Aside<Counters>,
-    port: Port<Output>,
+    counters: Unhashed<Counters>,
+    port: MachineBase<Output>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Revoked {
-    Target(GivenId),
+    Target(PlatformId),
     Org(OrgId),
-    /// It is not known which: see [`Input::Recheck`].
+    /// It is not known which: see [`Input::Revalidate`].
     Unknown,
 }
 
@@ -269,7 +269,7 @@ impl Machine for Hub {
             Input::Gone(connection) => self.gone(connection),
             Input::Revoked { targets, orgs } => self.revoked(targets, orgs),
             Input::Stored(session) => self.stored(session),
-            Input::Recheck => self.recheck(),
+            Input::Revalidate => self.recheck(),
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::{
     event::{ConnectionId, SealedRecord, SessionNumber, weight},
 };
 use crate::{
-    id::{GivenId, OrgId, SessionId},
+    id::{OrgId, PlatformId, SessionId},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };
@@ -23,9 +23,9 @@ pub(super) struct Org {
     /// Its sessions by their ids.
     pub(super) sessions: BTreeMap<SessionId, SessionNumber>,
     /// The link of each runtime target that has one.
-    pub(super) links: BTreeMap<GivenId, ConnectionId>,
+    pub(super) links: BTreeMap<PlatformId, ConnectionId>,
     /// Runtime targets that run sessions, connected or not.
-    pub(super) daemons: BTreeMap<GivenId, Daemon>,
+    pub(super) daemons: BTreeMap<PlatformId, Daemon>,
     /// Those of the links that watch.
     pub(super) viewers: BTreeSet<ConnectionId>,
 }
@@ -62,9 +62,9 @@ pub(super) struct Daemon {
 pub(super) struct Session {
     pub(super) org: OrgId,
     pub(super) id: SessionId,
-    pub(super) target: GivenId,
+    pub(super) target: PlatformId,
     pub(super) cipher: u8,
-    pub(super) life: Life,
+    pub(super) life: SessionPhase,
     /// The records below this are durable.
     pub(super) durable: u64,
     /// The records from there on, given to the store already.
@@ -75,12 +75,12 @@ pub(super) struct Session {
     pub(super) writer: Option<ConnectionId>,
     /// Who watches it, and how far each of them is.
     pub(super) subscribers: BTreeMap<ConnectionId, Cursor>,
-    pub(super) envelope: Letter,
+    pub(super) envelope: EnvelopeState,
 }
 
 /// Whether a session has an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Letter {
+pub(super) enum EnvelopeState {
     /// No.
     None,
     /// It was given to the store.
@@ -89,7 +89,7 @@ pub(super) enum Letter {
     Durable(Bytes),
 }
 
-impl Letter {
+impl EnvelopeState {
     pub(super) const fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::None => None,
@@ -100,7 +100,7 @@ impl Letter {
 
 /// Whether more records may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Life {
+pub(super) enum SessionPhase {
     /// Yes.
     Running,
     /// It ended, which is not durable yet.
@@ -109,7 +109,7 @@ pub(super) enum Life {
     Ended(Outcome),
 }
 
-impl Life {
+impl SessionPhase {
     pub(super) const fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Running => None,
@@ -131,19 +131,19 @@ pub(super) enum Arrival {
 
 impl Session {
     /// A running session without records.
-    pub(super) fn new(org: OrgId, id: SessionId, target: GivenId, cipher: u8) -> Self {
+    pub(super) fn new(org: OrgId, id: SessionId, target: PlatformId, cipher: u8) -> Self {
         Self {
             org,
             id,
             target,
             cipher,
-            life: Life::Running,
+            life: SessionPhase::Running,
             durable: 0,
             pending: VecDeque::new(),
             pending_bytes: 0,
             writer: None,
             subscribers: BTreeMap::new(),
-            envelope: Letter::None,
+            envelope: EnvelopeState::None,
         }
     }
 
@@ -163,7 +163,7 @@ impl Session {
     }
 
     pub(super) const fn has_ended(&self) -> bool {
-        matches!(self.life, Life::Ended(_))
+        matches!(self.life, SessionPhase::Ended(_))
     }
 
     /// Takes the record when it is the next one.
@@ -172,7 +172,7 @@ impl Session {
         if sequence < expected {
             return Arrival::Duplicate;
         }
-        if sequence > expected || self.life != Life::Running {
+        if sequence > expected || self.life != SessionPhase::Running {
             return Arrival::OutOfPlace;
         }
         self.pending_bytes = self.pending_bytes.saturating_add(record.body.len());
@@ -238,7 +238,7 @@ pub(super) enum Pace {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Link {
     pub(super) org: OrgId,
-    pub(super) target: GivenId,
+    pub(super) target: PlatformId,
     /// What was sent and not taken by the socket, and what was asked of the store for it, in [`weight`].
     pub(super) outstanding: usize,
     pub(super) role: LinkRole,

@@ -351,7 +351,7 @@ fn a_viewer_has_a_share_of_a_daemon() {
 fn a_recheck_reaches_who_is_in_and_who_confirms_soon() {
     let mut world = World::default();
     let (daemon, viewer) = (world.daemon("a", "d"), world.viewer("b", "v"));
-    world.input(Input::Recheck);
+    world.input(Input::Revalidate);
     assert_eq!(core::mem::take(&mut world.rechecked), [daemon, viewer]);
     let late = world.daemon("a", "late");
     assert_eq!(core::mem::take(&mut world.rechecked), [late]);

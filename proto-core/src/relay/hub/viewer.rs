@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Reason,
     id::{OrgId, SessionId},
-    machine::port::Port,
+    machine::base::MachineBase,
     wire::{Frame, Head},
 };
 
@@ -200,7 +200,7 @@ struct Watched<'a> {
     session: &'a mut Session,
     link: &'a mut Link,
     cursor: Cursor,
-    port: &'a mut Port<Output>,
+    port: &'a mut MachineBase<Output>,
     counters: &'a mut Counters,
 }
 

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use crate::{
     Reason,
     effect::{Effect, IoEvent},
-    id::{GivenId, OrgId},
-    machine::Wake,
+    id::{OrgId, PlatformId},
+    machine::TimerKind,
 };
 
 /// The n-th request.
@@ -26,17 +26,17 @@ pub enum Output {
     /// Ask the platform.
     Effect(Effect<EffectId>),
     /// The feed answered for the first time, or again after [`Output::Lost`].
-    Followed,
+    Connected,
     /// Access ended for these; at least one.
     Revoked {
         /// Runtime targets that were revoked.
-        targets: Vec<GivenId>,
+        targets: Vec<PlatformId>,
         /// Organizations that were deleted.
         orgs: Vec<OrgId>,
     },
     /// What was found valid before now has to be validated again: the feed does not say what was revoked in the meantime.
-    Recheck,
-    /// The feed cannot be followed; said once, until [`Output::Followed`].
+    Revalidate,
+    /// The feed cannot be followed; said once, until [`Output::Connected`].
     Lost(
         /// `validate_unreachable`, `internal_key_mismatch` or `platform_answer_invalid`.
         Reason,
@@ -50,7 +50,7 @@ pub enum Timer {
     Poll,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Poll => "revocations: ask",

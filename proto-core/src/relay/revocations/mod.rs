@@ -9,7 +9,7 @@
 //!
 //! The first answer only says how far the feed is, and one that is behind what was read before comes from a platform that was
 //! restored from a copy. What was revoked until then is not in the feed, so every credential that was found valid before has to be
-//! validated again: [`Output::Recheck`]. After that nothing is skipped: a request that failed is repeated from the same place.
+//! validated again: [`Output::Revalidate`]. After that nothing is skipped: a request that failed is repeated from the same place.
 //!
 //! One request is always open. The platform holds its answer back for 2 s, so a request that is lost on its way costs no more
 //! than 5 s. The driver's loop is the one of [`Machine`]; the machine never ends.
@@ -26,13 +26,13 @@ use core::{convert::Infallible, time::Duration};
 use self::state::Request;
 pub use self::{
     event::{EffectId, Input, Output, Timer},
-    state::Place,
+    state::FeedCursor,
 };
 use crate::{
-    Aside, Reason,
+    Reason, Unhashed,
     api::Revocations,
     effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
-    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, entropy::Jitter, port::Port, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, backoff::Backoff, base::MachineBase, entropy::JitterRng, time::Instant},
     secret::SecretText,
 };
 
@@ -50,34 +50,34 @@ pub const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), cap: Du
 
 /// The feed of one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Feed {
+pub struct RevocationFeed {
     url: String,
     internal_key: SecretText,
-    place: Place,
+    place: FeedCursor,
     request: Request,
-    requests: Aside<u64>,
-    jitter: Jitter,
-    port: Port<Output>,
+    requests: Unhashed<u64>,
+    jitter: JitterRng,
+    port: MachineBase<Output>,
 }
 
-impl Feed {
+impl RevocationFeed {
     /// Asks `url` at once, as the relay that knows `internal_key`. `jitter` spreads the attempts of many relays.
-    pub fn new(now: Instant, url: String, internal_key: SecretText, jitter: Jitter) -> Self {
+    pub fn new(now: Instant, url: String, internal_key: SecretText, jitter: JitterRng) -> Self {
         let mut machine = Self {
             url,
             internal_key,
-            place: Place::Unknown,
+            place: FeedCursor::Unknown,
             request: Request::Idle { next: now, failures: 0 },
-            requests: Aside(0),
+            requests: Unhashed(0),
             jitter,
-            port: Port::new(now),
+            port: MachineBase::new(now),
         };
         machine.ask_if_due(now);
         machine
     }
 
     /// How far the feed was read.
-    pub const fn place(&self) -> Place {
+    pub const fn place(&self) -> FeedCursor {
         self.place
     }
 
@@ -86,12 +86,12 @@ impl Feed {
         if next > now {
             return;
         }
-        self.requests = Aside(self.requests.0.wrapping_add(1));
+        self.requests = Unhashed(self.requests.0.wrapping_add(1));
         let id = EffectId(self.requests.0);
-        self.request = Request::Asked { id: Aside(id), started: now, failures };
+        self.request = Request::Asked { id: Unhashed(id), started: now, failures };
         let url = match self.place {
-            Place::Unknown => self.url.clone(),
-            Place::After(after) => format!("{}?after={after}", self.url),
+            FeedCursor::Unknown => self.url.clone(),
+            FeedCursor::After(after) => format!("{}?after={after}", self.url),
         };
         let authorization = SecretText::new(format!("Bearer {}", self.internal_key.expose()));
         let request = HttpRequest {
@@ -108,7 +108,7 @@ impl Feed {
     fn io_event(&mut self, now: Instant, event: IoEvent<EffectId>) {
         let (id, event) = event.take_id();
         match self.request {
-            Request::Asked { id: Aside(asked), started, failures } if asked == id => match read(event) {
+            Request::Asked { id: Unhashed(asked), started, failures } if asked == id => match read(event) {
                 Ok(news) => self.hear(now, started, failures, news),
                 Err(reason) => self.lose(now, failures, reason),
             },
@@ -119,20 +119,20 @@ impl Feed {
     fn hear(&mut self, now: Instant, started: Instant, failures: u32, news: Revocations) {
         let Revocations { last, runtime_targets: targets, organizations: orgs } = news;
         let begins_anew = match self.place {
-            Place::Unknown => true,
-            Place::After(after) => last < after,
+            FeedCursor::Unknown => true,
+            FeedCursor::After(after) => last < after,
         };
         let brought = !(targets.is_empty() && orgs.is_empty());
         if begins_anew || failures > 0 {
-            self.port.push(Output::Followed);
+            self.port.push(Output::Connected);
         }
         if brought {
             self.port.push(Output::Revoked { targets, orgs });
         }
         if begins_anew {
-            self.port.push(Output::Recheck);
+            self.port.push(Output::Revalidate);
         }
-        self.place = Place::After(last);
+        self.place = FeedCursor::After(last);
         let next = if brought { now } else { started.after(QUIET).max(now) };
         self.request = Request::Idle { next, failures: 0 };
         self.ask_if_due(now);
@@ -158,7 +158,7 @@ fn read(event: IoEvent<()>) -> Result<Revocations, Reason> {
     }
 }
 
-impl Machine for Feed {
+impl Machine for RevocationFeed {
     type Input = Input;
     type Output = Output;
     type Failure = Infallible;

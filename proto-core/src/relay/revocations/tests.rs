@@ -8,17 +8,17 @@ const START: Instant = Instant::from_nanos(5);
 const URL: &str = "https://viewport.example/api/relay/revocations";
 
 /// A feed on a virtual clock, with a platform that the test plays.
-struct Desk {
+struct Harness {
     now: Instant,
-    machine: Feed,
+    machine: RevocationFeed,
     /// When each request was made, its name, and where it goes.
     asked: Vec<(Instant, EffectId, String)>,
     said: Vec<Output>,
 }
 
-impl Desk {
-    fn new(jitter: Jitter) -> Self {
-        let machine = Feed::new(START, URL.into(), SecretText::new("shared"), jitter);
+impl Harness {
+    fn new(jitter: JitterRng) -> Self {
+        let machine = RevocationFeed::new(START, URL.into(), SecretText::new("shared"), jitter);
         let mut desk = Self { now: START, machine, asked: vec![], said: vec![] };
         desk.drain();
         desk
@@ -77,10 +77,10 @@ fn revoked(targets: &[&str]) -> Output {
 /// F20: the first answer does not name what was revoked before it, so what was validated before it is validated again.
 #[test]
 fn the_first_answer_has_everything_validated_again() {
-    let mut desk = Desk::new(Jitter::new(1));
+    let mut desk = Harness::new(JitterRng::new(1));
     assert_eq!(desk.latest_url(), URL);
-    assert_eq!(desk.news(7, &[]), [Output::Followed, Output::Recheck]);
-    assert_eq!(desk.machine.place(), Place::After(7));
+    assert_eq!(desk.news(7, &[]), [Output::Connected, Output::Revalidate]);
+    assert_eq!(desk.machine.place(), FeedCursor::After(7));
     desk.pass(QUIET);
     assert_eq!(desk.latest_url(), "https://viewport.example/api/relay/revocations?after=7");
     assert_eq!(desk.news(7, &[]), []);
@@ -89,34 +89,34 @@ fn the_first_answer_has_everything_validated_again() {
 /// D3: what was revoked is told, and the next request is made at once, from there.
 #[test]
 fn revocations_are_reported_and_followed_by_a_request_at_once() {
-    let mut desk = Desk::new(Jitter::new(1));
+    let mut desk = Harness::new(JitterRng::new(1));
     desk.news(0, &[]);
     desk.pass(QUIET);
     assert_eq!(desk.news(2, &["r1", "r2"]), [revoked(&["r1", "r2"])]);
     assert_eq!((desk.asked.len(), desk.latest_url()), (3, "https://viewport.example/api/relay/revocations?after=2"));
     let body = r#"{"last":3,"runtime_targets":[],"organizations":["org"]}"#;
     assert_eq!(desk.answer(200, body), [Output::Revoked { targets: vec![], orgs: vec!["org".parse().unwrap()] }]);
-    assert_eq!(desk.machine.place(), Place::After(3));
+    assert_eq!(desk.machine.place(), FeedCursor::After(3));
 }
 
 /// D3: a platform that was restored from a copy does not know what it said; what was validated before counts no more.
 #[test]
 fn a_feed_that_begins_anew_has_everything_validated_again() {
-    let mut desk = Desk::new(Jitter::new(1));
+    let mut desk = Harness::new(JitterRng::new(1));
     desk.news(9, &[]);
     desk.pass(QUIET);
-    assert_eq!(desk.news(4, &["r1"]), [Output::Followed, revoked(&["r1"]), Output::Recheck]);
+    assert_eq!(desk.news(4, &["r1"]), [Output::Connected, revoked(&["r1"]), Output::Revalidate]);
     assert_eq!(desk.latest_url(), "https://viewport.example/api/relay/revocations?after=4");
 }
 
 /// A way in which a request fails, and what is said of it.
-type Fail = fn(&mut Desk) -> Vec<Output>;
+type Fail = fn(&mut Harness) -> Vec<Output>;
 
 /// JWT-5: what failed is asked again from the same place, soon, and is said once.
 #[test]
 fn what_failed_is_asked_again_soon_and_skips_nothing() {
-    for jitter in [Jitter::constant(0), Jitter::new(3), Jitter::constant(u64::MAX)] {
-        let mut desk = Desk::new(jitter);
+    for jitter in [JitterRng::constant(0), JitterRng::new(3), JitterRng::constant(u64::MAX)] {
+        let mut desk = Harness::new(jitter);
         desk.news(5, &[]);
         desk.pass(QUIET);
         let failures: [(Fail, Reason); 6] = [
@@ -137,7 +137,7 @@ fn what_failed_is_asked_again_soon_and_skips_nothing() {
             assert!(desk.asked[before].0.since(at) >= BACKOFF.base / 2);
             assert_eq!(desk.latest_url(), "https://viewport.example/api/relay/revocations?after=5");
         }
-        assert_eq!(desk.news(6, &["r1"]), [Output::Followed, revoked(&["r1"])]);
+        assert_eq!(desk.news(6, &["r1"]), [Output::Connected, revoked(&["r1"])]);
         assert_eq!(desk.answer(401, ""), [Output::Lost(Reason::InternalKeyMismatch)], "a new outage is said again");
     }
 }
@@ -145,7 +145,7 @@ fn what_failed_is_asked_again_soon_and_skips_nothing() {
 /// A platform that answers at once, against the rules, is asked once a second.
 #[test]
 fn a_platform_that_does_not_wait_is_not_stormed() {
-    let mut desk = Desk::new(Jitter::new(1));
+    let mut desk = Harness::new(JitterRng::new(1));
     for _ in 0..60 {
         desk.news(0, &[]);
         desk.pass(QUIET);
@@ -160,7 +160,7 @@ fn a_platform_that_does_not_wait_is_not_stormed() {
 /// One request at a time: the answer to an earlier one changes nothing.
 #[test]
 fn answers_to_earlier_requests_are_ignored() {
-    let mut desk = Desk::new(Jitter::new(1));
+    let mut desk = Harness::new(JitterRng::new(1));
     let first = desk.asked[0].1;
     desk.io_event(IoEvent::Unanswered((), NetFault::TimedOut));
     let input = || {
@@ -171,13 +171,13 @@ fn answers_to_earlier_requests_are_ignored() {
     desk.pass(BACKOFF.cap);
     desk.machine.handle_input(desk.now, input()).unwrap();
     desk.drain();
-    assert_eq!((desk.machine.ignored(), desk.machine.place(), desk.said.len()), (2, Place::Unknown, 0));
+    assert_eq!((desk.machine.ignored(), desk.machine.place(), desk.said.len()), (2, FeedCursor::Unknown, 0));
 }
 
 /// JWT-5: with the request that stalls, its wait and the way, a revocation is late by five seconds at most.
 #[test]
 fn a_request_that_stalls_costs_no_more_than_the_bound() {
-    let mut desk = Desk::new(Jitter::constant(u64::MAX));
+    let mut desk = Harness::new(JitterRng::constant(u64::MAX));
     desk.news(0, &[]);
     desk.pass(QUIET);
     let at = desk.asked.last().unwrap().0;

@@ -99,7 +99,7 @@ impl Opened {
 }
 
 fn begin_as(number: SessionNumber, org: &str, session: SessionId) -> Vec<Write> {
-    let (org, target) = (org.parse::<OrgId>().unwrap(), "target".parse::<proto_core::GivenId>().unwrap());
+    let (org, target) = (org.parse::<OrgId>().unwrap(), "target".parse::<proto_core::PlatformId>().unwrap());
     let credential = SecretText::new(format!("token of {org}"));
     vec![
         Write::Credential { org: org.clone(), target: target.clone(), credential },

@@ -17,7 +17,7 @@ use proto_core::{
     Instant, Reason, UnixTime,
     api::PairingMode,
     device::{
-        daemon::{self, Event, Found},
+        daemon::{self, Event, StoredState},
         files::{Config, Document as _, IdentityFile, PendingPairing},
         watcher,
     },
@@ -66,7 +66,7 @@ fn config<S: Subject<EffectId>>(laptop: &Laptop<S>) -> Config {
 
 /// Nothing of any pairing is on disk.
 fn assert_nothing_left<S: Subject<EffectId>>(laptop: &Laptop<S>) {
-    let Found { identities, pending, sessions, .. } = laptop.home().found().unwrap();
+    let StoredState { identities, pending, sessions, .. } = laptop.home().found().unwrap();
     assert_eq!((identities, pending, sessions), (vec![], None, vec![]));
     assert_eq!(config(laptop).bindings, []);
 }
@@ -77,7 +77,7 @@ pub fn pair<S: Subject<EffectId>>() {
     let mut site = Site::open();
     let laptop = paired::<S>(&mut site);
     assert_eq!(laptop.orgs(), [(ORG.to_owned(), true)]);
-    let Found { identities, pending, .. } = laptop.home().found().unwrap();
+    let StoredState { identities, pending, .. } = laptop.home().found().unwrap();
     assert_eq!((identities.len(), pending), (1, None));
     assert_eq!(config(&laptop).bindings.iter().map(|record| record.generation).collect::<Vec<_>>(), [1]);
     laptop.shutdown();
@@ -103,7 +103,7 @@ pub fn killed_while_pairing<S: Subject<EffectId>>() {
     site.approve(&code.url, ORG);
     let mut laptop = Laptop::<S>::start(&home, &site);
     assert_eq!(laptop.wait_for_pairing(ORG).name, ORG);
-    let Found { identities, pending, .. } = laptop.home().found().unwrap();
+    let StoredState { identities, pending, .. } = laptop.home().found().unwrap();
     let [(_, identity)] = &identities[..] else { panic!("{identities:?}") };
     assert_eq!((IdentityFile::parse(identity.expose()).unwrap().seed, pending), (asked_with, None));
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Machine, Reason, SessionId,
-    device::watcher::{Found, Goal, Input, Output, Settings, Watcher},
+    device::watcher::{Goal, Input, Output, Settings, StoredState, Watcher},
     effect::IoEvent,
     noise::Snow,
     wire::{Content, Outcome, Record},
@@ -78,7 +78,7 @@ impl<S: Subject<EffectId>> Viewer<S> {
             goal: Goal::Chosen,
             surrounding: None,
         };
-        let (found, entropy) = (Found::default(), fresh_entropy());
+        let (found, entropy) = (StoredState::default(), fresh_entropy());
         let machine = Watcher::boot(now, wall_clock(now), &found, settings, &entropy, fresh_jitter()).expect("an empty home");
         let (page, seen) = (None, BTreeMap::new());
         let mut viewer = Self { machine, subject, page, seen, is_up: false, troubles: Vec::new(), _lock: lock };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use io_engine::AwsLc;
 use proto_core::{
-    Deadline, Entropy, Instant, Jitter, Machine, Reason, Status,
+    Deadline, Entropy, Instant, JitterRng, Machine, Reason, Status,
     crypto::Identity,
     device::link::{Config, Input, Link, Output},
     effect::{Connect, Effect, IoEvent},
@@ -138,7 +138,7 @@ impl<W: World> Run<W> {
             software: "trace".to_owned(),
             aes_in_hardware: true,
         };
-        let link = Link::new(config, Jitter::new(7), Instant::ZERO);
+        let link = Link::new(config, JitterRng::new(7), Instant::ZERO);
         let skipped = Duration::ZERO;
         let mut run = Self { world, wakes, link, skipped, is_silent: false, connections: 0, outputs: Vec::new() };
         while run.link.status() != Status::Finished {

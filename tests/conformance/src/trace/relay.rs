@@ -9,7 +9,7 @@ use proto_core::{
     noise::{
         Snow,
         channel::{Channel, Tails},
-        handshake::responder::{Door, Input, Output, Responder, Verdict},
+        handshake::responder::{Acceptor, Input, Output, Responder, Verdict},
     },
     secret::Secret,
     wire::{Frame, Head, MAX_FRAME_DEFAULT, Refused, Welcome},
@@ -64,7 +64,7 @@ pub(super) struct Relay {
 }
 
 enum Stage {
-    Door(Box<Responder<Snow<AwsLc>>>),
+    Acceptor(Box<Responder<Snow<AwsLc>>>),
     Open(Box<Channel<Snow<AwsLc>>>),
 }
 
@@ -80,7 +80,7 @@ pub(super) fn scripts() -> Vec<Script> {
 impl Relay {
     pub(super) fn new(visit: Visit) -> Self {
         let entropy = Entropy::new([100 + visit as u8; 32]);
-        Self { visit, stage: Stage::Door(Responder::new(Instant::ZERO, Door::Devices, keys(), &entropy).into()) }
+        Self { visit, stage: Stage::Acceptor(Responder::new(Instant::ZERO, Acceptor::Devices, keys(), &entropy).into()) }
     }
 
     /// What it says to one message, in order.
@@ -88,7 +88,7 @@ impl Relay {
         let frame = match &mut self.stage {
             _ if self.visit == Visit::Vanishes => return vec![Word::Vanish],
             Stage::Open(channel) => channel.open(&message).unwrap(),
-            Stage::Door(responder) => {
+            Stage::Acceptor(responder) => {
                 responder.handle_input(Instant::ZERO, Input::Received(message)).unwrap();
                 match responder.poll_output() {
                     Some(Output::Hello { .. }) => return self.decide(),
@@ -105,7 +105,7 @@ impl Relay {
     }
 
     fn decide(&mut self) -> Vec<Word> {
-        let Stage::Door(responder) = &mut self.stage else { panic!("decided before") };
+        let Stage::Acceptor(responder) = &mut self.stage else { panic!("decided before") };
         let verdict = if self.visit == Visit::Refuses {
             Verdict::Refuse(Refused { reason: Reason::RateLimited, retry_after: 3 })
         } else {

@@ -9,7 +9,7 @@ use conformance::{
 };
 use futures_util::future::{Either, select};
 use io_async_std::{Adapter, Clock};
-use io_engine::{Home, Roots, Turns, drive};
+use io_engine::{DriverLoop, Home, Roots, drive};
 use proto_core::{
     Deadline, Instant, WallClock,
     effect::{Effect, IoEvent},
@@ -37,7 +37,7 @@ impl<I: Name> Subject<I> for OnAsyncStd<I> {
         self.clock.wall()
     }
 
-    fn drive(&mut self, machine: &mut Diary, turns: &mut Turns, script: &mut Script) {
+    fn drive(&mut self, machine: &mut Diary, turns: &mut DriverLoop, script: &mut Script) {
         block_on(drive(machine, turns, &mut self.clock, script));
     }
 

@@ -9,7 +9,7 @@ use conformance::{
     Name, Subject,
     turns::{Diary, Script},
 };
-use io_engine::{Home, Next, Roots, Turns, wall_clock};
+use io_engine::{DriverLoop, Home, Next, Roots, wall_clock};
 use proto_core::{
     Deadline, Instant, WallClock,
     effect::{Effect, IoEvent},
@@ -20,10 +20,10 @@ use adapter::SuperLoop;
 pub(crate) struct OnNothing<I>(SuperLoop<I>);
 
 /// What a script has comes first; then the adapter sleeps until the deadline.
-impl<I: Name> driver::Host<Diary, I> for Script {
-    fn facts(&mut self, adapter: &mut SuperLoop<I>, deadline: Option<Deadline>, facts: &mut Vec<u32>) -> Next {
+impl<I: Name> driver::MachineIo<Diary, I> for Script {
+    fn inputs(&mut self, adapter: &mut SuperLoop<I>, deadline: Option<Deadline>, inputs: &mut Vec<u32>) -> Next {
         match self.burst() {
-            Some(mut burst) => facts.append(&mut burst),
+            Some(mut burst) => inputs.append(&mut burst),
             None => assert!(adapter.next(deadline).is_none(), "nothing was asked for"),
         }
         Next::GoOn
@@ -51,7 +51,7 @@ impl<I: Name> Subject<I> for OnNothing<I> {
         wall_clock(self.0.now())
     }
 
-    fn drive(&mut self, machine: &mut Diary, turns: &mut Turns, script: &mut Script) {
+    fn drive(&mut self, machine: &mut Diary, turns: &mut DriverLoop, script: &mut Script) {
         driver::drive(machine, turns, &mut self.0, script);
     }
 

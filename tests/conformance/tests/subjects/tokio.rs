@@ -6,7 +6,7 @@ use conformance::{
     Name, Subject,
     turns::{Diary, Script},
 };
-use io_engine::{Home, Roots, Turns, drive};
+use io_engine::{DriverLoop, Home, Roots, drive};
 use io_tokio::{Adapter, Clock};
 use proto_core::{
     Deadline, Instant, WallClock,
@@ -40,7 +40,7 @@ impl<I: Name> Subject<I> for OnTokio<I> {
         self.clock.wall()
     }
 
-    fn drive(&mut self, machine: &mut Diary, turns: &mut Turns, script: &mut Script) {
+    fn drive(&mut self, machine: &mut Diary, turns: &mut DriverLoop, script: &mut Script) {
         let Self { runtime, clock, .. } = self;
         runtime.block_on(drive(machine, turns, clock, script));
     }

@@ -7,7 +7,7 @@ use proto_core::{
     effect::{IoEvent, NetFault},
     id::DeviceKind,
     jose::{self, Claims, SigningKey},
-    relay::admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
+    relay::admission::{Admission, Applicant, Input, KeyAnswer, Output, PlatformAccess},
     secret::SecretText,
     wire::{Pattern, Role},
 };
@@ -130,7 +130,7 @@ impl Subject for Entering {
     }
 
     fn starts(&self) -> Vec<(Admission, Memory)> {
-        let gate = Gate {
+        let gate = PlatformAccess {
             validate_url: "https://api.example/api/relay/validate".into(),
             internal_key: SecretText::new("internal"),
             issuer: Some(ISSUER.into()),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use proto_core::{
-    Aside, BindingId, Machine, Reason, SessionId, Status,
+    BindingId, Machine, Reason, SessionId, Status, Unhashed,
     api::{PairingMode, Renewed},
     device::{
         binding::{Binding, Bindings, EffectId, Input, Output, Phase},
@@ -38,20 +38,20 @@ pub enum Fact {
     NotStored,
     /// The answer to an earlier write comes again.
     StoredBefore,
-    Adopt(Whose, PairingMode),
-    Renew(Whose),
-    Unpair(Whose),
-    Revoked(Whose),
+    Adopt(CoreSubject, PairingMode),
+    Renew(CoreSubject),
+    Unpair(CoreSubject),
+    Revoked(CoreSubject),
     /// The relay refuses, but for no reason that ends a binding.
-    Refused(Whose),
-    SessionStarts(Whose),
-    SessionEnds(Whose),
+    Refused(CoreSubject),
+    SessionStarts(CoreSubject),
+    SessionEnds(CoreSubject),
 }
 
 /// Names of bindings and approvals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Whose {
+pub enum CoreSubject {
     /// Org A, target r1.
     A,
     /// The same target under another key: a refresh.
@@ -62,7 +62,7 @@ pub enum Whose {
     B,
 }
 
-impl Whose {
+impl CoreSubject {
     const fn key(self) -> u8 {
         match self {
             Self::A => 1,
@@ -86,7 +86,7 @@ impl Whose {
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Memory {
     /// The latest write.
-    number: Aside<u32>,
+    number: Unhashed<u32>,
     /// Writes that failed since one succeeded.
     failures: u8,
     /// Approvals that were taken up.
@@ -100,7 +100,7 @@ const ADOPTIONS: u8 = 4;
 impl Bound {
     /// With one organization, or with two.
     pub fn new(has_second_org: bool) -> Self {
-        let all = [Whose::A, Whose::ANewKey, Whose::AOther, Whose::B];
+        let all = [CoreSubject::A, CoreSubject::ANewKey, CoreSubject::AOther, CoreSubject::B];
         let approvals = all.iter().map(|whose| (whose.key(), paired(*whose))).collect();
         let renewals = all.iter().map(|whose| {
             let BindingId { org, runtime_target } = whose.binding();
@@ -109,16 +109,20 @@ impl Bound {
         Self { approvals, renewals: renewals.collect(), has_second_org }
     }
 
-    fn bindings(&self) -> Vec<Whose> {
-        if self.has_second_org { vec![Whose::A, Whose::B] } else { vec![Whose::A, Whose::AOther] }
+    fn bindings(&self) -> Vec<CoreSubject> {
+        if self.has_second_org { vec![CoreSubject::A, CoreSubject::B] } else { vec![CoreSubject::A, CoreSubject::AOther] }
     }
 
-    fn adopted(&self) -> Vec<Whose> {
-        if self.has_second_org { vec![Whose::A, Whose::ANewKey, Whose::B] } else { vec![Whose::A, Whose::ANewKey, Whose::AOther] }
+    fn adopted(&self) -> Vec<CoreSubject> {
+        if self.has_second_org {
+            vec![CoreSubject::A, CoreSubject::ANewKey, CoreSubject::B]
+        } else {
+            vec![CoreSubject::A, CoreSubject::ANewKey, CoreSubject::AOther]
+        }
     }
 }
 
-fn paired(whose: Whose) -> Paired {
+fn paired(whose: CoreSubject) -> Paired {
     let BindingId { org, runtime_target } = whose.binding();
     let seed = secret(whose.key());
     let approval = approval(&seed, org.as_str(), runtime_target.as_str());
@@ -126,7 +130,7 @@ fn paired(whose: Whose) -> Paired {
 }
 
 /// Whose a session is, is also its name.
-const fn session(whose: Whose) -> SessionId {
+const fn session(whose: CoreSubject) -> SessionId {
     SessionId([whose.key(); 16])
 }
 
@@ -215,7 +219,7 @@ impl Subject for Bound {
         }
         for output in seen.outputs {
             if let Output::Effect(Effect::Store(EffectId(number), ..) | Effect::Remove(EffectId(number), _)) = output {
-                memory.number = Aside(*number);
+                memory.number = Unhashed(*number);
             }
             judge(output, seen)?;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto_core::{
-    Jitter, Machine, Reason, Status,
+    JitterRng, Machine, Reason, Status,
     crypto::{Cipher, seal::EpochSecret},
     device::bridge::{self, Bridge, SourceId},
     noise::Symbolic,
@@ -51,7 +51,7 @@ pub enum Bridged {
     DataOfOther,
     End,
     Detach,
-    Hurry,
+    RetryNow,
     Cut,
     Stop,
 }
@@ -71,7 +71,7 @@ impl Subject for Streaming {
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
-        let bridge = Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), Jitter::constant(0));
+        let bridge = Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), JitterRng::constant(0));
         let answer = if self.declines {
             Head::Decline { session: SESSION, reason: Reason::SessionLimit, retry_after: 10 }
         } else {
@@ -81,11 +81,11 @@ impl Subject for Streaming {
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Bridged> {
-        use Bridged::{Attach, Cut, Data, DataOfOther, Detach, End, Forget, Hurry, Know, Stop, Stored};
+        use Bridged::{Attach, Cut, Data, DataOfOther, Detach, End, Forget, Know, RetryNow, Stop, Stored};
         if at.memory.is_beyond() {
             return Vec::new();
         }
-        let own = [Stored, Hurry, Cut, Stop, Know, Forget];
+        let own = [Stored, RetryNow, Cut, Stop, Know, Forget];
         let more = [Attach, Data(0), Data(1), DataOfOther, End, Detach].into_iter().filter(|_| at.memory.inputs < 3);
         at.memory.nets().map(Bridged::Net).chain(own).chain(more).collect()
     }
@@ -115,7 +115,7 @@ impl Subject for Streaming {
                 bridge::Input::Frame(SourceId(1), head.into())
             }
             Bridged::Detach => bridge::Input::Detach(SourceId(1)),
-            Bridged::Hurry => bridge::Input::Hurry,
+            Bridged::RetryNow => bridge::Input::RetryNow,
             Bridged::Cut => bridge::Input::Cut(Reason::MachineRevoked),
             Bridged::Stop => bridge::Input::Stop,
         }
@@ -185,7 +185,7 @@ impl Subject for Streaming {
         vec![
             ("out_of_turn", stats.out_of_turn),
             ("unknown_session", stats.unknown_session),
-            ("strange_visitors", stats.strange_visitors),
+            ("invalid_peer_messages", stats.invalid_peer_messages),
         ]
     }
 }

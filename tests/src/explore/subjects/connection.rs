@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, Entropy, Instant, Machine, Reason, SessionId, Status,
+    Entropy, Instant, Machine, Reason, SessionId, Status, Unhashed,
     effect::{Closed, Effect, IoEvent, NetFault},
     noise::{
         InitiatorKeys, Noise, Symbolic,
         channel::{Channel, Tails},
     },
     relay::{
-        admission::{Gate, KeyAnswer},
+        admission::{KeyAnswer, PlatformAccess},
         connection::{Connection, EffectId, Input, Output, Settings},
     },
     secret::SecretText,
@@ -57,7 +57,7 @@ pub enum Fact {
     HubSupersedes,
     Hold,
     Release,
-    Recheck,
+    Revalidate,
 }
 
 const FACTS: [Fact; 20] = [
@@ -80,7 +80,7 @@ const FACTS: [Fact; 20] = [
     Fact::HubSupersedes,
     Fact::Hold,
     Fact::Release,
-    Fact::Recheck,
+    Fact::Revalidate,
 ];
 
 /// The device's end.
@@ -95,7 +95,7 @@ enum Device {
 pub struct Memory {
     device: Device,
     first: Bytes,
-    decision: Aside<u32>,
+    decision: Unhashed<u32>,
     /// Messages that the socket has not taken.
     untaken: u8,
     is_confirmed: bool,
@@ -144,7 +144,7 @@ impl Subject for Entering {
     }
 
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
-        let gate = Gate {
+        let gate = PlatformAccess {
             validate_url: "https://api.example/api/relay/validate".into(),
             internal_key: SecretText::new("internal"),
             issuer: None,
@@ -161,7 +161,7 @@ impl Subject for Entering {
         let memory = Memory {
             device: Device::Knocks(noise),
             first: first.into(),
-            decision: Aside(0),
+            decision: Unhashed(0),
             untaken: 0,
             is_confirmed: false,
             in_since: None,
@@ -201,9 +201,9 @@ impl Subject for Entering {
             Fact::HubSends => return Input::Send(Head::Acknowledge { session: SessionId([1; 16]), next: 1 }.into()),
             Fact::HubRevokes => return Input::Close(Reason::MachineRevoked),
             Fact::HubSupersedes => return Input::Close(Reason::Superseded),
-            Fact::Hold => return Input::Hold,
-            Fact::Release => return Input::Release,
-            Fact::Recheck => return Input::Recheck,
+            Fact::Hold => return Input::PauseReading,
+            Fact::Release => return Input::ResumeReading,
+            Fact::Revalidate => return Input::Revalidate,
             _ => received(Bytes::from_static(&[0x42; 80])),
         })
     }
@@ -256,7 +256,7 @@ impl Memory {
 
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Entering>, speaks: bool) -> Result<(), Broken> {
         match output {
-            Output::LookUp(EffectId::Decide(number), _) => self.decision = Aside(*number),
+            Output::LookUp(EffectId::Decide(number), _) => self.decision = Unhashed(*number),
             Output::Effect(Effect::Send(_, message)) => {
                 self.untaken = self.untaken.saturating_add(1);
                 match &mut self.device {

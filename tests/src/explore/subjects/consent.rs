@@ -3,7 +3,7 @@
 use proto_core::{
     Machine, Status,
     device::{
-        consent::{Decision, Directory, File, Looked, Output, Place, Resolver},
+        consent::{Decision, Directory, DirectoryFacts, File, Looked, Output, Resolver},
         files::Grants,
     },
 };
@@ -78,7 +78,7 @@ fn ledger(granted: [Option<bool>; 3]) -> Grants {
     let mut ledger = Grants::default();
     for (place, recursive) in granted.into_iter().enumerate().filter_map(|(place, grant)| Some((place, grant?))) {
         let decision = Decision::LocalOnly { why: None };
-        let place = Place { directory: directory(place), decision, hint: None, ignore: File::Absent };
+        let place = DirectoryFacts { directory: directory(place), decision, hint: None, ignore: File::Absent };
         let plan = place.bind(&parsed("A"), recursive, UNIX).expect("a plan");
         plan.enter(&mut ledger).expect("room");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Instant, Jitter, Machine, Status, UnixTime, WallClock,
+    Instant, JitterRng, Machine, Status, Unhashed, UnixTime, WallClock,
     api::Renewed,
     device::credential::{ATTEMPTS_PER_HOUR, EffectId, Input, Output, Rotation},
     effect::{Effect, IoEvent, NetFault},
@@ -88,7 +88,7 @@ pub enum Fact {
 /// What the outside and the properties remember.
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
-    number: Aside<u32>,
+    number: Unhashed<u32>,
     /// When attempts began since one succeeded, within the last hour.
     attempts: Vec<Instant>,
     /// Generation in use, and whether a newer one is being stored.
@@ -125,10 +125,16 @@ impl Subject for Renewing {
 
     fn starts(&self) -> Vec<(Rotation, Memory)> {
         let lapses_at = START.after(Duration::from_secs(HARD));
-        let memory =
-            Memory { number: Aside(0), attempts: Vec::new(), generation: 1, is_storing: false, lapses_at, is_disturbed: false };
+        let memory = Memory {
+            number: Unhashed(0),
+            attempts: Vec::new(),
+            generation: 1,
+            is_storing: false,
+            lapses_at,
+            is_disturbed: false,
+        };
         let start = |number| {
-            let rotation = Rotation::new(START, clock(), ISSUER, identity(1), self.token(1), Jitter::constant(number))
+            let rotation = Rotation::new(START, clock(), ISSUER, identity(1), self.token(1), JitterRng::constant(number))
                 .expect("a credential");
             (rotation, memory.clone())
         };
@@ -222,7 +228,7 @@ impl Subject for Renewing {
             Output::Renewed(_) => "Renewed".into(),
             Output::Announce(_) => "Announce".into(),
             Output::Trouble(reason) => format!("Trouble({reason:?})"),
-            Output::Lapsed => "Lapsed".into(),
+            Output::RenewalExpired => "RenewalExpired".into(),
         }
     }
 }
@@ -263,7 +269,7 @@ impl Memory {
         let now = seen.now;
         match output {
             Output::Effect(Effect::Http(EffectId(number), _)) => {
-                self.number = Aside(*number);
+                self.number = Unhashed(*number);
                 self.attempts.push(now);
                 if self.attempts.len() > ATTEMPTS_PER_HOUR {
                     return Err(Broken::new("ROT-3", "more attempts within an hour than the limit"));
@@ -289,7 +295,7 @@ impl Memory {
                 self.generation += 1;
                 self.attempts.clear();
             }
-            Output::Effect(_) | Output::Trouble(_) | Output::Lapsed => {}
+            Output::Effect(_) | Output::Trouble(_) | Output::RenewalExpired => {}
         }
         Ok(())
     }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, BindingId, Entropy, Jitter, SessionId, WallClock,
+    BindingId, Entropy, JitterRng, SessionId, Unhashed, WallClock,
     device::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
         control::{Attach, Attached, Report, UnpairRequest},
-        daemon::{Daemon, EffectId, Found, Input, Output, Request, RequestId, Settings, TaskId},
+        daemon::{Daemon, EffectId, Input, Output, Request, RequestId, Settings, StoredState, TaskId},
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
-        life::Life,
+        incarnation::Incarnation,
         link::LinkState,
     },
     effect::{Effect, IoEvent, StateFile},
@@ -65,7 +65,7 @@ pub enum Fact {
 pub struct Memory {
     ends: Ends,
     counts: Counts,
-    life: Aside<u32>,
+    life: Unhashed<u32>,
     files: VecDeque<EffectId>,
     look: Option<(TaskId, Directory)>,
     change: Option<TaskId>,
@@ -103,7 +103,7 @@ impl Subject for Whole {
         let (org_id, bound_at) = (parsed("A"), String::from("then"));
         grants.directories.insert("/a".into(), Grant { org_id, recursive: false, bound_at, unknown: Unknown::new() });
         let key = IdentityFile::new(secret(1)).write().expect("a file");
-        let found = Found {
+        let found = StoredState {
             config: Some(config.write().expect("a file")),
             identities: vec![(StateFile::Identity(parsed("A"), 0), key)],
             pending: None,
@@ -119,11 +119,11 @@ impl Subject for Whole {
             api_endpoint: Some(ISSUER.into()),
             aes_in_hardware: true,
         };
-        let daemon = Daemon::boot(START, clock(), &found, settings, Jitter::constant(0)).expect("good files");
+        let daemon = Daemon::boot(START, clock(), &found, settings, JitterRng::constant(0)).expect("good files");
         let memory = Memory {
             ends: Ends::default(),
             counts: Counts::default(),
-            life: Aside(0),
+            life: Unhashed(0),
             files: VecDeque::new(),
             look: None,
             change: None,
@@ -166,7 +166,7 @@ impl Subject for Whole {
         match fact {
             Fact::Net(net) => {
                 let (effect_id, io_event) = memory.ends.io_event(*net).1.take_id();
-                Input::Io(io_event.with_id(EffectId::Bridge(binding().into(), Life(memory.life.0), effect_id)))
+                Input::Io(io_event.with_id(EffectId::Bridge(binding().into(), Incarnation(memory.life.0), effect_id)))
             }
             Fact::Stored => Input::Io(IoEvent::Stored(oldest)),
             Fact::NotStored => Input::Io(IoEvent::NotStored(oldest)),
@@ -277,7 +277,7 @@ impl Memory {
         else {
             return Ok(());
         };
-        self.life = Aside(life.0);
+        self.life = Unhashed(life.0);
         let of = *of;
         let asked = asked.clone().map_id(|_| of);
         self.counts.asked(&asked);

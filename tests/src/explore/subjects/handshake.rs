@@ -26,7 +26,7 @@ use crate::{
 
 /// The side that knocks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Knocking;
+pub struct AwaitingFirstMessage;
 
 /// The side that opens.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +80,7 @@ fn flipped(message: &Bytes) -> Bytes {
     bytes.into()
 }
 
-impl Subject for Knocking {
+impl Subject for AwaitingFirstMessage {
     type Machine = Initiator<Symbolic>;
     type Fact = InitiatorFact;
     type Memory = InitiatorMemory;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, SessionId,
+    SessionId, Unhashed,
     relay::hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, Write},
     secret::SecretText,
     wire::{Frame, Head, Outcome},
@@ -50,7 +50,7 @@ pub enum Fact {
     Revoked,
     OrgGone,
     /// Revocations were not heard for a while.
-    Recheck,
+    Revalidate,
     /// The store would keep the session no longer.
     Leaving,
 }
@@ -76,7 +76,7 @@ const FACTS: [Fact; 22] = [
     Fact::Renewed,
     Fact::Revoked,
     Fact::OrgGone,
-    Fact::Recheck,
+    Fact::Revalidate,
     Fact::Leaving,
 ];
 
@@ -98,7 +98,7 @@ pub struct Memory {
     sessions: u8,
     revocations: u8,
     /// The session that was opened last.
-    number: Aside<u64>,
+    number: Unhashed<u64>,
 }
 
 fn record() -> SealedRecord {
@@ -128,7 +128,7 @@ impl Subject for Routing {
         let has_room = memory.to_daemon < 3 && memory.to_viewer < 3;
         let may = |fact: &Fact| match fact {
             Fact::TakenByDaemon | Fact::TakenByViewer | Fact::DaemonGone | Fact::ViewerGone => true,
-            Fact::Revoked | Fact::OrgGone | Fact::Recheck => memory.revocations < 2,
+            Fact::Revoked | Fact::OrgGone | Fact::Revalidate => memory.revocations < 2,
             Fact::Data => has_room && memory.written < 2,
             Fact::Open => has_room && memory.sessions < 3,
             Fact::Leaving => has_room && memory.sessions == 1 && memory.revocations == 0,
@@ -169,7 +169,7 @@ impl Subject for Routing {
             Fact::Renewed => Input::Renewed(DAEMON, SecretText::new("second")),
             Fact::Revoked => Input::Revoked { targets: vec![parsed("r")], orgs: Vec::new() },
             Fact::OrgGone => Input::Revoked { targets: Vec::new(), orgs: vec![parsed("A")] },
-            Fact::Recheck => Input::Recheck,
+            Fact::Revalidate => Input::Revalidate,
             Fact::Leaving => Input::Leaving(number),
         }
     }
@@ -180,7 +180,7 @@ impl Subject for Routing {
             Some(Fact::ViewerGone) => (memory.shown, memory.reads, memory.to_viewer) = (None, None, 0),
             Some(Fact::DaemonGone | Fact::TakenByDaemon) => memory.to_daemon = 0,
             Some(Fact::TakenByViewer) => memory.to_viewer = 0,
-            Some(Fact::Revoked | Fact::OrgGone | Fact::Recheck) => memory.revocations += 1,
+            Some(Fact::Revoked | Fact::OrgGone | Fact::Revalidate) => memory.revocations += 1,
             Some(Fact::Resume) => memory.shown = None,
             Some(Fact::Records) => memory.reads = None,
             Some(Fact::EndStored) => memory.is_end_durable = memory.has_end,
@@ -218,9 +218,9 @@ impl Subject for Routing {
             Output::Write(Write::Remove { .. }) => "Write(Remove)".into(),
             Output::Write(Write::Envelope { .. }) => "Write(Envelope)".into(),
             Output::Read(_) => "Read".into(),
-            Output::Hold(who) => format!("Hold({})", to(who)),
-            Output::Release(who) => format!("Release({})", to(who)),
-            Output::Recheck(who) => format!("Recheck({})", to(who)),
+            Output::PauseReading(who) => format!("PauseReading({})", to(who)),
+            Output::ResumeReading(who) => format!("ResumeReading({})", to(who)),
+            Output::Revalidate(who) => format!("Revalidate({})", to(who)),
         }
     }
 
@@ -249,7 +249,7 @@ impl Memory {
         }
         match output {
             Output::Write(Write::Session { number, .. }) => {
-                *self = Self { number: Aside(number.0), sessions: self.sessions + 1, written: 0, durable: 0, ..self.clone() };
+                *self = Self { number: Unhashed(number.0), sessions: self.sessions + 1, written: 0, durable: 0, ..self.clone() };
             }
             Output::Write(Write::Record { sequence, .. }) if *sequence != self.written => {
                 return Err(Broken::new("SES-1", format!("record {sequence} is written, {} was due", self.written)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Instant, Jitter,
+    Instant, JitterRng, Unhashed,
     effect::{Effect, IoEvent, NetFault},
     jose::{JwkSet, SigningKey, Thumbprint},
     keyset::{EffectId, FETCH_INTERVAL, FRESH_FOR, Input, KeySet, LookupId, MAX_STALE, Output},
@@ -46,11 +46,11 @@ const FAILURES: u8 = 3;
 /// What the outside and the properties remember.
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
-    number: Aside<u64>,
+    number: Unhashed<u64>,
     is_fetching: bool,
-    lookup: Aside<u64>,
+    lookup: Unhashed<u64>,
     /// The lookups that wait, by their numbers, oldest first.
-    waiting: Vec<Aside<u64>>,
+    waiting: Vec<Unhashed<u64>>,
     fetched_at: Option<Instant>,
     /// When the last fetch of a key set that is held began.
     began: Option<Instant>,
@@ -79,16 +79,16 @@ impl Subject for Keys {
 
     fn starts(&self) -> Vec<(KeySet, Memory)> {
         let memory = Memory {
-            number: Aside(0),
+            number: Unhashed(0),
             is_fetching: false,
-            lookup: Aside(0),
+            lookup: Unhashed(0),
             waiting: Vec::new(),
             fetched_at: None,
             began: None,
             failures: 0,
         };
         let start =
-            |jitter| (KeySet::new(START, "https://api.example/jwks.json".into(), Jitter::constant(jitter)), memory.clone());
+            |jitter| (KeySet::new(START, "https://api.example/jwks.json".into(), JitterRng::constant(jitter)), memory.clone());
         vec![start(0), start(u64::MAX)]
     }
 
@@ -186,7 +186,7 @@ impl Memory {
                 if is_early && self.fetched_at.is_some() {
                     return Err(Broken::new("JWT-5", "fetches follow each other too fast"));
                 }
-                (self.number, self.is_fetching, self.began) = (Aside(*number), true, Some(seen.now));
+                (self.number, self.is_fetching, self.began) = (Unhashed(*number), true, Some(seen.now));
                 return Ok(());
             }
             Output::Effect(_) | Output::Refreshed { .. } | Output::Stale { .. } => return Ok(()),

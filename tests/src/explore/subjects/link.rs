@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    Instant, Jitter, Machine, Status,
+    Instant, JitterRng, Machine, Status,
     device::{
         link::{Config, Input, Link, LinkState, Output},
         uplink::EffectId,
@@ -58,7 +58,7 @@ pub enum Fact {
     Sent,
     Send,
     Renew,
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -131,7 +131,7 @@ impl Subject for Dialling {
                 software: "vpd".into(),
                 aes_in_hardware: true,
             };
-            (Link::new(config, Jitter::constant(jitter), START), memory.clone())
+            (Link::new(config, JitterRng::constant(jitter), START), memory.clone())
         };
         if self.only_closes {
             return vec![start(0, false), start(u64::MAX, false)];
@@ -150,7 +150,7 @@ impl Subject for Dialling {
         if self.is_beyond(at) {
             return Vec::new();
         }
-        let own = [Fact::Send, Fact::Renew, Fact::Sent, Fact::Hurry, Fact::Stop];
+        let own = [Fact::Send, Fact::Renew, Fact::Sent, Fact::RetryNow, Fact::Stop];
         Net::LINK.into_iter().map(Fact::Net).chain(own).collect()
     }
 
@@ -174,7 +174,7 @@ impl Subject for Dialling {
             Fact::Sent => Input::Io(proto_core::effect::IoEvent::Sent((), 1)),
             Fact::Send => Input::Send(Head::Open { session: proto_core::SessionId([1; 16]), cipher: 1 }.into()),
             Fact::Renew => Input::Renew(SecretText::new("newer")),
-            Fact::Hurry => Input::Hurry,
+            Fact::RetryNow => Input::RetryNow,
             Fact::Stop => Input::Stop,
         }
     }

@@ -34,7 +34,7 @@ pub use connection::Entering as Connecting;
 pub use consent::Asked;
 pub use credential::Renewing;
 pub use daemon::Whole;
-pub use handshake::{Knocking, Opening};
+pub use handshake::{AwaitingFirstMessage, Opening};
 pub use hub::Routing as Hosting;
 pub use keyset::Keys;
 pub use link::Dialling;

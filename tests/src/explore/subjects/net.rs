@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto_core::{
-    Aside, Entropy, Machine, Reason,
+    Entropy, Machine, Reason, Unhashed,
     device::uplink::EffectId,
     effect::{Closed, Effect, IoEvent, NetFault},
     noise::{
@@ -143,8 +143,8 @@ impl Net {
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ends {
     pub(super) relay: Relay,
-    rotation: Aside<u32>,
-    keys: Aside<u64>,
+    rotation: Unhashed<u32>,
+    keys: Unhashed<u64>,
     /// What the relay sends as [`Net::Frame`].
     frame: Option<Frame>,
 }
@@ -224,8 +224,8 @@ impl Ends {
     pub(super) fn asked(&mut self, effect: &Effect<EffectId>) -> Option<Frame> {
         match effect {
             Effect::Send(_, message) => return self.relay.hear(message),
-            Effect::Http(EffectId::Rotation(effect_id), _) => self.rotation = Aside(effect_id.0),
-            Effect::Http(EffectId::Keys(fetch), _) => self.keys = Aside(fetch.0),
+            Effect::Http(EffectId::Rotation(effect_id), _) => self.rotation = Unhashed(effect_id.0),
+            Effect::Http(EffectId::Keys(fetch), _) => self.keys = Unhashed(fetch.0),
             _ => {}
         }
         None

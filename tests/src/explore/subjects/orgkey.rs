@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Entropy, Machine,
+    Entropy, Machine, Unhashed,
     api::{Base64url, KeyView, OwnDevice},
     device::{
         files::OrganizationKeyFile,
-        orgkey::{Call, EffectId, Input, News, OrganizationKey, Output, Settings},
+        orgkey::{Call, EffectId, Input, KeyEvent, OrganizationKey, Output, Settings},
     },
     effect::{IoEvent, NetFault},
     id::DeviceKind,
@@ -54,7 +54,7 @@ const GENERATIONS: usize = 2;
 /// What the platform keeps, and what the properties remember.
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
-    number: Aside<u64>,
+    number: Unhashed<u64>,
     /// What was asked and not answered.
     asked: Option<Call>,
     statements: Vec<Statement>,
@@ -85,7 +85,7 @@ impl Subject for Held {
     fn starts(&self) -> Vec<(OrganizationKey, Memory)> {
         let settings = Settings { org: parsed("A"), target: parsed("r"), role: DeviceKind::Viewer, identity: identity(1) };
         let memory = Memory {
-            number: Aside(0),
+            number: Unhashed(0),
             asked: None,
             statements: Vec::new(),
             is_registered: false,
@@ -116,7 +116,7 @@ impl Subject for Held {
         Input::Io(match fact {
             Fact::Up => return Input::Up(Entropy::new([5; 32])),
             // The device hears nothing of what others do at the platform until it looks.
-            Fact::Look | Fact::Rival | Fact::RivalHands | Fact::Revoked => return Input::Look,
+            Fact::Look | Fact::Rival | Fact::RivalHands | Fact::Revoked => return Input::Poll,
             Fact::Kept => return Input::Kept,
             Fact::NotKept => return Input::NotKept,
             Fact::Busy => answered(id, 503, None, "<html>"),
@@ -189,8 +189,8 @@ impl Subject for Held {
                 let made = if file.made.is_some() { ", and one made" } else { "" };
                 format!("Keep({} known, {} held{made})", file.statements.len(), file.generations.len())
             }
-            Output::News(News::Trouble(reason)) => format!("News(Trouble({reason:?}))"),
-            Output::News(news) => format!("News({news:?})"),
+            Output::KeyEvent(KeyEvent::Trouble(reason)) => format!("KeyEvent(Trouble({reason:?}))"),
+            Output::KeyEvent(news) => format!("KeyEvent({news:?})"),
         }
     }
 }
@@ -234,7 +234,7 @@ impl Memory {
     fn judge(&mut self, output: &Output) -> Result<(), Broken> {
         match output {
             Output::Call(EffectId(number), call) => {
-                self.number = Aside(u64::from(*number));
+                self.number = Unhashed(u64::from(*number));
                 if let Call::Publish(publication) = call {
                     let statement = Statement::decode(&publication.statement.0).expect("a statement");
                     let made = self.kept.as_ref().and_then(|file| file.made.clone()).map(Generation::new);
@@ -247,7 +247,7 @@ impl Memory {
                 }
             }
             Output::Keep(file) => self.keeping = Some((**file).clone()),
-            Output::News(_) => {}
+            Output::KeyEvent(_) => {}
         }
         Ok(())
     }

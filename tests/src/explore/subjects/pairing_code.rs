@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Instant, Machine, Status,
-    platform::pairing_code::{CheckId, Decision, Failure, Input, LIFETIME, Output, PairingCode, Standing, Verdict},
+    Instant, Machine, Status, Unhashed,
+    platform::pairing_code::{CheckId, Decision, Failure, Input, LIFETIME, Membership, Output, PairingCode, Verdict},
 };
 
 use crate::{
@@ -52,7 +52,7 @@ pub enum Standing3 {
 /// What the outside and the properties remember.
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
-    check: Aside<u64>,
+    check: Unhashed<u64>,
     /// An approval is being looked up.
     is_checking: bool,
     expires_at: Instant,
@@ -77,7 +77,7 @@ impl Subject for Coded {
     fn starts(&self) -> Vec<(PairingCode, Memory)> {
         let start = |asked: bool| {
             let expires_at = START.after(LIFETIME);
-            let memory = Memory { check: Aside(0), is_checking: false, expires_at, issued: false, verdict: None, asked };
+            let memory = Memory { check: Unhashed(0), is_checking: false, expires_at, issued: false, verdict: None, asked };
             (PairingCode::mint(START, asked.then(|| "acme".into())), memory)
         };
         vec![start(false), start(true)]
@@ -93,9 +93,9 @@ impl Subject for Coded {
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let name = |account: Account| if account == Account::Ann { parsed("ann") } else { parsed("bob") };
         let standing = |standing| match standing {
-            Standing3::Member => Standing::Member { slug: "acme".into() },
-            Standing3::MemberElsewhere => Standing::Member { slug: "other".into() },
-            Standing3::NoMember => Standing::NoMember,
+            Standing3::Member => Membership::Member { slug: "acme".into() },
+            Standing3::MemberElsewhere => Membership::Member { slug: "other".into() },
+            Standing3::NoMember => Membership::NoMember,
         };
         let check = at.memory.check.0;
         match *fact {
@@ -105,7 +105,7 @@ impl Subject for Coded {
             Fact::Deny(by) => Input::Deny { by: name(by) },
             Fact::Checked(of) => Input::Checked { check: CheckId(check), standing: standing(of) },
             Fact::CheckedBefore => {
-                let standing = Standing::Member { slug: "acme".into() };
+                let standing = Membership::Member { slug: "acme".into() };
                 Input::Checked { check: CheckId(check.wrapping_sub(1)), standing }
             }
         }
@@ -164,7 +164,7 @@ impl Memory {
     fn judge(&mut self, output: &Output, seen: &Seen<'_, Coded>) -> Result<(), Broken> {
         match output {
             Output::CheckStanding { check, .. } => {
-                self.check = Aside(check.0);
+                self.check = Unhashed(check.0);
                 self.is_checking = true;
             }
             Output::Issue { .. } => {

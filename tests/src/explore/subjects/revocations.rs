@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Instant, Jitter,
+    Instant, JitterRng, Unhashed,
     effect::{Effect, IoEvent, NetFault},
-    relay::revocations::{BACKOFF, EffectId, Feed, Input, Output, Place, QUIET},
+    relay::revocations::{BACKOFF, EffectId, FeedCursor, Input, Output, QUIET, RevocationFeed},
     secret::SecretText,
 };
 
@@ -46,7 +46,7 @@ const FAILURES: u8 = 4;
 /// What the outside and the properties remember.
 #[derive(Clone, Debug, Hash)]
 pub struct Memory {
-    number: Aside<u64>,
+    number: Unhashed<u64>,
     is_asking: bool,
     /// Events of the platform.
     events: u64,
@@ -61,7 +61,7 @@ pub struct Memory {
 }
 
 impl Subject for Followed {
-    type Machine = Feed;
+    type Machine = RevocationFeed;
     type Fact = Fact;
     type Memory = Memory;
 
@@ -80,9 +80,9 @@ impl Subject for Followed {
         Duration::from_mins(2)
     }
 
-    fn starts(&self) -> Vec<(Feed, Memory)> {
+    fn starts(&self) -> Vec<(RevocationFeed, Memory)> {
         let memory = Memory {
-            number: Aside(0),
+            number: Unhashed(0),
             is_asking: false,
             events: 1,
             heard: None,
@@ -92,8 +92,9 @@ impl Subject for Followed {
             failed_at: None,
         };
         let url = "https://api.example/api/relay/revocations";
-        let start =
-            |jitter| (Feed::new(START, url.into(), SecretText::new("internal"), Jitter::constant(jitter)), memory.clone());
+        let start = |jitter| {
+            (RevocationFeed::new(START, url.into(), SecretText::new("internal"), JitterRng::constant(jitter)), memory.clone())
+        };
         vec![start(0), start(u64::MAX)]
     }
 
@@ -135,7 +136,7 @@ impl Subject for Followed {
         let fact = seen.fact.filter(|fact| memory.is_asking && **fact != Fact::AnsweredBefore);
         let expected = fact.map_or_else(Expected::default, |fact| memory.answered(*fact, seen.now));
         let count = |wanted: fn(&Output) -> bool| seen.outputs.iter().filter(|output| wanted(output)).count();
-        if count(|output| matches!(output, Output::Recheck)) != usize::from(expected.recheck) {
+        if count(|output| matches!(output, Output::Revalidate)) != usize::from(expected.recheck) {
             return Err(Broken::new("JWT-5", "what was missed is not validated again, or what was read is"));
         }
         if count(|output| matches!(output, Output::Revoked { .. })) != usize::from(expected.revoked) {
@@ -145,7 +146,7 @@ impl Subject for Followed {
             return Err(Broken::new("L9", "an outage is not said once"));
         }
         seen.outputs.iter().try_for_each(|output| memory.judge(output, seen.now))?;
-        if memory.heard.map_or(Place::Unknown, Place::After) != seen.after.place() {
+        if memory.heard.map_or(FeedCursor::Unknown, FeedCursor::After) != seen.after.place() {
             return Err(Broken::new("JWT-5", "the feed is not where it was read to"));
         }
         Ok(())
@@ -163,9 +164,9 @@ impl Subject for Followed {
     fn say(&self, output: &Output) -> String {
         match output {
             Output::Effect(asked) => effect(asked),
-            Output::Followed => "Followed".into(),
+            Output::Connected => "Followed".into(),
             Output::Revoked { targets, orgs } => format!("Revoked({}, {})", targets.len(), orgs.len()),
-            Output::Recheck => "Recheck".into(),
+            Output::Revalidate => "Revalidate".into(),
             Output::Lost(reason) => format!("Lost({reason:?})"),
         }
     }
@@ -214,7 +215,7 @@ impl Memory {
         if is_early {
             return Err(Broken::new("L2", "requests follow each other too fast"));
         }
-        (self.number, self.is_asking, self.began) = (Aside(*number), true, Some(now));
+        (self.number, self.is_asking, self.began) = (Unhashed(*number), true, Some(now));
         Ok(())
     }
 }

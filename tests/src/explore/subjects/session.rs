@@ -147,7 +147,7 @@ impl Subject for Streamed {
         let stats = machine.stats();
         vec![
             ("pushed_after_end", stats.pushed_after_end),
-            ("strange_frames", stats.strange_frames),
+            ("unexpected_frames", stats.unexpected_frames),
             ("stale_acknowledgements", stats.stale_acknowledgements),
         ]
     }

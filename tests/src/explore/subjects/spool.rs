@@ -103,7 +103,7 @@ impl Subject for Kept {
         let found = Memory { told: RECORDS, takes: true, ..Memory::default() };
         let disk = [(0, segment(0)), (1, segment(1))].into();
         let bytes = |n| segment(n).expose().len() as u64;
-        let recalled = Spool::recall(START, ID, Cipher::ChaCha20Poly1305, [(0, bytes(0)), (1, bytes(1))]);
+        let recalled = Spool::restore(START, ID, Cipher::ChaCha20Poly1305, [(0, bytes(0)), (1, bytes(1))]);
         vec![(Spool::new(START, ID, Cipher::ChaCha20Poly1305), Memory::default()), (recalled, Memory { disk, ..found })]
     }
 
@@ -181,7 +181,11 @@ impl Subject for Kept {
 
     fn ignored(&self, machine: &Spool) -> Vec<(&'static str, u64)> {
         let stats = machine.stats();
-        vec![("out_of_turn", stats.out_of_turn), ("strange_frames", stats.strange_frames), ("stale_answers", stats.stale_answers)]
+        vec![
+            ("out_of_turn", stats.out_of_turn),
+            ("unexpected_frames", stats.unexpected_frames),
+            ("stale_answers", stats.stale_answers),
+        ]
     }
 }
 
@@ -324,8 +328,8 @@ impl Memory {
         }
         match output {
             Output::Effect(asked) => self.asked.push_back(asked.clone()),
-            Output::Takes => self.takes = true,
-            Output::Returns => self.takes = false,
+            Output::TakesOver => self.takes = true,
+            Output::HandsBack => self.takes = false,
             Output::ToSource(frame) => return self.told(&frame.head),
             Output::ToRelay(frame) if self.takes => return self.handed_over(&frame.head),
             Output::ToRelay(_) | Output::Trouble(_) => {}

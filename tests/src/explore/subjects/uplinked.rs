@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    Jitter, Machine, SessionId, Status, WallClock,
+    JitterRng, Machine, SessionId, Status, WallClock,
     device::uplink::{self, EffectId, Uplink},
     effect::Effect,
     jose::Thumbprint,
@@ -128,7 +128,7 @@ pub enum Fact {
     Send,
     Look,
     Woke,
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -148,7 +148,7 @@ impl Subject for Wired {
     fn starts(&self) -> Vec<(Self::Machine, Memory)> {
         let (role, settings) = (Role::Daemon, uplink_settings());
         let frame = Head::Acknowledge { session: SESSION, next: 1 }.into();
-        let uplink = Uplink::new(START, clock(), role, &record(), &identity(1), None, &settings, Jitter::constant(0));
+        let uplink = Uplink::new(START, clock(), role, &record(), &identity(1), None, &settings, JitterRng::constant(0));
         vec![(uplink.expect("a credential"), Memory::new(frame))]
     }
 
@@ -156,7 +156,7 @@ impl Subject for Wired {
         if at.memory.is_beyond() {
             return Vec::new();
         }
-        let own = [Fact::Stored, Fact::Woke, Fact::Hurry, Fact::Stop];
+        let own = [Fact::Stored, Fact::Woke, Fact::RetryNow, Fact::Stop];
         let more = [Fact::Send, Fact::Look].into_iter().filter(|_| at.memory.inputs < 2);
         at.memory.nets().map(Fact::Net).chain(own).chain(more).collect()
     }
@@ -172,7 +172,7 @@ impl Subject for Wired {
             Fact::Send => uplink::Input::Send(Head::Open { session: SESSION, cipher: 1 }.into()),
             Fact::Look => uplink::Input::Look(LookupId(1), Thumbprint([9; 32])),
             Fact::Woke => unreachable!("it has a reading"),
-            Fact::Hurry => uplink::Input::Hurry,
+            Fact::RetryNow => uplink::Input::RetryNow,
             Fact::Stop => uplink::Input::Stop,
         }
     }

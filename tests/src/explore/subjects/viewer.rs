@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto_core::{
-    Jitter, Machine, SessionId, Status,
+    JitterRng, Machine, SessionId, Status,
     crypto::PureRust,
     device::viewer::{self, Viewer},
     noise::Symbolic,
@@ -34,7 +34,7 @@ pub enum Watched {
     Stored,
     Watch,
     WatchOther,
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -57,7 +57,7 @@ impl Subject for Watching {
         let voucher = Bytes::from(token(&secret(1), "A", "r", 1).expose().to_owned());
         let open = Frame { head: Head::Open { session: SESSION, cipher: 1 }, body: voucher };
         let viewer =
-            Viewer::new(START, clock(), &record(), identity(1), None, &uplink_settings(), &PureRust, Jitter::constant(0));
+            Viewer::new(START, clock(), &record(), identity(1), None, &uplink_settings(), &PureRust, JitterRng::constant(0));
         vec![(viewer.expect("a credential"), Memory::new(open))]
     }
 
@@ -65,7 +65,7 @@ impl Subject for Watching {
         if at.memory.is_beyond() {
             return Vec::new();
         }
-        let own = [Watched::Stored, Watched::Hurry, Watched::Stop];
+        let own = [Watched::Stored, Watched::RetryNow, Watched::Stop];
         let more = [Watched::Watch, Watched::WatchOther].into_iter().filter(|_| at.memory.inputs < 2);
         at.memory.nets().map(Watched::Net).chain(own).chain(more).collect()
     }
@@ -80,7 +80,7 @@ impl Subject for Watching {
             Watched::Stored => viewer::Input::Stored(relay_record(relay())),
             Watched::Watch => viewer::Input::Watch(SESSION),
             Watched::WatchOther => viewer::Input::Watch(SessionId([2; 16])),
-            Watched::Hurry => viewer::Input::Hurry,
+            Watched::RetryNow => viewer::Input::RetryNow,
             Watched::Stop => viewer::Input::Stop,
         }
     }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use proto_core::{
-    Aside, Jitter, Machine, SessionId, Status,
+    JitterRng, Machine, SessionId, Status, Unhashed,
     device::{
         files::{Config, Document, PendingPairing},
-        life::Life,
+        incarnation::Incarnation,
         pairing, uplink,
-        watcher::{EffectId, Found, Goal, Input, Occasion, Output, Watcher},
+        watcher::{EffectId, Goal, Input, Output, PairingCause, StoredState, Watcher},
     },
     effect::{Effect, IoEvent, StateFile},
     noise::Symbolic,
@@ -51,7 +51,7 @@ pub enum Fact {
     Stored,
     NotStored,
     Watch,
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -61,10 +61,10 @@ pub enum Fact {
 pub struct Memory {
     ends: Ends,
     counts: Counts,
-    viewer: Aside<u32>,
-    pairing: Aside<u32>,
+    viewer: Unhashed<u32>,
+    pairing: Unhashed<u32>,
     asked: Option<Kind>,
-    number: Aside<u32>,
+    number: Unhashed<u32>,
     seed: Option<Secret>,
     files: VecDeque<(EffectId, StateFile, Option<SecretBytes>)>,
     /// The pending file is on disk.
@@ -118,10 +118,10 @@ impl Subject for Viewing {
         let fresh = Memory {
             ends: Ends::default(),
             counts: Counts::default(),
-            viewer: Aside(0),
-            pairing: Aside(0),
+            viewer: Unhashed(0),
+            pairing: Unhashed(0),
             asked: None,
-            number: Aside(0),
+            number: Unhashed(0),
             seed: None,
             files: VecDeque::new(),
             is_pending: false,
@@ -133,8 +133,8 @@ impl Subject for Viewing {
             is_up: false,
         };
         let paired = Memory { durable: vec![1], ..fresh.clone() };
-        let start = |found| watcher::boot(&found, Goal::TheOnly, Jitter::constant(0));
-        vec![(start(Found::default()), fresh), (start(watcher::paired()), paired)]
+        let start = |found| watcher::boot(&found, Goal::TheOnly, JitterRng::constant(0));
+        vec![(start(StoredState::default()), fresh), (start(watcher::paired()), paired)]
     }
 
     fn facts(&self, at: &Situation<Self>) -> Vec<Fact> {
@@ -155,7 +155,7 @@ impl Subject for Viewing {
         ];
         let nets = links.into_iter().filter(|net| !net.is_frame() || memory.counts.frames < 1).map(Fact::Net);
         let answers = [Fact::Minted, Fact::Approved, Fact::Denied, Fact::Keys, Fact::Stored, Fact::NotStored];
-        let own = [Fact::Watch, Fact::Hurry, Fact::Stop].into_iter().filter(|_| memory.inputs < 2);
+        let own = [Fact::Watch, Fact::RetryNow, Fact::Stop].into_iter().filter(|_| memory.inputs < 2);
         nets.chain(answers).chain(own).collect()
     }
 
@@ -165,14 +165,14 @@ impl Subject for Viewing {
 
     fn input(&self, fact: &Fact, at: &Situation<Self>) -> Input {
         let memory = &at.memory;
-        let pairing = |effect_id| EffectId::Pairing(Life(memory.pairing.0), effect_id);
+        let pairing = |effect_id| EffectId::Pairing(Incarnation(memory.pairing.0), effect_id);
         let number = memory.number.0;
         let own = memory.seed.clone().unwrap_or_else(|| secret(0));
         let oldest = memory.files.front().map_or(pairing(pairing::EffectId::Save), |(effect_id, ..)| *effect_id);
         Input::Io(match fact {
             Fact::Net(net) => {
                 let (effect_id, event) = memory.ends.io_event(*net).1.take_id();
-                event.with_id(EffectId::Viewer(Life(memory.viewer.0), effect_id))
+                event.with_id(EffectId::Viewer(Incarnation(memory.viewer.0), effect_id))
             }
             Fact::Minted => {
                 let code = r#"{"code":"BCDF2345","status_token":"s","url":"https://a.example/","expires_in":900}"#;
@@ -184,7 +184,7 @@ impl Subject for Viewing {
             Fact::Stored => IoEvent::Stored(oldest),
             Fact::NotStored => IoEvent::NotStored(oldest),
             Fact::Watch => return Input::Watch(SessionId([1; 16])),
-            Fact::Hurry => return Input::Hurry,
+            Fact::RetryNow => return Input::RetryNow,
             Fact::Stop => return Input::Stop,
         })
     }
@@ -200,7 +200,7 @@ impl Subject for Viewing {
             Some(Fact::Stored) => memory.write(),
             Some(Fact::NotStored) => drop(memory.files.pop_front()),
             Some(Fact::Approved) => memory.is_approved = true,
-            Some(Fact::Watch | Fact::Hurry | Fact::Stop) => memory.inputs += 1,
+            Some(Fact::Watch | Fact::RetryNow | Fact::Stop) => memory.inputs += 1,
             Some(_) => {}
             None => memory.counts.turned(seen),
         }
@@ -231,8 +231,8 @@ impl Subject for Viewing {
     fn say(&self, output: &Output) -> String {
         match output {
             Output::Effect(asked) => effect(asked),
-            Output::Pairing(Occasion::First) => "Pairing(First)".into(),
-            Output::Pairing(Occasion::Again(_, reason)) => format!("Pairing(Again, {reason:?})"),
+            Output::Pairing(PairingCause::First) => "Pairing(First)".into(),
+            Output::Pairing(PairingCause::Again(_, reason)) => format!("Pairing(Again, {reason:?})"),
             Output::ShowCode(_) => "ShowCode".into(),
             Output::Paired(_) => "Paired".into(),
             Output::Listed(_) => "Listed".into(),
@@ -310,7 +310,7 @@ impl Memory {
                 self.files.push_back((*effect_id, file.clone(), None));
             }
             Effect::Http(EffectId::Pairing(life, effect_id), _) => {
-                self.pairing = Aside(life.0);
+                self.pairing = Unhashed(life.0);
                 let (kind, number) = match effect_id {
                     pairing::EffectId::Mint(number) => (Kind::Mint, number),
                     pairing::EffectId::Poll(number) => (Kind::Poll, number),
@@ -318,7 +318,7 @@ impl Memory {
                     pairing::EffectId::Save | pairing::EffectId::Forget => return Ok(()),
                 };
                 self.codes = self.codes.saturating_add(u8::from(kind == Kind::Mint));
-                (self.asked, self.number) = (Some(kind), Aside(*number));
+                (self.asked, self.number) = (Some(kind), Unhashed(*number));
             }
             Effect::Http(EffectId::Viewer(life, effect_id), _)
             | Effect::Connect(EffectId::Viewer(life, effect_id), _)
@@ -329,8 +329,8 @@ impl Memory {
         Ok(())
     }
 
-    fn viewer_asked(&mut self, life: Life, effect_id: uplink::EffectId, asked: &Effect<EffectId>) -> Result<(), Broken> {
-        self.viewer = Aside(life.0);
+    fn viewer_asked(&mut self, life: Incarnation, effect_id: uplink::EffectId, asked: &Effect<EffectId>) -> Result<(), Broken> {
+        self.viewer = Unhashed(life.0);
         if matches!(asked, Effect::Connect(..)) {
             if self.durable.is_empty() {
                 return Err(Broken::new("PAIR-8", "it connects with what is not durable"));

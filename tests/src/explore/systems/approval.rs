@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Entropy, Instant, Machine, Reason, Status,
+    Entropy, Instant, Machine, Reason, Status, Unhashed,
     api::{PairingMode, PollAnswer, Problem},
     device::pairing::{EffectId, Input, Output, Pairing, Settings},
     effect::{Effect, IoEvent, NetFault},
     id::DeviceKind,
-    platform::pairing_code::{self, CheckId, Decision, PairingCode, Standing, Verdict},
+    platform::pairing_code::{self, CheckId, Decision, Membership, PairingCode, Verdict},
     secret::Secret,
 };
 
@@ -32,11 +32,11 @@ pub struct State {
     code: Option<PairingCode>,
     now: Instant,
     seed: Option<Secret>,
-    request: Option<Aside<EffectId>>,
+    request: Option<Unhashed<EffectId>>,
     is_poll: bool,
     /// What the platform answered to a poll, under way.
     answer: Option<Verdict>,
-    check: Option<Aside<u64>>,
+    check: Option<Unhashed<u64>>,
     is_storing: Option<bool>,
     decisions: u8,
     losses: u8,
@@ -148,7 +148,7 @@ impl System for Approving {
             Action::Guess => decide(state, pairing_code::Input::Polled { token_fits: false }),
             Action::Checked(is_member) => {
                 let check = CheckId(state.check.take().map_or(0, |check| check.0));
-                let standing = if *is_member { Standing::Member { slug: "a".into() } } else { Standing::NoMember };
+                let standing = if *is_member { Membership::Member { slug: "a".into() } } else { Membership::NoMember };
                 decide(state, pairing_code::Input::Checked { check, standing });
             }
             Action::Stored => {
@@ -233,7 +233,7 @@ fn decide(state: &mut State, input: pairing_code::Input) {
 }
 
 fn serve(state: &mut State) {
-    let Some(Aside(effect_id)) = state.request else { return };
+    let Some(Unhashed(effect_id)) = state.request else { return };
     match effect_id {
         EffectId::Mint(_) => {
             state.code = Some(PairingCode::mint(state.now, None));
@@ -256,7 +256,7 @@ fn serve(state: &mut State) {
 }
 
 fn arrives(state: &mut State) {
-    let (Some(verdict), Some(Aside(effect_id))) = (state.answer.take(), state.request.take()) else { return };
+    let (Some(verdict), Some(Unhashed(effect_id))) = (state.answer.take(), state.request.take()) else { return };
     let answer = match verdict {
         Verdict::Pending => PollAnswer::Pending,
         Verdict::Denied => PollAnswer::Denied,
@@ -273,7 +273,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
     while let Some(output) = state.code.as_mut().and_then(Machine::poll_output) {
         log.say(|| format!("platform: {output:?}"));
         match output {
-            pairing_code::Output::CheckStanding { check, .. } => state.check = Some(Aside(check.0)),
+            pairing_code::Output::CheckStanding { check, .. } => state.check = Some(Unhashed(check.0)),
             pairing_code::Output::Answer(verdict) => state.answer = Some(verdict),
             pairing_code::Output::Issue { .. } => state.issued += 1,
             _ => {}
@@ -283,7 +283,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
         log.say(|| format!("device: {output:?}").chars().take(100).collect());
         match output {
             Output::Effect(Effect::Http(effect_id, _)) => {
-                state.request = Some(Aside(effect_id));
+                state.request = Some(Unhashed(effect_id));
                 state.is_poll = matches!(effect_id, EffectId::Poll(_));
             }
             Output::Effect(Effect::Store(_, _, contents)) => {

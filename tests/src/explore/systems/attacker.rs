@@ -15,7 +15,7 @@ use proto_core::{
         handshake::{Initiator, initiator},
     },
     relay::{
-        admission::{Gate, KeyAnswer},
+        admission::{KeyAnswer, PlatformAccess},
         connection::{self, Connection, EffectId, Settings},
     },
     secret::SecretText,
@@ -119,7 +119,7 @@ fn suite(pattern: Pattern) -> Preamble {
 impl Attacked {
     /// With this key lost, with or without a PSK; so many sessions, connections and messages of the attacker's.
     pub fn new(compromised: Compromised, has_psk: bool, sizes: [usize; 3]) -> Self {
-        let gate = Gate {
+        let gate = PlatformAccess {
             validate_url: "https://api.example/api/relay/validate".into(),
             internal_key: SecretText::new("internal"),
             issuer: None,

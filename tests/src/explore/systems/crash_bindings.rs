@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto_core::{
-    Aside, BindingId, Instant, Machine, Reason, SessionId,
+    BindingId, Instant, Machine, Reason, SessionId, Unhashed,
     api::{PairingMode, Renewed},
     device::{
         binding::{Binding, Bindings, EffectId, Input, Output, Phase},
@@ -37,7 +37,7 @@ pub struct CrashingBindings {
 pub struct State {
     machine: Bindings,
     disk: Disk,
-    number: Aside<u32>,
+    number: Unhashed<u32>,
     now: Instant,
     commands: u8,
     crashes: u8,
@@ -155,7 +155,7 @@ impl System for CrashingBindings {
         vec![State {
             machine,
             disk,
-            number: Aside(0),
+            number: Unhashed(0),
             now: START,
             commands: 0,
             crashes: 0,
@@ -275,7 +275,7 @@ fn hear(state: &mut State, output: &Output) -> Result<(), Broken> {
     match output {
         Output::Effect(effect) => {
             if let Effect::Store(EffectId(number), ..) | Effect::Remove(EffectId(number), _) = effect {
-                state.number = Aside(*number);
+                state.number = Unhashed(*number);
             }
             if !state.disk.take(effect) {
                 return Err(Broken::new("BIND-4", "two changes of the disk at once"));

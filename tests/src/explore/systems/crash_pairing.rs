@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto_core::{
-    Aside, Entropy, Instant, Machine, Status,
+    Entropy, Instant, Machine, Status, Unhashed,
     api::{MintRequest, PairingMode, PollAnswer},
     crypto::Identity,
     device::{
@@ -39,7 +39,7 @@ pub struct State {
     crashes: u8,
     attempts: u8,
     /// The question that waits for an answer, and its number.
-    asked: Option<Aside<EffectId>>,
+    asked: Option<Unhashed<EffectId>>,
     writing: Option<bool>,
     /// Codes that the platform gave out, and whose identity asked for them.
     codes: Vec<IdentityKey>,
@@ -98,7 +98,7 @@ impl State {
     fn hear(&mut self, output: &Output) -> Result<(), Broken> {
         match output {
             Output::Effect(Effect::Http(effect_id, request)) => {
-                self.asked = Some(Aside(*effect_id));
+                self.asked = Some(Unhashed(*effect_id));
                 if let EffectId::Mint(_) = effect_id {
                     let body = request.body.as_ref().map_or(&[][..], |body| body.expose());
                     let request = serde_json::from_slice::<MintRequest>(body);

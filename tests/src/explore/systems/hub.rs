@@ -324,9 +324,9 @@ fn whose(state: &State, output: &Output) -> usize {
         Output::Send(ConnectionId(to), _)
         | Output::SendTail(ConnectionId(to), _)
         | Output::Close(ConnectionId(to), _)
-        | Output::Hold(ConnectionId(to))
-        | Output::Release(ConnectionId(to))
-        | Output::Recheck(ConnectionId(to)) => org(*to),
+        | Output::PauseReading(ConnectionId(to))
+        | Output::ResumeReading(ConnectionId(to))
+        | Output::Revalidate(ConnectionId(to)) => org(*to),
         Output::Read(read) => org(read.viewer.0),
         Output::Write(Write::Session { org, .. } | Write::Credential { org, .. }) => usize::from(*org != name(0)),
         Output::Write(

@@ -1,7 +1,7 @@
 //! A rotation and its platform, over a network that loses, repeats and reorders, with a disk and crashes (ROT-1, ROT-2).
 
 use proto_core::{
-    Aside, Instant, Jitter, Machine, UnixTime,
+    Instant, JitterRng, Machine, Unhashed, UnixTime,
     api::{Renewed, RotateRequest},
     device::credential::{EffectId, Input, Output, Rotation},
     effect::{Effect, IoEvent, NetFault},
@@ -33,9 +33,9 @@ pub struct State {
     /// The platform's generation.
     platform: u64,
     /// Requests under way, by the generation that they show, and whether the machine still waits for their answer.
-    requests: Vec<(u64, Aside<u32>, bool)>,
+    requests: Vec<(u64, Unhashed<u32>, bool)>,
     /// Answers under way: the generation they give, or a refusal.
-    answers: Vec<(Option<u64>, Aside<u32>, bool)>,
+    answers: Vec<(Option<u64>, Unhashed<u32>, bool)>,
     /// What the credential on the disk is, and what is being written, perhaps renamed already.
     disk: u64,
     writing: Option<(u64, bool)>,
@@ -80,7 +80,7 @@ impl Rotating {
     fn boot(&self, generation: u64, now: Instant) -> Rotation {
         let place = usize::try_from(generation.saturating_sub(1)).unwrap_or(0);
         let token = self.tokens.get(place).cloned().unwrap_or_else(|| SecretText::new(""));
-        Rotation::new(now, clock(), ISSUER, identity(1), token, Jitter::constant(0)).expect("a credential")
+        Rotation::new(now, clock(), ISSUER, identity(1), token, JitterRng::constant(0)).expect("a credential")
     }
 
     fn io_event(&self, answer: Option<u64>, number: u32) -> IoEvent<EffectId> {
@@ -287,7 +287,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
                 if state.requests.len() >= 2 {
                     state.requests.remove(0);
                 }
-                state.requests.push((shown, Aside(number), true));
+                state.requests.push((shown, Unhashed(number), true));
             }
             Output::Renewed(renewal) if state.writing.is_some() => {
                 return Err(Broken::new("ROT-1", format!("generation {} is to be stored while another is", renewal.generation)));

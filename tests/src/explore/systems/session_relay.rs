@@ -235,7 +235,7 @@ fn hear(state: &mut State, log: &mut Log) -> Result<(), Broken> {
             }
             hub::Output::Write(write) => state.unwritten.push_back(write),
             hub::Output::Close(_, reason) => return Err(Broken::new("SES-1", format!("the relay ends the link: {reason:?}"))),
-            hub::Output::Hold(_) | hub::Output::Release(_) | hub::Output::Recheck(_) | hub::Output::Read(_) => {}
+            hub::Output::PauseReading(_) | hub::Output::ResumeReading(_) | hub::Output::Revalidate(_) | hub::Output::Read(_) => {}
         }
     }
     while let Some(Output::Send(frame)) = state.session.poll_output() {

@@ -5,13 +5,13 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Instant, Jitter, Machine, SessionId, Status, UnixTime,
+    Entropy, Instant, JitterRng, Machine, SessionId, Status, UnixTime,
     device::link::{Config, Input, Link, Output},
     effect::{Closed, Effect, IoEvent},
     jose::{self, Claims},
     noise::Symbolic,
     relay::{
-        admission::{Gate, KeyAnswer},
+        admission::{KeyAnswer, PlatformAccess},
         connection::{self, Connection, EffectId, Settings, Stage},
     },
     secret::SecretText,
@@ -89,7 +89,7 @@ pub enum Action {
 impl Connecting {
     /// With so many faults in all, and so many frames on a connection.
     pub fn new(faults: u8, frames: u64) -> Self {
-        let gate = Gate {
+        let gate = PlatformAccess {
             validate_url: "https://api.example/api/relay/validate".into(),
             internal_key: SecretText::new("internal"),
             issuer: None,
@@ -167,7 +167,7 @@ impl System for Connecting {
             software: "vpd".into(),
             aes_in_hardware: true,
         };
-        let link = Link::new(config, Jitter::constant(0), START);
+        let link = Link::new(config, JitterRng::constant(0), START);
         vec![State { link, now: START, socket: None, recorded: None, faults: 0, connections: 0 }]
     }
 

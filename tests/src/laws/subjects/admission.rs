@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    relay::admission::{Admission, Applicant, Gate, Input, KeyAnswer, Output},
+    relay::admission::{Admission, Applicant, Input, KeyAnswer, Output, PlatformAccess},
     secret::SecretText,
     wire::{Pattern, Role},
 };
@@ -25,7 +25,7 @@ impl Subject for Entering {
     const MAX_DEBUG: usize = 8_192;
 
     fn start(&self, seed: u64) -> Admission {
-        let gate = Gate {
+        let gate = PlatformAccess {
             validate_url: "https://api.example/api/relay/validate".into(),
             internal_key: SecretText::new("internal"),
             issuer: Some(ISSUER.into()),

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, Reason, SessionId,
+    JitterRng, Reason, SessionId,
     crypto::{Cipher, seal::EpochSecret},
     device::bridge::{Bridge, Input, Output, SourceId},
     noise::Symbolic,
@@ -25,7 +25,7 @@ pub enum Fact {
     Attach(u64, u32),
     Frame(u64, Frame),
     Detach(u64),
-    Hurry,
+    RetryNow,
     Cut(Reason),
 }
 
@@ -59,7 +59,7 @@ impl Subject for Streaming {
     const FLOOD: usize = 80_000;
 
     fn start(&self, seed: u64) -> Self::Machine {
-        Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), Jitter::new(seed)).unwrap()
+        Bridge::new(START, clock(), &record(), identity(1), None, &uplink_settings(), JitterRng::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {
@@ -71,7 +71,7 @@ impl Subject for Streaming {
             10 => (sources(), 0_u32..2).prop_map(|(source, session)| Fact::Attach(source, session)),
             20 => (sources(), frames()).prop_map(|(source, frame)| Fact::Frame(source, frame)),
             4 => sources().prop_map(Fact::Detach),
-            4 => Just(Fact::Hurry),
+            4 => Just(Fact::RetryNow),
             1 => reasons().prop_map(Fact::Cut),
         ]
         .boxed()
@@ -88,7 +88,7 @@ impl Subject for Streaming {
                     Output::Effect(effect) => Some(effect),
                     _ => None,
                 });
-                net.io_event(effects, platform_says).map_or(Input::Hurry, Input::Io)
+                net.io_event(effects, platform_says).map_or(Input::RetryNow, Input::Io)
             }
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Know(number) => {
@@ -98,7 +98,7 @@ impl Subject for Streaming {
             Fact::Attach(source, number) => Input::Attach(SourceId(*source), session(*number)),
             Fact::Frame(source, frame) => Input::Frame(SourceId(*source), frame.clone()),
             Fact::Detach(source) => Input::Detach(SourceId(*source)),
-            Fact::Hurry => Input::Hurry,
+            Fact::RetryNow => Input::RetryNow,
             Fact::Cut(reason) => Input::Cut(*reason),
         }
     }

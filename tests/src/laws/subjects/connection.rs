@@ -8,7 +8,7 @@ use proto_core::{
     effect::{Effect, HttpAnswer, IoEvent},
     noise::Symbolic,
     relay::{
-        admission::{Gate, KeyAnswer},
+        admission::{KeyAnswer, PlatformAccess},
         connection::{Connection, EffectId, Input, Output, Settings},
     },
     secret::{SecretBytes, SecretText},
@@ -34,7 +34,7 @@ pub enum Fact {
     Close(Reason),
     Hold,
     Release,
-    Recheck,
+    Revalidate,
 }
 
 fn frames() -> BoxedStrategy<Frame> {
@@ -51,7 +51,7 @@ impl Subject for Entering {
     const MAX_DEBUG: usize = 1024 * 1024;
 
     fn start(&self, _seed: u64) -> Self::Machine {
-        let gate = Gate {
+        let gate = PlatformAccess {
             validate_url: "https://api.example/api/relay/validate".into(),
             internal_key: SecretText::new("internal"),
             issuer: None,
@@ -76,7 +76,7 @@ impl Subject for Entering {
             1 => reasons().prop_map(Fact::Close),
             4 => Just(Fact::Hold),
             4 => Just(Fact::Release),
-            2 => Just(Fact::Recheck),
+            2 => Just(Fact::Revalidate),
         ]
         .boxed()
     }
@@ -103,9 +103,9 @@ impl Subject for Entering {
             Fact::Send(frame) => Input::Send(frame.clone()),
             Fact::SendTail(frame) => Input::SendTail(frame.clone()),
             Fact::Close(reason) => Input::Close(*reason),
-            Fact::Hold => Input::Hold,
-            Fact::Release => Input::Release,
-            Fact::Recheck => Input::Recheck,
+            Fact::Hold => Input::PauseReading,
+            Fact::Release => Input::ResumeReading,
+            Fact::Revalidate => Input::Revalidate,
         }
     }
 }

@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::device::{
-    consent::{Directory, File, Looked, Output, Place, Resolver},
+    consent::{Directory, DirectoryFacts, File, Looked, Output, Resolver},
     files::Grants,
 };
 
@@ -47,7 +47,7 @@ impl Subject for Asked {
         for place in (0..PATHS.len()).filter(|place| seed >> place & 1 == 1) {
             let (directory, ignore) = (directory(place), File::Absent);
             let decision = proto_core::device::consent::Decision::LocalOnly { why: None };
-            let plan = Place { directory, decision, hint: None, ignore }.bind(&parsed("A"), true, UNIX).unwrap();
+            let plan = DirectoryFacts { directory, decision, hint: None, ignore }.bind(&parsed("A"), true, UNIX).unwrap();
             plan.enter(&mut ledger).unwrap();
         }
         Resolver::new(directory(0), &ledger)

@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter,
+    JitterRng,
     device::credential::{EffectId, Input, Output, Rotation},
 };
 
@@ -33,7 +33,7 @@ impl Subject for Renewing {
 
     fn start(&self, seed: u64) -> Rotation {
         let token = token(&secret(1), "A", "r", 1);
-        Rotation::new(START, clock(), ISSUER, identity(1), token, Jitter::new(seed)).unwrap()
+        Rotation::new(START, clock(), ISSUER, identity(1), token, JitterRng::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

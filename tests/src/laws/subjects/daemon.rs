@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Jitter, Reason,
+    Entropy, JitterRng, Reason,
     api::PairingMode,
     device::{
         bridge::SourceId,
         consent::{Directory, File, Looked},
         control::{Attach, Attached, PairRequest, UnpairRequest},
-        daemon::{Bind, Daemon, EffectId, Found, Input, Output, Request, RequestId, Settings, TaskId},
+        daemon::{Bind, Daemon, EffectId, Input, Output, Request, RequestId, Settings, StoredState, TaskId},
         files::{Config, Document, Grant, Grants, IdentityFile, Unknown},
     },
     effect::{Effect, IoEvent, StateFile},
@@ -59,7 +59,7 @@ impl Subject for Whole {
         let mut grants = Grants::default();
         let (org_id, bound_at) = (parsed("A"), String::from("then"));
         grants.directories.insert("/a".into(), Grant { org_id, recursive: false, bound_at, unknown: Unknown::new() });
-        let found = Found {
+        let found = StoredState {
             config: Some(config.write().unwrap()),
             identities: vec![key("A", 1), key("B", 2)],
             pending: None,
@@ -75,7 +75,7 @@ impl Subject for Whole {
             api_endpoint: Some(ISSUER.into()),
             aes_in_hardware: seed.is_multiple_of(2),
         };
-        Daemon::boot(START, clock(), &found, settings, Jitter::new(seed)).unwrap()
+        Daemon::boot(START, clock(), &found, settings, JitterRng::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

@@ -18,7 +18,7 @@ use crate::{
     laws::Subject,
 };
 
-pub struct Knocking;
+pub struct AwaitingFirstMessage;
 
 pub struct Opening;
 
@@ -48,7 +48,7 @@ fn facts() -> BoxedStrategy<Fact> {
     .boxed()
 }
 
-impl Subject for Knocking {
+impl Subject for AwaitingFirstMessage {
     type Machine = Initiator<Symbolic>;
     type Fact = Fact;
     const MAX_OUTPUTS: usize = 2;

@@ -86,7 +86,7 @@ fn told() -> BoxedStrategy<Input> {
         1 => numbers().prop_map(Input::Ended),
         1 => numbers().prop_map(Input::Leaving),
         1 => (connections(), numbers()).prop_map(|(viewer, session)| Input::Unreadable(viewer, session)),
-        1 => Just(Input::Recheck),
+        1 => Just(Input::Revalidate),
         1 => (targets(), orgs()).prop_map(|(target, org)| Input::Revoked { targets: vec![parsed(target)], orgs: vec![parsed(org)] }),
     ]
     .boxed()

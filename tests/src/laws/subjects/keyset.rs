@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter,
+    JitterRng,
     jose::Thumbprint,
     keyset::{EffectId, Input, KeySet, LookupId, MAX_WAITING, Output},
 };
@@ -24,7 +24,7 @@ impl Subject for Keys {
     const MAX_DEBUG: usize = MAX_WAITING * 160;
 
     fn start(&self, seed: u64) -> KeySet {
-        KeySet::new(START, "https://api.example/jwks.json".into(), Jitter::new(seed))
+        KeySet::new(START, "https://api.example/jwks.json".into(), JitterRng::new(seed))
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, SessionId,
+    JitterRng, SessionId,
     device::link::{Config, Input, Link, Output},
     effect::{Effect, IoEvent},
     noise::Symbolic,
@@ -22,7 +22,7 @@ pub enum Fact {
     Answered,
     Send(Frame),
     Renew,
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -43,7 +43,7 @@ impl Subject for Dialling {
             software: "vpd".into(),
             aes_in_hardware: seed.is_multiple_of(4),
         };
-        Link::new(config, Jitter::new(seed), START)
+        Link::new(config, JitterRng::new(seed), START)
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {
@@ -52,18 +52,18 @@ impl Subject for Dialling {
             60 => socket_fates().prop_map(Fact::Io),
             20 => frames().prop_map(Fact::Send),
             8 => Just(Fact::Renew),
-            8 => Just(Fact::Hurry),
+            8 => Just(Fact::RetryNow),
             1 => Just(Fact::Stop),
         ]
         .boxed()
     }
 
     fn before_flood(&self) -> Vec<Fact> {
-        vec![Fact::Hurry, Fact::Io(Fate::Connected(1)), Fact::Answered]
+        vec![Fact::RetryNow, Fact::Io(Fate::Connected(1)), Fact::Answered]
     }
 
     fn flood(&self) -> BoxedStrategy<Fact> {
-        prop_oneof![1 => Just(Fact::Hurry), 8 => frames().prop_map(Fact::Send)].boxed()
+        prop_oneof![1 => Just(Fact::RetryNow), 8 => frames().prop_map(Fact::Send)].boxed()
     }
 
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
@@ -82,7 +82,7 @@ impl Subject for Dialling {
             }
             Fact::Send(frame) => Input::Send(frame.clone()),
             Fact::Renew => Input::Renew(SecretText::new("newer")),
-            Fact::Hurry => Input::Hurry,
+            Fact::RetryNow => Input::RetryNow,
             Fact::Stop => Input::Stop,
         }
     }

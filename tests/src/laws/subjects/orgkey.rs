@@ -71,7 +71,7 @@ impl Subject for Held {
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
         match fact {
             Fact::Up(seed) => Input::Up(Entropy::new([*seed; 32])),
-            Fact::Look => Input::Look,
+            Fact::Look => Input::Poll,
             Fact::Kept(true) => Input::Kept,
             Fact::Kept(false) => Input::NotKept,
             Fact::Io { back, fate } => {

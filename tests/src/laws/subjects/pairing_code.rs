@@ -1,5 +1,5 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
-use proto_core::platform::pairing_code::{CheckId, Input, Output, PairingCode, Standing};
+use proto_core::platform::pairing_code::{CheckId, Input, Membership, Output, PairingCode};
 
 use super::world::{latest, parsed, recent};
 use crate::laws::{START, Subject};
@@ -9,7 +9,7 @@ pub struct Code;
 #[derive(Clone, Debug)]
 pub enum Fact {
     Told(Input),
-    Checked { back: usize, standing: Standing },
+    Checked { back: usize, standing: Membership },
 }
 
 impl Subject for Code {
@@ -25,9 +25,9 @@ impl Subject for Code {
     fn facts(&self) -> BoxedStrategy<Fact> {
         let name = || proptest::sample::select(&["ann", "bob"]).prop_map(parsed);
         let standing = prop_oneof![
-            4 => Just(Standing::Member { slug: "acme".into() }),
-            1 => Just(Standing::Member { slug: "other".into() }),
-            1 => Just(Standing::NoMember),
+            4 => Just(Membership::Member { slug: "acme".into() }),
+            1 => Just(Membership::Member { slug: "other".into() }),
+            1 => Just(Membership::NoMember),
         ];
         prop_oneof![
             6 => any::<bool>().prop_map(|token_fits| Fact::Told(Input::Polled { token_fits })),
@@ -41,7 +41,7 @@ impl Subject for Code {
     fn flood(&self) -> BoxedStrategy<Fact> {
         let polled = Fact::Told(Input::Polled { token_fits: true });
         let approved = Fact::Told(Input::Approve { by: parsed("ann"), org: parsed("org") });
-        let refused = Fact::Checked { back: 0, standing: Standing::NoMember };
+        let refused = Fact::Checked { back: 0, standing: Membership::NoMember };
         proptest::sample::select(vec![polled, approved, refused]).boxed()
     }
 

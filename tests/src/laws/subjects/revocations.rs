@@ -1,7 +1,7 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter,
-    relay::revocations::{EffectId, Feed, Input, Output},
+    JitterRng,
+    relay::revocations::{EffectId, Input, Output, RevocationFeed},
     secret::SecretText,
 };
 
@@ -19,13 +19,18 @@ pub struct Fact {
 const NOTHING: &str = r#"{"last":3,"runtime_targets":[],"organizations":[]}"#;
 
 impl Subject for Followed {
-    type Machine = Feed;
+    type Machine = RevocationFeed;
     type Fact = Fact;
     const MAX_OUTPUTS: usize = 4;
     const MAX_DEBUG: usize = 2048;
 
-    fn start(&self, seed: u64) -> Feed {
-        Feed::new(START, "https://api.example/api/relay/revocations".into(), SecretText::new("internal"), Jitter::new(seed))
+    fn start(&self, seed: u64) -> RevocationFeed {
+        RevocationFeed::new(
+            START,
+            "https://api.example/api/relay/revocations".into(),
+            SecretText::new("internal"),
+            JitterRng::new(seed),
+        )
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {

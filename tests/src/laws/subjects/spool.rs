@@ -37,7 +37,7 @@ impl Subject for Kept {
 
     fn start(&self, seed: u64) -> Spool {
         if seed.is_multiple_of(3) {
-            Spool::recall(START, ID, Cipher::Aes256Gcm, [(0, 100), (3, 50)])
+            Spool::restore(START, ID, Cipher::Aes256Gcm, [(0, 100), (3, 50)])
         } else {
             Spool::new(START, ID, Cipher::ChaCha20Poly1305)
         }
@@ -81,8 +81,8 @@ impl Subject for Kept {
         let data =
             |sequence, len| Frame { head: Head::Data { session: ID, epoch: 0, sequence }, body: Bytes::from(vec![b'x'; len]) };
         match fact {
-            Fact::Open(kept_from) => {
-                let body = kept_from.map_or_else(Bytes::new, |from| Bytes::copy_from_slice(&from.to_be_bytes()));
+            Fact::Open(source_first) => {
+                let body = source_first.map_or_else(Bytes::new, |from| Bytes::copy_from_slice(&from.to_be_bytes()));
                 source(Frame { head: Head::Open { session: ID, cipher: 1 }, body })
             }
             Fact::Data(sequence, len) => source(data(*sequence, *len)),

@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter,
+    JitterRng,
     device::uplink::{Input, Output, Uplink},
     jose::Thumbprint,
     keyset::LookupId,
@@ -23,7 +23,7 @@ pub enum Fact {
     Stored,
     Send,
     Look(u64),
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -40,7 +40,7 @@ impl Subject for Wired {
 
     fn start(&self, seed: u64) -> Self::Machine {
         let (role, settings) = (Role::Daemon, uplink_settings());
-        Uplink::new(START, clock(), role, &record(), &identity(1), None, &settings, Jitter::new(seed)).unwrap()
+        Uplink::new(START, clock(), role, &record(), &identity(1), None, &settings, JitterRng::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {
@@ -49,14 +49,14 @@ impl Subject for Wired {
             6 => Just(Fact::Stored),
             8 => Just(Fact::Send),
             4 => any::<u64>().prop_map(Fact::Look),
-            6 => Just(Fact::Hurry),
+            6 => Just(Fact::RetryNow),
             1 => Just(Fact::Stop),
         ]
         .boxed()
     }
 
     fn before_flood(&self) -> Vec<Fact> {
-        vec![Fact::Hurry, Fact::Net(Net::Fitting { back: 0 }), Fact::Net(Net::Fitting { back: 0 })]
+        vec![Fact::RetryNow, Fact::Net(Net::Fitting { back: 0 }), Fact::Net(Net::Fitting { back: 0 })]
     }
 
     fn flood(&self) -> BoxedStrategy<Fact> {
@@ -70,12 +70,12 @@ impl Subject for Wired {
                     Output::Effect(effect) => Some(effect),
                     _ => None,
                 });
-                net.io_event(effects, platform_says).map_or(Input::Hurry, Input::Io)
+                net.io_event(effects, platform_says).map_or(Input::RetryNow, Input::Io)
             }
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Send => Input::Send(ping()),
             Fact::Look(lookup) => Input::Look(LookupId(*lookup), Thumbprint([9; 32])),
-            Fact::Hurry => Input::Hurry,
+            Fact::RetryNow => Input::RetryNow,
             Fact::Stop => Input::Stop,
         }
     }

@@ -1,6 +1,6 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, SessionId,
+    JitterRng, SessionId,
     crypto::PureRust,
     device::viewer::{Input, Output, Viewer},
     noise::Symbolic,
@@ -20,7 +20,7 @@ pub enum Fact {
     Net(Net),
     Stored,
     Watch(u128),
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -34,7 +34,7 @@ impl Subject for Watching {
     const FLOOD: usize = 20_000;
 
     fn start(&self, seed: u64) -> Self::Machine {
-        Viewer::new(START, clock(), &record(), identity(1), None, &uplink_settings(), &PureRust, Jitter::new(seed)).unwrap()
+        Viewer::new(START, clock(), &record(), identity(1), None, &uplink_settings(), &PureRust, JitterRng::new(seed)).unwrap()
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {
@@ -42,7 +42,7 @@ impl Subject for Watching {
             60 => nets().prop_map(Fact::Net),
             4 => Just(Fact::Stored),
             10 => (0_u128..3).prop_map(Fact::Watch),
-            4 => Just(Fact::Hurry),
+            4 => Just(Fact::RetryNow),
             1 => Just(Fact::Stop),
         ]
         .boxed()
@@ -59,11 +59,11 @@ impl Subject for Watching {
                     Output::Effect(effect) => Some(effect),
                     _ => None,
                 });
-                net.io_event(effects, platform_says).map_or(Input::Hurry, Input::Io)
+                net.io_event(effects, platform_says).map_or(Input::RetryNow, Input::Io)
             }
             Fact::Stored => Input::Stored(relay_record(relay())),
             Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),
-            Fact::Hurry => Input::Hurry,
+            Fact::RetryNow => Input::RetryNow,
             Fact::Stop => Input::Stop,
         }
     }

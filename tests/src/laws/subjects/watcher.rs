@@ -1,10 +1,10 @@
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Jitter, SessionId,
+    JitterRng, SessionId,
     device::{
         files::{Document, PendingPairing},
         pairing,
-        watcher::{EffectId, Found, Goal, Input, Output, Watcher},
+        watcher::{EffectId, Goal, Input, Output, StoredState, Watcher},
     },
     effect::{Effect, HttpAnswer, IoEvent, StateFile},
     noise::Symbolic,
@@ -32,7 +32,7 @@ pub enum Fact {
     /// A good platform answers what the pairing asked for last: yes.
     Approved,
     Watch(u128),
-    Hurry,
+    RetryNow,
     Stop,
 }
 
@@ -50,8 +50,8 @@ impl Subject for Whole {
     fn start(&self, seed: u64) -> Self::Machine {
         let goals = [Goal::Chosen, Goal::TheOnly, Goal::List, Goal::This(SessionId([1; 16]))];
         let goal = goals[usize::try_from(seed / 2).unwrap_or(0) % goals.len()];
-        let found = if seed.is_multiple_of(2) { paired() } else { Found::default() };
-        boot(&found, goal, Jitter::new(seed))
+        let found = if seed.is_multiple_of(2) { paired() } else { StoredState::default() };
+        boot(&found, goal, JitterRng::new(seed))
     }
 
     fn facts(&self) -> BoxedStrategy<Fact> {
@@ -60,28 +60,30 @@ impl Subject for Whole {
             8 => Just(Fact::Welcomed),
             8 => Just(Fact::Approved),
             4 => (0_u128..3).prop_map(Fact::Watch),
-            2 => Just(Fact::Hurry),
+            2 => Just(Fact::RetryNow),
             1 => Just(Fact::Stop),
         ]
         .boxed()
     }
 
     fn flood(&self) -> BoxedStrategy<Fact> {
-        prop_oneof![4 => any::<u128>().prop_map(Fact::Watch), 1 => Just(Fact::Hurry)].boxed()
+        prop_oneof![4 => any::<u128>().prop_map(Fact::Watch), 1 => Just(Fact::RetryNow)].boxed()
     }
 
     fn input(&self, fact: &Fact, said: &[Output]) -> Input {
         match fact {
             Fact::Io { back, fate } => match effects(said).rev().nth(*back).map(asked) {
                 Some((effect_id, url)) => Input::Io(fate.io_event(effect_id, |()| body(&url))),
-                None => Input::Hurry,
+                None => Input::RetryNow,
             },
             Fact::Welcomed => {
                 let sent = effects(said).rev().find_map(|effect| match effect {
                     Effect::Send(effect_id, message) => Some((*effect_id, message)),
                     _ => None,
                 });
-                sent.map_or(Input::Hurry, |(effect_id, message)| Input::Io(IoEvent::Received(effect_id, answered(Some(message)))))
+                sent.map_or(Input::RetryNow, |(effect_id, message)| {
+                    Input::Io(IoEvent::Received(effect_id, answered(Some(message))))
+                })
             }
             Fact::Approved => {
                 let asks = |output: &Output| match output {
@@ -96,7 +98,7 @@ impl Subject for Whole {
                     }
                     _ => None,
                 };
-                let Some((effect_id, of, url)) = latest(said, 0, asks) else { return Input::Hurry };
+                let Some((effect_id, of, url)) = latest(said, 0, asks) else { return Input::RetryNow };
                 let body = match (of, latest(said, 0, seed)) {
                     (pairing::EffectId::Poll(_), Some(seed)) => approved(&seed, "r"),
                     _ => body(&url),
@@ -106,7 +108,7 @@ impl Subject for Whole {
                 Input::Io(IoEvent::Answered(effect_id, answer))
             }
             Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),
-            Fact::Hurry => Input::Hurry,
+            Fact::RetryNow => Input::RetryNow,
             Fact::Stop => Input::Stop,
         }
     }

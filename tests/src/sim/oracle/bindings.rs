@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto_core::{
-    BindingId, GivenId, Instant, OrgId, SessionId,
+    BindingId, Instant, OrgId, PlatformId, SessionId,
     device::{
         control::Attached,
         daemon::{Answer, Event, Request},
@@ -19,7 +19,7 @@ use super::{Oracle, Seen, Verdicts};
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     homes: BTreeMap<usize, Home>,
-    revoked: BTreeSet<GivenId>,
+    revoked: BTreeSet<PlatformId>,
     deleted: BTreeSet<OrgId>,
 }
 

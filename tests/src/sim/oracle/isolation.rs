@@ -190,7 +190,7 @@ const fn subject(event: &Event) -> Option<&OrgId> {
         | Event::Disconnected(BindingId { org, .. }, ..)
         | Event::Renewed(BindingId { org, .. })
         | Event::NotRenewed(BindingId { org, .. }, ..)
-        | Event::Lapsed(BindingId { org, .. })
+        | Event::RenewalExpired(BindingId { org, .. })
         | Event::Draining(BindingId { org, .. })
         | Event::Cut(BindingId { org, .. }, _)
         | Event::Gone(BindingId { org, .. })

@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
-    BindingId, GivenId, Instant, OrgId, Reason, SessionId,
+    BindingId, Instant, OrgId, PlatformId, Reason, SessionId,
     device::{
         control::{Attached, PairEvent},
         daemon::{self, Answer, Request},
@@ -91,7 +91,7 @@ pub(super) enum Seen<'a> {
     /// A user pressed Approve; whether it counted.
     Approved { code: &'a str, counts: bool },
     /// A target's access was withdrawn.
-    Revoked { target: &'a GivenId },
+    Revoked { target: &'a PlatformId },
     /// An org was deleted.
     Deleted { org: &'a OrgId },
     /// A relay let a device in, or took its renewed credential; whether it was an attacker's connection.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proto_core::{
-    GivenId, Instant, OrgId, SessionId,
+    Instant, OrgId, PlatformId, SessionId,
     jose::{SKEW, Unverified},
     noise::Noise,
     relay::connection::Device,
@@ -29,7 +29,7 @@ const MAX_FETCHES: usize = 16;
 /// The oracle.
 #[derive(Debug, Default)]
 pub(super) struct Relays {
-    revoked: BTreeMap<GivenId, Instant>,
+    revoked: BTreeMap<PlatformId, Instant>,
     deleted: BTreeMap<OrgId, Instant>,
     /// When each relay could not ask the platform the last time.
     cut_off: BTreeMap<usize, Instant>,
@@ -43,7 +43,7 @@ impl Relays {
     fn see_weather<N: Noise>(&mut self, sim: &Sim<N>) {
         for weather in &sim.weather {
             for number in 0..sim.stations.len() {
-                if weather.until > sim.now && weather.stands_between(Party::Station(number), Place::Platform) {
+                if weather.until > sim.now && weather.stands_between(Party::RelayProcess(number), Place::Platform) {
                     self.see_cut_off(number, weather.until.after(LATE_AFTER_WEATHER));
                 }
             }
@@ -99,7 +99,7 @@ impl<N: Noise + 'static> Oracle<N> for Relays {
                     format!("relay-{station} fetched the key set {count} times within a minute")
                 });
             }
-            Seen::Came { end: End::Feed(station, _) | End::Peer(station, ..), outcome }
+            Seen::Came { end: End::RevocationFeed(station, _) | End::Peer(station, ..), outcome }
                 if outcome.as_ref().map_or(true, |answer| answer.status != 200) =>
             {
                 self.see_cut_off(*station, at);

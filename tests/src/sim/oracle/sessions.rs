@@ -109,13 +109,13 @@ impl Sessions {
         let Some(known) = self.known.get(&session) else { return true };
         let stored = sim.stations.iter().find_map(|station| station.relay.session(session));
         let disk = &sim.hosts[host].laptop.disk;
-        let is_kept = disk.keys().any(|file| matches!(file, StateFile::Segment(of, _) if *of == session));
+        let is_durable = disk.keys().any(|file| matches!(file, StateFile::Segment(of, _) if *of == session));
         let is_cut = !disk.contains_key(&StateFile::Session(session));
         let Some(stored) = stored.filter(|stored| stored.ended.is_some()) else {
-            verdicts.demand(is_kept || is_cut || self.damaged.contains(&host), sim.now, "SPOOL-2", || {
+            verdicts.demand(is_durable || is_cut || self.damaged.contains(&host), sim.now, "SPOOL-2", || {
                 format!("laptop-{host}: a session is delivered, and neither a relay nor the machine has all of it")
             });
-            return !is_kept;
+            return !is_durable;
         };
         if self.damaged.contains(&host) {
             return true;

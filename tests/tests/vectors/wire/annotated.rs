@@ -131,9 +131,11 @@ impl Annotate for Head {
                 new.varint("retry_after", *retry_after).text("detail", detail)
             }
             Self::Envelope { session } => new.number("head", 13, "Envelope").bytes("session", &session.0),
-            Self::Enveloped { session, is_kept } => {
-                new.number("head", 14, "Enveloped").bytes("session", &session.0).part("is_kept", [u8::from(*is_kept)], is_kept)
-            }
+            Self::Enveloped { session, is_durable } => new.number("head", 14, "Enveloped").bytes("session", &session.0).part(
+                "is_durable",
+                [u8::from(*is_durable)],
+                is_durable,
+            ),
             Self::Decline { session, reason, retry_after } => {
                 let new = new.number("head", 15, "Decline").bytes("session", &session.0);
                 new.text("reason", reason.code()).varint("retry_after", *retry_after)

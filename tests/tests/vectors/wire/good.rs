@@ -116,8 +116,8 @@ pub(super) fn heads() -> Vec<(String, Frame)> {
         ("Rotated, generation 300".into(), Head::Rotated { generation: 300 }.into()),
         ("Rekey".into(), Head::Rekey.into()),
         ("Envelope".into(), body(Head::Envelope { session }, b"sealed")),
-        ("Enveloped, kept".into(), Head::Enveloped { session, is_kept: true }.into()),
-        ("Enveloped, of no session".into(), Head::Enveloped { session, is_kept: false }.into()),
+        ("Enveloped, kept".into(), Head::Enveloped { session, is_durable: true }.into()),
+        ("Enveloped, of no session".into(), Head::Enveloped { session, is_durable: false }.into()),
         (
             "Error with a detail".into(),
             Head::Error { reason: Reason::FrameMalformed, retry_after: 300, detail: "a frame of a relay".into() }.into(),

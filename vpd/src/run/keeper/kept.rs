@@ -30,13 +30,13 @@ pub(in crate::run) struct Start<'a> {
 }
 
 /// A command with its keeper.
-pub(in crate::run) struct Kept {
+pub(in crate::run) struct LeaderHandle {
     socket: UnixStream,
     /// Lives as long as something of the command does, and is not waited for.
     _keeper: Child,
 }
 
-impl Kept {
+impl LeaderHandle {
     /// Starts both.
     ///
     /// # Errors

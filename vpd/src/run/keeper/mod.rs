@@ -42,7 +42,7 @@ use super::{
     through,
 };
 use crate::cli::KeepArgs;
-pub(super) use kept::{Kept, Start, this_program};
+pub(super) use kept::{LeaderHandle, Start, this_program};
 use message::{Order, Report};
 
 /// The process of `vpd keep`: its standard input is the way to `vpd run`, its standard output the terminal, its standard error

@@ -178,7 +178,7 @@ pub(super) fn headline(title: &Title) -> String {
 
 /// Text of another machine for this terminal: without line breaks and control characters, and not too long.
 fn one_line(text: &str) -> String {
-    let printable: String = text.chars().map(|c| if plain::steers(c) { ' ' } else { c }).collect();
+    let printable: String = text.chars().map(|c| if plain::is_unsafe_for_terminal(c) { ' ' } else { c }).collect();
     let words: Vec<_> = printable.split_whitespace().collect();
     let line = words.join(" ");
     match line.char_indices().nth(HEADLINE_PART) {

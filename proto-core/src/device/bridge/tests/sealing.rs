@@ -48,8 +48,8 @@ fn secret() -> EpochSecret {
     EpochSecret::new(Secret::new([1; 32]))
 }
 
-fn enveloped(session: SessionId, is_kept: bool) -> Head {
-    Head::Enveloped { session, is_kept }
+fn enveloped(session: SessionId, is_durable: bool) -> Head {
+    Head::Enveloped { session, is_durable }
 }
 
 /// Sessions from before there was a key get their envelopes as soon as there is one; a new session at once.
@@ -115,7 +115,7 @@ fn a_new_link_carries_what_the_old_one_may_have_lost() {
     bench.input(Input::Io(IoEvent::Closed(EffectId::Link, Closed::ByPeer(None))));
     bench.said.clear();
     bench.sent.clear();
-    bench.input(Input::Hurry);
+    bench.input(Input::RetryNow);
     bench.come_up();
     assert_eq!(envelopes(&mut bench), [(numbered(2), Some(secret()))]);
 }

@@ -94,10 +94,10 @@ fn request(bench: &mut Bench, noise: &mut Symbolic) -> Vec<Frame> {
 #[test]
 fn a_visitor_that_does_not_confirm_is_forgotten() {
     let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
-    let deadline = bench.bridge.visitors.next_deadline().unwrap();
+    let deadline = bench.bridge.key_requests.next_deadline().unwrap();
     assert_eq!((deadline.at, deadline.timer), (START.after(HANDSHAKE_TIMEOUT), responder::Timer::Confirmation));
     bench.bridge.handle_timeout(deadline.at);
-    assert_eq!(bench.bridge.visitors.next_deadline(), None);
+    assert_eq!(bench.bridge.key_requests.next_deadline(), None);
     assert_eq!((request(&mut bench, &mut noise), bench.stats()), (vec![], [0, 0, 1]));
 }
 
@@ -106,7 +106,7 @@ fn a_visitor_that_does_not_confirm_is_forgotten() {
 fn a_visitor_that_confirmed_stays() {
     let (mut bench, mut noise, _) = answered(&of_a_viewer(), &device(), true);
     assert_eq!(request(&mut bench, &mut noise).len(), 1);
-    assert_eq!(bench.bridge.visitors.next_deadline(), None);
+    assert_eq!(bench.bridge.key_requests.next_deadline(), None);
     bench.bridge.handle_timeout(START.after(HANDSHAKE_TIMEOUT));
     assert_eq!((request(&mut bench, &mut noise).len(), bench.stats()), (1, [0, 0, 0]));
 }

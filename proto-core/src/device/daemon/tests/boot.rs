@@ -65,11 +65,11 @@ fn damaged_pins_and_pairings_are_passed_over() {
 #[test]
 fn a_damaged_ledger_or_configuration_stops_the_start() {
     let damaged = || Some(SecretBytes::new("{"));
-    assert_eq!(try_boot(&Found { grants: damaged(), ..found() }).err(), Some(Reason::StateInvalid));
-    assert_eq!(try_boot(&Found { config: damaged(), ..found() }).err(), Some(Reason::ConfigInvalid));
+    assert_eq!(try_boot(&StoredState { grants: damaged(), ..found() }).err(), Some(Reason::StateInvalid));
+    assert_eq!(try_boot(&StoredState { config: damaged(), ..found() }).err(), Some(Reason::ConfigInvalid));
     let newer = Some(SecretBytes::new(r#"{"version": 99}"#));
-    assert_eq!(try_boot(&Found { config: newer, ..found() }).err(), Some(Reason::ConfigNewer));
-    assert!(try_boot(&Found::default()).is_ok());
+    assert_eq!(try_boot(&StoredState { config: newer, ..found() }).err(), Some(Reason::ConfigNewer));
+    assert!(try_boot(&StoredState::default()).is_ok());
 }
 
 /// S163, S167: where to pair is what the environment says, else what config.json says, else the default; there the code is
@@ -77,9 +77,10 @@ fn a_damaged_ledger_or_configuration_stops_the_start() {
 #[test]
 fn the_environment_says_where_to_pair() {
     let pairs_at = |config: Option<&str>, env: Option<&str>| {
-        let found = Found { config: config.map(SecretBytes::new), ..Found::default() };
+        let found = StoredState { config: config.map(SecretBytes::new), ..StoredState::default() };
         let settings = Settings { api_endpoint: env.map(Into::into), ..settings() };
-        let mut daemon = Daemon::<Symbolic>::boot(START, WallClock::new(START, UNIX), &found, settings, Jitter::new(1)).unwrap();
+        let mut daemon =
+            Daemon::<Symbolic>::boot(START, WallClock::new(START, UNIX), &found, settings, JitterRng::new(1)).unwrap();
         let request = Request::Pair(PairRequest { mode: PairingMode::New, org: None, name: None }, Entropy::new([7; 32]));
         daemon.handle_input(START, Input::Request(RequestId(1), request)).unwrap();
         let asked = core::iter::from_fn(|| daemon.poll_output())
@@ -98,9 +99,9 @@ fn the_environment_says_where_to_pair() {
 /// dialling.
 #[test]
 fn a_binding_without_its_key_or_credential_is_broken() {
-    let without_key = Found { identities: found().identities.split_off(1), ..found() };
+    let without_key = StoredState { identities: found().identities.split_off(1), ..found() };
     let record = BindingRecord { issue_token: SecretText::new("none"), ..record() };
-    let without_credential = Found { config: Some(config(vec![record, beta_record()])), ..found() };
+    let without_credential = StoredState { config: Some(config(vec![record, beta_record()])), ..found() };
     for (found, reason) in [(without_key, Reason::StateInvalid), (without_credential, Reason::TokenMalformed)] {
         let mut laptop = Laptop::boot(&found);
         laptop.pass(Duration::ZERO);

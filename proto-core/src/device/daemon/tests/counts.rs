@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{super::*, laptop::*};
 use crate::{
     Reason,
-    device::{life::Life, uplink},
+    device::{incarnation::Incarnation, uplink},
     effect::IoEvent,
     wire::{Frame, Head},
 };
@@ -68,16 +68,16 @@ fn a_change_without_a_request_keeps_the_request() {
 fn what_comes_for_an_earlier_life_is_counted() {
     let mut laptop = Laptop::paired();
     let relay = laptop.up(&org());
-    let EffectId::Bridge(id, Life(life), effect_id) = relay.effect_id.clone() else { panic!() };
+    let EffectId::Bridge(id, Incarnation(life), effect_id) = relay.effect_id.clone() else { panic!() };
     laptop.take_said();
     for n in 0..2 {
         let late = |effect_id| IoEvent::Closed(effect_id, crate::effect::Closed::ByUs);
-        laptop.happens(late(EffectId::Bridge(id.clone(), Life(life + 1), effect_id)));
+        laptop.happens(late(EffectId::Bridge(id.clone(), Incarnation(life + 1), effect_id)));
         assert_eq!(laptop.stats(), [0, 3 * n + 1, 0]);
         let strange = BindingId { org: "C".parse().unwrap(), ..org() };
-        laptop.happens(late(EffectId::Bridge(strange.into(), Life(life), uplink::EffectId::Link)));
+        laptop.happens(late(EffectId::Bridge(strange.into(), Incarnation(life), uplink::EffectId::Link)));
         assert_eq!(laptop.stats(), [0, 3 * n + 2, 0]);
-        laptop.happens(IoEvent::Stored(EffectId::Pairing(Life(1), crate::device::pairing::EffectId::Save)));
+        laptop.happens(IoEvent::Stored(EffectId::Pairing(Incarnation(1), crate::device::pairing::EffectId::Save)));
         assert_eq!(laptop.stats(), [0, 3 * n + 3, 0]);
     }
     assert_eq!(laptop.take_said(), vec![]);

@@ -52,7 +52,7 @@ pub(super) struct Relay {
 impl Laptop {
     /// A daemon that was never paired.
     pub(super) fn new() -> Self {
-        Self::boot(&Found::default())
+        Self::boot(&StoredState::default())
     }
 
     /// A daemon that is paired with [`org`] and [`beta`].
@@ -60,7 +60,7 @@ impl Laptop {
         Self::boot(&found())
     }
 
-    pub(super) fn boot(found: &Found) -> Self {
+    pub(super) fn boot(found: &StoredState) -> Self {
         let daemon = try_boot(found).unwrap();
         let mut laptop = Self {
             daemon,
@@ -252,23 +252,23 @@ pub(super) fn settings() -> Settings {
     Settings { host: "laptop".into(), version: "0.1.0".into(), pid: 7, api_endpoint: Some(API.into()), aes_in_hardware: false }
 }
 
-pub(super) fn try_boot(found: &Found) -> Result<Daemon<Symbolic>, Reason> {
-    Daemon::boot(START, WallClock::new(START, UNIX), found, settings(), Jitter::new(1))
+pub(super) fn try_boot(found: &StoredState) -> Result<Daemon<Symbolic>, Reason> {
+    Daemon::boot(START, WallClock::new(START, UNIX), found, settings(), JitterRng::new(1))
 }
 
 /// The disk of a daemon that is paired with [`org`] and [`beta`] and has a directory bound to each.
-pub(super) fn found() -> Found {
+pub(super) fn found() -> StoredState {
     let (org_record, beta_record) = (relay::record(), beta_record());
     let mut grants = Grants::default();
     for (directory, org_id) in [(BOUND, org().org), (BOUND_TO_BETA, beta().org)] {
         let grant = Grant { org_id, recursive: directory == BOUND, bound_at: "then".into(), unknown: Unknown::new() };
         grants.directories.insert(directory.into(), grant);
     }
-    Found {
+    StoredState {
         config: Some(config(vec![org_record, beta_record])),
         identities: vec![key_of(&org().org, 0, 3), key_of(&beta().org, 0, 4)],
         grants: Some(grants.write().unwrap()),
-        ..Found::default()
+        ..StoredState::default()
     }
 }
 
@@ -328,8 +328,8 @@ pub(super) fn numbered(n: usize) -> SessionId {
     SessionId((n as u128).to_be_bytes())
 }
 
-pub(super) fn with_pins(pins: impl IntoIterator<Item = SessionFile>) -> Found {
-    Found { sessions: pins.into_iter().map(|pin| pin.write().unwrap()).collect(), ..found() }
+pub(super) fn with_pins(pins: impl IntoIterator<Item = SessionFile>) -> StoredState {
+    StoredState { sessions: pins.into_iter().map(|pin| pin.write().unwrap()).collect(), ..found() }
 }
 
 pub(super) fn looked(directory: Directory) -> Looked {

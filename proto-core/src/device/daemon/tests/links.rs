@@ -92,8 +92,8 @@ fn stamps_are_read_anew_after_a_suspend() {
     laptop.take_said();
     laptop.clock(WallClock::new(START, UNIX.plus(RENEWABLE + 1)));
     laptop.pass(Duration::ZERO);
-    let lapsed: Vec<_> = laptop.take_log().into_iter().filter(|event| matches!(event, Event::Lapsed(_))).collect();
-    assert_eq!(lapsed, [Event::Lapsed(beta()), Event::Lapsed(org())]);
+    let lapsed: Vec<_> = laptop.take_log().into_iter().filter(|event| matches!(event, Event::RenewalExpired(_))).collect();
+    assert_eq!(lapsed, [Event::RenewalExpired(beta()), Event::RenewalExpired(org())]);
 }
 
 /// A link that goes up and down is said, with the reason.

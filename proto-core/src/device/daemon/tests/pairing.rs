@@ -10,7 +10,7 @@ use crate::{
     device::{
         control::PairRequest,
         files::{BindingRecord, Document, PendingPairing},
-        life::Life,
+        incarnation::Incarnation,
         link::LinkState,
         pairing::tests::desk::{approval, key_set, mint_answer},
         uplink::testing::{record, relay},
@@ -80,7 +80,7 @@ fn a_pairing_ends_with_a_binding() {
 #[test]
 fn a_pairing_is_told_from_the_one_before_it() {
     let mut laptop = Laptop::new();
-    let late = |life| IoEvent::Stored(EffectId::Pairing(Life(life), crate::device::pairing::EffectId::Save));
+    let late = |life| IoEvent::Stored(EffectId::Pairing(Incarnation(life), crate::device::pairing::EffectId::Save));
     for life in 1..=2 {
         laptop.net.clear();
         laptop.request(1, pair(PairingMode::New));
@@ -91,7 +91,7 @@ fn a_pairing_is_told_from_the_one_before_it() {
         assert!(laptop.daemon.report().pairing.is_some());
         laptop.request(2, Request::CancelPairing);
         laptop.files.clear();
-        laptop.happens(IoEvent::Stored(EffectId::Pairing(Life(life), crate::device::pairing::EffectId::Forget)));
+        laptop.happens(IoEvent::Stored(EffectId::Pairing(Incarnation(life), crate::device::pairing::EffectId::Forget)));
         assert_eq!(laptop.stats(), [0, u64::from(life), 0]);
     }
 }
@@ -165,7 +165,7 @@ fn a_session_that_goes_on_holds_its_binding() {
     let old = BindingId { runtime_target: "r0".parse().unwrap(), ..org() };
     let before = BindingRecord { runtime_target_id: old.runtime_target.clone(), ..record() };
     let config = Some(config(vec![before, beta_record()]));
-    let mut laptop = Laptop::boot(&Found { config, ..with_pins([pin(1, &old, 1)]) });
+    let mut laptop = Laptop::boot(&StoredState { config, ..with_pins([pin(1, &old, 1)]) });
     laptop.pass(RETURN_WITHIN);
     laptop.again(SOURCE, numbered(1));
     let pending = show(&mut laptop, PairingMode::Add);
@@ -181,7 +181,7 @@ fn a_session_that_goes_on_holds_its_binding() {
 fn a_refresh_is_reported_as_one() {
     for old in ["r1", "r0"] {
         let record = BindingRecord { runtime_target_id: old.parse().unwrap(), ..record() };
-        let mut laptop = Laptop::boot(&Found { config: Some(config(vec![record, beta_record()])), ..found() });
+        let mut laptop = Laptop::boot(&StoredState { config: Some(config(vec![record, beta_record()])), ..found() });
         let pending = show(&mut laptop, PairingMode::Add);
         approve(&mut laptop, &pending);
         laptop.settle();
@@ -189,7 +189,7 @@ fn a_refresh_is_reported_as_one() {
         assert!(matches!(events[..], [PairEvent::Paired { refreshed: true, .. }]), "{old}: {events:?}");
     }
     let identities = vec![key_of(&beta().org, 0, 4)];
-    let mut laptop = Laptop::boot(&Found { config: Some(config(vec![beta_record()])), identities, ..found() });
+    let mut laptop = Laptop::boot(&StoredState { config: Some(config(vec![beta_record()])), identities, ..found() });
     let pending = show(&mut laptop, PairingMode::Add);
     approve(&mut laptop, &pending);
     laptop.settle();
@@ -201,12 +201,12 @@ fn a_refresh_is_reported_as_one() {
 fn a_pairing_is_taken_up_after_a_restart() {
     let mut laptop = Laptop::new();
     let pending = show(&mut laptop, PairingMode::Add);
-    let mut again = Laptop::boot(&Found { pending: Some(pending.write().unwrap()), ..found() });
+    let mut again = Laptop::boot(&StoredState { pending: Some(pending.write().unwrap()), ..found() });
     assert_eq!(again.daemon.report().pairing.map(|shown| shown.code), Some(pending.code.clone()));
     again.request(2, pair(PairingMode::Add));
     assert!(again.take_answers().contains(&(2, Err(Reason::PairingInProgress))));
     let durable = PendingPairing { seed: crate::secret::Secret::new([3; 32]), ..pending };
-    let mut again = Laptop::boot(&Found { pending: Some(durable.write().unwrap()), ..found() });
+    let mut again = Laptop::boot(&StoredState { pending: Some(durable.write().unwrap()), ..found() });
     assert_eq!(again.settle(), (vec![], vec![StateFile::PendingPairing]));
     assert_eq!(again.daemon.report().pairing, None);
     again.request(2, pair(PairingMode::Add));
@@ -218,7 +218,7 @@ fn a_pairing_is_taken_up_after_a_restart() {
 fn a_binding_that_is_refused_fails_the_pairing() {
     let mut laptop = Laptop::new();
     let pending = show(&mut laptop, PairingMode::New);
-    let mut again = Laptop::boot(&Found { pending: Some(pending.write().unwrap()), ..found() });
+    let mut again = Laptop::boot(&StoredState { pending: Some(pending.write().unwrap()), ..found() });
     again.take_said();
     again.pass(Duration::from_secs(2));
     approve_waiting(&mut again, &pending);

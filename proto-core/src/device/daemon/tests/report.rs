@@ -45,18 +45,18 @@ fn the_report_names_the_relay_that_is_dialled() {
     let own = "wss://own.example/ws";
     let written = alloc::format!(r#"{{"daemon": {{"relay": {{"endpoint": "{own}"}}}}}}"#);
     let config = Config { bindings: vec![record()], ..Config::parse(written.as_bytes()).unwrap() };
-    let mut laptop = Laptop::boot(&Found { config: Some(config.write().unwrap()), ..found() });
+    let mut laptop = Laptop::boot(&StoredState { config: Some(config.write().unwrap()), ..found() });
     laptop.pass(Duration::ZERO);
     assert!(laptop.net.iter().any(|effect| matches!(effect, Effect::Connect(_, connect) if connect.url == own)));
     assert_eq!(laptop.daemon.report().bindings[0].relay, own);
 }
 
 /// The binding that takes new sessions, and the one before it, which drains.
-fn draining() -> (BindingId, Found) {
+fn draining() -> (BindingId, StoredState) {
     let old = BindingId { runtime_target: "r0".parse().unwrap(), ..org() };
     let drains = BindingRecord { runtime_target_id: old.runtime_target.clone(), state: BindingState::Draining, ..record() };
     let active = BindingRecord { identity: "relay-identities/ORG+1.json".into(), ..record() };
-    let found = Found {
+    let found = StoredState {
         config: Some(config(vec![drains, active])),
         identities: vec![key_of(&org().org, 0, 3), key_of(&org().org, 1, 3)],
         ..with_pins([pin(1, &old, 1), pin(2, &old, 2)])
@@ -116,7 +116,7 @@ fn a_binding_that_leaves_is_not_shown() {
 /// A directory that is bound to an org that this daemon is not paired with shows the org's id.
 #[test]
 fn directories_of_strangers_show_an_id() {
-    let laptop = Laptop::boot(&Found { config: Some(config(vec![record()])), ..found() });
+    let laptop = Laptop::boot(&StoredState { config: Some(config(vec![record()])), ..found() });
     let orgs: Vec<_> = laptop.daemon.report().directories.into_iter().map(|row| row.org).collect();
     assert_eq!(orgs, ["Org", "BETA"]);
 }

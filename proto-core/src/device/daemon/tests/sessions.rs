@@ -210,18 +210,18 @@ fn taking_the_last_place_drops_no_key() {
 #[test]
 fn a_key_that_stays_on_disk_is_removed_again() {
     let pins = with_pins([pin(1, &org(), 1), pin(2, &org(), 2)]).sessions;
-    let mut laptop = Laptop::boot(&Found { sessions: pins, ..Found::default() });
+    let mut laptop = Laptop::boot(&StoredState { sessions: pins, ..StoredState::default() });
     for _ in 0..2 {
         assert_eq!(laptop.daemon.poll_timeout(), None);
         assert_eq!([laptop.not_stored(), laptop.not_stored()], [1, 2].map(|n| StateFile::Session(numbered(n))));
-        assert_eq!(laptop.daemon.poll_timeout().map(|deadline| deadline.at), Some(laptop.now.after(UNPIN_PAUSE)));
-        laptop.pass(just_before(UNPIN_PAUSE));
+        assert_eq!(laptop.daemon.poll_timeout().map(|deadline| deadline.at), Some(laptop.now.after(REMOVE_RETRY)));
+        laptop.pass(just_before(REMOVE_RETRY));
         assert!(laptop.files.is_empty());
         laptop.pass(ALMOST);
         assert_eq!(laptop.files.len(), 2);
     }
     laptop.settle();
-    laptop.pass(UNPIN_PAUSE);
+    laptop.pass(REMOVE_RETRY);
     assert!(laptop.files.is_empty());
 }
 

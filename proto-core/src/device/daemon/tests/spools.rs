@@ -7,7 +7,7 @@ use crate::{
     Reason,
     device::{
         control::{Attached, UnpairRequest},
-        spool::PATIENCE,
+        spool::ACK_TIMEOUT,
     },
     effect::{Closed, Effect, IoEvent, StateFile},
     secret::SecretBytes,
@@ -32,7 +32,7 @@ fn keeping() -> (Laptop, SessionId, BTreeMap<u64, SecretBytes>) {
     let mut laptop = Laptop::paired();
     let session = laptop.streams(SOURCE, BOUND);
     laptop.input(Input::Frame(SOURCE, opened(session)));
-    laptop.pass(PATIENCE);
+    laptop.pass(ACK_TIMEOUT);
     let resumed = Output::ToSource(SOURCE, Head::Resume { session, next: 0 }.into());
     assert!(laptop.take_said().contains(&resumed), "the process begins again, for the disk");
     for frame in [record(session, 0), record(session, 1), end(session, 2)] {
@@ -48,10 +48,10 @@ fn keeping() -> (Laptop, SessionId, BTreeMap<u64, SecretBytes>) {
     (laptop, session, segments)
 }
 
-fn found_with(session: SessionId, segments: &BTreeMap<u64, SecretBytes>) -> Found {
+fn found_with(session: SessionId, segments: &BTreeMap<u64, SecretBytes>) -> StoredState {
     let pin = crate::device::files::SessionFile { session, ..pin(1, &org(), UNIX.0) };
     let bytes = segments.iter().map(|(first, contents)| (*first, contents.expose().len() as u64)).collect();
-    Found { spools: [(session, bytes)].into(), ..with_pins([pin]) }
+    StoredState { spools: [(session, bytes)].into(), ..with_pins([pin]) }
 }
 
 /// Without the pings of the link.
@@ -108,9 +108,9 @@ fn what_was_kept_goes_with_its_binding() {
 #[test]
 fn what_belongs_to_no_session_is_erased() {
     let stray = numbered(9);
-    let mut laptop = Laptop::boot(&Found { spools: [(stray, [(0, 10)].into())].into(), ..found() });
+    let mut laptop = Laptop::boot(&StoredState { spools: [(stray, [(0, 10)].into())].into(), ..found() });
     assert_eq!(laptop.not_stored(), StateFile::Spool(stray));
-    laptop.pass(UNPIN_PAUSE);
+    laptop.pass(REMOVE_RETRY);
     assert_eq!(laptop.settle().1, [StateFile::Spool(stray)]);
 }
 

@@ -38,8 +38,8 @@ fn an_org_is_named_by_id_or_slug() {
         let third = BindingRecord { workspace_id: "C".parse().unwrap(), slug: slug.into(), ..beta_record() };
         let key = key_of(&"C".parse().unwrap(), 0, 4);
         let third = BindingRecord { identity: "relay-identities/C.json".into(), ..third };
-        let found = Found { config: Some(config(vec![record(), beta_record(), third])), ..found() };
-        Laptop::boot(&Found { identities: found.identities.iter().cloned().chain([key]).collect(), ..found })
+        let found = StoredState { config: Some(config(vec![record(), beta_record(), third])), ..found() };
+        Laptop::boot(&StoredState { identities: found.identities.iter().cloned().chain([key]).collect(), ..found })
     };
     let two = Laptop::paired;
     assert_eq!(unpaired(&mut two(), Some("ORG")), Ok("ORG".into()));

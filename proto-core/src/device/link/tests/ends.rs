@@ -76,7 +76,7 @@ fn hurrying_makes_attempts_quick_again() {
         bench.lose();
     }
     assert_eq!(bench.link.state(), LinkState::Disconnected);
-    bench.input(Input::Hurry);
+    bench.input(Input::RetryNow);
     assert_eq!(bench.link.state(), LinkState::Reconnecting { attempt: QUICK_ATTEMPTS - 1, of: QUICK_ATTEMPTS });
     bench.fire();
     bench.lose();

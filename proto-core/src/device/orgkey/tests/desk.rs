@@ -3,14 +3,14 @@
 use alloc::{boxed::Box, collections::BTreeMap, format, vec, vec::Vec};
 use core::time::Duration;
 
-use super::super::{Call, EffectId, Input, News, OrganizationKey, Output, Settings};
+use super::super::{Call, EffectId, Input, KeyEvent, OrganizationKey, Output, Settings};
 use crate::{
     Entropy, Instant, Machine,
     api::{Base64url, KeyView, OwnDevice, Registration, WaitingDevice},
     crypto::Identity,
     device::files::OrganizationKeyFile,
     effect::{HttpAnswer, IoEvent},
-    id::{DeviceKind, GivenId, OrgId},
+    id::{DeviceKind, OrgId, PlatformId},
     key::IdentityKey,
     orgkey::{Statement, Wrapped},
     secret::{Secret, SecretBytes},
@@ -29,20 +29,20 @@ pub(super) fn settings(seed: u8, role: DeviceKind) -> Settings {
 }
 
 /// A device and its disk.
-pub(super) struct Desk {
+pub(super) struct Harness {
     seed: u8,
     role: DeviceKind,
     lives: u8,
     pub(super) machine: OrganizationKey,
     pub(super) now: Instant,
     pub(super) calls: Vec<(EffectId, Call)>,
-    pub(super) news: Vec<News>,
+    pub(super) news: Vec<KeyEvent>,
     pub(super) kept: Vec<OrganizationKeyFile>,
     pub(super) disk_works: bool,
     storing: Option<Box<OrganizationKeyFile>>,
 }
 
-impl Desk {
+impl Harness {
     pub(super) fn new(seed: u8, role: DeviceKind) -> Self {
         let machine = OrganizationKey::new(Instant::ZERO, settings(seed, role), None);
         Self {
@@ -87,7 +87,7 @@ impl Desk {
             match output {
                 Output::Call(effect_id, call) => self.calls.push((effect_id, call)),
                 Output::Keep(file) => self.storing = Some(file),
-                Output::News(news) => self.news.push(news),
+                Output::KeyEvent(news) => self.news.push(news),
             }
         }
     }
@@ -130,8 +130,8 @@ struct Device {
 #[derive(Default)]
 pub(super) struct Platform {
     statements: Vec<Statement>,
-    devices: BTreeMap<GivenId, Device>,
-    pub(super) handed: Vec<(GivenId, u32)>,
+    devices: BTreeMap<PlatformId, Device>,
+    pub(super) handed: Vec<(PlatformId, u32)>,
 }
 
 impl Platform {
@@ -201,7 +201,7 @@ impl Platform {
     }
 }
 
-fn waiting_device(target: &GivenId, device: &Device) -> WaitingDevice {
+fn waiting_device(target: &PlatformId, device: &Device) -> WaitingDevice {
     WaitingDevice {
         runtime_target_id: target.clone(),
         identity_key: device.identity,

@@ -7,7 +7,7 @@ use crate::effect::Method;
 #[test]
 fn a_mint_that_met_a_server_in_trouble_is_repeated() {
     for status in [500, 503] {
-        let mut desk = Desk::start();
+        let mut desk = Harness::start();
         let first = desk.http[0].1.body.clone();
         desk.answer(status, "<html>");
         assert_eq!((desk.said.pop(), desk.wait()), (Some(Output::Trouble(PlatformUnreachable)), MINT_PAUSE));
@@ -21,7 +21,7 @@ fn a_mint_that_met_a_server_in_trouble_is_repeated() {
 /// WIRE sections 2.1 and 2.2: a code is made with a POST, and only looked at afterwards.
 #[test]
 fn a_code_is_posted_and_then_got() {
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     assert_eq!(desk.http[0].1.method, Method::Post);
     desk.answer(201, mint_answer());
     desk.stored();
@@ -32,7 +32,7 @@ fn a_code_is_posted_and_then_got() {
 /// PAIR-1: a 400 that does not say `slow_down` changes no interval.
 #[test]
 fn only_slow_down_lengthens_the_interval() {
-    let mut desk = Desk::shown();
+    let mut desk = Harness::shown();
     for body in ["", "<html>", "{}", r#"{"error": "invalid_request"}"#] {
         desk.wait();
         desk.answer(400, body);
@@ -44,13 +44,13 @@ fn only_slow_down_lengthens_the_interval() {
 /// PAIR-2: that an earlier request came to nothing says nothing about the one under way.
 #[test]
 fn stale_faults_are_ignored() {
-    let unanswered = |desk: &mut Desk, effect_id| {
+    let unanswered = |desk: &mut Harness, effect_id| {
         let before = desk.machine.clone();
         desk.input(Input::Io(IoEvent::Unanswered(effect_id, NetFault::BadUrl)));
         assert_eq!(desk.machine.ignored(), before.ignored() + 1, "{effect_id:?}");
         assert_eq!((&desk.machine.state, desk.machine.trouble()), (&before.state, before.trouble()), "{effect_id:?}");
     };
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     unanswered(&mut desk, EffectId::Mint(2));
     desk.answer(201, mint_answer());
     desk.stored();
@@ -69,7 +69,7 @@ fn stale_faults_are_ignored() {
 #[test]
 fn an_approval_that_cannot_be_verified_ends_with_the_trouble() {
     for (answers, reason) in [(true, PlatformAnswerInvalid), (false, PlatformUnreachable)] {
-        let mut desk = Desk::shown();
+        let mut desk = Harness::shown();
         desk.answer(200, approval(&desk.identity(), |_| {}));
         while desk.machine.poll_timeout().is_some() {
             if answers && !desk.http.is_empty() {
@@ -86,7 +86,7 @@ fn an_approval_that_cannot_be_verified_ends_with_the_trouble() {
 /// L9: a code that is on its way has no expiry yet; what is awaited is the answer alone.
 #[test]
 fn a_mint_under_way_waits_for_its_answer_alone() {
-    let desk = Desk::start();
+    let desk = Harness::start();
     assert_eq!(desk.machine.poll_timeout(), None);
     assert_eq!(desk.machine.status(), Status::Running { waiting_for: "a code from the platform" });
 }
@@ -94,7 +94,7 @@ fn a_mint_under_way_waits_for_its_answer_alone() {
 /// L4: whatever comes after the end is counted, and changes nothing else.
 #[test]
 fn an_ended_pairing_absorbs_everything() {
-    let mut desk = Desk::start();
+    let mut desk = Harness::start();
     desk.input(Input::Cancel);
     let inputs = [Input::Io(IoEvent::Stored(EffectId::Forget)), Input::Adopted, Input::Rejected(OrgAlreadyBound), Input::Cancel];
     for (n, input) in (1..).zip(inputs) {

@@ -23,7 +23,7 @@ pub(super) const UNIX: UnixTime = UnixTime(1_800_000_000);
 pub(super) const START: Instant = Instant::from_nanos(7_000_000_000);
 
 /// A machine, its virtual clock, and what it wants and has not been given yet.
-pub(super) struct Desk {
+pub(super) struct Harness {
     pub(super) machine: Pairing,
     pub(super) now: Instant,
     pub(super) http: Vec<(EffectId, HttpRequest)>,
@@ -31,7 +31,7 @@ pub(super) struct Desk {
     pub(super) said: Vec<Output>,
 }
 
-impl Desk {
+impl Harness {
     pub(super) fn new(machine: Pairing, now: Instant) -> Self {
         let mut desk = Self { machine, now, http: Vec::new(), files: Vec::new(), said: Vec::new() };
         desk.drain();

@@ -11,13 +11,13 @@ fn frames_of_another_session_are_strange() {
     feed(&mut s, Input::Attached);
     for (n, head) in (1..).zip([Head::Resume { session: OTHER, next: 0 }, Head::Ping { nonce: 1 }]) {
         assert_eq!(feed(&mut s, Input::Frame(head.into())), []);
-        assert_eq!((s.stats().strange_frames, s.status()), (n, Status::Running { waiting_for: "the relay's resume point" }));
+        assert_eq!((s.stats().unexpected_frames, s.status()), (n, Status::Running { waiting_for: "the relay's resume point" }));
     }
     feed(&mut s, resume(0));
     feed(&mut s, output("a"));
     let kept = s.pending_bytes();
     feed(&mut s, Input::Frame(Head::Acknowledge { session: OTHER, next: 1 }.into()));
-    assert_eq!((s.stats().strange_frames, s.stats().stale_acknowledgements, s.pending_bytes()), (3, 0, kept));
+    assert_eq!((s.stats().unexpected_frames, s.stats().stale_acknowledgements, s.pending_bytes()), (3, 0, kept));
 }
 
 /// L4: after the end frames are counted and change nothing, whichever end it was.
@@ -35,7 +35,7 @@ fn frames_after_the_end_are_strange() {
         let revoke = Input::Frame(Head::Revoke { reason: Reason::WorkspaceNotFound }.into());
         for (n, input) in (1..).zip([resume(0), resume(9), acknowledge(1), revoke]) {
             assert_eq!(feed(&mut s, input), []);
-            assert_eq!((s.stats().strange_frames, s.status()), (n, end));
+            assert_eq!((s.stats().unexpected_frames, s.status()), (n, end));
         }
     }
 }
@@ -60,5 +60,5 @@ fn stale_acknowledgements_are_counted() {
         feed(&mut s, acknowledge(0));
         assert_eq!((s.stats().stale_acknowledgements, s.pending_bytes()), (n, kept));
     }
-    assert_eq!(s.stats().strange_frames, 0);
+    assert_eq!(s.stats().unexpected_frames, 0);
 }

@@ -35,7 +35,7 @@ fn a_window_ends_before_the_byte_behind_it() {
     }
     let in_window = |retained: &Retained, window| (0..3).filter(|n| retained.get(*n, window).is_some()).count();
     assert_eq!([1, 3, 4, 5].map(|window| in_window(&retained, window)), [1, 1, 2, 3]);
-    assert!(retained.acknowledge(1, &mut Spares::default()));
+    assert!(retained.acknowledge(1, &mut BufferPool::default()));
     assert_eq!([1, 2].map(|window| in_window(&retained, window)), [1, 2]);
 }
 

@@ -66,7 +66,7 @@ fn a_full_disk_does_not_keep_records_from_passing_again() {
     bench.records(0..2);
     bench.disk_fails();
     bench.relay(resume(0));
-    bench.pass(STAY);
+    bench.pass(MIN_SPOOLING);
     assert!(!bench.spool.is_keeping());
 }
 
@@ -89,6 +89,6 @@ fn what_was_kept_once_may_lie_there_still() {
     bench.settle();
     bench.relay(acknowledge(1));
     bench.disk_fails();
-    bench.pass(STAY);
+    bench.pass(MIN_SPOOLING);
     assert_eq!((bench.disk.len(), bench.spool.is_keeping(), bench.spool.leaves_files()), (1, false, true));
 }

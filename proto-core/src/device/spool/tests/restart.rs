@@ -146,7 +146,7 @@ fn what_was_not_removed_in_time_is_behind_the_process() {
     }
     assert_eq!((bench.spool.is_keeping(), bench.takes, bench.disk.len()), (false, false, 0));
     assert_eq!(bench.take(), (vec![], vec![opened()]));
-    bench.pass(PATIENCE);
+    bench.pass(ACK_TIMEOUT);
     assert_eq!(bench.take().0, [resume(25)], "the first that the process still has");
 }
 

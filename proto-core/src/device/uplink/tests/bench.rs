@@ -36,7 +36,7 @@ impl Bench {
 
     pub(super) fn with(settings: &Settings) -> Self {
         let clock = WallClock::new(START, UNIX);
-        let uplink = Uplink::new(START, clock, Role::Daemon, &record(), &device(), None, settings, Jitter::new(7)).unwrap();
+        let uplink = Uplink::new(START, clock, Role::Daemon, &record(), &device(), None, settings, JitterRng::new(7)).unwrap();
         let mut bench = Self { uplink, now: START, http: vec![], connects: vec![], closes: vec![], sent: vec![], said: vec![] };
         bench.drain();
         bench

@@ -19,8 +19,8 @@ fn knocked() -> (Bench, Symbolic, Frame) {
     (bench, noise, answer)
 }
 
-fn welcomed(knock: &[u8]) -> (Symbolic, Frame) {
-    let (mut noise, _) = Symbolic::respond(device().static_keys(), Entropy::new([8; 32]), knock).unwrap();
+fn welcomed(send_first_message: &[u8]) -> (Symbolic, Frame) {
+    let (mut noise, _) = Symbolic::respond(device().static_keys(), Entropy::new([8; 32]), send_first_message).unwrap();
     let welcome = Answer::Welcome(Welcome { frame_max: 65_536, time: UNIX.0, software: "vpd".into() });
     let answer = peer(noise.answer(None, &welcome.encode()).unwrap());
     (noise, answer)
@@ -165,8 +165,8 @@ fn garbage_without_end_does_not_make_the_viewer_ask_faster() {
     let again = bench.viewer.sessions.next_deadline().unwrap();
     assert_eq!((again.at, again.timer), (START.after(ANSWER_TIMEOUT), Timer::AskAgain));
     bench.viewer.handle_timeout(again.at);
-    bench.input(Input::Hurry);
-    let [Frame { head: Head::Peer { .. }, body }] = &bench.heard()[..] else { panic!("no knock") };
+    bench.input(Input::RetryNow);
+    let [Frame { head: Head::Peer { .. }, body }] = &bench.heard()[..] else { panic!("no send_first_message") };
     let (_, answer) = welcomed(body);
     bench.tell(answer);
     assert!(matches!(bench.heard()[..], [Frame { head: Head::Peer { .. }, .. }]), "the key is asked for");
@@ -201,9 +201,9 @@ fn a_daemon_that_does_not_answer_is_asked_again() {
 #[test]
 fn a_platform_that_cannot_be_reached_is_asked_again() {
     let mut bench = Bench::up();
-    let voucher = jose::sign(&claims(1, UNIX), &signer());
+    let daemon_token = jose::sign(&claims(1, UNIX), &signer());
     let open = Head::Open { session: SESSION, cipher: 2 };
-    bench.tell(Frame { head: open, body: Bytes::copy_from_slice(voucher.expose().as_bytes()) });
+    bench.tell(Frame { head: open, body: Bytes::copy_from_slice(daemon_token.expose().as_bytes()) });
     bench.heard();
     bench.said.clear();
     bench.input(Input::Watch(SESSION));

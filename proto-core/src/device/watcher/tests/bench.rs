@@ -43,7 +43,7 @@ pub(super) struct Relay {
 impl Bench {
     /// A device that was never paired, with the goal to show what it is told.
     pub(super) fn new() -> Self {
-        Self::boot(&Found::default(), None, Goal::Chosen)
+        Self::boot(&StoredState::default(), None, Goal::Chosen)
     }
 
     /// One that is paired with [`org`], with this goal.
@@ -56,13 +56,13 @@ impl Bench {
         Self::start(&found(vec![record()]), settings)
     }
 
-    pub(super) fn boot(found: &Found, org: Option<&str>, goal: Goal) -> Self {
+    pub(super) fn boot(found: &StoredState, org: Option<&str>, goal: Goal) -> Self {
         Self::start(found, Settings { org: org.map(Into::into), goal, ..settings() })
     }
 
-    fn start(found: &Found, settings: Settings) -> Self {
+    fn start(found: &StoredState, settings: Settings) -> Self {
         let clock = WallClock::new(START, UNIX);
-        let watcher = Watcher::boot(START, clock, found, settings, &Entropy::new([7; 32]), Jitter::new(1)).unwrap();
+        let watcher = Watcher::boot(START, clock, found, settings, &Entropy::new([7; 32]), JitterRng::new(1)).unwrap();
         let mut bench = Self { watcher, now: START, files: VecDeque::new(), net: vec![], said: vec![] };
         bench.drain();
         bench
@@ -254,14 +254,14 @@ pub(super) fn settings() -> Settings {
 }
 
 /// The disk of a device with these bindings.
-pub(super) fn found(bindings: Vec<BindingRecord>) -> Found {
+pub(super) fn found(bindings: Vec<BindingRecord>) -> StoredState {
     let key = |record: &BindingRecord| {
         let seed = if record.workspace_id == org() { 3 } else { 4 };
         (StateFile::Identity(record.workspace_id.clone(), 0), IdentityFile::new(Secret::new([seed; 32])).write().unwrap())
     };
     let identities = bindings.iter().map(key).collect();
     let config = Config { bindings, ..Config::default() }.write().unwrap();
-    Found { config: Some(config), identities, ..Found::default() }
+    StoredState { config: Some(config), identities, ..StoredState::default() }
 }
 
 /// An organization with the slug "org".

@@ -22,8 +22,8 @@ fn a_list_of_no_sessions_settles_half_a_second_after_the_link_came_up() {
     bench.pass(Duration::from_mins(1));
     assert_eq!(bench.waits_for(), "the WebSocket", "a list waits for the relay however long that takes");
     let relay = bench.up_after_dial();
-    assert_eq!(bench.watcher.poll_timeout().unwrap().at, bench.now.after(SETTLED));
-    bench.pass(SETTLED.saturating_sub(LESS));
+    assert_eq!(bench.watcher.poll_timeout().unwrap().at, bench.now.after(LIST_QUIET_TIME));
+    bench.pass(LIST_QUIET_TIME.saturating_sub(LESS));
     assert!(sessions(&bench.take_said()).is_none());
     bench.pass(LESS);
     assert_eq!(sessions(&bench.take_said()), Some(vec![]));
@@ -37,9 +37,9 @@ fn a_list_waits_for_titles_and_not_for_ever() {
     let mut bench = Bench::paired(Goal::List);
     let mut relay = bench.up();
     bench.open(&mut relay, numbered(1));
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     bench.open(&mut relay, numbered(2));
-    bench.pass(TITLED.saturating_sub(LESS));
+    bench.pass(TITLE_TIMEOUT.saturating_sub(LESS));
     assert!(sessions(&bench.take_said()).is_none());
     bench.pass(LESS);
     assert_eq!(sessions(&bench.take_said()), Some(vec![numbered(1), numbered(2)]));
@@ -52,11 +52,11 @@ fn a_list_waits_for_a_relay_that_went_away() {
     let relay = bench.up();
     bench.closes(relay.effect_id, None);
     assert_eq!(bench.take_said().pop(), Some(Output::Down(Reason::RelayClosed)));
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     assert!(sessions(&bench.take_said()).is_none());
     assert!(matches!(bench.watcher.status(), Status::Running { .. }));
     bench.up_after_dial();
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     assert_eq!(sessions(&bench.take_said()), Some(vec![]));
 }
 
@@ -68,7 +68,7 @@ fn a_list_settles_although_the_credential_is_not_renewed() {
     bench.clock(UNIX.plus(3_599));
     bench.answer(of_rotation, 503, &"<html>");
     assert!(bench.take_said().iter().any(|output| matches!(output, Output::NotRenewed(_))));
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     assert_eq!(bench.watcher.status(), Status::Finished);
 }
 
@@ -82,9 +82,9 @@ fn the_only_session_is_waited_for_and_shown() {
     assert_eq!(bench.waits_for(), "frames");
     bench.open(&mut relay, numbered(1));
     assert_eq!(bench.take_said(), [Output::Listed(numbered(1))]);
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     bench.open(&mut relay, numbered(2));
-    bench.pass(TITLED);
+    bench.pass(TITLE_TIMEOUT);
     assert_eq!(bench.take_said(), [Output::Listed(numbered(2))], "it is decided");
     assert_eq!(bench.waits_for(), "frames");
 }
@@ -99,15 +99,15 @@ fn the_surrounding_session_is_not_shown() {
     let mut bench = Bench::with(Settings { goal: Goal::TheOnly, ..settings.clone() });
     let mut relay = bench.up();
     bench.open(&mut relay, numbered(1));
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     assert_eq!(bench.waits_for(), "frames", "there is none yet");
     bench.open(&mut relay, numbered(2));
-    bench.pass(SETTLED);
+    bench.pass(LIST_QUIET_TIME);
     assert_eq!(bench.take_said().last(), Some(&Output::Listed(numbered(2))));
     let mut bench = Bench::with(Settings { goal: Goal::List, ..settings });
     let mut relay = bench.up();
     bench.open(&mut relay, numbered(1));
-    bench.pass(TITLED);
+    bench.pass(TITLE_TIMEOUT);
     assert_eq!(sessions(&bench.take_said()), Some(vec![numbered(1)]), "a list ends");
 }
 
@@ -119,7 +119,7 @@ fn several_sessions_are_listed_where_one_was_meant() {
     for n in [1, 2] {
         bench.open(&mut relay, numbered(n));
     }
-    bench.pass(TITLED);
+    bench.pass(TITLE_TIMEOUT);
     assert_eq!(sessions(&bench.take_said()), Some(vec![numbered(1), numbered(2)]));
     assert_eq!(bench.watcher.status(), Status::Finished);
 }
@@ -131,7 +131,7 @@ fn a_session_that_the_relay_does_not_name_is_unknown() {
         let mut bench = Bench::paired(Goal::This(numbered(1)));
         let mut relay = bench.up();
         bench.open(&mut relay, numbered(named));
-        bench.pass(SETTLED);
+        bench.pass(LIST_QUIET_TIME);
         let is_known = named == 1;
         assert_eq!(bench.watcher.status() == Status::Failed(&Reason::SessionUnknown), !is_known);
         assert_eq!(matches!(bench.watcher.status(), Status::Running { .. }), is_known);

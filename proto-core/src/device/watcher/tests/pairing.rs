@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
 use super::*;
-use crate::device::life::Life;
+use crate::device::incarnation::Incarnation;
 
 const ACME: &str = "acme";
 
@@ -16,7 +16,7 @@ fn is_pairing_again(bench: &Bench) -> bool {
 #[test]
 fn a_device_pairs_on_first_use_and_watches() {
     let mut bench = Bench::new();
-    assert_eq!(bench.take_said(), [Output::Pairing(Occasion::First)]);
+    assert_eq!(bench.take_said(), [Output::Pairing(PairingCause::First)]);
     let request = bench.net.first().cloned();
     let pending = bench.mint();
     let Some(Effect::Http(_, HttpRequest { url, .. })) = request else { panic!("{request:?}") };
@@ -31,11 +31,11 @@ fn a_device_pairs_on_first_use_and_watches() {
     assert_eq!(bench.take_said(), [Output::Up { waits_for_session: false }]);
 }
 
-fn interrupted(org: Option<&str>, change: impl Fn(&mut PendingPairing)) -> (PendingPairing, Found) {
-    let mut bench = Bench::boot(&Found::default(), org, Goal::Chosen);
+fn interrupted(org: Option<&str>, change: impl Fn(&mut PendingPairing)) -> (PendingPairing, StoredState) {
+    let mut bench = Bench::boot(&StoredState::default(), org, Goal::Chosen);
     let mut pending = bench.mint();
     change(&mut pending);
-    let found = Found { pending: Some(pending.write().unwrap()), ..Found::default() };
+    let found = StoredState { pending: Some(pending.write().unwrap()), ..StoredState::default() };
     (pending, found)
 }
 
@@ -66,7 +66,7 @@ fn an_interrupted_pairing_goes_on_when_it_is_the_one_that_is_wanted() {
 fn a_pairing_whose_binding_is_durable_is_only_forgotten() {
     let (mut pending, _) = interrupted(None, |_| {});
     pending.seed = Secret::new([3; 32]);
-    let found = Found { pending: Some(pending.write().unwrap()), ..found(vec![record()]) };
+    let found = StoredState { pending: Some(pending.write().unwrap()), ..found(vec![record()]) };
     let mut bench = Bench::boot(&found, None, Goal::Chosen);
     assert_eq!(bench.settle(), (vec![], vec![StateFile::PendingPairing]));
     bench.up();
@@ -91,15 +91,15 @@ fn the_binding_that_is_meant_is_found_by_id_or_slug() {
     assert_eq!(bench.watcher.status(), Status::Failed(&Reason::OrgAmbiguous));
     assert_eq!((bench.watcher.poll_timeout(), &bench.said[..]), (None, &[][..]));
     let bench = Bench::boot(&both(), Some("oss"), Goal::Chosen);
-    assert_eq!(bench.said, [Output::Pairing(Occasion::First)], "another org is paired with");
+    assert_eq!(bench.said, [Output::Pairing(PairingCause::First)], "another org is paired with");
 }
 
 /// A `config.json` that is damaged is left as it is.
 #[test]
 fn a_damaged_config_is_an_error() {
-    let found = Found { config: Some(SecretBytes::new(*b"{")), ..Found::default() };
+    let found = StoredState { config: Some(SecretBytes::new(*b"{")), ..StoredState::default() };
     let clock = WallClock::new(START, UNIX);
-    let watcher = Watcher::<Symbolic>::boot(START, clock, &found, settings(), &Entropy::new([7; 32]), Jitter::new(1));
+    let watcher = Watcher::<Symbolic>::boot(START, clock, &found, settings(), &Entropy::new([7; 32]), JitterRng::new(1));
     assert_eq!(watcher.err(), Some(Reason::ConfigInvalid));
 }
 
@@ -133,7 +133,7 @@ fn a_pairing_of_no_use_any_more_is_made_anew() {
     let mut bench = Bench::paired(Goal::Chosen);
     bench.is_of_no_use();
     let said = bench.take_said();
-    let [Output::Down(Reason::NoisePskInvalid), Output::Pairing(Occasion::Again(workspace, reason))] = &said[..] else {
+    let [Output::Down(Reason::NoisePskInvalid), Output::Pairing(PairingCause::Again(workspace, reason))] = &said[..] else {
         panic!("{said:?}")
     };
     assert_eq!((&workspace.slug[..], *reason), ("org", Reason::NoisePskInvalid));
@@ -172,7 +172,7 @@ fn a_lapsed_credential_is_paired_anew() {
     let mut bench = Bench::paired(Goal::Chosen);
     bench.clock(UNIX.plus(testing_renewable() + 1));
     let said = bench.take_said();
-    assert!(matches!(&said[..], [Output::Pairing(Occasion::Again(_, Reason::TokenExpired))]), "{said:?}");
+    assert!(matches!(&said[..], [Output::Pairing(PairingCause::Again(_, Reason::TokenExpired))]), "{said:?}");
 }
 
 const fn testing_renewable() -> u64 {
@@ -237,9 +237,9 @@ fn late_answers_of_another_life_are_ignored() {
     let mut bench = Bench::paired(Goal::Chosen);
     bench.pass(Duration::ZERO);
     let effect_id = bench.dialled().pop().unwrap();
-    let EffectId::Viewer(Life(life), asking) = effect_id else { panic!("{effect_id:?}") };
+    let EffectId::Viewer(Incarnation(life), asking) = effect_id else { panic!("{effect_id:?}") };
     bench.net.clear();
-    bench.happens(IoEvent::Connected(EffectId::Viewer(Life(life + 1), asking), Entropy::new([4; 32])));
-    bench.happens(IoEvent::Stored(EffectId::Pairing(Life(life), crate::device::pairing::EffectId::Save)));
+    bench.happens(IoEvent::Connected(EffectId::Viewer(Incarnation(life + 1), asking), Entropy::new([4; 32])));
+    bench.happens(IoEvent::Stored(EffectId::Pairing(Incarnation(life), crate::device::pairing::EffectId::Save)));
     assert_eq!((bench.watcher.ignored(), bench.net.len()), (2, 0));
 }

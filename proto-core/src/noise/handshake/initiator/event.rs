@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     Reason,
-    machine::Wake,
+    machine::TimerKind,
     wire::{Refused, Welcome},
 };
 
@@ -61,7 +61,7 @@ pub enum Timer {
     Answer,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Answer => "handshake: message 2",

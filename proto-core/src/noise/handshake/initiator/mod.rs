@@ -32,7 +32,7 @@ use self::state::State;
 use super::{HANDSHAKE_TIMEOUT, MAX_GARBAGE};
 use crate::{
     Reason,
-    machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, port::Port, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, base::MachineBase, entropy::Entropy, time::Instant},
     noise::{InitiatorKeys, Noise, NoiseError},
     wire::{Answer, Hello, Pattern},
 };
@@ -41,7 +41,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Initiator<N> {
     state: State<N>,
-    port: Port<Output<N>>,
+    port: MachineBase<Output<N>>,
 }
 
 impl<N: Noise> Initiator<N> {
@@ -54,7 +54,7 @@ impl<N: Noise> Initiator<N> {
     /// The same with another timeout than [`HANDSHAKE_TIMEOUT`].
     pub fn start_within(patience: Duration, now: Instant, keys: InitiatorKeys<'_>, entropy: Entropy, hello: &Hello) -> Self {
         let pattern = keys.preamble.suite.pattern();
-        let mut machine = Self { state: State::Established, port: Port::new(now) };
+        let mut machine = Self { state: State::Established, port: MachineBase::new(now) };
         match N::initiate(keys, entropy, &hello.encode()) {
             Ok((noise, message)) => {
                 machine.port.push(Output::Send(Bytes::from(message)));

@@ -5,21 +5,21 @@ use bytes::Bytes;
 use crate::{
     Reason,
     key::StaticKey,
-    machine::Wake,
+    machine::TimerKind,
     secret::Secret,
     wire::{Hello, Preamble, Refused, Role, Welcome},
 };
 
 /// Which initiators a responder accepts, and how their transport messages are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Door {
+pub enum Acceptor {
     /// A relay's: daemons and viewers, transport messages in segments (WIRE section 5).
     Devices,
     /// A daemon's: viewers through the relay, transport messages bare (WIRE section 8).
     Peers,
 }
 
-impl Door {
+impl Acceptor {
     /// Whether this responder accepts that role.
     pub const fn is_for(self, role: Role) -> bool {
         matches!((self, role), (Self::Devices, Role::Daemon | Role::Viewer) | (Self::Peers, Role::Peer))
@@ -69,7 +69,7 @@ pub enum Output<N> {
     Confirmed {
         /// The session.
         noise: N,
-        /// What that message said: for [`Door::Devices`] see [`Channel::confirmed`](crate::noise::channel::Channel::confirmed).
+        /// What that message said: for [`Acceptor::Devices`] see [`Channel::confirmed`](crate::noise::channel::Channel::confirmed).
         plaintext: Bytes,
     },
     /// There will be no session: after what was sent, close the connection with this reason.
@@ -87,7 +87,7 @@ pub enum Timer {
     Verdict,
 }
 
-impl Wake for Timer {
+impl TimerKind for Timer {
     fn why(self) -> &'static str {
         match self {
             Self::Confirmation => "handshake: confirmation",

@@ -24,13 +24,13 @@ use core::mem;
 
 use bytes::Bytes;
 
-pub use self::event::{Door, Input, Output, Timer, Verdict};
+pub use self::event::{Acceptor, Input, Output, Timer, Verdict};
 use self::state::State;
 use super::HANDSHAKE_TIMEOUT;
 use crate::{
     Reason,
     crypto::StaticKeys,
-    machine::{Deadline, Machine, Misuse, Status, entropy::Entropy, port::Port, time::Instant},
+    machine::{Deadline, Machine, Misuse, Status, base::MachineBase, entropy::Entropy, time::Instant},
     noise::{FirstMessage, Noise, NoiseError},
     secret::Secret,
     wire::{Answer, Hello, MAX_FIRST_MESSAGE, Pattern, Preamble, Refused, Welcome, parts},
@@ -39,17 +39,17 @@ use crate::{
 /// One handshake, from the open connection to its confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder<N> {
-    door: Door,
+    door: Acceptor,
     state: State<N>,
-    port: Port<Output<N>>,
+    port: MachineBase<Output<N>>,
 }
 
 impl<N: Noise> Responder<N> {
     /// Waits for message 1 from initiators of `door` from `now` on, as the holder of `local`. `entropy` makes the answer's
     /// ephemeral key.
-    pub fn new(now: Instant, door: Door, local: StaticKeys, entropy: &Entropy) -> Self {
+    pub fn new(now: Instant, door: Acceptor, local: StaticKeys, entropy: &Entropy) -> Self {
         let state = State::Waiting { local, seed: entropy.derive("handshake"), until: now.after(HANDSHAKE_TIMEOUT) };
-        Self { door, state, port: Port::new(now) }
+        Self { door, state, port: MachineBase::new(now) }
     }
 
     fn expire_if_due(&mut self, now: Instant) {
@@ -197,7 +197,7 @@ impl<N: Noise> Machine for Responder<N> {
     }
 }
 
-impl Door {
+impl Acceptor {
     /// What is checked before any key is touched.
     fn admit(self, message: &[u8]) -> Result<(), Reason> {
         if message.len() > MAX_FIRST_MESSAGE {

@@ -47,7 +47,7 @@ fn failed<N: Noise>(machine: &mut Responder<N>) -> Reason {
 /// Both ends up to message 2.
 fn answered<N: Noise>(suite: Suite) -> (N, Responder<N>) {
     let mut device = knock::<N>(suite, Role::Daemon, psk_of(suite).as_ref());
-    let mut relay = deciding::<N>(Door::Devices, sent_by(&mut device).remove(0));
+    let mut relay = deciding::<N>(Acceptor::Devices, sent_by(&mut device).remove(0));
     verdict(&mut relay, admit(psk_of(suite)));
     let [Output::Send(message)] = &drain(&mut relay)[..] else { panic!("no answer") };
     device.handle_input(START, initiator::Input::Received(message.clone())).unwrap();
@@ -82,7 +82,7 @@ on_both! {
 on_both! {
     /// The caller that decides gets the proven key, the preamble and what was said.
     fn the_caller_decides_about_message_1<N>() {
-        let mut relay = responder::<N>(Door::Devices);
+        let mut relay = responder::<N>(Acceptor::Devices);
         assert_eq!(relay.status(), Status::Running { waiting_for: "message 1" });
         receive(&mut relay, sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Viewer, None)).remove(0));
         let outputs = drain(&mut relay);
@@ -98,7 +98,7 @@ on_both! {
         let recorded = sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Daemon, None)).remove(0);
         let (noise, _) = answered::<N>(Suite::IkAesGcm);
         let (_, recorded_ping) = ping(noise);
-        let mut relay = Responder::<N>::new(START, Door::Devices, crate::noise::handshake::testing::relay(), &Entropy::new([5; 32]));
+        let mut relay = Responder::<N>::new(START, Acceptor::Devices, crate::noise::handshake::testing::relay(), &Entropy::new([5; 32]));
         receive(&mut relay, recorded);
         verdict(&mut relay, admit(None));
         assert!(matches!(&drain(&mut relay)[..], [Output::Hello { .. }, Output::Send(_)]));
@@ -119,7 +119,7 @@ on_both! {
             (psk2, Some(psk(1)), admit(Some(psk(2)))),
         ] {
             let mut device = knock::<N>(suite, Role::Daemon, theirs.as_ref());
-            let mut relay = deciding::<N>(Door::Devices, sent_by(&mut device).remove(0));
+            let mut relay = deciding::<N>(Acceptor::Devices, sent_by(&mut device).remove(0));
             verdict(&mut relay, decision);
             assert_eq!(play_out(&mut device, &mut relay), [Reason::NoisePskInvalid; 2]);
         }
@@ -164,7 +164,7 @@ fn play_out<N: Noise>(device: &mut Initiator<N>, relay: &mut Responder<N>) -> [R
 on_both! {
     /// A bug that others had: a PSK that is chosen before the peer's static key is known.
     fn a_psk_cannot_be_chosen_before_the_static_key_is_known<N>() {
-        let mut relay = responder::<N>(Door::Devices);
+        let mut relay = responder::<N>(Acceptor::Devices);
         verdict(&mut relay, admit(Some(psk(1))));
         assert_eq!(relay.ignored(), 1);
         assert!(drain(&mut relay).is_empty());
@@ -180,7 +180,7 @@ on_both! {
     fn a_refusal_is_said_under_the_key_where_that_is_possible<N>() {
         for (suite, sent) in [(Suite::IkAesGcm, 1), (Suite::IkPsk2AesGcm, 0)] {
             let mut device = knock::<N>(suite, Role::Daemon, psk_of(suite).as_ref());
-            let mut relay = deciding::<N>(Door::Devices, sent_by(&mut device).remove(0));
+            let mut relay = deciding::<N>(Acceptor::Devices, sent_by(&mut device).remove(0));
             verdict(&mut relay, refuse(Reason::MachineRevoked));
             let outputs = drain(&mut relay);
             assert_eq!(outputs.len(), sent + 1);
@@ -203,17 +203,17 @@ on_both! {
             message[at] = byte;
             message
         };
-        let stranger = Responder::<N>::new(START, Door::Devices, device(), &Entropy::new([4; 32]));
+        let stranger = Responder::<N>::new(START, Acceptor::Devices, device(), &Entropy::new([4; 32]));
         for (mut relay, message, reason) in [
-            (responder::<N>(Door::Devices), changed(0, 2), Reason::NoiseVersionUnsupported),
-            (responder(Door::Devices), changed(1, 9), Reason::NoiseVersionUnsupported),
-            (responder(Door::Devices), changed(2, 9), Reason::FrameMalformed),
-            (responder(Door::Devices), changed(2, Role::Peer as u8), Reason::FrameMalformed),
-            (responder(Door::Devices), changed(2, Role::Viewer as u8), Reason::NoiseHandshakeFailed),
-            (responder(Door::Devices), vec![], Reason::FrameMalformed),
-            (responder(Door::Devices), vec![1; MAX_FIRST_MESSAGE + 1], Reason::FrameMalformed),
-            (responder(Door::Devices), good[..60].to_vec(), Reason::NoiseHandshakeFailed),
-            (responder(Door::Peers), good.clone(), Reason::FrameMalformed),
+            (responder::<N>(Acceptor::Devices), changed(0, 2), Reason::NoiseVersionUnsupported),
+            (responder(Acceptor::Devices), changed(1, 9), Reason::NoiseVersionUnsupported),
+            (responder(Acceptor::Devices), changed(2, 9), Reason::FrameMalformed),
+            (responder(Acceptor::Devices), changed(2, Role::Peer as u8), Reason::FrameMalformed),
+            (responder(Acceptor::Devices), changed(2, Role::Viewer as u8), Reason::NoiseHandshakeFailed),
+            (responder(Acceptor::Devices), vec![], Reason::FrameMalformed),
+            (responder(Acceptor::Devices), vec![1; MAX_FIRST_MESSAGE + 1], Reason::FrameMalformed),
+            (responder(Acceptor::Devices), good[..60].to_vec(), Reason::NoiseHandshakeFailed),
+            (responder(Acceptor::Peers), good.clone(), Reason::FrameMalformed),
             (stranger, good.clone(), Reason::NoiseHandshakeFailed),
         ] {
             receive(&mut relay, message);
@@ -228,7 +228,7 @@ on_both! {
     /// WIRE section 8: transport messages to a daemon from its viewers are bare.
     fn peers_are_confirmed_by_a_bare_message<N>() {
         let mut viewer = knock::<N>(Suite::IkChaChaPoly, Role::Peer, None);
-        let mut daemon = deciding::<N>(Door::Peers, sent_by(&mut viewer).remove(0));
+        let mut daemon = deciding::<N>(Acceptor::Peers, sent_by(&mut viewer).remove(0));
         verdict(&mut daemon, admit(None));
         let Some(Output::Send(message)) = daemon.poll_output() else { panic!("no answer") };
         viewer.handle_input(START, initiator::Input::Received(message)).unwrap();
@@ -247,8 +247,8 @@ on_both! {
         let ten = START.after(Duration::from_secs(10));
         let message = sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Daemon, None)).remove(0);
         for (mut relay, reason) in [
-            (responder::<N>(Door::Devices), Reason::HandshakeTimedOut),
-            (deciding(Door::Devices, message), Reason::HandshakeTimedOut),
+            (responder::<N>(Acceptor::Devices), Reason::HandshakeTimedOut),
+            (deciding(Acceptor::Devices, message), Reason::HandshakeTimedOut),
             (answered(Suite::IkAesGcm).1, Reason::HandshakeTimedOut),
             (answered(Suite::IkPsk2AesGcm).1, Reason::NoisePskInvalid),
         ] {
@@ -263,7 +263,7 @@ on_both! {
 
 on_both! {
     fn messages_before_the_answer_are_dropped_and_counted<N>() {
-        let mut relay = deciding::<N>(Door::Devices, sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Daemon, None)).remove(0));
+        let mut relay = deciding::<N>(Acceptor::Devices, sent_by(&mut knock::<N>(Suite::IkAesGcm, Role::Daemon, None)).remove(0));
         for _ in 0..3 {
             receive(&mut relay, &b"early"[..]);
         }
@@ -284,7 +284,7 @@ on_both! {
             psk: None,
         };
         let (_, message) = N::initiate(keys, Entropy::new([3; 32]), b"\xffnonsense").unwrap();
-        let mut relay = responder::<N>(Door::Devices);
+        let mut relay = responder::<N>(Acceptor::Devices);
         receive(&mut relay, message);
         assert_eq!(failed(&mut relay), Reason::FrameMalformed);
     }

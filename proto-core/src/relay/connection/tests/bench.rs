@@ -63,7 +63,7 @@ fn relay_keys() -> StaticKeys {
 }
 
 fn settings() -> Arc<Settings> {
-    let gate = Gate {
+    let gate = PlatformAccess {
         validate_url: "https://viewport.example/api/relay/validate".into(),
         internal_key: SecretText::new("internal"),
         issuer: None,

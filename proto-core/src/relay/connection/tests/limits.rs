@@ -69,7 +69,7 @@ fn an_answer_to_an_older_renewal_is_ignored_and_counted() {
     bench.connection.handle_input(bench.now, received).unwrap();
     bench.connection.handle_input(bench.now, Input::Key(EffectId::Decide(0), KeyAnswer::Unknown)).unwrap();
     assert_eq!(bench.connection.ignored(), 2);
-    bench.input(Input::Release);
+    bench.input(Input::ResumeReading);
     assert_eq!(bench.hear(), [Head::Rotated { generation: 2 }.into()]);
 }
 
@@ -85,7 +85,7 @@ fn an_undrained_connection_refuses_inputs() {
     assert_eq!(refused, Err(Misuse::Full("outputs")));
     assert_eq!(bench.connection, before);
     assert!(bench.connection.poll_output().is_some());
-    bench.input(Input::Release);
+    bench.input(Input::ResumeReading);
     bench.input(Input::Close(Reason::Superseded));
     assert_eq!(bench.ended(), (Some(Reason::Superseded), Stage::Admitted));
 }

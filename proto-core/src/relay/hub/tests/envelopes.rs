@@ -18,8 +18,8 @@ fn envelope(of: SessionId, body: &'static str) -> Frame {
     Frame { head: Head::Envelope { session: of }, body: Bytes::from_static(body.as_bytes()) }
 }
 
-fn enveloped(of: SessionId, is_kept: bool) -> Head {
-    Head::Enveloped { session: of, is_kept }
+fn enveloped(of: SessionId, is_durable: bool) -> Head {
+    Head::Enveloped { session: of, is_durable }
 }
 
 /// The envelopes that a connection got, with the frame before each.

@@ -30,7 +30,7 @@ pub(super) struct Inbox {
 pub(super) struct Stored {
     pub(super) org: OrgId,
     pub(super) session: SessionId,
-    pub(super) target: GivenId,
+    pub(super) target: PlatformId,
     pub(super) records: Vec<SealedRecord>,
     pub(super) ended: Option<Outcome>,
     pub(super) envelope: Option<Bytes>,
@@ -44,7 +44,7 @@ pub(super) struct World {
     pub(super) uncommitted: VecDeque<Write>,
     pub(super) reads: VecDeque<Read>,
     pub(super) durable: BTreeMap<SessionNumber, Stored>,
-    pub(super) credentials: BTreeMap<(OrgId, GivenId), SecretText>,
+    pub(super) credentials: BTreeMap<(OrgId, PlatformId), SecretText>,
     pub(super) rechecked: Vec<ConnectionId>,
     connections: u64,
 }
@@ -53,7 +53,7 @@ pub(super) fn org(name: &str) -> OrgId {
     name.parse().unwrap()
 }
 
-pub(super) fn target(name: &str) -> GivenId {
+pub(super) fn target(name: &str) -> PlatformId {
     name.parse().unwrap()
 }
 
@@ -82,9 +82,9 @@ impl World {
                 inbox.frames.push(frame);
             }
             Output::Close(to, reason) => self.inboxes.get_mut(&to).unwrap().closed = Some(reason),
-            Output::Hold(whom) => self.inboxes.get_mut(&whom).unwrap().held = true,
-            Output::Release(whom) => self.inboxes.get_mut(&whom).unwrap().held = false,
-            Output::Recheck(whom) => self.rechecked.push(whom),
+            Output::PauseReading(whom) => self.inboxes.get_mut(&whom).unwrap().held = true,
+            Output::ResumeReading(whom) => self.inboxes.get_mut(&whom).unwrap().held = false,
+            Output::Revalidate(whom) => self.rechecked.push(whom),
             Output::Write(write) => self.uncommitted.push_back(write),
             Output::Read(read) => self.reads.push_back(read),
         }

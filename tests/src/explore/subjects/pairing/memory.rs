@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
-    Aside, Instant,
+    Instant, Unhashed,
     api::MintRequest,
     device::{
         files::{Document, PendingPairing},
@@ -34,7 +34,7 @@ pub struct Memory {
     pub(super) asked: Option<Kind>,
     /// The device named the organization it wants.
     pub(super) names_org: bool,
-    pub(super) number: Aside<u32>,
+    pub(super) number: Unhashed<u32>,
     /// The seed in the pending file, as handed over to be stored.
     pub(super) seed: Option<Secret>,
     pub(super) is_durable: bool,
@@ -103,7 +103,7 @@ impl Memory {
                 if is_open {
                     return Err(Broken::new("PAIR-2", "a second request while one is under way"));
                 }
-                (self.asked, self.number) = (Some(kind), Aside(number));
+                (self.asked, self.number) = (Some(kind), Unhashed(number));
                 match kind {
                     Kind::Mint => self.minting(request.body.as_ref().map_or(&[], |body| body.expose())),
                     Kind::Poll => self.polling(now),

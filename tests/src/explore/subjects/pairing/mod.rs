@@ -5,7 +5,7 @@ mod memory;
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use proto_core::{
-    Aside, Entropy, Instant, Machine, Reason, Status, UnixTime, WallClock,
+    Entropy, Instant, Machine, Reason, Status, Unhashed, UnixTime, WallClock,
     api::{PairingMode, PollAnswer, Problem},
     device::{
         files::{PendingPairing, Unknown, VERSION},
@@ -244,7 +244,7 @@ impl Subject for Waiting {
         let fresh = Memory {
             asked: None,
             names_org: false,
-            number: Aside(0),
+            number: Unhashed(0),
             seed: None,
             is_durable: false,
             interval: 0,

@@ -8,7 +8,7 @@ on_both! {
         let (noise, mut confirmed) = answered::<N>(Suite::IkAesGcm);
         receive(&mut confirmed, ping(noise).1);
         assert!(matches!(&drain(&mut confirmed)[..], [Output::Confirmed { .. }]));
-        let mut turned_away = responder::<N>(Door::Devices);
+        let mut turned_away = responder::<N>(Acceptor::Devices);
         receive(&mut turned_away, vec![]);
         let reason = failed(&mut turned_away);
         for (mut relay, end) in [(confirmed, Status::Finished), (turned_away, Status::Failed(&reason))] {
@@ -22,7 +22,7 @@ on_both! {
 on_both! {
     /// NOI-3: each verdict to no pending question is counted, and none is before it came.
     fn stale_verdicts_are_counted<N>() {
-        let mut relay = responder::<N>(Door::Devices);
+        let mut relay = responder::<N>(Acceptor::Devices);
         assert_eq!(relay.ignored(), 0);
         for n in 1..=3 {
             verdict(&mut relay, refuse(Reason::MachineRevoked));
@@ -37,7 +37,7 @@ on_both! {
         for (length, reason) in
             [(MAX_FIRST_MESSAGE, Reason::NoiseHandshakeFailed), (MAX_FIRST_MESSAGE + 1, Reason::FrameMalformed)]
         {
-            let mut relay = responder::<N>(Door::Devices);
+            let mut relay = responder::<N>(Acceptor::Devices);
             receive(&mut relay, vec![1; length]);
             assert_eq!(failed(&mut relay), reason);
         }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::Output;
 use crate::{
-    Deadline, Entropy, Machine, Port, Reason, SessionId, Status, UnixTime,
+    Deadline, Entropy, Machine, MachineBase, Reason, SessionId, Status, UnixTime,
     crypto::{StaticKeys, seal::EpochSecret},
     id::{DeviceKind, OrgId},
     jose::{Expectation, Expiry, JwkSet, Thumbprint, Unverified},
@@ -32,21 +32,21 @@ use crate::{
 };
 
 /// The most viewers that are served at once; the one that has been quiet for longest makes room.
-pub(super) const MAX_VISITORS: usize = 256;
+pub(super) const MAX_KEY_REQUESTS: usize = 256;
 
 /// A viewer's connection at the relay, and the session it asks about.
-pub(super) type Visitor = (SessionId, u64);
+pub(super) type RequesterId = (SessionId, u64);
 
 /// All viewers that are being served.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Visitors<N> {
-    visits: TimedMap<Visitor, Visit<N>, responder::Timer>,
+pub(super) struct KeyRequests<N> {
+    visits: TimedMap<RequesterId, Requester<N>, responder::Timer>,
     /// Counts what happened, so that the quietest visitor is known.
     turn: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Visit<N> {
+struct Requester<N> {
     stage: Stage<N>,
     turn: u64,
 }
@@ -68,7 +68,7 @@ struct Applicant {
 }
 
 /// What a verdict is made of.
-pub(super) struct Host<'a> {
+pub(super) struct VerdictContext<'a> {
     pub(super) org: &'a OrgId,
     pub(super) software: &'a str,
     pub(super) keys: Option<&'a JwkSet>,
@@ -84,11 +84,11 @@ pub(super) enum Step {
     Strange,
     /// Send this back.
     Send(Frame),
-    /// Look this key up, then tell [`Visitors::looked_up`].
+    /// Look this key up, then tell [`KeyRequests::looked_up`].
     Look(LookupId, Thumbprint),
 }
 
-impl<N: Noise> Visitors<N> {
+impl<N: Noise> KeyRequests<N> {
     pub(super) const fn new() -> Self {
         Self { visits: TimedMap::new(), turn: 0 }
     }
@@ -101,8 +101,8 @@ impl<N: Noise> Visitors<N> {
     /// A viewer's message about a session whose first secret is `secret`. `entropy` is used if a handshake begins.
     pub(super) fn message(
         &mut self,
-        port: &mut Port<Output>,
-        visitor: Visitor,
+        port: &mut MachineBase<Output>,
+        visitor: RequesterId,
         body: &Bytes,
         secret: &EpochSecret,
         local: &StaticKeys,
@@ -116,21 +116,26 @@ impl<N: Noise> Visitors<N> {
             let look = Step::Look(applicant.lookup, applicant.token.kid());
             let stage = Stage::Entering { handshake: Box::new(handshake), applicant: Some(Box::new(applicant)) };
             self.make_room(visitor);
-            self.visits.insert(&visitor, Visit { stage, turn: self.turn });
+            self.visits.insert(&visitor, Requester { stage, turn: self.turn });
             return look;
         }
         match self.shake_on(port, visitor, body) {
             Some(responder::Output::Confirmed { noise, plaintext }) => {
-                self.visits.insert(&visitor, Visit { stage: Stage::Inside(noise), turn: self.turn });
+                self.visits.insert(&visitor, Requester { stage: Stage::Inside(noise), turn: self.turn });
                 self.asked(visitor, &plaintext, secret)
             }
-            None if self.visits.get(&visitor).is_some_and(Visit::is_entering) => Step::Nothing,
+            None if self.visits.get(&visitor).is_some_and(Requester::is_entering) => Step::Nothing,
             Some(_) | None => Step::Strange,
         }
     }
 
     /// The key was looked up, found or not: the visitor who waited for it gets an answer.
-    pub(super) fn looked_up(&mut self, port: &mut Port<Output>, lookup: LookupId, host: &Host<'_>) -> Option<Frame> {
+    pub(super) fn looked_up(
+        &mut self,
+        port: &mut MachineBase<Output>,
+        lookup: LookupId,
+        host: &VerdictContext<'_>,
+    ) -> Option<Frame> {
         let visitor = self.visits.iter().find(|(_, visit)| visit.waits_for(lookup)).map(|(visitor, _)| *visitor)?;
         let message = self.visits.touch(&visitor, |visit| visit.decide(port, host)).flatten();
         self.dismiss_if_over(visitor);
@@ -138,7 +143,7 @@ impl<N: Noise> Visitors<N> {
     }
 
     /// Gives up the handshakes whose time is over.
-    pub(super) fn expire(&mut self, port: &Port<Output>) {
+    pub(super) fn expire(&mut self, port: &MachineBase<Output>) {
         for visitor in self.visits.due(port.now()) {
             self.visits.touch(&visitor, |visit| {
                 if let Stage::Entering { handshake, .. } = &mut visit.stage {
@@ -150,7 +155,7 @@ impl<N: Noise> Visitors<N> {
     }
 
     /// A message of a visitor that is inside already.
-    fn open(&mut self, visitor: Visitor, body: &[u8]) -> Option<Vec<u8>> {
+    fn open(&mut self, visitor: RequesterId, body: &[u8]) -> Option<Vec<u8>> {
         let turn = self.turn;
         let opened = self.visits.touch(&visitor, |visit| {
             let Stage::Inside(noise) = &mut visit.stage else { return None };
@@ -163,7 +168,7 @@ impl<N: Noise> Visitors<N> {
     }
 
     /// A visitor that is inside asks for something.
-    fn asked(&mut self, visitor: Visitor, request: &[u8], secret: &EpochSecret) -> Step {
+    fn asked(&mut self, visitor: RequesterId, request: &[u8], secret: &EpochSecret) -> Step {
         let answer = self.visits.touch(&visitor, |visit| {
             let Stage::Inside(noise) = &mut visit.stage else { return None };
             KeyRequest::decode(request).ok().filter(|request| request.session == visitor.0)?;
@@ -176,7 +181,7 @@ impl<N: Noise> Visitors<N> {
     }
 
     /// The next message of a handshake; what the responder says to it.
-    fn shake_on(&mut self, port: &mut Port<Output>, visitor: Visitor, body: &Bytes) -> Option<responder::Output<N>> {
+    fn shake_on(&mut self, port: &mut MachineBase<Output>, visitor: RequesterId, body: &Bytes) -> Option<responder::Output<N>> {
         let said = self.visits.touch(&visitor, |visit| {
             let Stage::Entering { handshake, .. } = &mut visit.stage else { return None };
             port.feed(&mut **handshake, responder::Input::Received(body.clone()));
@@ -186,21 +191,21 @@ impl<N: Noise> Visitors<N> {
         said.flatten()
     }
 
-    fn dismiss_if_over(&mut self, visitor: Visitor) {
-        if self.visits.get(&visitor).is_some_and(Visit::is_over) {
+    fn dismiss_if_over(&mut self, visitor: RequesterId) {
+        if self.visits.get(&visitor).is_some_and(Requester::is_over) {
             self.visits.remove(&visitor);
         }
     }
 
-    fn make_room(&mut self, visitor: Visitor) {
-        if self.visits.len() >= MAX_VISITORS && self.visits.get(&visitor).is_none() {
+    fn make_room(&mut self, visitor: RequesterId) {
+        if self.visits.len() >= MAX_KEY_REQUESTS && self.visits.get(&visitor).is_none() {
             let quietest = self.visits.iter().min_by_key(|(_, visit)| visit.turn).map(|(visitor, _)| *visitor);
             quietest.map(|visitor| self.visits.remove(&visitor));
         }
     }
 }
 
-impl<N: Noise> Visit<N> {
+impl<N: Noise> Requester<N> {
     const fn is_entering(&self) -> bool {
         matches!(self.stage, Stage::Entering { .. })
     }
@@ -214,7 +219,7 @@ impl<N: Noise> Visit<N> {
     }
 
     /// Message 2, whatever it says.
-    fn decide(&mut self, port: &mut Port<Output>, host: &Host<'_>) -> Option<Bytes> {
+    fn decide(&mut self, port: &mut MachineBase<Output>, host: &VerdictContext<'_>) -> Option<Bytes> {
         let Stage::Entering { handshake, applicant } = &mut self.stage else { return None };
         let verdict = match admit(*applicant.take()?, host) {
             Ok(()) => {
@@ -231,7 +236,7 @@ impl<N: Noise> Visit<N> {
     }
 }
 
-impl<N: Noise> Timed for Visit<N> {
+impl<N: Noise> Timed for Requester<N> {
     type Timer = responder::Timer;
 
     fn deadline(&self) -> Option<Deadline<responder::Timer>> {
@@ -245,13 +250,13 @@ impl<N: Noise> Timed for Visit<N> {
 /// A handshake that begins with this message, if it is the first one of a viewer with a credential that can be read. Only plain IK
 /// is spoken here.
 fn begin<N: Noise>(
-    port: &mut Port<Output>,
+    port: &mut MachineBase<Output>,
     body: &Bytes,
     local: &StaticKeys,
     entropy: &Entropy,
     lookup: LookupId,
 ) -> Option<(Responder<N>, Applicant)> {
-    let mut handshake = Responder::new(port.now(), responder::Door::Peers, local.clone(), entropy);
+    let mut handshake = Responder::new(port.now(), responder::Acceptor::Peers, local.clone(), entropy);
     port.feed(&mut handshake, responder::Input::Received(body.clone()));
     let Some(responder::Output::Hello { preamble, static_key, hello }) = handshake.poll_output() else { return None };
     if preamble.suite.pattern() != Pattern::Ik {
@@ -262,7 +267,7 @@ fn begin<N: Noise>(
 }
 
 /// Whether a viewer may have the key: a credential of this org, for a viewer, whose key the handshake proved.
-fn admit(applicant: Applicant, host: &Host<'_>) -> Result<(), Reason> {
+fn admit(applicant: Applicant, host: &VerdictContext<'_>) -> Result<(), Reason> {
     let keys = host.keys.ok_or(Reason::JwksUnreachable)?;
     let expected = Expectation { issuer: None, expiry: Expiry::Connect };
     let claims = applicant.token.verify(keys, host.unix, &expected)?;
@@ -275,6 +280,6 @@ fn admit(applicant: Applicant, host: &Host<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-fn frame((session, viewer): Visitor, body: Bytes) -> Frame {
+fn frame((session, viewer): RequesterId, body: Bytes) -> Frame {
     Frame { head: Head::Peer { session, viewer }, body }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use proto_core::{GivenId, OrgId, Reason};
+use proto_core::{OrgId, PlatformId, Reason};
 
 /// How many entries `/logs` remembers.
 const REMEMBERED: usize = 4096;
@@ -32,7 +32,7 @@ pub(crate) struct Entry {
     /// Whose connection it is.
     pub(crate) address: Option<IpAddr>,
     pub(crate) org: Option<OrgId>,
-    pub(crate) target: Option<GivenId>,
+    pub(crate) target: Option<PlatformId>,
     /// A number that belongs to it: keys, revocations.
     pub(crate) count: Option<usize>,
 }
@@ -67,7 +67,7 @@ fn field(f: &mut fmt::Formatter<'_>, name: &str, value: Option<impl fmt::Display
 
 /// The ring and the counts.
 #[derive(Debug, Default)]
-pub(crate) struct Journal(Mutex<Inner>);
+pub(crate) struct EventLog(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -91,7 +91,7 @@ pub(crate) struct Counted {
     pub(crate) reason: Option<Reason>,
 }
 
-impl Journal {
+impl EventLog {
     /// Writes it down; a refusal like those of the last seconds only counts, and is written with their sum.
     pub(crate) fn record(&self, entry: Entry) {
         self.record_at(Instant::now(), entry);
@@ -190,40 +190,40 @@ mod tests {
 
     #[test]
     fn a_line_names_the_reason_and_where() {
-        let journal = Journal::default();
+        let event_log = EventLog::default();
         let address = Some("192.0.2.1".parse().unwrap());
-        journal.record(Entry { address, ..refused(Reason::TokenExpired) });
-        let lines = journal.lines(Timestamp::UNIX_EPOCH);
+        event_log.record(Entry { address, ..refused(Reason::TokenExpired) });
+        let lines = event_log.lines(Timestamp::UNIX_EPOCH);
         let line = "refused reason=token_expired stage=deciding address=192.0.2.1: JWT validation failed: token expired\n";
         assert!(lines.ends_with(line), "{lines}");
     }
 
     #[test]
     fn the_summary_is_ordered_and_since_counts() {
-        let journal = Journal::default();
+        let event_log = EventLog::default();
         for reason in [Reason::RateLimited, Reason::TokenExpired, Reason::TokenExpired] {
-            journal.record(refused(reason));
+            event_log.record(refused(reason));
         }
-        journal.record(Entry::new("started"));
-        let summary = journal.summary(Timestamp::UNIX_EPOCH);
+        event_log.record(Entry::new("started"));
+        let summary = event_log.summary(Timestamp::UNIX_EPOCH);
         assert!(summary.starts_with("     2  token_expired"), "{summary}");
         assert_eq!(summary.lines().count(), 4, "{summary}");
         let later = Timestamp::now() + jiff::SignedDuration::from_secs(1);
-        assert_eq!(journal.lines(later) + &journal.summary(later), "");
+        assert_eq!(event_log.lines(later) + &event_log.summary(later), "");
     }
 
     /// F31: what any client can cause as often as it likes does not push everything else out.
     #[test]
     fn refusals_are_summed() {
-        let journal = Journal::default();
+        let event_log = EventLog::default();
         let start = Instant::now();
-        journal.record_at(start, Entry::new("started"));
+        event_log.record_at(start, Entry::new("started"));
         for n in 0..27_000 {
             let reason = if n % 2 == 0 { Reason::RateLimited } else { Reason::TokenExpired };
-            journal.record_at(start + Duration::from_micros(n * 300), refused(reason));
+            event_log.record_at(start + Duration::from_micros(n * 300), refused(reason));
         }
-        journal.record_at(start + SUMMED_FOR, refused(Reason::RateLimited));
-        let lines = journal.lines(Timestamp::UNIX_EPOCH);
+        event_log.record_at(start + SUMMED_FOR, refused(Reason::RateLimited));
+        let lines = event_log.lines(Timestamp::UNIX_EPOCH);
         assert!(lines.lines().next().is_some_and(|line| line.ends_with("started")), "{lines}");
         let expected = ["rate_limited stage=deciding", "token_expired stage=deciding"];
         let sums = ["rate_limited stage=deciding count=13499", "token_expired stage=deciding count=13499"];
@@ -231,19 +231,19 @@ mod tests {
             assert!(lines.contains(&format!("refused reason={wanted}")), "{wanted} not in:\n{lines}");
         }
         assert_eq!(lines.lines().count(), 6, "{lines}");
-        let summary = journal.summary(Timestamp::UNIX_EPOCH);
+        let summary = event_log.summary(Timestamp::UNIX_EPOCH);
         assert!(summary.starts_with(" 13501  rate_limited"), "{summary}");
-        assert_eq!(journal.counts().values().sum::<u64>(), 27_002);
+        assert_eq!(event_log.counts().values().sum::<u64>(), 27_002);
     }
 
     /// L8.
     #[test]
     fn the_ring_is_bounded_and_the_counts_are_not_lost() {
-        let journal = Journal::default();
+        let event_log = EventLog::default();
         for _ in 0..REMEMBERED + 10 {
-            journal.record(Entry { reason: Some(Reason::PingTimeout), ..Entry::new("closed") });
+            event_log.record(Entry { reason: Some(Reason::PingTimeout), ..Entry::new("closed") });
         }
-        assert_eq!(journal.lines(Timestamp::UNIX_EPOCH).lines().count(), REMEMBERED);
-        assert_eq!(journal.counts().values().sum::<u64>(), REMEMBERED as u64 + 10);
+        assert_eq!(event_log.lines(Timestamp::UNIX_EPOCH).lines().count(), REMEMBERED);
+        assert_eq!(event_log.counts().values().sum::<u64>(), REMEMBERED as u64 + 10);
     }
 }

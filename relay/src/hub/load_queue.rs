@@ -9,7 +9,7 @@ use proto_core::{
 
 /// The organizations that are loaded, and who waits for others.
 #[derive(Debug, Default)]
-pub(super) struct Lobby {
+pub(super) struct LoadQueue {
     loaded: HashSet<OrgId>,
     /// What the connections of organizations that are being loaded bring, in order.
     waiting: HashMap<OrgId, Vec<Input>>,
@@ -28,7 +28,7 @@ pub(super) enum Entry {
     First,
 }
 
-impl Lobby {
+impl LoadQueue {
     /// A connection comes in.
     pub(super) fn enter(&mut self, connection: ConnectionId, confirmed: Confirmed) -> Entry {
         if self.loaded.contains(&confirmed.org) {

@@ -1,23 +1,23 @@
 //! What every machine has at its edge: the time as it knows it, its outputs that wait, and what it ignored.
 //!
-//! A machine's `handle_input` begins with [`Port::enter`] and its `handle_timeout` with [`Port::advance`]; so the rules about
+//! A machine's `handle_input` begins with [`MachineBase::enter`] and its `handle_timeout` with [`MachineBase::advance`]; so the rules about
 //! room (L6, L8) and about a clock that goes back are kept in one place. A parent hands an input to a child with
-//! [`Port::feed`], and no refusal of a child is lost.
+//! [`MachineBase::feed`], and no refusal of a child is lost.
 
-use super::{Machine, Misuse, aside::Aside, outbox::Outbox, time::Instant};
+use super::{Machine, Misuse, outbox::Outbox, time::Instant, unhashed::Unhashed};
 
 /// The edge of a machine with outputs of the type `O`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Port<O> {
+pub struct MachineBase<O> {
     latest: Instant,
     outbox: Outbox<O>,
-    ignored: Aside<u64>,
+    ignored: Unhashed<u64>,
 }
 
-impl<O> Port<O> {
+impl<O> MachineBase<O> {
     /// The port of a machine that is made at `now`.
     pub const fn new(now: Instant) -> Self {
-        Self { latest: now, outbox: Outbox::new(), ignored: Aside(0) }
+        Self { latest: now, outbox: Outbox::new(), ignored: Unhashed(0) }
     }
 
     /// An input comes in at `now`: the moment that counts, which is never earlier than the one before.
@@ -72,18 +72,18 @@ impl<O> Port<O> {
         let taken = child.handle_input(self.latest, input);
         debug_assert!(taken.is_ok(), "a child refused an input: {taken:?}");
         let ignored = child.ignored().saturating_sub(before).saturating_add(u64::from(taken.is_err()));
-        self.ignored = Aside(self.ignored.0.saturating_add(ignored));
+        self.ignored = Unhashed(self.ignored.0.saturating_add(ignored));
     }
 }
 
 /// The port of a machine that is made without a clock.
-impl<O> Default for Port<O> {
+impl<O> Default for MachineBase<O> {
     fn default() -> Self {
         Self::new(Instant::ZERO)
     }
 }
 
-impl<O> Extend<O> for Port<O> {
+impl<O> Extend<O> for MachineBase<O> {
     fn extend<I: IntoIterator<Item = O>>(&mut self, outputs: I) {
         self.outbox.extend(outputs);
     }
@@ -103,7 +103,7 @@ mod tests {
     /// L6, L8: an input is refused while the outputs are not drained, and time stands still for it.
     #[test]
     fn a_full_port_refuses_inputs_and_keeps_its_time() {
-        let mut port = Port::new(at(5));
+        let mut port = MachineBase::new(at(5));
         port.extend(0..Outbox::<usize>::LIMIT);
         assert_eq!((port.enter(at(9)), port.now()), (Err(Misuse::Full("outputs")), at(5)));
         assert_eq!(port.advance(at(9)), at(9));
@@ -113,12 +113,12 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_stands_still() {
-        let mut port = Port::<()>::new(at(5));
+        let mut port = MachineBase::<()>::new(at(5));
         assert_eq!((port.enter(at(3)), port.advance(at(4)), port.now()), (Ok(at(5)), at(5), at(5)));
     }
 
     /// Takes 1, ignores 0, refuses everything else.
-    struct Child(Port<()>);
+    struct Child(MachineBase<()>);
 
     impl Machine for Child {
         type Input = u8;
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_a_child_ignores_counts_for_its_parent_and_time_is_the_parents() {
-        let (mut parent, mut child) = (Port::<()>::new(at(7)), Child(Port::new(at(0))));
+        let (mut parent, mut child) = (MachineBase::<()>::new(at(7)), Child(MachineBase::new(at(0))));
         for (input, ignored) in [(1, 0), (0, 1), (1, 1), (0, 2)] {
             parent.feed(&mut child, input);
             assert_eq!((parent.ignored(), child.0.now()), (ignored, at(7)));
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     #[cfg_attr(debug_assertions, should_panic(expected = "a child refused an input"))]
     fn a_refusal_of_a_child_is_not_lost() {
-        let (mut parent, mut child) = (Port::<()>::new(at(7)), Child(Port::new(at(0))));
+        let (mut parent, mut child) = (MachineBase::<()>::new(at(7)), Child(MachineBase::new(at(0))));
         parent.feed(&mut child, 2);
         assert_eq!(parent.ignored(), 1);
     }

@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// Once the relay has named no further session for so long, it has named all that it has.
-pub const SETTLED: Duration = Duration::from_millis(500);
+pub const LIST_QUIET_TIME: Duration = Duration::from_millis(500);
 
 /// So long after that last name a list waits for what runs in each of them.
-pub const TITLED: Duration = Duration::from_secs(3);
+pub const TITLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is known of the sessions, and what is wanted of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pursuit {
+pub(super) struct SessionSelection {
     stage: Stage,
     /// The session that this device is a part of.
     surrounding: Option<SessionId>,
@@ -64,14 +64,14 @@ pub(super) enum Settled {
     Missing(Reason),
 }
 
-impl Pursuit {
+impl SessionSelection {
     pub(super) fn new(goal: Goal, surrounding: Option<SessionId>) -> Self {
         let stage = if goal == Goal::Chosen { Stage::Open } else { Stage::Looking { goal, news: None } };
-        let mut pursuit = Self { stage, surrounding, sessions: BTreeMap::new() };
+        let mut selection = Self { stage, surrounding, sessions: BTreeMap::new() };
         if let Goal::This(session) = goal {
-            pursuit.want(session);
+            selection.want(session);
         }
-        pursuit
+        selection
     }
 
     /// The sessions that a viewer which begins now has to watch. It brings their records from the first one on, and those that
@@ -159,7 +159,7 @@ impl Pursuit {
         let Stage::Looking { goal, news: Some(news) } = self.stage else { return None };
         let is_waiting = goal == Goal::TheOnly && self.sessions.is_empty();
         let wants_titles = self.is_list() && self.sessions.values().any(|known| known.title.is_none());
-        let patience = if wants_titles { TITLED } else { SETTLED };
+        let patience = if wants_titles { TITLE_TIMEOUT } else { LIST_QUIET_TIME };
         (!is_waiting).then(|| Deadline::new(news.after(patience), Timer::Listed))
     }
 

@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use proto_core::{
-    GivenId, OrgId, SessionId,
+    OrgId, PlatformId, SessionId,
     relay::hub::{SealedRecord, SessionNumber, Write},
     secret::SecretText,
     wire::Outcome,
@@ -54,7 +54,7 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 struct SessionRow {
     org: OrgId,
     session: SessionId,
-    target: GivenId,
+    target: PlatformId,
     cipher: u8,
     ended: Option<Outcome>,
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// It changes as a whole, once the change is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kept {
+pub(super) struct KeyState {
     /// What is known.
     pub(super) lineage: Lineage,
     /// What is held: the generations from 1 on.
@@ -31,7 +31,7 @@ pub(super) enum Followed {
     Others,
 }
 
-impl Kept {
+impl KeyState {
     pub(super) const fn new(org: OrgId) -> Self {
         Self { lineage: Lineage::new(org), held: Vec::new(), made: None }
     }

@@ -16,12 +16,12 @@ use bytes::{Bytes, BytesMut};
 /// Buffers that were handed out, the oldest first: one is used again once it has no other owner.
 ///
 /// They are no part of a machine's state: nothing that it does depends on them, so all are equal, and a clone has none. At most
-/// [`Spares::MAX`] of at most 64 KiB each are held, and each short frame gives one up: a link at rest, which pings, soon holds
+/// [`BufferPool::MAX`] of at most 64 KiB each are held, and each short frame gives one up: a link at rest, which pings, soon holds
 /// none.
 #[derive(Default)]
-pub struct Spares(VecDeque<Bytes>);
+pub struct BufferPool(VecDeque<Bytes>);
 
-impl Spares {
+impl BufferPool {
     /// The most buffers that are held.
     pub const MAX: usize = 4;
 
@@ -88,27 +88,27 @@ fn fresh(len: usize) -> BytesMut {
     buffer
 }
 
-impl Clone for Spares {
+impl Clone for BufferPool {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-impl PartialEq for Spares {
+impl PartialEq for BufferPool {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Spares {}
+impl Eq for BufferPool {}
 
-impl Hash for Spares {
+impl Hash for BufferPool {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
-impl fmt::Debug for Spares {
+impl fmt::Debug for BufferPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Spares")
+        f.write_str("BufferPool")
     }
 }
 
@@ -121,75 +121,75 @@ mod tests {
 
     const LONG: usize = 20_000;
 
-    fn hand_out(spares: &mut Spares, len: usize) -> Bytes {
-        let mut buffer = spares.buffer(len);
+    fn hand_out(buffers: &mut BufferPool, len: usize) -> Bytes {
+        let mut buffer = buffers.buffer(len);
         buffer.fill(7);
-        spares.hand_out(buffer)
+        buffers.hand_out(buffer)
     }
 
     /// L8: a buffer without another owner is used again, and one that is still read is not touched.
     #[test]
     fn a_buffer_is_used_again_once_it_has_no_other_owner() {
-        let mut spares = Spares::default();
-        let first = hand_out(&mut spares, LONG);
+        let mut buffers = BufferPool::default();
+        let first = hand_out(&mut buffers, LONG);
         let place = first.as_ptr();
         let view = first.slice(LONG - 1..);
         drop(first);
-        let mut second = spares.buffer(LONG + 5);
+        let mut second = buffers.buffer(LONG + 5);
         assert_ne!(second.as_ptr(), place);
         second.fill(9);
         assert_eq!(view[..], [7]);
         drop((view, second));
-        let again = hand_out(&mut spares, LONG + 5);
+        let again = hand_out(&mut buffers, LONG + 5);
         assert_eq!((again.as_ptr(), again.len()), (place, LONG + 5));
     }
 
     /// Lengths that take turns do not drive each other out; and what is short takes no memory that is long.
     #[test]
     fn a_buffer_is_at_most_twice_as_long_as_what_is_in_it() {
-        let mut spares = Spares::default();
-        let places: Vec<_> = [LONG, 3 * LONG].map(|len| hand_out(&mut spares, len).as_ptr()).into();
-        assert_eq!(spares.0.len(), 2);
+        let mut buffers = BufferPool::default();
+        let places: Vec<_> = [LONG, 3 * LONG].map(|len| hand_out(&mut buffers, len).as_ptr()).into();
+        assert_eq!(buffers.0.len(), 2);
         for _ in 0..3 {
-            assert_eq!([LONG, 3 * LONG].map(|len| hand_out(&mut spares, len).as_ptr()), places[..]);
+            assert_eq!([LONG, 3 * LONG].map(|len| hand_out(&mut buffers, len).as_ptr()), places[..]);
         }
-        assert_ne!(hand_out(&mut spares, 25_000).as_ptr(), places[1], "room, but too much of it");
+        assert_ne!(hand_out(&mut buffers, 25_000).as_ptr(), places[1], "room, but too much of it");
     }
 
     /// Bounded memory: four at most, none that is too long to hold, and none for long on a link that only pings.
     #[test]
     fn few_buffers_are_held_and_none_on_a_quiet_link() {
-        let mut spares = Spares::default();
-        let held: Vec<_> = (0..2 * Spares::MAX).map(|_| hand_out(&mut spares, LONG)).collect();
-        assert_eq!(spares.0.len(), Spares::MAX);
+        let mut buffers = BufferPool::default();
+        let held: Vec<_> = (0..2 * BufferPool::MAX).map(|_| hand_out(&mut buffers, LONG)).collect();
+        assert_eq!(buffers.0.len(), BufferPool::MAX);
         drop(held);
-        hand_out(&mut spares, 64 * 1024 + 1);
-        assert_eq!(spares.0.len(), Spares::MAX - 1);
-        for left in (0..Spares::MAX - 1).rev() {
-            assert_eq!(hand_out(&mut spares, 20).len(), 20);
-            assert_eq!(spares.0.len(), left);
+        hand_out(&mut buffers, 64 * 1024 + 1);
+        assert_eq!(buffers.0.len(), BufferPool::MAX - 1);
+        for left in (0..BufferPool::MAX - 1).rev() {
+            assert_eq!(hand_out(&mut buffers, 20).len(), 20);
+            assert_eq!(buffers.0.len(), left);
         }
     }
 
     /// A stream whose frames have another length than those before is served too.
     #[test]
     fn spares_of_another_length_make_room() {
-        let mut spares = Spares::default();
-        drop((0..Spares::MAX).map(|_| hand_out(&mut spares, 3 * LONG)).collect::<Vec<_>>());
-        let place = hand_out(&mut spares, LONG).as_ptr();
-        assert_eq!(hand_out(&mut spares, LONG).as_ptr(), place);
-        assert_eq!(spares.0.len(), Spares::MAX);
+        let mut buffers = BufferPool::default();
+        drop((0..BufferPool::MAX).map(|_| hand_out(&mut buffers, 3 * LONG)).collect::<Vec<_>>());
+        let place = hand_out(&mut buffers, LONG).as_ptr();
+        assert_eq!(hand_out(&mut buffers, LONG).as_ptr(), place);
+        assert_eq!(buffers.0.len(), BufferPool::MAX);
     }
 
     /// L5: two machines in the same state are equal, whatever they hold in reserve.
     #[test]
     fn spares_are_no_part_of_a_state() {
-        let mut some = Spares::default();
+        let mut some = BufferPool::default();
         hand_out(&mut some, LONG);
         let none = some.clone();
         assert_eq!((some.0.len(), none.0.len()), (1, 0));
         assert_eq!(some, none);
         assert_eq!(fingerprint(&some), fingerprint(&none));
-        assert_eq!([format!("{some:?}"), format!("{none:?}")], ["Spares"; 2]);
+        assert_eq!([format!("{some:?}"), format!("{none:?}")], ["BufferPool"; 2]);
     }
 }

@@ -14,7 +14,7 @@ pub struct Ticket(u64);
 /// An address has its share of them and no more. When all are taken, the address that holds most gives up its oldest one, so that
 /// a flood from a few addresses cannot keep others out. IPv6 addresses count by their first 64 bits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lobby {
+pub struct PendingConnections {
     places: usize,
     share: usize,
     waiting: BTreeMap<IpAddr, VecDeque<Ticket>>,
@@ -33,7 +33,7 @@ pub enum Arrival {
     ShareTaken,
 }
 
-impl Lobby {
+impl PendingConnections {
     /// So many places, and so many of them for one address; at least one each.
     pub fn new(places: usize, share: usize) -> Self {
         Self { places: places.max(1), share: share.max(1), waiting: BTreeMap::new(), taken: 0, next: 0 }
@@ -101,7 +101,7 @@ mod tests {
     /// F5: 2,000 connections of one address leave room for another's.
     #[test]
     fn an_address_has_its_share() {
-        let mut lobby = Lobby::new(100, 10);
+        let mut lobby = PendingConnections::new(100, 10);
         let tickets: Vec<_> = (0..10).map(|_| welcome(lobby.enter(ip(1), false))).collect();
         assert!((0..1990).all(|_| lobby.enter(ip(1), false) == Arrival::ShareTaken));
         welcome(lobby.enter(ip(2), false));
@@ -118,7 +118,7 @@ mod tests {
     /// F5: a flood from many addresses makes room at the cost of the largest, oldest first.
     #[test]
     fn a_full_lobby_makes_room_at_the_cost_of_the_largest() {
-        let mut lobby = Lobby::new(20, 10);
+        let mut lobby = PendingConnections::new(20, 10);
         let flood: Vec<_> = (0..10).map(|_| welcome(lobby.enter(ip(1), false))).collect();
         for n in 2..12 {
             welcome(lobby.enter(ip(n), false));
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_proxy_has_no_share_to_keep_to() {
-        let mut lobby = Lobby::new(100, 1);
+        let mut lobby = PendingConnections::new(100, 1);
         assert!((0..50).all(|_| matches!(lobby.enter(ip(1), true), Arrival::Welcome(_))));
     }
 }

@@ -7,13 +7,13 @@ use core::hash::{Hash, Hasher};
 ///
 /// [`Hash`] leaves it out, so machines that differ only in such values have one fingerprint, and an explorer comes to an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Aside<T>(pub T);
+pub struct Unhashed<T>(pub T);
 
-impl<T> Hash for Aside<T> {
+impl<T> Hash for Unhashed<T> {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
-impl Aside<u64> {
+impl Unhashed<u64> {
     /// Counts one more.
     pub const fn count(&mut self) {
         self.0 = self.0.saturating_add(1);
@@ -39,12 +39,12 @@ mod tests {
 
     #[test]
     fn what_is_beside_the_state_is_compared_but_not_hashed() {
-        let mut counted = Aside(u64::MAX - 1);
+        let mut counted = Unhashed(u64::MAX - 1);
         let before = counted;
         counted.count();
         assert_ne!(before, counted);
         counted.count();
-        assert_eq!(counted, Aside(u64::MAX));
+        assert_eq!(counted, Unhashed(u64::MAX));
         let mut written = Written::default();
         counted.hash(&mut written);
         assert_eq!(written.0, 0);
