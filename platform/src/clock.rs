@@ -1,4 +1,4 @@
-//! The one place that knows what time it is, so that tests decide.
+//! The only source of wall-clock time, so that tests decide.
 
 use std::{
     sync::Arc,

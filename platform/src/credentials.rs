@@ -1,4 +1,4 @@
-//! Relay credentials: made at an approval, renewed by their holder, judged for relays (WIRE sections 2.3, 2.4 and 3).
+//! Relay credentials: made at an approval, renewed by their holder, validated for relays (WIRE sections 2.3, 2.4 and 3).
 
 use std::time::Duration;
 
@@ -176,7 +176,7 @@ const SEEN_PRECISION: u64 = 60;
 /// How long a relay's question waits for that.
 const SEEN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Judges a credential for a relay, from the beginning: the relay's word for it is not taken.
+/// Judges a credential for a relay, from the beginning: independently of the relay's own check.
 pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<ValidateAnswer, Error> {
     let now = app.clock.now();
     let ring = keys::ring(app).await?;
@@ -197,7 +197,7 @@ pub(crate) async fn validate(app: &App, request: &ValidateRequest) -> Result<Val
     Ok(ValidateAnswer { active: true, reason: None, policy_mode: Some(organization.policy_mode), psk: target.psk() })
 }
 
-/// That a machine showed up is good to know, and no reason to keep it out where the database takes no write.
+/// That a machine showed up is informational, and does not block admission where the database takes no write.
 async fn note_seen(app: &App, target: &RuntimeTargetId) {
     let noted = async {
         let mut tx = app.store.write().await?;

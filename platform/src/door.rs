@@ -1,6 +1,6 @@
 //! The listener: which connections are held, and for how long.
 //!
-//! A peer that opens connections and says nothing, or half of something, costs others nothing: an address has a share of the
+//! A peer that opens connections and sends nothing, or an incomplete request, cannot starve others: an address has a share of the
 //! connections, and whatever is to be said has its time. Requests that are held open on purpose ([`MAX_WAIT`]) end before.
 //!
 //! [`MAX_WAIT`]: crate::pairing::MAX_WAIT

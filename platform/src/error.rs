@@ -12,7 +12,7 @@ pub enum Error {
     /// The operating system gave no random bytes.
     #[error("randomness: {0}")]
     Random(#[from] getrandom::Error),
-    /// Something of our own making does not hold; the text says what.
+    /// An internal invariant is violated; the text says what.
     #[error("internal: {0}")]
     Internal(String),
     /// There is no such thing, or it is none of the asker's business.
@@ -33,7 +33,7 @@ pub enum Error {
     /// Too often; again in this many seconds.
     #[error("too many requests")]
     Limited(u64),
-    /// Not now, and whose fault that is; the text is for the server's operator.
+    /// Temporarily unavailable; the text is for the server's operator.
     #[error("{0}")]
     Unavailable(&'static str),
     /// Refused for a reason of the catalogue.

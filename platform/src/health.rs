@@ -30,11 +30,11 @@ pub(crate) async fn is_healthy(app: &App) -> bool {
     let is = match timeout(PATIENCE, app.store.probe(now)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            tracing::error!(%error, "the database takes no write");
+            tracing::error!(%error, "database write probe failed");
             false
         }
         Err(_) => {
-            tracing::error!("the database takes no write within {PATIENCE:?}");
+            tracing::error!("database write probe failed within {PATIENCE:?}");
             false
         }
     };

@@ -1,5 +1,5 @@
 //! The control plane that a team hosts itself: accounts, organizations, pairing codes, machines, credentials, and the web
-//! pages on which people approve, revoke and govern.
+//! pages for approvals, revocation and administration.
 //!
 //! [`Platform::open`] opens the database; [`Platform::serve`] answers on a listener that the caller has bound, so that the
 //! public URL can be known before anything else; [`Platform::router`] is the same without a socket. It never sees what a

@@ -13,6 +13,6 @@ pub(crate) fn checked_name(name: &str, whose: &str) -> Result<String, Error> {
     if is_name(name, MAX_NAME) {
         return Ok(name.to_owned());
     }
-    let hidden = "without control, invisible or text-turning characters";
+    let hidden = "without control, invisible or bidirectional control characters";
     Err(Error::invalid(format!("Enter {whose}, at most {MAX_NAME} characters, {hidden}.")))
 }

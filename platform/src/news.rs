@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, broadcast, watch};
 /// How many polls may be held open at once; further ones are answered at once.
 const SEATS: usize = 4096;
 
-/// What happened, for those who are waiting right now. The database stays the truth: a waiter looks before and after.
+/// What happened, for those who are waiting right now. The database is authoritative: a waiter looks before and after.
 #[derive(Debug)]
 pub(crate) struct LongPolls {
     decided: broadcast::Sender<CodeText>,

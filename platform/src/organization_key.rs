@@ -78,7 +78,7 @@ pub(crate) async fn publish(app: &App, device: &Claims, publication: &Publicatio
     let (maker, key) = statement.maker();
     let is_own = *maker == device.runtime_target && Thumbprint::of_identity_key(key) == device.confirmation.identity;
     if *statement.org() != device.org || !is_own || !statement.is_by_its_maker() {
-        return Err(Error::invalid("the statement is not of this device"));
+        return Err(Error::invalid("the statement was not made by this device"));
     }
     let mut tx = app.store.write().await?;
     let newest = newest(&mut tx, &org).await?;

@@ -71,7 +71,7 @@ fn check(request: &MintRequest) -> Result<(), Error> {
         org.parse::<OrgId>().map_err(|_| Error::invalid("org: not an id or slug"))?;
     }
     if !crypto::verify_static_key(request.identity_key, request.static_key, &request.static_key_signature) {
-        return Err(Error::invalid("static_key_signature: not by identity_key over static_key"));
+        return Err(Error::invalid("static_key_signature does not verify"));
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ fn check_strength(password: &str, about: &[&str]) -> Result<(), Error> {
         return Err(Error::invalid("That password is too long."));
     }
     if common::is_common(password, about) {
-        return Err(Error::invalid("That password is among the first that others would try. Choose another one."));
+        return Err(Error::invalid("That password is one of the most common passwords. Choose another one."));
     }
     Ok(())
 }

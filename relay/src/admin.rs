@@ -1,4 +1,4 @@
-//! What operators and their tools ask: is it alive, what happened, what is going on.
+//! What operators and their tools ask: liveness, recent events, current state.
 
 mod metrics;
 
@@ -42,7 +42,7 @@ pub(crate) async fn ready(State(door): State<AppState>) -> Response {
 /// Lets callers through that know `RELAY_ADMIN_TOKEN` (S172, S220).
 pub(crate) async fn guard(State(door): State<AppState>, request: Request, next: Next) -> Response {
     let Some(expected) = &door.shared.config.admin_token else {
-        return plain_problem(StatusCode::NOT_FOUND, "switched off: RELAY_ADMIN_TOKEN is not set").into_response();
+        return plain_problem(StatusCode::NOT_FOUND, "disabled: RELAY_ADMIN_TOKEN is not set").into_response();
     };
     let given = authorization(request.headers(), "bearer").unwrap_or_default();
     if given.as_bytes().ct_eq(expected.expose().as_bytes()).into() {
@@ -85,7 +85,7 @@ fn since(text: &str) -> Option<Timestamp> {
 /// `GET /state`: every org with what it has here.
 pub(crate) async fn state(State(door): State<AppState>) -> Response {
     let Some(report) = door.shared.hub.report().await else {
-        return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay stops").into_response();
+        return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down").into_response();
     };
     let mut text = format!(
         "{SOFTWARE}\nconnections {}\nunstored_bytes {}\n\n{:<30} {:>8} {:>8} {:>9} {:>8}\n",
@@ -115,7 +115,7 @@ pub(crate) async fn state(State(door): State<AppState>) -> Response {
 /// `GET /metrics`: in the text format of Prometheus.
 pub(crate) async fn metrics(State(door): State<AppState>) -> Response {
     let Some(report) = door.shared.hub.report().await else {
-        return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay stops").into_response();
+        return plain_problem(StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down").into_response();
     };
     let text = metrics::text(&door.shared, &report);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()

@@ -53,7 +53,7 @@ pub struct Config {
     pub trusted_ips: Vec<IpNet>,
     /// `RELAY_TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// `RELAY_MAX_CONNECTIONS`: connections at most, of any kind.
+    /// `RELAY_MAX_CONNECTIONS`: admitted connections at most.
     pub max_connections: usize,
     /// `RELAY_RETENTION_AGE`, `RELAY_RETENTION_ORG_BYTES`, `RELAY_RETENTION_BYTES`: how long and how much is kept.
     pub retention: Retention,
@@ -92,10 +92,10 @@ impl Config {
     }
 
     /// Settings from the environment, of which `variables` are all names and values. Names that do not start with `RELAY_` are
-    /// none of our business.
+    /// ignored.
     ///
     /// # Errors
-    /// A name is unknown, a value is no good, or a setting that cannot be guessed is missing.
+    /// A name is unknown, a value is invalid, or a setting that cannot be guessed is missing.
     pub fn from_env(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut given = Given::default();
         for (name, value) in variables.into_iter().filter(|(name, _)| name.starts_with("RELAY_")) {
@@ -131,14 +131,14 @@ pub const SETTINGS: [(&str, &str); 16] = [
     (LISTEN, "address and port, 127.0.0.1:8788"),
     (DATA_DIR, "where sealed records are kept, viewport-relay"),
     (RETENTION_AGE, "how long a session is kept after its end, 90d; 0 is no limit"),
-    (RETENTION_ORG_BYTES, "bytes kept of one organization, 16GiB; above, what ended first leaves; 0 is no limit"),
-    (RETENTION_BYTES, "bytes kept in all; above, the organization with most gives; no limit"),
+    (RETENTION_ORG_BYTES, "bytes kept of one organization, 16GiB; beyond, the oldest ended sessions go; 0 is no limit"),
+    (RETENTION_BYTES, "bytes kept in all; beyond, the largest organization is trimmed; no limit"),
     (STATIC_KEY_FILE, "the relay's private key, made at the first start, static.key in the data directory"),
     (FRAME_MAX_BYTES, "the longest message, 1048576"),
     (RATE_LIMIT_PER_IP, "connections of one address in a minute, 60; 0 is no limit"),
     (TRUSTED_IPS, "addresses or networks without that limit"),
     (TRUSTED_PROXIES, "addresses or networks whose X-Forwarded-For is believed"),
-    (MAX_CONNECTIONS, "connections at most, 16384"),
+    (MAX_CONNECTIONS, "admitted connections at most, 16384"),
     (TOKEN_ISSUER, "the platform's public URL, when the key set is fetched from another one"),
 ];
 

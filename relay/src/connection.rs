@@ -149,7 +149,7 @@ impl ConnectionIo {
         self.is_closed = matches!(inputs.last(), Some(Input::Io(IoEvent::Closed(..))));
     }
 
-    /// The machine has ended; what was said last is still on its way.
+    /// The machine has ended; the last frames are still being written.
     async fn flush_and_close(mut self) {
         while !self.is_closed {
             self.is_closed = matches!(self.socket.next_with(true).await, IoEvent::Closed(..));

@@ -20,7 +20,7 @@ const SUMMED_FOR: Duration = Duration::from_secs(10);
 /// What is summed: any client can cause it, as often as it likes.
 const SUMMED: &str = "refused";
 
-/// Something worth a line.
+/// One logged event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// What happened, in one or two words.

@@ -1,4 +1,4 @@
-//! The task that owns the hub: frames of all connections come in, letters and writes go out, many at a time.
+//! The task that owns the hub: frames of all connections come in, messages and writes go out, many at a time.
 
 mod load_queue;
 
@@ -36,7 +36,7 @@ pub(crate) enum ToHub {
     Leave(ConnectionId),
     /// The relay stops: nothing more counts.
     Stop,
-    /// What is the state of things?
+    /// Asks for a [`Report`].
     Report(oneshot::Sender<Report>),
 }
 
@@ -163,7 +163,7 @@ impl Perform<Hub> for HubIo {
 
     /// The hub is drained after every fact, so it is never full.
     fn refused(&mut self, misuse: Misuse) {
-        tracing::error!(%misuse, "the hub did not take a fact");
+        tracing::error!(%misuse, "the hub rejected an input");
     }
 }
 

@@ -1,11 +1,11 @@
-//! The relay that a team hosts itself: lets daemons and viewers in, keeps the sealed records of sessions, and passes them on.
+//! The relay that a team hosts itself: admits daemons and viewers, keeps the sealed records of sessions, and passes them on.
 //! It reads none of them.
 //!
 //! ```text
 //! listener ── upgrade ──► connection ──► hub ──► store       one task per connection: Noise in parallel
 //!     │                      ▲  │         │                  one task for the hub: all routing, see proto_core::relay::hub
 //!     └ /health /logs …      └──┼─mailbox─┘                  threads for the store: group commit
-//!                               └──► keys, platform          the key set is shared, the validate call is each one's own
+//!                               └──► keys, platform          the key set is shared, each connection makes its own validate call's own
 //! ```
 //!
 //! [`Relay::bind`] opens everything, [`Relay::serve`] answers until it is told to stop. After that another relay can be bound

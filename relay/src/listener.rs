@@ -156,7 +156,7 @@ async fn upgrade(State(door): State<AppState>, Extension(peer): Extension<Peer>,
     answer
 }
 
-/// Why a peer is not even upgraded.
+/// Why an upgrade is refused.
 #[derive(Debug)]
 struct Refusal {
     status: StatusCode,

@@ -32,7 +32,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How long a stopping relay waits for its devices to take their leave.
+/// How long a stopping relay waits for its devices to close their connections.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a relay cannot start, or go on.
@@ -130,7 +130,7 @@ impl Relay {
         self.shared.settings.keys.public()
     }
 
-    /// Serves until `shutdown` ends; then tells every device to come again, makes durable what it has, and lets go of address
+    /// Serves until `shutdown` ends; then asks every device to reconnect, makes durable what it has, and lets go of address
     /// and store, so that another relay can take both over at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let Self { listener, local_addr, shared, stop, mut tasks, hub } = self;

@@ -80,9 +80,9 @@ impl Perform<RevocationFeed> for FeedHost {
                 });
             }
             Output::Effect(_) => {}
-            Output::Connected => self.event_log.record(Entry::new("revocations are heard of")),
+            Output::Connected => self.event_log.record(Entry::new("revocation feed connected")),
             Output::Lost(reason) => {
-                self.event_log.record(Entry { reason: Some(reason), ..Entry::new("revocations are not heard of") });
+                self.event_log.record(Entry { reason: Some(reason), ..Entry::new("revocation feed lost") });
             }
             Output::Revoked { targets, orgs } => {
                 self.event_log.record(Entry { count: Some(targets.len() + orgs.len()), ..Entry::new("revoked") });

@@ -129,7 +129,7 @@ impl Slot {
     }
 }
 
-/// One of something, as long as it lives.
+/// Counts one of something for as long as it lives.
 #[derive(Debug)]
 struct Count(Arc<AtomicUsize>);
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use verification::sources::workspace;
+use verification::{explore::catalogue, fuzz::TARGETS, sources::workspace};
 
 /// What a machine may lack, and why that is no gap.
 const LACKING: &[(&str, Layer, &str)] = &[
@@ -124,4 +124,22 @@ fn no_machine_lacks_what_the_others_have() {
         .collect();
     let explained: BTreeSet<_> = LACKING.iter().map(|(machine, layer, _)| (*machine, *layer)).collect();
     assert_eq!(lacking, explained);
+}
+
+/// What VERIFICATION.md says of how many there are.
+#[test]
+fn the_page_counts_what_there_is() {
+    let page = read("docs/VERIFICATION.md");
+    let files = |folder: &str| fs::read_dir(workspace().join(folder)).expect("a folder").count();
+    // `main.rs` is no model.
+    let models = files("tests/tests/models") - 1;
+    for counted in [
+        format!("| {} machines, every state", files("tests/tables")),
+        format!("| {} machines and systems", catalogue::names().len()),
+        format!("| {models} models"),
+        format!("| {} targets,", TARGETS.len()),
+        format!("Each of the {} fuzz targets", TARGETS.len()),
+    ] {
+        assert!(page.contains(&counted), "docs/VERIFICATION.md lacks \"{counted}\"");
+    }
 }

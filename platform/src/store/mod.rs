@@ -1,4 +1,4 @@
-//! The database. All SQL stands in this folder, one file per group of tables; everything else speaks in its types.
+//! The database. All SQL stands in this folder, one file per group of tables; other modules use only its types.
 //!
 //! Functions take a connection, so that what belongs together runs in one transaction of [`Store::write`].
 

@@ -98,7 +98,8 @@ catalogue! {
     RateLimited, "rate_limited", Limit, "rate limit exceeded",
         "Too many connections from one address within a minute.", "wait a minute, or raise RELAY_RATE_LIMIT_PER_IP (0 switches it off)";
     RelayFull, "relay_full", Limit, "the relay takes no more connections",
-        "Its connection limit is reached.", "wait, or raise RELAY_MAX_CONNECTIONS on the relay";
+        "Its limit of connections is reached, or this organization's: 512 viewers, each with 4,096 sessions.",
+        "wait; where it is the relay's own limit, its operator can raise RELAY_MAX_CONNECTIONS";
     Superseded, "superseded", Limit, "a newer connection of the same machine took over",
         "Two daemons run with the same pairing, or the old connection had died unnoticed.", "vpd status";
 
@@ -162,7 +163,7 @@ catalogue! {
     SessionCut, "session_cut", Local, "remote streaming of this session was cut",
         "Its binding was revoked or removed. The session itself goes on.", "vpd status";
     ConfigInvalid, "config_invalid", Local, "config.json cannot be read",
-        "It is no valid JSON, or lacks a field.", "mend it, or move it away and: vpd pair";
+        "It is no valid JSON, or lacks a field.", "correct it, or move it away and: vpd pair";
     ConfigTooOpen, "config_too_open", Local, "a file with secrets can be read by others",
         "Its mode is wider than 0600.", "chmod 600 ~/.viewport/config.json ~/.viewport/relay-identities/*";
     ConfigNewer, "config_newer", Local, "config.json was written by a newer version",
@@ -194,14 +195,14 @@ catalogue! {
     WatchesItself, "watches_itself", Request, "this terminal is part of that session",
         "What vpd watch shows would become part of the session that it shows, without end.", "vpd watch   (in another terminal)";
     OrganizationKeyForked, "organization_key_forked", Handshake, "the organization's key does not follow from the one this device knows",
-        "The platform shows this device another key than before: it was restored from an old copy, or it lies.",
+        "The platform shows this device another key than before: it was restored from an old copy, or it is malicious.",
         "compare the fingerprint with another member's   (vpd status --keys); tell the platform's operator";
     OrganizationKeyTaken, "organization_key_taken", Request, "another device made the organization's next key first",
         "Two devices made one at the same time, and the first counts.", "nothing; that one is used";
     OrganizationKeyMissing, "organization_key_missing", Request, "this viewer does not hold the organization's key yet",
         "A viewer that holds it hands it over while it runs, and none that does was running since this one was paired.",
         "open vpd watch on a device that showed sessions before; this one goes on by itself";
-    EnvelopeForged, "envelope_forged", Handshake, "this session's envelope is not of the machine that runs it",
+    EnvelopeForged, "envelope_forged", Handshake, "this session's envelope was not signed by its machine",
         "Something between that machine and this viewer made or changed it.", "vpd watch   (once more; then tell the relay's operator)";
     BindReplaces, "bind_replaces", Request, "this directory is bound to another organization",
         "Sessions that start there would stream to this one instead; that is asked first.", "vpd bind --yes ...   (or leave it as it is)";

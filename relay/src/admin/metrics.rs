@@ -12,7 +12,7 @@ use crate::{hub::Report, shared::Shared};
 /// All metrics of a relay.
 pub(super) fn text(shared: &Shared, report: &Report) -> String {
     let mut page = Page(String::new());
-    page.gauge("connections", "Connections, of any kind.", shared.connections());
+    page.gauge("connections", "Upgraded connections.", shared.connections());
     let daemons: usize = report.orgs.iter().map(|org| org.daemons).sum();
     let viewers: usize = report.orgs.iter().map(|org| org.viewers).sum();
     page.head("admitted", "gauge", "Connections that were let in, by role.");

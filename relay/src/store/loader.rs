@@ -48,7 +48,7 @@ impl Loader {
                 Ok(org) => self.load(org),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Err(error) = self.sweep(round % ALL_EVERY == 0) {
-                        tracing::error!(%error, "no session that has ended can leave");
+                        tracing::error!(%error, "cannot evict ended sessions");
                     }
                     (swept_at, round) = (Instant::now(), round + 1);
                 }
@@ -94,7 +94,7 @@ impl Loader {
                 None => Ok(()),
             };
             if let Err(error) = swept {
-                tracing::error!(%error, %org, "sessions that have ended cannot leave");
+                tracing::error!(%error, %org, "cannot evict ended sessions of this organization");
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Loader {
         retention::leaving(log.held(), self.retention.age, limit, root::now())
     }
 
-    /// The hub has the last word about sessions that it knows.
+    /// The hub decides about the sessions that it knows.
     fn sweep_loaded(&mut self, log: &OrgLog, limit: Option<u64>) -> Result<(), StoreError> {
         let leaving = self.leaving(log, limit);
         if !leaving.is_empty() {

@@ -66,7 +66,7 @@ pub(super) struct Appended {
     contents: SegmentIndex,
 }
 
-/// The word of the system that something is durable: nothing counts without.
+/// Proof that a sync returned: nothing counts without.
 #[derive(Debug)]
 pub(super) struct Synced(());
 
@@ -94,7 +94,7 @@ impl OrgLog {
             match LogSegment::open(path.clone(), &org, number) {
                 Ok(segment) => stock.take(segment, Some(number) == last, &mut end)?,
                 Err(_) if Some(number) == last && segment::is_unfinished(&path) => end.next_segment = number,
-                Err(error) => tracing::error!(%error, %org, "a segment of records is left out"),
+                Err(error) => tracing::error!(%error, %org, "skipping an unreadable segment"),
             }
         }
         Ok(Self { org, dir, segment_bytes, stock: RwLock::new(stock), end: Mutex::new(end) })

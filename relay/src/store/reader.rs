@@ -207,7 +207,7 @@ impl Taken {
 }
 
 fn damaged(segment: &LogSegment) -> StoreError {
-    StoreError::Damaged { path: segment.path.clone(), what: "a record in it is not what was written" }
+    StoreError::Damaged { path: segment.path.clone(), what: "record checksum mismatch" }
 }
 
 /// How far a piece was used.

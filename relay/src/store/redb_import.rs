@@ -87,7 +87,7 @@ fn copy_all(root: &Root) -> Result<(), Fault> {
     segment::sync_dir(&unfinished)?;
     fs::rename(&unfinished, root.logs())?;
     segment::sync_dir(root.dir())?;
-    tracing::info!("they are taken over");
+    tracing::info!("import of the former store finished");
     Ok(())
 }
 
@@ -95,7 +95,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
     let database = Database::builder().set_cache_size(CACHE).open(from)?;
     let former = database.begin_read()?;
     if former.open_table(META)?.get("layout")?.is_none_or(|layout| layout.value() != LAYOUT) {
-        return Err("its layout is of another version".into());
+        return Err("unsupported layout version".into());
     }
     let mut log: Option<OrgLog> = None;
     for (number, row) in sessions(&former)? {

@@ -73,8 +73,8 @@ impl LogSegment {
         let is_ours = |marker: &Marker| start.chunks(HEADER).any(|copy| copy == header(org, number, *marker));
         match markers.iter().find(|marker| is_ours(marker)) {
             Some(marker) => Ok(Self { number, marker: *marker, file, path }),
-            None if markers.is_empty() => Err(StoreError::Damaged { path, what: "it does not begin as a segment of records" }),
-            None => Err(StoreError::Damaged { path, what: "it belongs to another organization or place" }),
+            None if markers.is_empty() => Err(StoreError::Damaged { path, what: "no valid segment header" }),
+            None => Err(StoreError::Damaged { path, what: "the header names another organization or segment number" }),
         }
     }
 

@@ -147,7 +147,7 @@ impl Writer {
         let mut latest = 0;
         for write in batch {
             let Some(log) = self.log_of(&write) else {
-                tracing::error!("records of an organization that is not open");
+                tracing::error!("records of an organization whose log is not loaded");
                 continue;
             };
             if let Write::Session { number, .. } = &write {

@@ -75,7 +75,7 @@ pub(crate) fn run(home: Result<Home, Failure>, args: &RunArgs) -> anyhow::Result
         return run_streaming(&runtime, args, streaming);
     }
     if getpid() == Pid::INIT {
-        // The first process of a container has to bury the orphans, which not every command does.
+        // The first process of a container must reap orphans, which not every command does.
         let (end, _) = perform(&args.command, Vec::new(), RecordWriter::new(Recorder::local_only()))?;
         return Ok(end.repeat());
     }

@@ -93,7 +93,7 @@ fn in_job(
             return pipe_to(stream);
         }
         let Pty { ours, theirs } = Pty::open(terminal::settings().as_ref(), terminal::window())?;
-        // What is behind us makes the lines.
+        // The outer terminal does the output processing.
         pty::disable_output_processing(&theirs)?;
         held.push(theirs.try_clone()?);
         io::Result::Ok((OutputPipe { from: ours, to: stream, is_terminal }, theirs))

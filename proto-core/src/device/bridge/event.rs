@@ -1,4 +1,4 @@
-//! What a bridge hears and says.
+//! Inputs and outputs of a bridge.
 
 use alloc::boxed::Box;
 

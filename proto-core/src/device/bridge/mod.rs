@@ -4,7 +4,7 @@
 //! ```text
 //!   vpd run ──Data, End──────────► stream ────► uplink ────► relay      a stream passes only what continues what the relay
 //!           ◄─Resume, Acknowledge─ stream ◄──── uplink ◄──── relay      has; it keeps no records of its own
-//!                                  visitors ◄─► uplink ◄───► viewers    keys, in handshakes of their own
+//!                             key requests ◄──► uplink ◄───► viewers    keys, in handshakes of their own
 //!                 the organization's key ──► envelopes ─────► relay      a few at a time, until the relay has one of each session
 //!
 //!   Running ── Cut ──► Finished         Running ── the relay ended it ──► Failed(reason)

@@ -8,8 +8,8 @@
 //!          │ ▲ ▲                                                                    │ 200
 //!          │ │ └──── Stored: Announce ──── Storing ◄──── Renewed ───────────────────┘
 //!          │ │
-//!          │ └── the clock says it is not over ── Lapsed
-//!          └── hard expiry ───────────────────►┘
+//!          │ └── the clock says it is not over ── RenewalExpired
+//!          └── hard expiry ─────────────────────►┘
 //! ```
 //!
 //! Asking again for the successor of the same generation gives the same one, so lost answers and kills are harmless (ROT-2).

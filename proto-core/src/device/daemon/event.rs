@@ -1,4 +1,4 @@
-//! What the daemon hears and says.
+//! Inputs and outputs of the daemon.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
@@ -169,7 +169,7 @@ pub enum Event {
     RenewalExpired(BindingId),
     /// The binding takes no new sessions.
     Draining(BindingId),
-    /// The binding was cut: revoked, or unpaired here.
+    /// The binding has ended: revoked, unpaired here, or drained (then without a reason).
     Cut(BindingId, Option<Reason>),
     /// Nothing of the binding is left.
     Gone(BindingId),

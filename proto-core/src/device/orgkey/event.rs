@@ -45,7 +45,7 @@ pub enum Output {
 pub enum Call {
     /// What is there after this generation?
     View {
-        /// The newest that is known here.
+        /// The one before the newest that is known here: a platform has to show that one again, or it is found out.
         after: u32,
     },
     /// Register this device's wrapping key.

@@ -8,10 +8,10 @@
 //!                  │ │ │ what is known or held changes                               │
 //!                  │ │ └──────────────────────────► Keeping ── not durable ─────────►│
 //!                  │ └───────── durable ──────────────┘                              │
-//!                  └───────────────────────── time, or Look ─────────────────────────┘
+//!                  └───────────────────────── time, or Poll ─────────────────────────┘
 //! ```
 //!
-//! What a view of the platform leads to, the first of these that there is reason for:
+//! Given the platform's view, the first of these that applies:
 //!
 //! 1. **Follow**: the statements from the newest that is known. One that its holder did not sign is refused, and so is a platform that
 //!    shows another one in its place, or none ([`Reason::OrganizationKeyForked`]); nothing goes on until it shows the lineage again
@@ -22,7 +22,7 @@
 //!    ([`Call::Publish`]); where another device was faster, its generation counts and this one is dropped.
 //! 5. **Hand** the newest generation to a device that waits for it, this one too: so it survives the loss of this disk.
 //!
-//! What is known and held is durable before it is used. The platform may lie at will: it can hide a generation and provoke a new
+//! What is known and held is durable before it is used. The platform is not trusted: it can hide a generation and provoke a new
 //! one, but not put in one of its own. Only what it says about whose devices these are is believed, as everywhere. At most
 //! [`MAX_STEPS`] calls follow one another without a rest.
 

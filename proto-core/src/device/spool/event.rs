@@ -38,7 +38,7 @@ pub enum Input {
     Io(IoEvent<EffectId>),
 }
 
-/// What a spool wants.
+/// Outputs of a spool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Hand this to the process that makes the records, if it is there.

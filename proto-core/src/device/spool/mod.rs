@@ -6,7 +6,7 @@
 //!                      what was handed over is not
 //!                      acknowledged in time                    the end is delivered
 //!        ┌─────────┐ ───────────────────────────► ┌─────────┐ ──────────────────────────────► Finished
-//!   ───► │ Passing │                              │ Keeping │                                    ▲
+//!   ───► │ Passing │                              │ Spooling│                                    ▲
 //!        └─────────┘ ◄─────────────────────────── └─────────┘ ─┐ all of it delivered             │
 //!             │        the relay has all that       ▲   │      ▼ without an end                  │
 //!             │        lies here                    │   │   ┌─────────┐   the end is delivered   │
@@ -14,7 +14,7 @@
 //!             │                                         │   └─────────┘
 //!             │ Close: the process does not come back   │        ▲
 //!             └─────────────────────────────────────────│────────┘
-//!                                                       └──► Failed(records_lost): the relay wants what is gone
+//!                                                       └──► Failed(records_lost): the relay asks for what is gone
 //! ```
 //!
 //! In `Spooling` the process is told what is durable on this disk as if it were durable at the relay, so it ends without waiting.

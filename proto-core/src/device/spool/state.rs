@@ -28,7 +28,7 @@ pub(super) struct End {
     pub(super) outcome: Outcome,
 }
 
-/// While frames pass.
+/// State while frames pass through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Passing {
     /// The first record that the process still has, once that is known.

@@ -1,4 +1,4 @@
-//! What an uplink hears and says.
+//! Inputs and outputs of an uplink.
 
 use alloc::boxed::Box;
 

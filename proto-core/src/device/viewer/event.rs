@@ -1,4 +1,4 @@
-//! What a viewer hears and says.
+//! Inputs and outputs of a viewer.
 
 use alloc::boxed::Box;
 

@@ -1,12 +1,12 @@
 //! One session as a viewer sees it: first its key, then its records.
 //!
 //! ```text
-//!            Watch            vouched for       message 2         KeyAnswer
-//!   Listed ────────► Wanted ──────────► Knocked ──────────► Asked ─────────► Reading ──► Over
-//!                     ▲  ▲                 │ │ no answer      │               ▲
-//!                     │  └─────────────────│─┴────────────────┘               │
-//!                     │  └── vouched for, and its envelope opens ─────────────┘   (from every state before Reading)
-//!                     └──── 5 s ── Turned away: for now, or by garbage
+//!            Watch         token verified       message 2              KeyAnswer
+//!   Listed ────────► Wanted ──────────► Handshaking ──────────► KeyRequested ─────────► Reading ──► Over
+//!                     ▲  ▲                 │ │ no answer           │                    ▲
+//!                     │  └─────────────────│─┴─────────────────────┘                    │
+//!                     │  └── token verified, and its envelope opens ────────────────────┘  (from every state before Reading)
+//!                     └──── 5 s ── BackingOff: refused for now, or garbage
 //! ```
 //!
 //! The handshake is an [`Initiator`], which knows a genuine message 2 and passes over a few that are not.

@@ -51,7 +51,7 @@ const VALIDATE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest answer of the platform.
 const MAX_ANSWER: usize = 16 * 1024;
 
-/// What a relay knows of its platform.
+/// How a relay reaches its platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PlatformAccess {
     /// `RELAY_VALIDATE_URL`.

@@ -65,7 +65,7 @@ impl PendingConnections {
         }
     }
 
-    /// How many wait.
+    /// Number of occupied places.
     pub const fn waiting(&self) -> usize {
         self.taken
     }

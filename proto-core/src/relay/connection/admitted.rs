@@ -57,7 +57,7 @@ pub(super) struct Admitted<N> {
     target: PlatformId,
     preamble: Preamble,
     static_key: StaticKey,
-    /// The credential that counts.
+    /// The current credential.
     token: SecretText,
     /// When that has expired and is validated again.
     expires_at: Instant,

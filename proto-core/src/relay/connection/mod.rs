@@ -1,7 +1,7 @@
 //! One daemon's or viewer's connection at the relay: from the upgrade to its end.
 //!
 //! ```text
-//!  Knocking ── message 1: LookUp, Validate ──► Deciding ── yes: message 2 ──► Unconfirmed ── opens ──► Admitted
+//!  AwaitingFirstMessage ── LookUp, Validate ──► Deciding ── yes: message 2 ──► Unconfirmed ── opens ──► Admitted
 //!     │                                           │                               │       Confirmed      │
 //!     │ malformed, does not open, 10 s            │ any refusal, 10 s             │ 10 s, psk            │ see below
 //!     └───────────────────────────────────────────┴───────────────────────────────┴──────────────────────┴──► Ended(why)

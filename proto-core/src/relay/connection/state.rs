@@ -10,7 +10,7 @@ use crate::{Reason, key::StaticKey, noise::handshake::Responder, relay::admissio
 pub(super) enum State<N> {
     /// The handshake is under way.
     Entering(Box<Entering<N>>),
-    /// The device is in.
+    /// The device is admitted.
     Admitted(Box<Admitted<N>>),
     /// It is over.
     Ended(Option<Reason>),

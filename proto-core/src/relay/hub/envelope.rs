@@ -47,7 +47,7 @@ impl Hub {
         Some((number, session))
     }
 
-    /// The viewers who have heard of the session hear of its envelope; the others, with the session.
+    /// The viewers that were sent `Open` are sent the envelope; the others, with the session.
     fn announce_envelope(&mut self, number: SessionNumber) {
         let org = self.sessions.get(&number).and_then(|session| self.orgs.get(&session.org));
         let viewers: Vec<_> = org.into_iter().flat_map(|org| org.viewers.iter().copied()).collect();
@@ -70,7 +70,7 @@ impl Hub {
         port.push(Output::Send(connection, frame));
     }
 
-    /// The envelope of a session is durable: its daemon hears so.
+    /// The envelope of a session is durable: that is acknowledged to its daemon.
     pub(super) fn enveloped(&mut self, number: SessionNumber) {
         let session = self.sessions.get_mut(&number);
         let Some((session, envelope)) = session.and_then(|session| match &session.envelope {

@@ -41,7 +41,7 @@ pub enum Input {
     Ended(SessionNumber),
     /// The envelope of a session is durable.
     Enveloped(SessionNumber),
-    /// The store would keep this session no longer. It leaves when it has ended and is not watched; the store may ask again.
+    /// Retention wants to evict this session. It leaves when it has ended and is not watched; the store may ask again.
     Leaving(SessionNumber),
     /// The answer to [`Output::Read`].
     Records(Records),
@@ -123,7 +123,7 @@ pub struct SealedRecord {
     pub body: Bytes,
 }
 
-/// What the hub wants done, in order.
+/// Commands of the hub, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Send this frame, all of it inside Noise.
@@ -132,7 +132,7 @@ pub enum Output {
     SendTail(ConnectionId, Frame),
     /// Tell the connection why it ends, and close it. The hub has forgotten it already.
     Close(ConnectionId, Reason),
-    /// Read no more from this connection until [`Output::ResumeReading`]: the store is behind.
+    /// Read no more from this connection until [`Output::ResumeReading`]: the store is behind, or the peer does not read its answers.
     PauseReading(ConnectionId),
     /// Read from it again.
     ResumeReading(ConnectionId),

@@ -139,9 +139,9 @@ pub struct Counters {
     pub misdirected: u64,
     /// Ignored: answers of the store to requests that are no longer pending.
     pub stale_store_answers: u64,
-    /// Ignored: sessions that are to leave and live, or are watched.
+    /// Ignored: evictions of sessions that run, or are watched.
     pub kept_sessions: u64,
-    /// Ignored: envelopes of sessions that are not here, or of another daemon.
+    /// Ignored, and answered so: envelopes of sessions that are not here, or of another daemon.
     pub envelopes_of_no_session: u64,
     /// Ignored: stored sessions that contradict one another.
     pub contradicting_sessions: u64,
@@ -160,6 +160,7 @@ impl Counters {
         frames
             .saturating_add(connections)
             .saturating_add(store)
+            .saturating_add(self.envelopes_of_no_session)
             .saturating_add(self.peer_without_receiver)
             .saturating_add(self.peer_without_room)
     }

@@ -20,7 +20,7 @@ use crate::{
 const TURN: usize = 64;
 
 impl Hub {
-    /// A session is new: its org's viewers hear of it.
+    /// A session is new: it is announced to the viewers of its org.
     pub(super) fn announce(&mut self, number: SessionNumber, viewers: Vec<ConnectionId>) {
         for connection in viewers {
             self.links.get_mut(&connection).and_then(Link::viewer_mut).map(|viewer| viewer.unannounced.insert(number));
