@@ -24,18 +24,26 @@ use crate::{
 };
 
 /// What a device may see.
-pub(crate) async fn view(app: &App, device: &Claims, after: u32) -> Result<KeyView, Error> {
+pub(crate) async fn view(app: &App, device: &Claims, after: u32, machines: bool) -> Result<KeyView, Error> {
     let (org, target) = names(device);
     let mut db = app.store.read().await?;
     let statements = organization_key::statements(&mut db, &org, after, KeyView::STATEMENTS_PER_VIEW).await?;
-    let mut view =
-        KeyView { statements: statements.into_iter().map(Base64url).collect(), device: None, waiting: Vec::new(), renew: false };
+    let mut view = KeyView {
+        statements: statements.into_iter().map(Base64url).collect(),
+        device: None,
+        waiting: Vec::new(),
+        renew: false,
+        machines: Vec::new(),
+    };
     if device.role != DeviceKind::Viewer {
         return Ok(view);
     }
     let wrapped = organization_key::handed(&mut db, &target).await?.map(|(_, wrapped)| Base64url(wrapped));
     let registered = organization_key::is_registered(&mut db, &target).await?;
     view.device = Some(OwnDevice { registered, wrapped });
+    if machines {
+        view.machines = machine::named(&mut db, &org, KeyView::MACHINES_PER_VIEW).await?.into_iter().map(Into::into).collect();
+    }
     if let Some(newest) = newest(&mut db, &org).await? {
         let waiting = organization_key::waiting(&mut db, &org, newest.generation(), KeyView::WAITING_PER_VIEW).await?;
         view.waiting = waiting.into_iter().map(waiting_device).collect::<Result<_, _>>()?;

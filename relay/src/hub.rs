@@ -107,7 +107,8 @@ impl HubTask {
             to_ring: Vec::new(),
             writes: Vec::new(),
         };
-        (Self { hub: Hub::numbering_from(first), wall: clock.wall(), clock, desk }, HubHandle(sender))
+        let wall = clock.wall();
+        (Self { hub: Hub::numbering_from(first, wall), wall, clock, desk }, HubHandle(sender))
     }
 
     /// Serves until [`ToHub::Stop`]; gives the store back, to be closed.

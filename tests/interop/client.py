@@ -32,6 +32,9 @@ def examples():
     s, mine = b"\x11" * 16, {}
     mine["Ping, nonce 300"], mine["Pong, nonce 300"] = encode("Ping", 300), encode("Pong", 300)
     mine["Open, cipher 1"] = encode("Open", s, 1)
+    listing = b"abc\0" + b"".join(map(varint, (0, 300, 301, 128, 2)))
+    mine["Open, cipher 1, to a viewer: credential `abc`, Live, began 300, active 301, 128 bytes, 2 records"] = encode(
+        "Open", s, 1, body=listing)
     mine["Data, epoch 0, sequence 128, body `aa bb`"] = encode("Data", s, 0, 128, body=b"\xaa\xbb")
     mine["Acknowledge, next 129"], mine["End, next 129, Cut"] = encode("Acknowledge", s, 129), encode("End", s, 129, 1)
     mine["Resume, next 5"], mine["Peer, viewer 2, body `cc`"] = encode("Resume", s, 5), encode("Peer", s, 2, body=b"\xcc")
@@ -268,7 +271,11 @@ def watch(platform, daemon, viewer, streamed):
     keys, plain = streamed
     host, link = Link(daemon, DAEMON), Link(viewer, VIEWER)
     host.send("Open", keys.session, keys.cipher)
-    _, (session, cipher), credential = link.expect("Open")
+    _, (session, cipher), body = link.expect("Open")
+    credential, listing = body.split(b"\0", 1)
+    r = Reader(listing)
+    standing, began, active, size, records = (r.varint() for _ in range(5))
+    check("and how it stands", (r.end(standing), records) == (2, 40) and 0 < began <= active and size > 0, listing.hex())
     check("the viewer is told of the session", (session, cipher) == (keys.session, keys.cipher))
     c = verify(credential.decode(), platform, key_set(platform), "daemon", viewer.org, expiry=False)
     for suite in 1, 2:

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
-    Entropy, Reason, SessionId,
+    Entropy, Reason, SessionId, UnixTime,
     crypto::{
         Cipher, Identity, PureRust,
         seal::{EpochSecret, Scope, Sealer},
@@ -16,8 +16,8 @@ use proto_core::{
     },
     secret::{Secret, SecretText},
     wire::{
-        Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Preamble, Record, Refused, Role, Suite, Title,
-        Welcome,
+        Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Listing, Outcome, Preamble, Record, Refused, Role, Standing,
+        Suite, Title, Welcome,
     },
 };
 
@@ -40,10 +40,15 @@ fn the_examples_of_the_wire_page_are_what_the_code_does() {
 fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let session = SESSION;
     let body = |head, body: &'static [u8]| Frame { head, body: Bytes::from_static(body) };
+    let listing = Listing { standing: Standing::Live, began: UnixTime(300), active: UnixTime(301), bytes: 128, records: 2 };
     let rows: Vec<(_, Frame)> = vec![
         ("Ping, nonce 300", Head::Ping { nonce: 300 }.into()),
         ("Pong, nonce 300", Head::Pong { nonce: 300 }.into()),
         ("Open, cipher 1", Head::Open { session, cipher: 1 }.into()),
+        (
+            "Open, cipher 1, to a viewer: credential `abc`, Live, began 300, active 301, 128 bytes, 2 records",
+            Frame { head: Head::Open { session, cipher: 1 }, body: listing.body(b"abc") },
+        ),
         ("Data, epoch 0, sequence 128, body `aa bb`", body(Head::Data { session, epoch: 0, sequence: 128 }, &[0xaa, 0xbb])),
         ("Acknowledge, next 129", Head::Acknowledge { session, next: 129 }.into()),
         ("End, next 129, Cut", Head::End { session, next: 129, outcome: Outcome::Cut }.into()),

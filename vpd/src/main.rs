@@ -43,6 +43,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Unbind(args) => at_home(async |home| bind::unbind(&home, &args).await),
         Command::Run(args) => run::run(Home::from_environment(), &args),
         Command::Watch(args) => one_thread()?.block_on(watch::watch(&Home::from_environment()?, &args)),
+        Command::Sessions(args) => one_thread()?.block_on(watch::sessions(&Home::from_environment()?, &args)),
+        Command::Viewers(args) => one_thread()?.block_on(watch::viewers(&Home::from_environment()?, &args)),
         Command::Status(args) => at_home(async |home| status::status(&home, &args).await),
         Command::Start => at_home(async |home| lifecycle::start(&home).await),
         Command::Stop => at_home(async |home| lifecycle::stop(&home).await),

@@ -6,8 +6,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use program::{Home, vpd};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "pair", "unpair", "bind", "unbind", "run", "status", "start", "stop", "restart", "logs", "explain", "serve", "demo", "watch",
+    "sessions", "viewers",
 ];
 
 #[test]
@@ -44,6 +45,9 @@ fn wrong_usage_ends_with_2_and_says_how_it_is_right() {
         (&["serve", "--listen", "0.0.0.0:0"], "--public-url"),
         (&["serve", "--relay-listen", "[::]:0"], "--relay-url"),
         (&["watch", "no-session-id"], "26 characters"),
+        (&["watch", "--live", "--latest"], "cannot be used with"),
+        (&["watch", "2nyr6c", "--live"], "cannot be used with"),
+        (&["sessions", "--jsn"], "--json"),
         (&["demo", "--fault", "earthquake"], "relay-restart"),
     ] {
         let end = vpd(arguments);

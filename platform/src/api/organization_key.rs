@@ -28,15 +28,17 @@ use crate::{
 pub(super) struct After {
     #[serde(default)]
     after: u32,
+    #[serde(default)]
+    machines: bool,
 }
 
 pub(super) async fn view(
     State(app): State<Shared>,
     headers: HeaderMap,
-    Query(After { after }): Query<After>,
+    Query(After { after, machines }): Query<After>,
 ) -> Result<Json<KeyView>, ApiError> {
     let device = device(&app, &headers, "GET", ORGANIZATION_KEY_PATH).await?;
-    Ok(Json(organization_key::view(&app, &device, after).await?))
+    Ok(Json(organization_key::view(&app, &device, after, machines).await?))
 }
 
 pub(super) async fn register(

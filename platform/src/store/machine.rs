@@ -2,6 +2,7 @@
 
 use proto_core::{
     UnixTime,
+    api::NamedMachine,
     id::DeviceKind,
     jose::{Confirmation, Thumbprint},
     key::{IdentityKey, StaticKey},
@@ -136,6 +137,34 @@ pub(crate) async fn insert(db: &mut SqliteConnection, new: &NewMachine<'_>, now:
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// A machine that runs sessions, by the id that the relay knows.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Named {
+    id: RuntimeTargetId,
+    name: String,
+    owner: String,
+}
+
+impl From<Named> for NamedMachine {
+    fn from(Named { id, name, owner }: Named) -> Self {
+        Self { runtime_target_id: id.wire().clone(), name, owner }
+    }
+}
+
+/// The workspace's machines that run sessions: those alive first, newest first, at most `limit`.
+pub(crate) async fn named(db: &mut SqliteConnection, organization: &OrganizationId, limit: u32) -> sqlx::Result<Vec<Named>> {
+    query_as(
+        "SELECT runtime_target.id, machine.name, account.name AS owner
+         FROM machine JOIN runtime_target ON machine_id = machine.id JOIN account ON account.id = owner_id
+         WHERE machine.organization_id = $1 AND kind = $2 ORDER BY revoked_at IS NOT NULL, machine.id DESC LIMIT $3",
+    )
+    .bind(organization)
+    .bind(Text(DeviceKind::Daemon))
+    .bind(limit)
+    .fetch_all(db)
+    .await
 }
 
 /// The workspace's machines: those alive first, newest first.

@@ -1,11 +1,13 @@
 //! The organization's key (D15, WIRE section 12.1): who may ask for what, and what stays what it was.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use proto_core::{
     Entropy, OrgId, PlatformId,
     api::{
-        Approval, Base64url, Handover, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, KeyView, ORGANIZATION_KEY_PATH,
-        Publication, Registration,
+        Approval, Base64url, Handover, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, KeyView, NamedMachine,
+        ORGANIZATION_KEY_PATH, Publication, Registration,
     },
     orgkey::{Generation, SealingKey, Statement, Wrapped, WrappingKeys},
     secret::Secret,
@@ -66,6 +68,30 @@ impl Paired {
     }
 }
 
+/// A viewing device that asks is told which machines run sessions, and whose they are: those that are not revoked first.
+#[tokio::test]
+async fn a_viewing_device_is_told_the_names_of_machines() {
+    let (world, mut ann) = World::with_ann().await;
+    let viewer = Paired::new(&world, &mut ann, Device::viewer(1), "Acme").await;
+    let mut daemons = Vec::new();
+    for number in 2..4 {
+        daemons.push(Paired::new(&world, &mut ann, Device::new(number), "Acme").await);
+    }
+    let machines = async |device: &Paired| {
+        let path = format!("{ORGANIZATION_KEY_PATH}?after=0&machines=true");
+        device.device.ask(&world, &device.approval.issue_token, &path, None).await.json::<KeyView>().machines
+    };
+    let ids = |machines: &[NamedMachine]| machines.iter().map(|machine| machine.runtime_target_id.clone()).collect::<Vec<_>>();
+    let told = machines(&viewer).await;
+    let expected = BTreeSet::from([daemons[0].target().clone(), daemons[1].target().clone()]);
+    assert_eq!(ids(&told).into_iter().collect::<BTreeSet<_>>(), expected, "no viewers");
+    assert!(told.iter().all(|machine| machine.owner == "Ann" && !machine.name.is_empty()), "{told:?}");
+    assert!(machines(&daemons[0]).await.is_empty(), "who runs sessions is told nothing of others");
+    assert!(viewer.view(&world, 0).await.machines.is_empty(), "who does not ask neither");
+    ann.post(&format!("/w/acme/machines/{}/revoke", daemons[1].approval.machine_id), &[]).await;
+    assert_eq!(ids(&machines(&viewer).await), [daemons[0].target().clone(), daemons[1].target().clone()], "its sessions stay");
+}
+
 fn generation(number: u8) -> Generation {
     Generation::new(Secret::new([number; 32]))
 }
@@ -89,8 +115,9 @@ async fn a_generation_goes_from_one_viewing_device_to_another() {
     assert_eq!(seen.statements, [Base64url(statement.encode())]);
     assert!(second.view(&world, 1).await.statements.is_empty());
     assert_eq!(second.register(&world).await.status, NO_CONTENT);
-    let waiting: Vec<_> = first.view(&world, 1).await.waiting.into_iter().map(|device| (device.name, device.owner)).collect();
-    assert_eq!(waiting, [("viewer 1".into(), "Ann".into()), ("viewer 2".into(), "Ann".into())]);
+    let waiting: BTreeSet<_> =
+        first.view(&world, 1).await.waiting.into_iter().map(|device| (device.name, device.owner)).collect();
+    assert_eq!(waiting, BTreeSet::from([("viewer 1".into(), "Ann".into()), ("viewer 2".into(), "Ann".into())]));
     for receiver in [&first, &second] {
         assert_eq!(first.hand(&world, receiver, 1, &generation(1)).await.status, NO_CONTENT);
     }

@@ -13,7 +13,7 @@ mod text;
 pub use code_text::{CODE_ALPHABET, CODE_LEN, CodeText, InvalidCode};
 pub use credential::{RelayEndpoint, Renewed, RotateRequest, key_set};
 pub(crate) use json::json;
-pub use organization_key::{Base64url, Handover, KeyView, OwnDevice, Publication, Registration, WaitingDevice};
+pub use organization_key::{Base64url, Handover, KeyView, NamedMachine, OwnDevice, Publication, Registration, WaitingDevice};
 pub use pairing::{Approval, MintAnswer, MintRequest, PairingMode, PolicyMode, PollAnswer, Workspace};
 pub use problem::{Problem, refusal, unanswered};
 pub use relay::{Revocations, ValidateAnswer, ValidateRequest};

@@ -45,6 +45,12 @@ pub struct KeyView {
     /// A device that was handed the newest generation has been revoked since.
     #[serde(default)]
     pub renew: bool,
+    /// The machines whose sessions there may be, for a viewing device that asks for them: those that are paired first, the newest
+    /// first, at most [`MACHINES_PER_VIEW`].
+    ///
+    /// [`MACHINES_PER_VIEW`]: Self::MACHINES_PER_VIEW
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<NamedMachine>,
 }
 
 impl KeyView {
@@ -52,6 +58,19 @@ impl KeyView {
     pub const STATEMENTS_PER_VIEW: u32 = 16;
     /// The most waiting devices in one view.
     pub const WAITING_PER_VIEW: u32 = 16;
+    /// The most machines in one view.
+    pub const MACHINES_PER_VIEW: u32 = 128;
+}
+
+/// A machine that runs sessions, as the organization's people know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NamedMachine {
+    /// The row by which the relay knows it.
+    pub runtime_target_id: PlatformId,
+    /// Its name, as its owner gave it.
+    pub name: String,
+    /// Whose it is.
+    pub owner: String,
 }
 
 /// What the platform has of the asking device.

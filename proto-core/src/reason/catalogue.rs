@@ -151,7 +151,7 @@ catalogue! {
     NotBound, "not_bound", Request, "that directory is not bound",
         "No vpd bind was made for it on this machine.", "vpd bind <path>";
     SessionUnknown, "session_unknown", Request, "no such session",
-        "It ended, or belongs to another organization.", "vpd watch --list";
+        "It is mistyped, belongs to another organization, or is no longer kept.", "vpd sessions";
 
     // This machine
     GrantMissing, "grant_missing", Local, "local.yaml was not written by vpd bind on this machine",
@@ -189,7 +189,7 @@ catalogue! {
     LocalFileMissing, "local_file_missing", Local, "this directory was bound, and its .viewport/local.yaml is gone",
         "It was removed, as git clean -fdx does, or the directory was cloned anew.", "vpd bind <path>   (or: vpd unbind <path>)";
     ViewerInUse, "viewer_in_use", Local, "another vpd watch of this home is open",
-        "A viewer has one connection to its relay, so one process owns it at a time.", "end the other one (Ctrl-C in its terminal), then: vpd watch";
+        "A viewer has one connection to its relay, so one process owns it at a time.", "end the other one (Ctrl-C in its terminal); or, as a viewing device of its own: VIEWPORT_HOME=~/.viewport-2 vpd watch";
     SpoolFull, "spool_full", Local, "no more of this session can be kept on this machine",
         "The relay was out of reach, or slow, for so long that the spool is full. The session itself goes on.", "vpd status   (it shows what waits, and why)";
     WatchesItself, "watches_itself", Request, "this terminal is part of that session",
@@ -209,4 +209,6 @@ catalogue! {
     SessionLimit, "session_limit", Limit, "the relay takes no more sessions of this machine, or of its organization",
         "Too many run at once, or too many are kept. Those that have ended leave the relay in time.",
         "nothing: the daemon keeps the session and asks again by itself; or end sessions that are not needed";
+    SessionAmbiguous, "session_ambiguous", Request, "several sessions fit",
+        "Nothing that was said tells them apart.", "vpd watch SESSION   (the beginning of its id is enough), or: vpd watch --latest";
 }

@@ -32,7 +32,7 @@ pub enum Head {
         nonce: u64,
     },
     /// 2: a session of mine is here (daemon to relay, again after every reconnect); or, relay to viewer: there is a session,
-    /// and the body is its daemon's credential, which vouches for the daemon's static key.
+    /// and the body is its daemon's credential, which vouches for the daemon's static key, and a [`Listing`](super::Listing).
     Open {
         /// Which.
         session: SessionId,

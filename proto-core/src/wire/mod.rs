@@ -9,6 +9,7 @@
 mod frame;
 mod hello;
 mod key_request;
+mod listing;
 pub mod liveness;
 mod preamble;
 mod record;
@@ -19,6 +20,7 @@ mod tests;
 pub use frame::{Frame, Head, Outcome};
 pub use hello::{Answer, Hello, MAX_SOFTWARE_LEN, MAX_TOKEN_LEN, Refused, Welcome};
 pub use key_request::{KeyAnswer, KeyRequest};
+pub use listing::{Listing, Standing};
 pub use preamble::{InvalidPreamble, Pattern, Preamble, Role, Suite};
 pub use record::{Content, Record, Title};
 pub use segment::{MAX_SEGMENT, Pieces, SEGMENT_OVERHEAD, parts, sealed_len};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proto_core::{
-    OrgId, PlatformId,
-    relay::hub::{SessionNumber, StoredSession},
+    OrgId, PlatformId, UnixTime,
+    relay::hub::{SessionNumber, StoredSession, Tally},
     secret::SecretText,
 };
 
@@ -42,6 +42,19 @@ pub(super) struct Known {
 struct Part {
     first: u64,
     segment: u32,
+}
+
+impl Known {
+    /// When a session was active last is not kept while it lives: that would be a write of its own for every record.
+    fn tally(&self) -> Tally {
+        let envelope = self.envelope.as_ref().map_or(0, |envelope| HEAD + envelope.len()) as u64;
+        let heads = self.next.saturating_mul(HEAD as u64);
+        Tally {
+            began: UnixTime(self.row.began),
+            active: UnixTime(self.end.map_or(0, |end| end.at)),
+            bytes: self.bytes.saturating_sub(envelope).saturating_sub(heads),
+        }
+    }
 }
 
 impl Catalog {
@@ -104,6 +117,7 @@ impl Catalog {
             credential: self.credentials.get(&known.row.target).cloned().unwrap_or_else(|| SecretText::new("")),
             next: known.next,
             ended: known.end.map(|end| end.outcome),
+            tally: known.tally(),
             envelope: known.envelope.clone(),
         };
         self.sessions.iter().map(stored).collect()

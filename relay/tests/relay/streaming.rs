@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use proto_core::{
     Reason, SessionId,
-    wire::{Frame, Head, Outcome},
+    wire::{Frame, Head, Listing, Outcome, Standing},
 };
 use viewport_relay::{Options, Tap, Tapped};
 
@@ -41,7 +41,11 @@ async fn a_session_reaches_viewers_now_and_later() {
     let mut viewer = site.viewer("org", "viewer").connect(site.address, site.key).await.unwrap();
     let announced = viewer.hear().await;
     assert_eq!(announced.head, Head::Open { session: S, cipher: 1 });
-    assert_eq!(announced.body, device.token().expose().as_bytes());
+    let (credential, listing) = Listing::split(&announced.body);
+    assert_eq!(credential, device.token().expose().as_bytes());
+    let listing = listing.unwrap();
+    assert!(listing.began.0 > 1_700_000_000 && listing.active == listing.began, "{listing:?}");
+    assert_eq!((listing.standing, listing.bytes, listing.records), (Standing::Live, 0, 0));
     viewer.send(resume(0));
 
     let large = vec![7; 60_000];
@@ -150,7 +154,7 @@ async fn a_credential_is_renewed_in_band() {
     assert_eq!(daemon.hear().await, Head::Rotated { generation: 2 }.into());
     assert!(site.admin("/logs").await.contains("credential renewed"));
     let mut viewer = site.viewer("org", "viewer").connect(site.address, site.key).await.unwrap();
-    assert_eq!(viewer.hear().await.body, device.token().expose().as_bytes());
+    assert_eq!(Listing::split(&viewer.hear().await.body).0, device.token().expose().as_bytes());
 }
 
 /// A viewer that does not read is not disconnected and misses nothing, and no other viewer waits for it.

@@ -12,7 +12,7 @@ use proto_core::{
         VIEWER_WINDOW, Write, weight,
     },
     secret::SecretText,
-    wire::{Frame, Head, Outcome},
+    wire::{Frame, Head, Listing, Outcome},
 };
 
 use super::driven::Driven;
@@ -369,7 +369,7 @@ impl World {
         socket.untaken += weight(frame);
         if !frame.body.is_empty() {
             let is_own = if let Head::Open { .. } = frame.head {
-                frame.body.ends_with(ORGS[socket.org].as_bytes())
+                Listing::split(&frame.body).0.ends_with(ORGS[socket.org].as_bytes())
             } else {
                 frame.body[0] == ORGS[socket.org].as_bytes()[0]
             };

@@ -44,6 +44,7 @@ impl OrganizationKey {
             device: None,
             waiting: Vec::new(),
             renew: false,
+            machines: Vec::new(),
         };
         if who.role == DeviceKind::Viewer {
             let own = self.devices.get(&who.runtime_target);

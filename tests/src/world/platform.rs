@@ -9,7 +9,7 @@ use std::{
 use proto_core::{
     Instant, JitterRng, Machine, OrgId, PlatformId, Reason, UnixTime,
     api::{
-        Approval, JWKS_PATH, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, MintAnswer, MintRequest,
+        Approval, JWKS_PATH, KEY_DEVICE_PATH, KEY_HANDOVERS_PATH, KEY_STATEMENTS_PATH, MintAnswer, MintRequest, NamedMachine,
         ORGANIZATION_KEY_PATH, PAIRING_CODES_PATH, PolicyMode, PollAnswer, Problem, REVOCATIONS_PATH, ROTATE_PATH, RelayEndpoint,
         Renewed, RotateRequest, VALIDATE_PATH, ValidateAnswer, ValidateRequest, Workspace,
     },
@@ -355,6 +355,18 @@ impl Platform {
         Ok(Renewed { issue_token: self.credential(&claims.runtime_target, now), relay })
     }
 
+    /// The machines of an organization that run sessions, as its people know them.
+    fn machines(&self, org: &OrgId) -> Vec<NamedMachine> {
+        let holders = self.targets.iter().map(|(id, target)| (id, &target.record.holder, &target.name));
+        let its = holders.filter(|(_, holder, _)| holder.org == *org && holder.role == DeviceKind::Daemon);
+        let named = |(id, _, name): (&PlatformId, _, &String)| NamedMachine {
+            runtime_target_id: id.clone(),
+            name: name.clone(),
+            owner: "Ada".into(),
+        };
+        its.map(named).collect()
+    }
+
     fn organization_key(&mut self, path: &str, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
         let (claims, identity) = match self.authenticate(request, now) {
             Ok(authenticated) => authenticated,
@@ -362,6 +374,7 @@ impl Platform {
         };
         let revoked: BTreeSet<_> =
             self.targets.iter().filter(|(_, target)| target.record.is_revoked).map(|(id, _)| id.clone()).collect();
+        let named = self.machines(&claims.org);
         let key = self.keys.entry(claims.org.clone()).or_default();
         let body = || request.body.as_ref().unwrap().expose();
         let status = match path {
@@ -369,8 +382,13 @@ impl Platform {
             KEY_STATEMENTS_PATH => key.publish(&serde_json::from_slice(body()).unwrap()),
             KEY_HANDOVERS_PATH => key.hand_over(&serde_json::from_slice(body()).unwrap()),
             _ => {
-                let after = path.split_once("?after=").map_or(0, |(_, after)| after.parse().expect("a number"));
-                return json(200, &key.view(&claims, after, |target| revoked.contains(target)));
+                let query = path.split_once("?after=").map_or("0", |(_, query)| query);
+                let (after, machines) = query.strip_suffix("&machines=true").map_or((query, false), |after| (after, true));
+                let mut view = key.view(&claims, after.parse().expect("a number"), |target| revoked.contains(target));
+                if machines {
+                    view.machines = named;
+                }
+                return json(200, &view);
             }
         };
         raw(status, Vec::new())

@@ -160,6 +160,7 @@ impl<N: Noise> Relay<N> {
                 credential,
                 next: stored.records.len() as u64,
                 ended: stored.ended,
+                tally: hub::Tally::default(),
                 envelope: stored.envelope,
             };
             self.hub.handle_input(now, hub::Input::Stored(session)).unwrap();

@@ -13,13 +13,16 @@ use proto_core::{
         orgkey::KeyEvent,
         pairing::Paired,
         viewer::Viewer,
-        watcher::{EffectId, Goal, Input, Output, PairingCause, Settings, StoredState, Watcher},
+        watcher::{
+            EffectId, Goal, Input, Output, PairingCause, Settings, StoredState, Watcher,
+            choice::{Entry, Wanted},
+        },
     },
     effect::{Effect, IoEvent, StateFile},
     id::DeviceKind,
     noise::{Noise, Symbolic},
     secret::{Secret, SecretBytes},
-    wire::{Outcome, Record, Title},
+    wire::{Outcome, Record},
 };
 
 use super::platform::API;
@@ -45,7 +48,7 @@ pub struct ViewerDevice<N = Symbolic> {
     /// Sessions it heard of.
     pub listed: BTreeSet<SessionId>,
     /// The list with which it ended.
-    pub list: Option<Vec<(SessionId, Option<Box<Title>>)>>,
+    pub list: Option<Vec<Entry>>,
     /// Records it showed.
     pub records: BTreeMap<SessionId, Vec<Record>>,
     /// Sessions that ended.
@@ -77,6 +80,7 @@ impl<N: Noise> ViewerDevice<N> {
             primitives: &PureRust,
             org: org.map(Into::into),
             goal,
+            wanted: Wanted::default(),
             surrounding: None,
         };
         let keys = disk.iter().filter(|(file, _)| matches!(file, StateFile::Identity(..)));

@@ -100,7 +100,7 @@ impl Side {
                 Output::Up { .. } => self.reader.comes(at),
                 Output::Down(_) => self.reader.goes(),
                 Output::Listed(SessionId([number, ..])) => self.reader.names(number, at),
-                Output::Sessions(sessions) => self.list = Some(sessions.iter().map(|(id, _)| id.0[0]).collect()),
+                Output::Sessions(sessions) => self.list = Some(sessions.iter().map(|entry| entry.session.0[0]).collect()),
                 _ => {}
             }
         }

@@ -137,7 +137,7 @@ fn a_list_says_what_runs_in_each_session() {
         let watcher = world.start_watcher(disk, None, goal);
         world.pass(Duration::from_secs(1));
         let list = world.watchers[watcher].list.clone().expect("a list");
-        let mut commands: Vec<_> = list.into_iter().map(|(_, title)| title.expect("a title").command).collect();
+        let mut commands: Vec<_> = list.into_iter().map(|entry| entry.title.expect("a title").command).collect();
         commands.sort();
         assert_eq!(commands, ["agent 0", "agent 1"], "{goal:?}");
     }
@@ -148,5 +148,5 @@ fn a_list_says_what_runs_in_each_session() {
     let watcher = world.start_watcher(disk, None, Goal::List);
     world.pass(TITLE_TIMEOUT);
     let list = world.watchers[watcher].list.clone().expect("a list");
-    assert_eq!(list.into_iter().map(|(_, title)| title).collect::<Vec<_>>(), [None, None]);
+    assert_eq!(list.into_iter().map(|entry| entry.title).collect::<Vec<_>>(), [None, None]);
 }

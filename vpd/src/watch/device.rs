@@ -3,11 +3,12 @@
 use io_engine::{AwsLc, FileError, HomeLock, aes_in_hardware, fresh_entropy, fresh_jitter};
 use proto_core::{
     Reason, WallClock,
-    device::watcher::{Goal, Settings, StoredState, Watcher},
+    device::watcher::{Settings, StoredState, Watcher},
     effect::StateFile,
     noise::Snow,
 };
 
+use super::Aim;
 use crate::{failure::Failure, home::Home, machine, run::surrounding_session, settings};
 
 /// What decides in `vpd watch`.
@@ -30,8 +31,8 @@ impl Device {
         Ok(Self { files, _lock: lock })
     }
 
-    /// The viewer as its last run left it, with this goal.
-    pub(super) fn boot(&self, home: &Home, clock: WallClock, org: Option<&str>, goal: Goal) -> Result<Viewer, Failure> {
+    /// The viewer as its last run left it, to see this.
+    pub(super) fn boot(&self, home: &Home, clock: WallClock, org: Option<&str>, aim: &Aim) -> Result<Viewer, Failure> {
         let settings = Settings {
             host: machine::host(),
             software: machine::SOFTWARE.to_owned(),
@@ -39,7 +40,8 @@ impl Device {
             aes_in_hardware: aes_in_hardware(),
             primitives: &AwsLc,
             org: org.map(str::to_owned),
-            goal,
+            goal: aim.goal,
+            wanted: aim.wanted.clone(),
             surrounding: surrounding_session(),
         };
         let found = self.found().map_err(|error| from_files(&error))?;

@@ -11,9 +11,8 @@ use proto_core::{
     device::{
         orgkey::KeyEvent,
         pairing::Shown,
-        watcher::{EffectId, Input, Output, PairingCause},
+        watcher::{EffectId, Input, Output, PairingCause, choice::Entry},
     },
-    wire::Title,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,6 +29,8 @@ pub(super) struct Terminal {
     terminated: Signal,
     screen: Screen,
     platform: String,
+    /// Whether nothing but a list is wanted: then it is no news that the link came up.
+    only_lists: bool,
     /// The zero of the clock by which the viewer is driven.
     started: Started,
     seen: Seen,
@@ -38,8 +39,8 @@ pub(super) struct Terminal {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The sessions with which it ended, and what runs in them.
-    pub(super) sessions: Option<Vec<(SessionId, Option<Box<Title>>)>>,
+    /// The sessions with which it ended.
+    pub(super) sessions: Option<Vec<Entry>>,
     /// The session that cannot be shown.
     pub(super) failed: Option<SessionId>,
     /// A person, or the system, wanted no more.
@@ -50,13 +51,14 @@ pub(super) struct Seen {
 
 impl Terminal {
     /// For a viewer whose clock starts now. From now on Ctrl-C means what this makes of it.
-    pub(super) fn new(device: &Device, platform: &str, screen: Screen) -> std::io::Result<Self> {
+    pub(super) fn new(device: &Device, platform: &str, screen: Screen, only_lists: bool) -> std::io::Result<Self> {
         Ok(Self {
             adapter: Adapter::new(Some(device.files.clone()), Roots::default()),
             interrupted: signal(SignalKind::interrupt())?,
             terminated: signal(SignalKind::terminate())?,
             screen,
             platform: platform.to_owned(),
+            only_lists,
             started: Started::now(),
             seen: Seen::default(),
         })
@@ -158,6 +160,7 @@ impl Perform<Viewer> for Terminal {
             Output::NotRenewed(reason) => {
                 self.screen.note(&format!("the credential was not renewed: {reason} ({}); trying again", reason.code()));
             }
+            Output::Up { .. } if self.only_lists => {}
             Output::Up { waits_for_session } => {
                 self.screen.note(if waits_for_session { "connected, waiting for a session" } else { "connected" });
             }
@@ -184,8 +187,8 @@ impl Perform<Viewer> for Terminal {
 
 impl Seen {
     /// Why the viewer ended, about what there is to say.
-    pub(super) fn failure(&self, reason: Reason, asked: Option<SessionId>) -> Failure {
-        match self.failed.or_else(|| asked.filter(|_| reason == Reason::SessionUnknown)) {
+    pub(super) fn failure(&self, reason: Reason) -> Failure {
+        match self.failed {
             Some(session) => Failure::about(reason, session),
             None => reason.into(),
         }

@@ -320,6 +320,8 @@ impl<N: Noise> Bridge<N> {
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
                 uplink::Output::Keep(file) => self.port.push(Output::Keep(file)),
                 uplink::Output::KeyNews(news) => self.key_news(news),
+                // Said to devices that watch alone.
+                uplink::Output::Machines(_) => {}
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Inputs and outputs of `OrganizationKey`.
 
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use crate::{
     Entropy, Reason,
-    api::{Handover, Publication, Registration},
+    api::{Handover, NamedMachine, Publication, Registration},
     device::files::OrganizationKeyFile,
     effect::IoEvent,
     machine::TimerKind,
@@ -38,6 +38,8 @@ pub enum Output {
     Keep(Box<OrganizationKeyFile>),
     /// What happened.
     KeyEvent(KeyEvent),
+    /// The machines whose sessions there may be, for a device that watches: once each time the link comes up.
+    Machines(Vec<NamedMachine>),
 }
 
 /// A request to the platform.
@@ -47,6 +49,8 @@ pub enum Call {
     View {
         /// The one before the newest that is known here: a platform has to show that one again, or it is found out.
         after: u32,
+        /// Whether the machines of the organization are wanted too.
+        machines: bool,
     },
     /// Register this device's wrapping key.
     Register(Box<Registration>),

@@ -22,9 +22,9 @@ impl OrganizationKey {
         match self.state {
             State::Away => {
                 self.entropy = Some(EntropyChain::new(entropy));
-                self.look(0);
+                self.look_around();
             }
-            State::Resting { .. } => self.look(0),
+            State::Resting { .. } => self.look_around(),
             _ => {}
         }
     }
@@ -39,8 +39,16 @@ impl OrganizationKey {
     /// Asks what there is. The newest statement that is known here has to be shown again: a platform that has another one, or none,
     /// is found out.
     pub(super) fn look(&mut self, steps: u32) {
-        let after = self.kept.lineage.generation().saturating_sub(1);
-        self.call(Call::View { after }, Asked::View, steps);
+        self.call(self.view(false), Asked::View, steps);
+    }
+
+    /// The same, and for the names of the machines where their sessions may be watched.
+    fn look_around(&mut self) {
+        self.call(self.view(self.settings.role == DeviceKind::Viewer), Asked::View, 0);
+    }
+
+    fn view(&self, machines: bool) -> Call {
+        Call::View { after: self.kept.lineage.generation().saturating_sub(1), machines }
     }
 
     fn call(&mut self, call: Call, what: Asked, steps: u32) {
@@ -101,7 +109,11 @@ impl OrganizationKey {
         }
     }
 
-    fn viewed(&mut self, view: KeyView, steps: u32) {
+    fn viewed(&mut self, mut view: KeyView, steps: u32) {
+        let machines = mem::take(&mut view.machines);
+        if !machines.is_empty() && self.settings.role == DeviceKind::Viewer {
+            self.port.push(Output::Machines(machines));
+        }
         match self.learn(&view) {
             Err(reason) => self.failed(reason, Duration::ZERO),
             Ok((next, news)) if next != self.kept => self.keep(next, news, steps),

@@ -28,12 +28,26 @@ fn a_device_looks_once_the_link_is_up() {
     let mut desk = Harness::new(1, DeviceKind::Daemon);
     assert_eq!((desk.machine.poll_timeout(), desk.calls.len()), (None, 0));
     desk.up();
-    assert_eq!(desk.calls, [(EffectId(1), Call::View { after: 0 })]);
+    assert_eq!(desk.calls, [(EffectId(1), Call::View { after: 0, machines: false })]);
     let mut platform = Platform::default();
     desk.settle(&mut platform);
     assert_eq!(desk.machine.poll_timeout().map(|deadline| deadline.at), Some(desk.now.after(DAEMON_PAUSE)));
     desk.pass(DAEMON_PAUSE);
-    assert_eq!(desk.calls, [(EffectId(2), Call::View { after: 0 })]);
+    assert_eq!(desk.calls, [(EffectId(2), Call::View { after: 0, machines: false })]);
+}
+
+/// A viewing device asks for the names of the machines each time the link comes up, and hands on what it is told; a daemon is told none.
+#[test]
+fn a_viewing_device_learns_whose_machines_there_are() {
+    let machine = crate::api::NamedMachine { runtime_target_id: "t9".parse().unwrap(), name: "mbp".into(), owner: "Ada".into() };
+    let names = KeyView { machines: vec![machine.clone()], ..view(&[], Some(OwnDevice { registered: true, wrapped: None })) };
+    for (role, told) in [(DeviceKind::Viewer, vec![vec![machine]]), (DeviceKind::Daemon, vec![])] {
+        let mut desk = Harness::new(1, role);
+        desk.up();
+        assert_eq!(desk.calls[0].1, Call::View { after: 0, machines: role == DeviceKind::Viewer });
+        answered(&mut desk, 200, &names);
+        assert_eq!(desk.machines, told);
+    }
 }
 
 /// D15: the first viewing device founds the key, durably before it is published, and keeps a copy of its own at the platform.
@@ -174,7 +188,7 @@ fn answered(desk: &mut Harness, status: u16, body: &impl serde::Serialize) {
 
 fn view(statements: &[&Statement], device: Option<OwnDevice>) -> KeyView {
     let statements = statements.iter().map(|statement| Base64url(statement.encode())).collect();
-    KeyView { statements, device, waiting: vec![], renew: false }
+    KeyView { statements, device, waiting: vec![], renew: false, machines: vec![] }
 }
 
 fn foreign() -> Statement {
@@ -218,7 +232,7 @@ fn what_is_known_has_to_be_shown_again() {
         let known = desk.machine.lineage().clone();
         desk.news.clear();
         desk.pass(VIEWER_PAUSE);
-        assert_eq!(desk.calls[0].1, Call::View { after: 0 }, "the statement of generation 1 is asked for again");
+        assert_eq!(desk.calls[0].1, Call::View { after: 0, machines: false }, "the statement of generation 1 is asked for again");
         answered(&mut desk, 200, &view(lies, Some(OwnDevice { registered: true, wrapped: None })));
         assert_eq!(news(&mut desk), [KeyEvent::Trouble(Reason::OrganizationKeyForked)]);
         assert_eq!((desk.machine.lineage(), desk.calls.len()), (&known, 0));
@@ -240,7 +254,11 @@ fn what_fails_is_tried_again() {
         desk.input(Input::Io(IoEvent::Unanswered(effect_id, NetFault::TimedOut)));
     };
     let undecodable = |desk: &mut Harness| {
-        answered(desk, 200, &KeyView { statements: vec![Base64url(vec![1, 2])], device: None, waiting: vec![], renew: false });
+        answered(
+            desk,
+            200,
+            &KeyView { statements: vec![Base64url(vec![1, 2])], device: None, waiting: vec![], renew: false, machines: vec![] },
+        );
     };
     let expected = [Reason::PlatformAnswerInvalid, Reason::PlatformUnreachable];
     for (fails, reason) in [

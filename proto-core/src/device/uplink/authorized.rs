@@ -30,7 +30,10 @@ pub(super) fn request(
     jitter: &mut JitterRng,
 ) -> HttpRequest {
     let (method, path, query, body) = match call {
-        Call::View { after } => (Method::Get, ORGANIZATION_KEY_PATH, format!("?after={after}"), None),
+        Call::View { after, machines } => {
+            let machines = if *machines { "&machines=true" } else { "" };
+            (Method::Get, ORGANIZATION_KEY_PATH, format!("?after={after}{machines}"), None)
+        }
         Call::Register(registration) => (Method::Post, KEY_DEVICE_PATH, String::new(), Some(json(registration))),
         Call::Publish(publication) => (Method::Post, KEY_STATEMENTS_PATH, String::new(), Some(json(publication))),
         Call::HandOver(handover) => (Method::Post, KEY_HANDOVERS_PATH, String::new(), Some(json(handover))),

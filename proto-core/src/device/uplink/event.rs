@@ -1,9 +1,10 @@
 //! Inputs and outputs of an uplink.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     Reason,
+    api::NamedMachine,
     device::{
         credential::{self, Renewal},
         files::{OrganizationKeyFile, RelayRecord},
@@ -73,6 +74,8 @@ pub enum Output {
     Keep(Box<OrganizationKeyFile>),
     /// What happened to the organization's key, which [`Uplink::organization_key`](super::Uplink::organization_key) has.
     KeyNews(orgkey::KeyEvent),
+    /// The machines whose sessions there may be, as people know them.
+    Machines(Vec<NamedMachine>),
     /// A lookup has ended: the key is in [`Uplink::keys`](super::Uplink::keys), or cannot be had.
     LookedUp(LookupId),
 }

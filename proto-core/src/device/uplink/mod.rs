@@ -306,6 +306,7 @@ impl<N: Noise> Uplink<N> {
             }
             orgkey::Output::Keep(file) => Output::Keep(file),
             orgkey::Output::KeyEvent(news) => Output::KeyNews(news),
+            orgkey::Output::Machines(machines) => Output::Machines(machines),
         };
         self.port.push(output);
     }

@@ -1,9 +1,10 @@
 //! Inputs and outputs of a viewer.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     Reason, SessionId,
+    api::NamedMachine,
     device::{
         credential::Renewal,
         files::{OrganizationKeyFile, RelayRecord},
@@ -24,6 +25,8 @@ pub enum Input {
     Stored(RelayRecord),
     /// Show this session, from its beginning, as soon as there is one of that name.
     Watch(SessionId),
+    /// Show no more of this session, until it is to be watched again.
+    Leave(SessionId),
     /// Whether the file of [`Output::Keep`] is durable.
     Kept(bool),
     /// Try now: a wake-up, a changed network.
@@ -47,7 +50,7 @@ pub enum Output {
     NotRenewed(Reason),
     /// The credential cannot be renewed any more: only pairing again helps (D8).
     RenewalExpired,
-    /// There is this session. Said once for each.
+    /// There is this session, or the relay says something else of it than before; see [`Viewer::about`](super::Viewer::about).
     Listed(SessionId),
     /// A record of a watched session, in order, without gaps.
     Record(SessionId, Record),
@@ -59,6 +62,8 @@ pub enum Output {
     Keep(Box<OrganizationKeyFile>),
     /// What happened to the organization's key.
     KeyNews(KeyEvent),
+    /// The machines whose sessions there may be, as people know them.
+    Machines(Vec<NamedMachine>),
     /// The relay ended this device's access, under its pinned key: delete the binding.
     Revoked(Reason),
 }

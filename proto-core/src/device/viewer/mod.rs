@@ -35,16 +35,25 @@ use crate::{
         orgkey::{KeyEvent, OrganizationKey},
         uplink::{self, Settings, Uplink},
     },
-    id::{DeviceKind, OrgId},
+    id::{DeviceKind, OrgId, PlatformId},
     jose::{Confirmation, Expectation, Expiry, Unverified},
     keyset::LookupId,
     machine::timed::TimedMap,
     noise::Noise,
-    wire::{Frame, Head, Role},
+    wire::{Frame, Head, Listing, Role},
 };
 
 /// The most sessions that are kept in mind; further ones are counted and ignored.
 pub const MAX_SESSIONS: usize = 16_384;
+
+/// What the relay says of a session, as far as nothing of it is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct About {
+    /// When, how much, and how it stands.
+    pub listing: Listing,
+    /// The runtime target that runs it. A relay may name another one of the organization; records of that would not open.
+    pub machine: Option<PlatformId>,
+}
 
 /// The machine. See the [module page](self).
 #[derive(Clone, Debug)]
@@ -113,6 +122,11 @@ impl<N: Noise> Viewer<N> {
     /// Whether frames flow.
     pub const fn is_up(&self) -> bool {
         self.uplink.is_up()
+    }
+
+    /// What the relay says of a session, if it has named it.
+    pub fn about(&self, session: SessionId) -> Option<About> {
+        self.sessions.get(&session).map(Watched::about)
     }
 
     fn watch(&mut self, session: SessionId) {
@@ -293,6 +307,7 @@ impl<N: Noise> Viewer<N> {
                 uplink::Output::LookedUp(lookup) => self.looked_up(lookup),
                 uplink::Output::Keep(file) => self.port.push(Output::Keep(file)),
                 uplink::Output::KeyNews(news) => self.key_news(news),
+                uplink::Output::Machines(machines) => self.port.push(Output::Machines(machines)),
             }
         }
     }
@@ -311,6 +326,7 @@ impl<N: Noise> Machine for Viewer<N> {
             Input::Io(event) => self.drive(uplink::Input::Io(event)),
             Input::Stored(relay) => self.drive(uplink::Input::Stored(relay)),
             Input::Watch(session) => self.watch(session),
+            Input::Leave(session) => self.step(session, |watched, _, _| watched.leave(session)),
             Input::Kept(is_durable) => self.drive(uplink::Input::Kept(is_durable)),
             Input::RetryNow => self.drive(uplink::Input::RetryNow),
             Input::Stop => self.drive(uplink::Input::Stop),

@@ -149,6 +149,29 @@ fn a_session_is_listed_once() {
     assert_eq!(bench.viewer.ignored(), 0);
 }
 
+/// What the relay says of a session is news when it says something else of it; whose it is stands in the credential beside it.
+#[test]
+fn a_session_is_listed_again_when_it_stands_otherwise() {
+    use crate::wire::{Listing, Standing};
+
+    let mut bench = Bench::up();
+    let daemon_token = jose::sign(&claims(1, UNIX), &signer());
+    let mut tell = |standing| {
+        let listing = Listing { standing, bytes: 5, ..Listing::default() };
+        let open = Head::Open { session: numbered(1), cipher: 1 };
+        bench.tell(Frame { head: open, body: listing.body(daemon_token.expose().as_bytes()) });
+        (core::mem::take(&mut bench.said).len(), bench.viewer.about(numbered(1)).unwrap())
+    };
+    for (standing, news) in [(Standing::Live, 1), (Standing::Live, 0), (Standing::Cut, 1)] {
+        let about = About {
+            listing: Listing { standing, bytes: 5, ..Listing::default() },
+            machine: Some(claims(1, UNIX).runtime_target),
+        };
+        assert_eq!(tell(standing), (news, about));
+    }
+    assert_eq!(bench.viewer.about(numbered(2)), None);
+}
+
 /// Viewers are told apart by what they know, whatever library they use.
 #[test]
 fn a_viewers_fingerprint_is_that_of_what_it_knows() {

@@ -12,11 +12,11 @@
 //! The handshake is an [`Initiator`], which knows a genuine message 2 and passes over a few that are not.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{str, time::Duration};
+use core::{mem, str, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Output, Timer};
+use super::{About, Output, Timer};
 use crate::{
     BufferPool, Deadline, Entropy, Instant, Machine, MachineBase, Reason, SessionId,
     crypto::{
@@ -33,7 +33,9 @@ use crate::{
     },
     orgkey::Envelope,
     secret::{SecretBytes, SecretText},
-    wire::{Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Pattern, Preamble, Record, Refused, Role, Suite},
+    wire::{
+        Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Listing, Outcome, Pattern, Preamble, Record, Refused, Role, Suite,
+    },
 };
 
 /// How long the daemon may take to answer before it is asked again.
@@ -50,6 +52,8 @@ pub(super) struct Watched<N> {
     daemon: Option<Confirmation>,
     /// What opens it for who holds the generation, as the relay gave it.
     envelope: Option<Box<Envelope>>,
+    /// What the relay said of it last.
+    listing: Listing,
     phase: Phase<N>,
 }
 
@@ -111,7 +115,14 @@ pub(super) struct HandshakeContext<'a> {
 impl<N: Noise> Watched<N> {
     /// The relay or the user names it.
     pub(super) fn listed() -> Self {
-        Self { cipher: None, daemon_token: SecretBytes::new(Vec::new()), daemon: None, envelope: None, phase: Phase::Listed }
+        Self {
+            cipher: None,
+            daemon_token: SecretBytes::new(Vec::new()),
+            daemon: None,
+            envelope: None,
+            listing: Listing::default(),
+            phase: Phase::Listed,
+        }
     }
 
     /// The user watches it.
@@ -121,13 +132,29 @@ impl<N: Noise> Watched<N> {
         }
     }
 
-    /// The relay says that there is such a session, and what its daemon's latest credential is. Whether that is news.
-    pub(super) fn opened(&mut self, cipher: Cipher, daemon_token: &Bytes) -> bool {
+    /// Nobody wants to see any more of it. The relay takes the place of the record that never comes for the one that is wanted next.
+    pub(super) fn leave(&mut self, session: SessionId) -> Step {
+        match mem::replace(&mut self.phase, Phase::Listed) {
+            Phase::Reading { .. } => Step::Send(Head::Resume { session, next: u64::MAX }.into()),
+            _ => Step::Nothing,
+        }
+    }
+
+    /// The relay says that there is such a session, what its daemon's latest credential is, and how it stands. Whether that is news.
+    pub(super) fn opened(&mut self, cipher: Cipher, body: &Bytes) -> bool {
+        let (daemon_token, listing) = Listing::split(body);
         if self.daemon_token.expose() != &daemon_token[..] {
             self.daemon_token = SecretBytes::new(daemon_token.to_vec());
             self.daemon = None;
         }
-        self.cipher.replace(cipher).is_none()
+        let listing = listing.unwrap_or_default();
+        let is_news = mem::replace(&mut self.listing, listing) != listing;
+        self.cipher.replace(cipher).is_none() || is_news
+    }
+
+    /// What the relay says of it, and of which machine it is by the credential that came with that, of which nothing is proven.
+    pub(super) fn about(&self) -> About {
+        About { listing: self.listing, machine: self.unverified().map(|token| token.into_unproven().runtime_target) }
     }
 
     /// What it takes to go on.

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{Goal, Output, PairingCause, SessionSelection, State, Watcher};
+use super::{Goal, Output, PairingCause, SessionSelection, State, Watcher, choice::Wanted};
 use crate::{
     Entropy, EntropyChain, Instant, JitterRng, MachineBase, Reason, SessionId, WallClock,
     crypto::Primitives,
@@ -35,6 +35,8 @@ pub struct Settings {
     pub org: Option<String>,
     /// What a person wants to see.
     pub goal: Goal,
+    /// Which session is meant where the goal is [`Goal::TheOnly`].
+    pub wanted: Wanted,
     /// The session of which this device's output becomes a part: it is never shown.
     pub surrounding: Option<SessionId>,
 }
@@ -80,7 +82,7 @@ impl<N: Noise> Watcher<N> {
                 software: settings.software.clone(),
                 aes_in_hardware: settings.aes_in_hardware,
             },
-            selection: SessionSelection::new(settings.goal, settings.surrounding),
+            selection: SessionSelection::new(settings.goal, settings.wanted.clone(), settings.surrounding),
             settings,
             clock,
             entropy: EntropyChain::new(entropy),
@@ -110,7 +112,7 @@ impl<N: Noise> Watcher<N> {
         }
         match self.which() {
             Ok(binding) => self.view(binding),
-            Err(Reason::NotPaired | Reason::OrgUnknown) => {
+            Err(Reason::NotPaired | Reason::OrgUnknown) if self.settings.goal != Goal::Leave => {
                 let org = self.settings.org.clone();
                 self.state = State::Pairing(self.ask(PairingCause::First, org));
             }

@@ -75,7 +75,7 @@ impl<N: Noise> Watcher<N> {
         self.dismiss();
         self.state = match mem::replace(&mut self.state, State::Finished) {
             State::Pairing(asking) | State::PairingAgain(_, asking) => State::Stopping(asking),
-            State::Leaving { reason, .. } => State::Failed(reason),
+            State::Leaving { reason, .. } => State::Failed(reason.unwrap_or(Reason::StateNotWritten)),
             State::Stopping(_) => State::Failed(Reason::PairingCancelled),
             State::Watching(_) => State::Finished,
             ended => ended,

@@ -1,7 +1,8 @@
 //! Inputs and outputs of a watcher.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
+use super::choice::Entry;
 use crate::{
     Reason, SessionId,
     api::Workspace,
@@ -14,7 +15,7 @@ use crate::{
     },
     effect::{Effect, IoEvent},
     machine::TimerKind,
-    wire::{Outcome, Record, Title},
+    wire::{Outcome, Record},
 };
 
 /// What a person wants to see.
@@ -24,10 +25,13 @@ pub enum Goal {
     List,
     /// This session to its end.
     This(SessionId),
-    /// The only session there is to its end; where there is none yet, the next one. Where there are several they are listed.
+    /// The one session that is [wanted](super::Settings::wanted), to its end; where nothing is said of it and there is none yet, the
+    /// next one. Where several fit, those are listed.
     TheOnly,
     /// Every session that [`Input::Watch`] names, until [`Input::Stop`].
     Chosen,
+    /// None: the pairing is dropped, and with it all that this device has of the organization. Nothing is asked for it.
+    Leave,
 }
 
 /// Which of the watcher's machines asked for an effect.
@@ -84,8 +88,9 @@ pub enum Output {
     Key(KeyEvent),
     /// There is this session. Said once for each.
     Listed(SessionId),
-    /// The sessions that there are, and what runs in them as far as that is known. The watcher has finished.
-    Sessions(Vec<(SessionId, Option<Box<Title>>)>),
+    /// The sessions that there are, or that fit, [in order](super::choice::in_order), and what is known of them. The watcher has
+    /// finished.
+    Sessions(Vec<Entry>),
     /// A record of a session that is to be shown, in order, without gaps or repetitions.
     Record(SessionId, Record),
     /// That session has ended; all of its records were shown.

@@ -15,6 +15,8 @@
 //!                                                                  └───── not paired ──► Failed
 //! ```
 //!
+//! With [`Goal::Leave`] a pairing that fits leads to `Leaving` and then to `Finished`, and where none fits it is `Failed`.
+//!
 //! It owns [`Bindings`], and one after the other [`Pairing`](crate::device::pairing::Pairing)s and [`Viewer`]s; it drains them
 //! inside its own `handle_*`, and its deadline is the least of theirs and of the list's. What it decides:
 //!
@@ -23,12 +25,13 @@
 //! * that a credential is durable before it is used, and that a device whose access has ended keeps neither record nor key;
 //! * that another pairing is needed: the org's policy asks for a pre-shared key that this pairing does not have, or its credential
 //!   has lapsed. The old one stays until the new one is durable (BIND-6), and the viewer tries on;
-//! * when the relay has named all of its sessions, and which of them is meant ([`Goal`]).
+//! * when the relay has named all of its sessions, and which of them is meant ([`Goal`], [`choice`]).
 //!
 //! The driver's loop is the one of [`Machine`]; a fresh machine has outputs to drain. A suspend makes the viewer try at once.
 
 mod boot;
 mod children;
+pub mod choice;
 mod event;
 mod keys;
 mod pairing;

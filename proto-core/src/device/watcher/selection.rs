@@ -3,11 +3,16 @@
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::{mem, time::Duration};
 
-use super::{Goal, Timer};
+use super::{
+    Goal, Timer,
+    choice::{Candidate, Choice, Entry, Wanted, in_order},
+};
 use crate::{
-    Deadline, Instant, Reason, SessionId,
-    device::viewer::MAX_SESSIONS,
-    wire::{Content, Record, Title},
+    Deadline, Instant, Reason, SessionId, UnixTime,
+    api::NamedMachine,
+    device::viewer::{About, MAX_SESSIONS},
+    id::PlatformId,
+    wire::{Content, Record, Standing, Title},
 };
 
 /// Once the relay has named no further session for so long, it has named all that it has.
@@ -20,9 +25,12 @@ pub const TITLE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionSelection {
     stage: Stage,
+    wanted: Wanted,
     /// The session that this device is a part of.
     surrounding: Option<SessionId>,
     sessions: BTreeMap<SessionId, Known>,
+    /// The machines by the ids that the relay knows; `None` until the platform has named them.
+    machines: Option<BTreeMap<PlatformId, NamedMachine>>,
 }
 
 /// How far it is.
@@ -41,6 +49,9 @@ enum Stage {
 struct Known {
     /// Whether the relay named it.
     is_listed: bool,
+    about: About,
+    /// Why it cannot be read.
+    obstacle: Option<Reason>,
     title: Option<Box<Title>>,
     /// `None` while its records are not wanted.
     reading: Option<Reading>,
@@ -59,15 +70,15 @@ pub(super) enum Settled {
     /// This one is the only one: watch it.
     Watch(SessionId),
     /// These are there.
-    Sessions(Vec<(SessionId, Option<Box<Title>>)>),
+    Sessions(Vec<Entry>),
     /// The one that was asked for is not among them.
     Missing(Reason),
 }
 
 impl SessionSelection {
-    pub(super) fn new(goal: Goal, surrounding: Option<SessionId>) -> Self {
-        let stage = if goal == Goal::Chosen { Stage::Open } else { Stage::Looking { goal, news: None } };
-        let mut selection = Self { stage, surrounding, sessions: BTreeMap::new() };
+    pub(super) fn new(goal: Goal, wanted: Wanted, surrounding: Option<SessionId>) -> Self {
+        let stage = if matches!(goal, Goal::Chosen | Goal::Leave) { Stage::Open } else { Stage::Looking { goal, news: None } };
+        let mut selection = Self { stage, wanted, surrounding, sessions: BTreeMap::new(), machines: None };
         if let Goal::This(session) = goal {
             selection.want(session);
         }
@@ -108,25 +119,44 @@ impl SessionSelection {
 
     /// Whether the first session that comes will be shown.
     pub(super) fn waits_for_session(&self) -> bool {
-        matches!(self.stage, Stage::Looking { goal: Goal::TheOnly, .. }) && self.sessions.is_empty()
+        matches!(self.stage, Stage::Looking { goal: Goal::TheOnly, .. }) && self.sessions.is_empty() && self.wanted.is_anything()
+    }
+
+    /// The platform names the machines.
+    pub(super) fn named(&mut self, machines: Vec<NamedMachine>) {
+        self.machines = Some(machines.into_iter().map(|machine| (machine.runtime_target_id.clone(), machine)).collect());
     }
 
     /// The relay names a session: whether that is news, and which sessions a viewer is to watch now.
-    pub(super) fn listed(&mut self, session: SessionId, now: Instant) -> (bool, Vec<SessionId>) {
+    pub(super) fn listed(&mut self, session: SessionId, about: About, now: Instant) -> (bool, Vec<SessionId>) {
         let is_shown_nowhere =
             self.surrounding == Some(session) && !matches!(self.stage, Stage::Looking { goal: Goal::List, .. });
         if is_shown_nowhere || !self.has_room_for(session) {
             return (false, Vec::new());
         }
-        let is_news = !mem::replace(&mut self.sessions.entry(session).or_default().is_listed, true);
+        let known = self.sessions.entry(session).or_default();
+        known.about = about;
+        let is_news = !mem::replace(&mut known.is_listed, true);
         self.up(now);
         if matches!(self.stage, Stage::Looking { goal: Goal::This(wanted), .. } if wanted == session) {
             self.stage = Stage::Showing(session);
         }
         // A list says what runs in each, which its first record tells.
-        let is_unread = |known: &Known| self.is_list() && known.reading.is_none();
-        let unread: Vec<_> = self.sessions.iter().filter(|(_, known)| is_unread(known)).map(|(id, _)| *id).collect();
+        let unread: Vec<_> = self.shown().filter(|(_, known)| known.reading.is_none()).map(|(id, _)| id).collect();
         (is_news, unread.into_iter().filter(|session| self.want(*session)).collect())
+    }
+
+    /// Whether no more of a session than its title is wanted, and that was read.
+    pub(super) fn has_enough_of(&self, session: SessionId) -> bool {
+        let is_titled = self.sessions.get(&session).is_some_and(|known| known.title.is_some());
+        is_titled && matches!(self.stage, Stage::Looking { goal: Goal::List | Goal::TheOnly, .. })
+    }
+
+    /// A session cannot be read.
+    pub(super) fn failed(&mut self, session: SessionId, reason: Reason) {
+        if let Some(known) = self.sessions.get_mut(&session) {
+            known.obstacle = Some(reason);
+        }
     }
 
     /// A record came. Whether it is to be shown.
@@ -157,34 +187,63 @@ impl SessionSelection {
     /// When to go by the sessions that were named, where that is still open.
     pub(super) fn deadline(&self) -> Option<Deadline<Timer>> {
         let Stage::Looking { goal, news: Some(news) } = self.stage else { return None };
-        let is_waiting = goal == Goal::TheOnly && self.sessions.is_empty();
-        let wants_titles = self.is_list() && self.sessions.values().any(|known| known.title.is_none());
-        let patience = if wants_titles { TITLE_TIMEOUT } else { LIST_QUIET_TIME };
-        (!is_waiting).then(|| Deadline::new(news.after(patience), Timer::Listed))
+        let wants_titles = self.shown().any(|(_, known)| known.title.is_none() && known.obstacle.is_none());
+        let names_count = self.wanted.machine.is_some() && goal == Goal::TheOnly || self.shown().next().is_some();
+        let wants_names = self.machines.is_none() && names_count && !self.sessions.is_empty();
+        let patience = if wants_titles || wants_names { TITLE_TIMEOUT } else { LIST_QUIET_TIME };
+        (!self.waits_for_session()).then(|| Deadline::new(news.after(patience), Timer::Listed))
     }
 
     /// What to do when that moment has come.
     pub(super) fn settle(&mut self) -> Option<Settled> {
         let Stage::Looking { goal, .. } = self.stage else { return None };
-        Some(match (goal, self.sessions.first_key_value()) {
-            (Goal::This(_), _) => Settled::Missing(Reason::SessionUnknown),
-            (Goal::TheOnly, Some((only, _))) if self.sessions.len() == 1 => {
-                let only = *only;
-                self.want(only);
-                self.stage = Stage::Showing(only);
-                Settled::Watch(only)
+        Some(match (goal, self.choice()) {
+            (Goal::This(_), _) | (Goal::TheOnly, Choice::Nothing) => Settled::Missing(Reason::SessionUnknown),
+            (Goal::TheOnly, Choice::This(one)) => {
+                self.want(one);
+                self.stage = Stage::Showing(one);
+                Settled::Watch(one)
             }
-            _ => Settled::Sessions(self.sessions.iter().map(|(session, known)| (*session, known.title.clone())).collect()),
+            _ => Settled::Sessions(in_order(self.shown().map(|(session, known)| self.entry(session, known)).collect())),
         })
     }
 
-    /// Whether the sessions are going to be listed, as it stands.
-    fn is_list(&self) -> bool {
-        match self.stage {
-            Stage::Looking { goal: Goal::List, .. } => true,
-            Stage::Looking { goal: Goal::TheOnly, .. } => self.sessions.len() > 1,
-            _ => false,
+    /// Which of the sessions is meant, as it stands.
+    fn choice(&self) -> Choice {
+        self.wanted.pick(self.sessions.iter().map(|(session, known)| self.candidate(*session, known)))
+    }
+
+    /// The sessions that are going to be listed, as it stands.
+    fn shown(&self) -> impl Iterator<Item = (SessionId, &Known)> {
+        let (is_list, choice) = match self.stage {
+            Stage::Looking { goal: Goal::List, .. } => (true, Choice::Nothing),
+            Stage::Looking { goal: Goal::TheOnly, .. } => (false, self.choice()),
+            _ => (false, Choice::Nothing),
+        };
+        let is_choice = matches!(choice, Choice::Several { .. });
+        let sessions = self.sessions.iter().map(|(session, known)| (*session, known));
+        sessions
+            .filter(move |(session, known)| is_list || is_choice && self.wanted.is_left(choice, self.candidate(*session, known)))
+    }
+
+    fn candidate<'a>(&'a self, session: SessionId, known: &'a Known) -> Candidate<'a> {
+        let own = known.title.as_ref().map(|title| UnixTime(title.started));
+        Candidate {
+            session,
+            is_live: known.about.listing.standing == Standing::Live,
+            started: own.or(Some(known.about.listing.began)).filter(|at| at.0 > 0),
+            machine: self.machine(known).map(|machine| &*machine.name),
         }
+    }
+
+    fn machine(&self, known: &Known) -> Option<&NamedMachine> {
+        self.machines.as_ref()?.get(known.about.machine.as_ref()?)
+    }
+
+    fn entry(&self, session: SessionId, known: &Known) -> Entry {
+        let Known { about, title, obstacle, .. } = known;
+        let (machine, title) = (self.machine(known).cloned(), title.clone());
+        Entry { session, listing: about.listing, machine, title, obstacle: *obstacle }
     }
 
     /// Wants a session's records from now on. False when there are too many to keep in mind.

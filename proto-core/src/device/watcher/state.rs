@@ -15,8 +15,8 @@ pub(super) enum State<N> {
     /// The viewer's pairing is of no use any more, and a person is asked to approve another one. The peer that says so may be
     /// wrong, so the viewer goes on trying.
     PairingAgain(Watching<N>, Asking),
-    /// The relay ended this device's access; record and key are being removed.
-    Leaving { binding: BindingId, reason: Reason },
+    /// The relay ended this device's access, for this reason, or the person did; record and key are being removed.
+    Leaving { binding: BindingId, reason: Option<Reason> },
     /// The person wants no more; the pairing comes to its end.
     Stopping(Asking),
     /// The goal is reached, or the person stopped.

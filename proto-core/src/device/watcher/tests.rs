@@ -1,6 +1,7 @@
 //! What a watcher decides.
 
 mod bench;
+mod choices;
 mod goals;
 mod pairing;
 mod viewing;

@@ -3,7 +3,7 @@
 use core::mem;
 
 use super::{
-    EffectId, Output, Watcher,
+    EffectId, Goal, Output, Watcher,
     selection::Settled,
     state::{State, Watching},
 };
@@ -22,6 +22,9 @@ use crate::{
 impl<N: Noise> Watcher<N> {
     /// Watches with this binding.
     pub(super) fn view(&mut self, id: BindingId) {
+        if self.settings.goal == Goal::Leave {
+            return self.leave(id);
+        }
         self.state = match self.viewer_of(&id) {
             Ok(machine) => {
                 let viewer = Child::new(self.lives.next(), machine);
@@ -32,6 +35,12 @@ impl<N: Noise> Watcher<N> {
         for session in self.selection.begin() {
             self.drive_viewer(viewer::Input::Watch(session));
         }
+    }
+
+    /// Drops this binding.
+    fn leave(&mut self, id: BindingId) {
+        self.state = State::Leaving { binding: id.clone(), reason: None };
+        self.drive_bindings(binding::Input::Unpair(id.org));
     }
 
     fn viewer_of(&self, id: &BindingId) -> Result<Viewer<N>, Reason> {
@@ -66,17 +75,21 @@ impl<N: Noise> Watcher<N> {
             viewer::Output::Record(session, record) => {
                 if self.selection.record(session, &record) {
                     self.port.push(Output::Record(session, record));
+                } else if self.selection.has_enough_of(session) {
+                    self.drive_viewer(viewer::Input::Leave(session));
                 }
             }
             viewer::Output::Ended(session, outcome) => {
                 self.over(session, Output::Ended(session, outcome), State::Finished);
             }
             viewer::Output::Failed(session, reason) => {
+                self.selection.failed(session, reason);
                 self.over(session, Output::Failed(session, reason), State::Failed(reason));
             }
             viewer::Output::Revoked(reason) => self.revoked(reason),
             viewer::Output::Keep(file) => self.keep_key(file),
             viewer::Output::KeyNews(news) => self.port.push(Output::Key(news)),
+            viewer::Output::Machines(machines) => self.selection.named(machines),
         }
     }
 
@@ -112,7 +125,8 @@ impl<N: Noise> Watcher<N> {
     }
 
     fn listed(&mut self, session: SessionId) {
-        let (is_news, to_watch) = self.selection.listed(session, self.port.now());
+        let about = self.viewer().and_then(|viewer| viewer.about(session)).unwrap_or_default();
+        let (is_news, to_watch) = self.selection.listed(session, about, self.port.now());
         if is_news {
             self.port.push(Output::Listed(session));
         }
@@ -152,7 +166,7 @@ impl<N: Noise> Watcher<N> {
         let Some(binding) = self.state.watching().map(|watching| watching.binding.clone()) else { return };
         self.call_off();
         self.state = match mem::replace(&mut self.state, State::Finished) {
-            State::Watching(_) | State::PairingAgain(..) => State::Leaving { binding: binding.clone(), reason },
+            State::Watching(_) | State::PairingAgain(..) => State::Leaving { binding: binding.clone(), reason: Some(reason) },
             other => other,
         };
         self.drive_bindings(binding::Input::Revoked { binding, reason });
@@ -163,7 +177,7 @@ impl<N: Noise> Watcher<N> {
         let State::Leaving { binding, reason } = &self.state else { return false };
         let is_gone = self.bindings.get(binding).is_none();
         if is_gone {
-            self.state = State::Failed(*reason);
+            self.state = reason.map_or(State::Finished, State::Failed);
         }
         is_gone
     }

@@ -76,7 +76,10 @@ impl Hub {
             self.port.push(Output::Write(write));
         }
         let viewers: Vec<_> = org.viewers.iter().copied().collect();
-        let session = Session::new(org_id.clone(), id, target.clone(), cipher);
+        let mut session = Session::new(org_id.clone(), id, target.clone(), cipher);
+        let now = self.unix();
+        session.tally.0.began = now;
+        session.tell(now, 0);
         self.sessions.insert(number, session);
         self.port.push(Output::Write(Write::Session { number, org: org_id, session: id, target, cipher }));
         self.announce(number, viewers);
@@ -91,11 +94,13 @@ impl Hub {
 
     /// `Data`: stored in order, delivered at once.
     pub(super) fn data(&mut self, from: ConnectionId, id: SessionId, sequence: u64, record: SealedRecord) -> Result<(), Reason> {
+        let now = self.unix();
         let (number, session) = self.opened(from, id).ok_or(Reason::FrameMalformed)?;
         match session.arrive(sequence, &record) {
             Arrival::Duplicate => self.counters.0.duplicate_records += 1,
             Arrival::OutOfPlace => return Err(Reason::FrameMalformed),
             Arrival::New => {
+                session.tell(now, record.body.len());
                 self.counters.0.records += 1;
                 self.deliver_live(number, sequence, &record);
                 self.hold_back(from, record.body.len());
@@ -125,12 +130,14 @@ impl Hub {
     /// `End`: no more records; everything before it must have arrived. A daemon that was restarted takes an end that is durable for one
     /// more record, and puts its own behind it.
     pub(super) fn end(&mut self, from: ConnectionId, id: SessionId, next: u64, outcome: Outcome) -> Result<(), Reason> {
+        let now = self.unix();
         let (number, session) = self.opened(from, id).ok_or(Reason::FrameMalformed)?;
         let behind = next.checked_sub(session.received()).filter(|behind| *behind <= u64::from(session.has_ended()));
         let behind = behind.ok_or(Reason::FrameMalformed)?;
         match session.life {
             SessionPhase::Running => {
                 session.life = SessionPhase::Ending(outcome);
+                session.tell(now, 0);
                 let live = session.queue_live();
                 self.port.push(Output::Write(Write::End { number, outcome }));
                 self.deliver_end(number, live);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::{
     Reason,
     id::{OrgId, PlatformId, SessionId},
+    machine::time::UnixTime,
     secret::SecretText,
     wire::{Frame, Outcome},
 };
@@ -97,8 +98,21 @@ pub struct StoredSession {
     pub next: u64,
     /// How it ended, when it did.
     pub ended: Option<Outcome>,
+    /// What the store knows of it for those who look for it.
+    pub tally: Tally,
     /// Its envelope (WIRE section 12), when it has one.
     pub envelope: Option<Bytes>,
+}
+
+/// When and how much: what viewers are told of a session, so that people find it. Nothing depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tally {
+    /// When it was opened first; zero where that is not known.
+    pub began: UnixTime,
+    /// When the last record came, or the end; zero where that is not known.
+    pub active: UnixTime,
+    /// What its sealed records take, in bytes.
+    pub bytes: u64,
 }
 
 /// Records in order, without gaps.

@@ -8,7 +8,7 @@ use super::{
     state::{Daemon, DaemonLink, EnvelopeState, Link, LinkRole, Session, SessionPhase, ViewerLink},
 };
 use crate::{
-    Reason,
+    Reason, Unhashed,
     id::{OrgId, PlatformId},
     machine::time::Instant,
     secret::SecretText,
@@ -192,7 +192,7 @@ impl Hub {
         let life = stored.ended.map_or(SessionPhase::Running, SessionPhase::Ended);
         let session = Session::new(stored.org, stored.session, stored.target, stored.cipher);
         let envelope = stored.envelope.map_or(EnvelopeState::None, EnvelopeState::Durable);
-        let session = Session { life, durable: stored.next, envelope, ..session };
+        let session = Session { life, durable: stored.next, envelope, tally: Unhashed(stored.tally), ..session };
         self.sessions.insert(stored.number, session);
     }
 }

@@ -38,15 +38,19 @@ use alloc::{
 use core::{convert::Infallible, time::Duration};
 
 pub use event::{
-    Confirmed, ConnectionId, FRAME_WEIGHT, Input, Kind, Output, Read, Records, SealedRecord, SessionNumber, StoredSession, Write,
-    weight,
+    Confirmed, ConnectionId, FRAME_WEIGHT, Input, Kind, Output, Read, Records, SealedRecord, SessionNumber, StoredSession, Tally,
+    Write, weight,
 };
 use state::{Link, LinkRole, Org, Session};
 
 use crate::{
     Reason, Unhashed,
     id::{OrgId, PlatformId},
-    machine::{Deadline, Machine, Misuse, Status, base::MachineBase, time::Instant},
+    machine::{
+        Deadline, Machine, Misuse, Status,
+        base::MachineBase,
+        time::{Instant, UnixTime, WallClock},
+    },
     wire::{Frame, Head},
 };
 
@@ -104,6 +108,8 @@ pub struct Hub {
     /// The latest revocations, oldest first.
     revoked: VecDeque<(Instant, Revoked)>,
     next_number: u64,
+    /// For the tallies of sessions; without one they have no times.
+    wall: Unhashed<Option<WallClock>>,
     counters: Unhashed<Counters>,
     port: MachineBase<Output>,
 }
@@ -187,9 +193,15 @@ impl Hub {
         Self::default()
     }
 
-    /// The same, which numbers new sessions from there on: a number that the store has never had, nor a higher one.
-    pub fn numbering_from(first: SessionNumber) -> Self {
-        Self { next_number: first.0, ..Self::default() }
+    /// The same with a wall clock, which numbers new sessions from there on: a number that the store has never had, nor a higher
+    /// one.
+    pub fn numbering_from(first: SessionNumber, wall: WallClock) -> Self {
+        Self { next_number: first.0, wall: Unhashed(Some(wall)), ..Self::default() }
+    }
+
+    /// What the wall clock shows; zero without one.
+    fn unix(&self) -> UnixTime {
+        self.wall.0.map_or(UnixTime::default(), |wall| wall.unix_at(self.port.now()))
     }
 
     /// What was done and ignored so far.
@@ -276,6 +288,12 @@ impl Machine for Hub {
     }
 
     fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn handle_clock(&mut self, _now: Instant, wall: WallClock) {
+        if self.wall.0.is_some() {
+            self.wall = Unhashed(Some(wall));
+        }
+    }
 
     fn poll_output(&mut self) -> Option<Output> {
         self.port.pop()

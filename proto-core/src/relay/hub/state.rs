@@ -9,12 +9,14 @@ use bytes::Bytes;
 
 use super::{
     PEER_FIRST, PEER_SHARE, PEER_WINDOW, VIEWER_WINDOW,
-    event::{ConnectionId, SealedRecord, SessionNumber, weight},
+    event::{ConnectionId, SealedRecord, SessionNumber, Tally, weight},
 };
 use crate::{
+    Unhashed,
     id::{OrgId, PlatformId, SessionId},
+    machine::time::UnixTime,
     secret::SecretText,
-    wire::{Frame, Head, Outcome},
+    wire::{Frame, Head, Listing, Outcome, Standing},
 };
 
 /// One org's part of the relay. Nothing in here refers to another org.
@@ -76,6 +78,7 @@ pub(super) struct Session {
     /// Who watches it, and how far each of them is.
     pub(super) subscribers: BTreeMap<ConnectionId, Cursor>,
     pub(super) envelope: EnvelopeState,
+    pub(super) tally: Unhashed<Tally>,
 }
 
 /// Whether a session has an envelope.
@@ -144,7 +147,27 @@ impl Session {
             writer: None,
             subscribers: BTreeMap::new(),
             envelope: EnvelopeState::None,
+            tally: Unhashed(Tally::default()),
         }
+    }
+
+    /// What viewers are told of it.
+    pub(super) fn listing(&self) -> Listing {
+        let standing = match (self.life.outcome(), self.writer) {
+            (Some(Outcome::Exited), _) => Standing::Exited,
+            (Some(Outcome::Cut), _) => Standing::Cut,
+            (None, Some(_)) => Standing::Live,
+            (None, None) => Standing::Away,
+        };
+        let Tally { began, active, bytes } = self.tally.0;
+        Listing { standing, began, active, bytes, records: self.received() }
+    }
+
+    /// Its daemon says something new of it: a record of so many bytes, or its end.
+    pub(super) const fn tell(&mut self, now: UnixTime, bytes: usize) {
+        let tally = &mut self.tally.0;
+        tally.active = now;
+        tally.bytes = tally.bytes.saturating_add(bytes as u64);
     }
 
     /// The sequence that is expected next.

@@ -4,6 +4,7 @@ mod bounds;
 mod counts;
 mod envelopes;
 mod isolation;
+mod listings;
 mod world;
 
 use alloc::{string::String, vec, vec::Vec};
@@ -15,7 +16,7 @@ use world::{World, data, org, session, target};
 use super::*;
 use crate::{
     secret::SecretText,
-    wire::{Frame, Head, Outcome},
+    wire::{Frame, Head, Listing, Outcome},
 };
 
 const S: crate::id::SessionId = crate::id::SessionId([1; 16]);
@@ -53,7 +54,7 @@ fn viewers_hear_of_sessions_old_and_new_with_the_latest_credential() {
     world.input(Input::Renewed(daemon, SecretText::new("renewed")));
     let viewer = world.viewer("a", "v");
     world.open(daemon, session(2));
-    let opens: Vec<_> = world.frames(viewer).iter().map(|f| (f.head.clone(), f.body.clone())).collect();
+    let opens: Vec<_> = world.frames(viewer).iter().map(|f| (f.head.clone(), Listing::split(&f.body).0)).collect();
     let open = |n| (Head::Open { session: session(n), cipher: 1 }, Bytes::from_static(b"renewed"));
     assert_eq!(opens, [open(1), open(2)]);
 }

@@ -142,7 +142,8 @@ impl Hub {
         let Self { sessions, orgs, links, port, .. } = self;
         let (Some(session), Some(link)) = (sessions.get(&number), links.get_mut(&connection)) else { return };
         let daemon = orgs.get(&session.org).and_then(|org| org.daemons.get(&session.target));
-        let body = daemon.map(|daemon| Bytes::copy_from_slice(daemon.credential.expose().as_bytes())).unwrap_or_default();
+        let credential = daemon.map_or("", |daemon| daemon.credential.expose());
+        let body = session.listing().body(credential.as_bytes());
         let frame = Frame { head: Head::Open { session: session.id, cipher: session.cipher }, body };
         link.charge(&frame);
         port.push(Output::Send(connection, frame));

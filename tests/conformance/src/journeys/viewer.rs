@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Machine, Reason, SessionId,
-    device::watcher::{Goal, Input, Output, Settings, StoredState, Watcher},
+    device::watcher::{Goal, Input, Output, Settings, StoredState, Watcher, choice::Wanted},
     effect::IoEvent,
     noise::Snow,
     wire::{Content, Outcome, Record},
@@ -76,6 +76,7 @@ impl<S: Subject<EffectId>> Viewer<S> {
             primitives: &AwsLc,
             org: None,
             goal: Goal::Chosen,
+            wanted: Wanted::default(),
             surrounding: None,
         };
         let (found, entropy) = (StoredState::default(), fresh_entropy());

@@ -180,7 +180,7 @@ impl Subject for Held {
     fn say(&self, output: &Output) -> String {
         match output {
             Output::Call(_, call) => match call {
-                Call::View { after } => format!("Call(View, after {after})"),
+                Call::View { after, .. } => format!("Call(View, after {after})"),
                 Call::Register(_) => "Call(Register)".into(),
                 Call::Publish(_) => "Call(Publish)".into(),
                 Call::HandOver(_) => "Call(HandOver)".into(),
@@ -191,6 +191,7 @@ impl Subject for Held {
             }
             Output::KeyEvent(KeyEvent::Trouble(reason)) => format!("KeyEvent(Trouble({reason:?}))"),
             Output::KeyEvent(news) => format!("KeyEvent({news:?})"),
+            Output::Machines(_) => "Machines".into(),
         }
     }
 }
@@ -209,7 +210,7 @@ impl Memory {
     /// What an honest platform does and answers.
     fn answer(&mut self) -> (u16, String) {
         match self.asked.clone() {
-            Some(Call::View { after }) => {
+            Some(Call::View { after, .. }) => {
                 let mut view = view(self, None);
                 view.statements.drain(..usize::try_from(after).unwrap_or(usize::MAX).min(view.statements.len()));
                 (200, json(&view))
@@ -242,12 +243,17 @@ impl Memory {
                         return Err(Broken::new("KEY-2", "a generation is published that is not durable"));
                     }
                 }
-                if self.asked.replace(call.clone()).is_some() {
+                // Whether names are asked for too changes nothing of what follows.
+                let asked = match call {
+                    Call::View { after, .. } => Call::View { after: *after, machines: false },
+                    other => other.clone(),
+                };
+                if self.asked.replace(asked).is_some() {
                     return Err(Broken::new("KEY-2", "two calls at once"));
                 }
             }
             Output::Keep(file) => self.keeping = Some((**file).clone()),
-            Output::KeyEvent(_) => {}
+            Output::KeyEvent(_) | Output::Machines(_) => {}
         }
         Ok(())
     }
@@ -262,6 +268,7 @@ fn view(memory: &Memory, foreign: Option<&Statement>) -> KeyView {
         }),
         waiting: Vec::new(),
         renew: memory.is_revoked,
+        machines: Vec::new(),
     }
 }
 

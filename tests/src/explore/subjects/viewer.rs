@@ -129,6 +129,7 @@ impl Subject for Watching {
             viewer::Output::Effect(asked) => effect(asked),
             viewer::Output::Renewed(_) => "Renewed".into(),
             viewer::Output::Listed(_) => "Listed".into(),
+            viewer::Output::Machines(_) => "Machines".into(),
             viewer::Output::Failed(_, reason) => format!("Failed({reason:?})"),
             other => format!("{other:?}"),
         }

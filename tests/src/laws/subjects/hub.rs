@@ -2,7 +2,9 @@ use bytes::Bytes;
 use proptest::{prelude::*, strategy::BoxedStrategy};
 use proto_core::{
     SessionId,
-    relay::hub::{Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, StoredSession, Write},
+    relay::hub::{
+        Confirmed, ConnectionId, Hub, Input, Kind, Output, Records, SealedRecord, SessionNumber, StoredSession, Tally, Write,
+    },
     secret::SecretText,
     wire::{Frame, Head, Outcome},
 };
@@ -73,7 +75,18 @@ fn told() -> BoxedStrategy<Input> {
     let stored =
         (numbers(), sessions(), 0_u64..4, proptest::option::of(outcomes())).prop_map(|(number, session, next, ended)| {
             let (org, target, credential) = (parsed("A"), parsed("r1"), SecretText::new("token"));
-            Input::Stored(StoredSession { number, org, session, target, cipher: 1, credential, next, ended, envelope: None })
+            Input::Stored(StoredSession {
+                number,
+                org,
+                session,
+                target,
+                cipher: 1,
+                credential,
+                next,
+                ended,
+                tally: Tally::default(),
+                envelope: None,
+            })
         });
     prop_oneof![
         1 => stored,

@@ -95,6 +95,7 @@ fn body(said: Said, published: Option<Base64url>) -> String {
         device: Some(OwnDevice { registered: said != Said::Unregistered, wrapped: None }),
         waiting: Vec::new(),
         renew: said == Said::PublishedAndRevoked,
+        machines: Vec::new(),
     };
     match said {
         Said::Nonsense => return "<html>".to_owned(),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto_core::{
-    Reason, SessionId,
+    Reason, SessionId, UnixTime,
     secret::{Secret, SecretText},
     wire::{
-        Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Outcome, Preamble, Record, Refused, Role, Suite, Title,
-        Welcome,
+        Answer, Content, Frame, Head, Hello, KeyAnswer, KeyRequest, Listing, Outcome, Preamble, Record, Refused, Role, Standing,
+        Suite, Title, Welcome,
     },
 };
 
@@ -102,10 +102,22 @@ pub(super) fn heads() -> Vec<(String, Frame)> {
             all.push((format!("End, next {next}, {name}"), Head::End { session, next, outcome }.into()));
         }
     }
+    let listing = Listing {
+        standing: Standing::Cut,
+        began: UnixTime(1_700_000_000),
+        active: UnixTime(1_700_000_300),
+        bytes: 70_000,
+        records: 12,
+    };
+    let listed = listing.body(b"a.credential.here");
     all.extend([
         ("Pong, nonce 300".into(), Head::Pong { nonce: 300 }.into()),
         ("Open, cipher 1".into(), Head::Open { session, cipher: 1 }.into()),
-        ("Open, cipher 2, as a relay says it to a viewer".into(), body(Head::Open { session, cipher: 2 }, b"a.credential.here")),
+        (
+            "Open, cipher 2, as a relay says it to a viewer".into(),
+            Frame { head: Head::Open { session, cipher: 2 }, body: listed },
+        ),
+        ("Open, as a relay says it that lists nothing".into(), body(Head::Open { session, cipher: 2 }, b"a.credential.here")),
         ("Open, a cipher of a later version".into(), Head::Open { session, cipher: 255 }.into()),
         ("Data, the last epoch".into(), body(Head::Data { session, epoch: u32::MAX, sequence: 1 }, b"sealed")),
         ("Data, an empty body".into(), body(Head::Data { session, epoch: 1, sequence: 1 }, b"")),

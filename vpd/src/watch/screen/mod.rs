@@ -171,7 +171,7 @@ fn restore_on_signals(terminal: &Arc<Mutex<Terminal>>) -> Option<JoinHandle<()>>
 const HEADLINE_PART: usize = 60;
 
 /// What runs where, on one line.
-pub(super) fn headline(title: &Title) -> String {
+fn headline(title: &Title) -> String {
     let (command, directory) = (one_line(&title.command), one_line(&title.directory));
     format!("{command} · {directory} · {}×{}", title.columns, title.rows)
 }

@@ -20,7 +20,7 @@ fn statement() -> Statement {
 /// The platform says what there is of the key, and it is made durable.
 fn tell_key(bench: &mut Bench, ask: u32, statements: &[Statement]) {
     let statements = statements.iter().map(|statement| Base64url(statement.encode())).collect();
-    let view = KeyView { statements, device: None, waiting: vec![], renew: false };
+    let view = KeyView { statements, device: None, waiting: vec![], renew: false, machines: vec![] };
     let body = SecretBytes::new(serde_json::to_vec(&view).unwrap());
     let answer = HttpAnswer { status: 200, retry_after: None, body };
     bench.input(Input::Io(IoEvent::Answered(EffectId::OrganizationKey(orgkey::EffectId(ask)), answer)));

@@ -37,6 +37,7 @@ pub(super) struct Harness {
     pub(super) now: Instant,
     pub(super) calls: Vec<(EffectId, Call)>,
     pub(super) news: Vec<KeyEvent>,
+    pub(super) machines: Vec<Vec<crate::api::NamedMachine>>,
     pub(super) kept: Vec<OrganizationKeyFile>,
     pub(super) disk_works: bool,
     storing: Option<Box<OrganizationKeyFile>>,
@@ -53,6 +54,7 @@ impl Harness {
             now: Instant::ZERO,
             calls: vec![],
             news: vec![],
+            machines: vec![],
             kept: vec![],
             disk_works: true,
             storing: None,
@@ -88,6 +90,7 @@ impl Harness {
                 Output::Call(effect_id, call) => self.calls.push((effect_id, call)),
                 Output::Keep(file) => self.storing = Some(file),
                 Output::KeyEvent(news) => self.news.push(news),
+                Output::Machines(machines) => self.machines.push(machines),
             }
         }
     }
@@ -153,7 +156,7 @@ impl Platform {
 
     fn answer(&mut self, who: &Settings, call: Call) -> HttpAnswer {
         let (status, body) = match call {
-            Call::View { after } => (200, serde_json::to_vec(&self.view(who, after)).unwrap()),
+            Call::View { after, .. } => (200, serde_json::to_vec(&self.view(who, after)).unwrap()),
             Call::Register(registration) => {
                 let identity = who.identity.identity_key();
                 let device = Device { identity, registration: *registration, wrapped: None, is_revoked: false };
@@ -186,7 +189,7 @@ impl Platform {
         let statements = self.statements.iter().filter(|statement| statement.generation() > after);
         let statements = statements.map(|statement| Base64url(statement.encode())).collect();
         if who.role == DeviceKind::Daemon {
-            return KeyView { statements, device: None, waiting: vec![], renew: false };
+            return KeyView { statements, device: None, waiting: vec![], renew: false, machines: vec![] };
         }
         let own = self.devices.get(&who.target);
         let wrapped = own.and_then(|device| device.wrapped.as_ref()).map(|wrapped| Base64url(wrapped.encode()));
@@ -197,6 +200,7 @@ impl Platform {
             device: Some(OwnDevice { registered: own.is_some(), wrapped }),
             waiting: waiting.map(|(target, device)| waiting_device(target, device)).collect(),
             renew: self.newest() > 0 && self.devices.values().any(|device| device.is_revoked && holds(device)),
+            machines: vec![],
         }
     }
 }

@@ -119,7 +119,13 @@ fn a_session_opens_once_the_generation_is_held() {
         crate::orgkey::Wrapped::wrap(&org(), &target, &keys.public(), 1, &generation(5), &maker(), &Entropy::new([3; 32]))
             .unwrap();
     let own = crate::api::OwnDevice { registered: true, wrapped: Some(crate::api::Base64url(wrapped.encode())) };
-    let view = crate::api::KeyView { statements: file(false).statements, device: Some(own), waiting: vec![], renew: false };
+    let view = crate::api::KeyView {
+        statements: file(false).statements,
+        device: Some(own),
+        waiting: vec![],
+        renew: false,
+        machines: vec![],
+    };
     let body = crate::secret::SecretBytes::new(serde_json::to_vec(&view).unwrap());
     let answer = crate::effect::HttpAnswer { status: 200, retry_after: None, body };
     bench.input(Input::Io(IoEvent::Answered(EffectId::OrganizationKey(orgkey::EffectId(1)), answer)));

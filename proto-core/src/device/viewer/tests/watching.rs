@@ -126,6 +126,24 @@ fn a_relay_cannot_make_up_an_end() {
     }
 }
 
+/// Who has seen enough of a session reads no more of it, and may begin again from its first record.
+#[test]
+fn a_session_may_be_left_and_watched_again() {
+    let (mut bench, mut sealer) = reading();
+    let records = [sealed(&mut sealer, 0, &output("a")), sealed(&mut sealer, 1, &output("b"))];
+    bench.tell(records[0].clone());
+    bench.input(Input::Leave(SESSION));
+    assert_eq!(bench.heard(), [Head::Resume { session: SESSION, next: u64::MAX }.into()]);
+    bench.tell(records[1].clone());
+    bench.tell(end(2, Outcome::Cut));
+    bench.input(Input::Leave(SESSION));
+    assert_eq!((bench.heard(), &*bench.said), (vec![], &[shown(output("a"))][..]));
+    bench.input(Input::Watch(SESSION));
+    assert!(matches!(bench.heard()[..], [Frame { head: Head::Peer { .. }, .. }]), "its key is asked for once more");
+    bench.input(Input::Leave(numbered(7)));
+    assert_eq!(bench.viewer.ignored(), 1, "of that nobody has heard");
+}
+
 /// After a reconnect the relay names the session again: it is read on from the first record that is missing.
 #[test]
 fn reading_goes_on_where_it_stood() {

@@ -249,6 +249,7 @@ pub(super) fn settings() -> Settings {
         primitives: &PureRust,
         org: None,
         goal: Goal::Chosen,
+        wanted: choice::Wanted::default(),
         surrounding: None,
     }
 }

@@ -10,7 +10,7 @@ const LESS: Duration = Duration::from_nanos(1);
 /// The sessions that the outputs list.
 fn sessions(said: &[Output]) -> Option<Vec<SessionId>> {
     said.iter().find_map(|output| match output {
-        Output::Sessions(sessions) => Some(sessions.iter().map(|(session, _)| *session).collect()),
+        Output::Sessions(sessions) => Some(sessions.iter().map(|entry| entry.session).collect()),
         _ => None,
     })
 }

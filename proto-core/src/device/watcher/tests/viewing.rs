@@ -47,6 +47,29 @@ fn a_revocation_ends_the_binding() {
     }
 }
 
+/// F9: a person drops the pairing: neither record nor key stays, and nobody is asked for it; where there is none, that is said.
+#[test]
+fn a_pairing_may_be_dropped() {
+    let mut bench = Bench::paired(Goal::Leave);
+    assert_eq!((bench.net.len(), bench.waits_for()), (0, "record and key to be removed"));
+    assert_eq!(bench.settle(), (vec![StateFile::Config], vec![StateFile::Identity(org(), 0)]));
+    assert_eq!((bench.watcher.status(), bench.watcher.bindings().workspaces().len()), (Status::Finished, 0));
+    let mut bench = Bench::paired(Goal::Leave);
+    let (effect_id, ..) = bench.files.pop_front().unwrap();
+    bench.happens(IoEvent::NotStored(effect_id));
+    assert_eq!(bench.take_said(), [Output::Trouble(Reason::StateNotWritten)]);
+    bench.input(Input::Stop);
+    assert_eq!(bench.watcher.status(), Status::Failed(&Reason::StateNotWritten));
+    for (found, org, reason) in [
+        (StoredState::default(), None, Reason::NotPaired),
+        (found(vec![record()]), Some("beta"), Reason::OrgUnknown),
+        (found(vec![record(), beta_record()]), None, Reason::OrgAmbiguous),
+    ] {
+        let bench = Bench::boot(&found, org, Goal::Leave);
+        assert_eq!((bench.watcher.status(), bench.net.len()), (Status::Failed(&reason), 0));
+    }
+}
+
 /// Removing a key is tried again when the disk fails, and the person is told; a stop ends the wait.
 #[test]
 fn a_key_that_cannot_be_removed_is_tried_again() {

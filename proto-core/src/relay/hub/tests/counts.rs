@@ -223,6 +223,7 @@ fn stored_sessions_that_contradict_one_another_are_counted() {
         credential: SecretText::new("x"),
         next: 0,
         ended: None,
+        tally: Tally::default(),
         envelope: None,
     };
     world.input(Input::Stored(stored(1, 1)));

@@ -214,6 +214,7 @@ impl World {
                 credential,
                 next: stored.records.len() as u64,
                 ended: stored.ended,
+                tally: Tally::default(),
                 envelope: stored.envelope.clone(),
             }));
         }
