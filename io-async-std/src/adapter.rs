@@ -10,7 +10,7 @@ use std::{
 
 use async_std::channel::{Sender, unbounded};
 use futures_util::stream::{FuturesUnordered, SelectAll, Stream, StreamExt};
-use io_engine::{FileJob, Home, Roots, SocketTable};
+use io_engine::{FileJob, Home, Network, SocketTable};
 use proto_core::effect::{Close, Connect, Effect, HttpRequest, IoEvent};
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 /// It owns all of its work and spawns no task: everything goes on while the caller waits for [`Adapter::next`], nothing piles up
 /// while it does not, and dropping the adapter ends it all and closes its sockets. [`Adapter::shutdown`] does so in good order.
 pub struct Adapter<I> {
-    roots: Roots,
+    network: Network,
     /// The orders for each WebSocket whose end was not reported here. Without them it is dropped.
     links: SocketTable<I, Sender<Order>>,
     files: Sender<(I, FileJob)>,
@@ -36,12 +36,12 @@ pub struct Adapter<I> {
 type Told<I> = (u64, IoEvent<I>);
 
 impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
-    /// An adapter whose files live in `home` (none can be stored without one) and whose TLS clients trust `roots`.
-    pub fn new(home: Option<Home>, roots: Roots) -> Self {
+    /// An adapter whose files live in `home` (none can be stored without one) and whose clients go by `network`.
+    pub fn new(home: Option<Home>, network: Network) -> Self {
         let (files, jobs) = unbounded();
         let mut lasting = SelectAll::<Pin<Box<dyn Stream<Item = Told<I>> + Send>>>::new();
         lasting.push(Box::pin(files::work(home, jobs).map(|event| (0, event))));
-        Self { roots, links: SocketTable::default(), files, requests: FuturesUnordered::new(), lasting }
+        Self { network, links: SocketTable::default(), files, requests: FuturesUnordered::new(), lasting }
     }
 
     /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].
@@ -86,9 +86,9 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     }
 
     fn request(&self, id: I, request: HttpRequest) {
-        let roots = self.roots.clone();
+        let network = self.network.clone();
         self.requests.push(Box::pin(async move {
-            match client::request(&request, &roots).await {
+            match client::request(&request, &network).await {
                 Ok(answer) => IoEvent::Answered(id, answer),
                 Err(fault) => IoEvent::Unanswered(id, fault),
             }
@@ -96,10 +96,10 @@ impl<I: Clone + Debug + Eq + Hash + Send + 'static> Adapter<I> {
     }
 
     fn open(&mut self, id: I, connect: Connect) {
-        let Self { roots, links, lasting, .. } = self;
+        let Self { network, links, lasting, .. } = self;
         links.open(id.clone(), |generation| {
             let (orders, taken) = unbounded();
-            let told = link::serve(connect, roots.clone(), taken);
+            let told = link::serve(connect, network.clone(), taken);
             lasting.push(Box::pin(told.map(move |event| (generation, event.with_id(id.clone())))));
             orders
         });

@@ -4,7 +4,7 @@ use async_std::{
     io::{Read, Write},
     net::TcpStream,
 };
-use io_engine::Roots;
+use io_engine::Network;
 use proto_core::{
     Entropy,
     effect::{Closed, Connect, HttpAnswer, HttpRequest, NetFault},
@@ -19,16 +19,16 @@ pub type ClientSocket<S> = io_engine::ClientSocket<AsyncStd, Stream<S>>;
 ///
 /// # Errors
 /// Why there was no answer; [`NetFault::TimedOut`] when the request's own timeout passed.
-pub async fn request(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
-    io_engine::request::<AsyncStd>(request, roots).await
+pub async fn request(request: &HttpRequest, network: &Network) -> Result<HttpAnswer, NetFault> {
+    io_engine::request::<AsyncStd>(request, network).await
 }
 
 /// [`io_engine::connect`] on async-std.
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), Closed> {
-    io_engine::connect::<AsyncStd>(connect, roots).await
+pub async fn connect(connect: &Connect, network: &Network) -> Result<(ClientSocket<TcpStream>, Entropy), Closed> {
+    io_engine::connect::<AsyncStd>(connect, network).await
 }
 
 /// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `MachineIo`.

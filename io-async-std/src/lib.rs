@@ -17,6 +17,6 @@ mod stream;
 pub use adapter::Adapter;
 pub use client::{ClientSocket, connect, connect_over, request};
 pub use clock::Clock;
-pub use io_engine::{DriverLoop, MachineIo, Next, Perform, Roots, Timer, drive};
+pub use io_engine::{DriverLoop, MachineIo, Network, Next, Perform, Timer, drive};
 pub use runtime::AsyncStd;
 pub use stream::Stream;

@@ -8,7 +8,7 @@ use futures_util::{
     future::{Either, select},
     stream::{self, Stream, StreamExt},
 };
-use io_engine::Roots;
+use io_engine::Network;
 use proto_core::effect::{Close, Closed, Connect, IoEvent};
 
 use crate::{ClientSocket, client};
@@ -20,12 +20,12 @@ pub(crate) enum Order {
 }
 
 /// Opens the WebSocket and serves it until it is closed. Without an owner (no more orders can come) it is dropped at once.
-pub(crate) fn serve(connect: Connect, roots: Roots, orders: Receiver<Order>) -> impl Stream<Item = IoEvent<()>> {
-    stream::unfold(Stage::Opening(connect, roots, orders), Stage::next)
+pub(crate) fn serve(connect: Connect, network: Network, orders: Receiver<Order>) -> impl Stream<Item = IoEvent<()>> {
+    stream::unfold(Stage::Opening(connect, network, orders), Stage::next)
 }
 
 enum Stage {
-    Opening(Connect, Roots, Receiver<Order>),
+    Opening(Connect, Network, Receiver<Order>),
     Open(ClientSocket<TcpStream>, Receiver<Order>),
     Ended,
 }
@@ -33,7 +33,7 @@ enum Stage {
 impl Stage {
     async fn next(self) -> Option<(IoEvent<()>, Self)> {
         match self {
-            Self::Opening(connect, roots, mut orders) => Some(match open(&connect, &roots, &mut orders).await {
+            Self::Opening(connect, network, mut orders) => Some(match open(&connect, &network, &mut orders).await {
                 Ok((socket, connected)) => (connected, Self::Open(socket, orders)),
                 Err(closed) => (IoEvent::Closed((), closed), Self::Ended),
             }),
@@ -49,10 +49,10 @@ impl Stage {
 
 async fn open(
     connect: &Connect,
-    roots: &Roots,
+    network: &Network,
     orders: &mut Receiver<Order>,
 ) -> Result<(ClientSocket<TcpStream>, IoEvent<()>), Closed> {
-    match select(pin!(client::connect(connect, roots)), pin!(given_up(orders))).await {
+    match select(pin!(client::connect(connect, network)), pin!(given_up(orders))).await {
         Either::Left((Ok((socket, entropy)), _)) => Ok((socket, IoEvent::Connected((), entropy))),
         Either::Left((Err(closed), _)) => Err(closed),
         Either::Right(_) => Err(Closed::ByUs),

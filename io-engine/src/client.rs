@@ -6,21 +6,21 @@ use proto_core::{
 };
 
 use crate::{
-    ByteStream, Connection, Driven, HttpCall, Roots, Runtime, Socket, WebSocketClient, dial::dial, fresh_entropy, runtime::within,
+    ByteStream, ClientConnection, Connection, Driven, Network, Runtime, Socket, WebSocketClient, dial::dial, fresh_entropy,
+    runtime::within, tunnel::Tunnel,
 };
 
 /// A client's WebSocket over `S`.
-pub type ClientSocket<R, S> = Socket<R, S, Connection<WebSocketClient>>;
+pub type ClientSocket<R, S> = Socket<R, S, ClientConnection<WebSocketClient>>;
 
 /// Sends one HTTP request and gives its whole answer, whatever its status.
 ///
 /// # Errors
 /// Why there was no answer; [`NetFault::TimedOut`] when the request's own timeout passed.
-pub async fn request<R: Runtime>(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
+pub async fn request<R: Runtime>(request: &HttpRequest, network: &Network) -> Result<HttpAnswer, NetFault> {
     within::<R, _, _>(request.timeout, async {
-        let (target, call) = HttpCall::new(request)?;
-        let connection = Connection::to(&target, call, roots)?;
-        Driven::new(dial::<R>(&target).await?, connection).next().await
+        let (hop, connection) = network.http(request)?;
+        Driven::new(dial::<R>(&hop).await?, connection).next().await
     })
     .await
 }
@@ -29,11 +29,10 @@ pub async fn request<R: Runtime>(request: &HttpRequest, roots: &Roots) -> Result
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect<R: Runtime>(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<R, R::Tcp>, Entropy), Closed> {
+pub async fn connect<R: Runtime>(connect: &Connect, network: &Network) -> Result<(ClientSocket<R, R::Tcp>, Entropy), Closed> {
     within::<R, _, _>(connect.timeout, async {
-        let (target, client) = WebSocketClient::new(connect, &fresh_entropy())?;
-        let connection = Connection::to(&target, client, roots)?;
-        opened(Socket::over(dial::<R>(&target).await?, connection)).await
+        let (hop, connection) = network.websocket(connect, &fresh_entropy())?;
+        opened(Socket::over(dial::<R>(&hop).await?, connection)).await
     })
     .await
 }
@@ -49,7 +48,8 @@ pub async fn connect_over<R: Runtime, S: ByteStream>(
 ) -> Result<(ClientSocket<R, S>, Entropy), Closed> {
     within::<R, _, _>(connect.timeout, async {
         let (target, client) = WebSocketClient::local(connect, &fresh_entropy())?;
-        opened(Socket::over(stream, Connection::to_plain(&target, client)?)).await
+        let connection = Connection::plain(Tunnel::none(Connection::to_plain(&target, client)?));
+        opened(Socket::over(stream, connection)).await
     })
     .await
 }

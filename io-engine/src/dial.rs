@@ -11,18 +11,18 @@ use std::{
 
 use proto_core::effect::NetFault;
 
-use crate::{Runtime, Target, connect_fault};
+use crate::{Hop, Runtime, connect_fault};
 
 /// How long an address of a name gets before the next one is tried beside it (RFC 8305 section 8, "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to the first address of `target` that answers. Bounded in time by the caller.
-pub(crate) async fn dial<R: Runtime>(target: &Target) -> Result<R::Tcp, NetFault> {
-    let addresses = R::resolve(&target.host, target.port).await.map_err(|error| {
-        tracing::debug!(host = target.host, %error, "no address");
-        NetFault::Dns
+/// Connects to the first address of `hop` that answers. Bounded in time by the caller.
+pub(crate) async fn dial<R: Runtime>(hop: &Hop) -> Result<R::Tcp, NetFault> {
+    let addresses = R::resolve(&hop.host, hop.port).await.map_err(|error| {
+        tracing::debug!(host = hop.host, %error, "no address");
+        hop.fault(NetFault::Dns)
     })?;
-    first_to_answer::<R>(addresses).await
+    first_to_answer::<R>(addresses).await.map_err(|fault| hop.fault(fault))
 }
 
 /// One address after the other, each beside those before it once they have had [`ATTEMPT_DELAY`], or have failed (RFC 8305).

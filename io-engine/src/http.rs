@@ -10,8 +10,9 @@ use std::{fmt, io::IoSlice, mem};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use proto_core::{
+    UnixTime,
     effect::{HttpAnswer, HttpRequest, Method, NetFault},
-    secret::SecretBytes,
+    secret::{SecretBytes, SecretText},
 };
 use ureq_proto::{
     BodyMode,
@@ -19,7 +20,7 @@ use ureq_proto::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Target, Transducer};
+use crate::{Target, Transducer, date::parse_date};
 
 /// The most that an answer's status line and headers may take, and the most that all interim answers before it may.
 const MAX_HEAD: usize = 64 * 1024;
@@ -69,6 +70,24 @@ impl HttpCall {
         Ok((target, call))
     }
 
+    /// Asks a proxy for it instead of the server at `authority`: by the whole URL (RFC 9112 section 3.2.2). Only before anything was sent.
+    pub(crate) fn ask_proxy(&mut self, authority: &str, authorization: Option<&SecretText>) {
+        let target = self.request.iter().position(|byte| *byte == b' ').map_or(0, |at| at + 1);
+        let headers = self.request.windows(2).position(|pair| pair == b"\r\n").map_or(target, |at| at + 2);
+        let mut request = Zeroizing::new(Vec::with_capacity(self.request.len() + authority.len() + REQUEST_HEAD_EXTRA));
+        request.extend_from_slice(&self.request[..target]);
+        request.extend_from_slice(b"http://");
+        request.extend_from_slice(authority.as_bytes());
+        request.extend_from_slice(&self.request[target..headers]);
+        if let Some(authorization) = authorization {
+            request.extend_from_slice(b"proxy-authorization: ");
+            request.extend_from_slice(authorization.expose().as_bytes());
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(&self.request[headers..]);
+        self.request = request;
+    }
+
     /// Goes on as far as the bytes received so far reach.
     fn advance(&mut self) {
         let mut stage = Ok(mem::replace(&mut self.stage, Stage::Ended(None)));
@@ -103,8 +122,12 @@ impl HttpCall {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(NetFault::NotUnderstood);
         }
-        let answer =
-            HttpAnswer { status: response.status().as_u16(), retry_after: retry_after(&response), body: SecretBytes::default() };
+        let answer = HttpAnswer {
+            status: response.status().as_u16(),
+            retry_after: retry_after(&response),
+            date: date(&response),
+            body: SecretBytes::default(),
+        };
         match call.proceed() {
             Some(RecvResponseResult::RecvBody(call)) => {
                 let expected = match call.body_mode() {
@@ -265,6 +288,11 @@ pub(crate) fn retry_after(response: &Response<()>) -> Option<u32> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+/// `Date` (RFC 9110 section 6.6.1).
+fn date(response: &Response<()>) -> Option<UnixTime> {
+    parse_date(response.headers().get(header::DATE)?.to_str().ok()?.trim())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -14,6 +15,8 @@ pub struct Roots(Arc<Lazy>);
 
 #[derive(Default)]
 struct Lazy {
+    file: Option<PathBuf>,
+    dirs: Vec<PathBuf>,
     extra: Vec<Vec<u8>>,
     trust: OnceLock<Trust>,
 }
@@ -25,19 +28,24 @@ impl Roots {
     /// When one of them holds no certificate.
     pub fn with_extra(extra: Vec<Vec<u8>>) -> Result<Self, TlsSetupError> {
         Trust::only(&extra)?;
-        Ok(Self(Arc::new(Lazy { extra, trust: OnceLock::new() })))
+        Ok(Self::of_system(None, Vec::new(), extra))
+    }
+
+    /// The certificates of `file` and of those in `dirs`, and the system's where neither is given; and those of `extra`, which hold some.
+    pub(crate) fn of_system(file: Option<PathBuf>, dirs: Vec<PathBuf>, extra: Vec<Vec<u8>>) -> Self {
+        Self(Arc::new(Lazy { file, dirs, extra, trust: OnceLock::new() }))
     }
 
     /// These and no others.
     pub fn only(trust: Trust) -> Self {
-        Self(Arc::new(Lazy { extra: Vec::new(), trust: trust.into() }))
+        Self(Arc::new(Lazy { trust: trust.into(), ..Lazy::default() }))
     }
 
     pub(crate) fn trust(&self) -> Result<&Trust, TlsSetupError> {
         if let Some(trust) = self.0.trust.get() {
             return Ok(trust);
         }
-        let trust = Trust::system(&self.0.extra)?;
+        let trust = Trust::system(self.0.file.as_deref(), &self.0.dirs, &self.0.extra)?;
         Ok(self.0.trust.get_or_init(|| trust))
     }
 }

@@ -38,6 +38,12 @@ impl Target {
         Self::parse(url, "ws", "wss")
     }
 
+    /// `host:port`, with brackets around an IPv6 address.
+    pub(crate) fn endpoint(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
     fn parse(url: &str, plain: &str, secure: &str) -> Result<Self, NetFault> {
         let url = Url::parse(url).map_err(|_| NetFault::BadUrl)?;
         let tls = url.scheme() == secure;
@@ -74,9 +80,10 @@ mod tests {
         let target = Target::http("https://relay.example/a/b?c=d#e").unwrap();
         assert_eq!((target.host.as_str(), target.port, target.tls), ("relay.example", 443, true));
         assert_eq!((target.authority.as_str(), target.path.as_str()), ("relay.example", "/a/b?c=d"));
+        assert_eq!(target.endpoint(), "relay.example:443");
         let target = Target::websocket("ws://[::1]:7781/ws").unwrap();
         assert_eq!((target.host.as_str(), target.port, target.tls), ("::1", 7781, false));
-        assert_eq!(target.authority, "[::1]:7781");
+        assert_eq!((target.authority.as_str(), target.endpoint().as_str()), ("[::1]:7781", "[::1]:7781"));
         assert_eq!(Target::http("http://localhost").unwrap().path, "/");
         assert_eq!(Target::http("http://localhost:80/").unwrap().authority, "localhost");
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, hash::Hash};
 
-use io_engine::{FileJob, Home, Roots, SocketTable};
+use io_engine::{FileJob, Home, Network, SocketTable};
 use proto_core::effect::{Close, Connect, Effect, IoEvent};
 use tokio::{
     sync::mpsc,
@@ -24,7 +24,7 @@ const WAITING: usize = 32;
 /// sockets; [`Adapter::shutdown`] does so in good order.
 #[derive(Debug)]
 pub struct Adapter<I> {
-    roots: Roots,
+    network: Network,
     tasks: Tasks<I>,
     /// The orders for each WebSocket whose end was not reported here. Without them its task drops it.
     links: SocketTable<I, mpsc::UnboundedSender<Order>>,
@@ -41,27 +41,27 @@ struct Tasks<I> {
 }
 
 impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
-    /// An adapter whose files live in `home` (none can be stored without one) and whose TLS clients trust `roots`.
+    /// An adapter whose files live in `home` (none can be stored without one) and whose clients go by `network`.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(home: Option<Home>, roots: Roots) -> Self {
+    pub fn new(home: Option<Home>, network: Network) -> Self {
         let (sender, events) = mpsc::channel(WAITING);
         let (files, jobs) = mpsc::unbounded_channel();
         let reports = Reports::new(sender);
         let mut lasting = JoinSet::new();
         lasting.spawn(files::work(home, jobs, reports.clone()));
         let tasks = Tasks { requests: JoinSet::new(), lasting, files, reports };
-        Self { roots, tasks, links: SocketTable::default(), events }
+        Self { network, tasks, links: SocketTable::default(), events }
     }
 
     /// Begins to carry out `effect`. Returns at once; what comes of it comes out of [`Adapter::next`].
     pub fn perform(&mut self, effect: Effect<I>) {
         match effect {
             Effect::Http(id, request) => {
-                let (roots, reports) = (self.roots.clone(), self.tasks.reports.clone());
+                let (network, reports) = (self.network.clone(), self.tasks.reports.clone());
                 self.tasks.requests.spawn(async move {
-                    let event = match client::request(&request, &roots).await {
+                    let event = match client::request(&request, &network).await {
                         Ok(answer) => IoEvent::Answered(id, answer),
                         Err(fault) => IoEvent::Unanswered(id, fault),
                     };
@@ -107,10 +107,10 @@ impl<I: Clone + Debug + Eq + Hash + Send + Sync + 'static> Adapter<I> {
     }
 
     fn open(&mut self, id: I, connect: Connect) {
-        let Self { roots, tasks, links, .. } = self;
+        let Self { network, tasks, links, .. } = self;
         links.open(id.clone(), |generation| {
             let (orders, taken) = mpsc::unbounded_channel();
-            let link = Link { connect, roots: roots.clone(), orders: taken };
+            let link = Link { connect, network: network.clone(), orders: taken };
             let reports = tasks.reports.of_generation(generation);
             tasks.lasting.spawn(link::serve(id, link, reports));
             orders

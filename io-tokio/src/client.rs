@@ -1,7 +1,7 @@
 //! Sockets and requests on tokio, to be waited for directly.
 
 use bytes::Bytes;
-use io_engine::{Connection, Roots, WebSocket, WebSocketClient};
+use io_engine::{ClientConnection, Network, WebSocket, WebSocketClient};
 use proto_core::{
     Entropy,
     effect::{Closed, Connect, HttpAnswer, HttpRequest, NetFault},
@@ -17,22 +17,22 @@ use crate::{Stream, Tokio};
 pub type Socket<S, T = WebSocket> = io_engine::Socket<Tokio, Stream<S>, T>;
 
 /// A client's WebSocket over `S`.
-pub type ClientSocket<S> = Socket<S, Connection<WebSocketClient>>;
+pub type ClientSocket<S> = Socket<S, ClientConnection<WebSocketClient>>;
 
 /// [`io_engine::request`] on tokio.
 ///
 /// # Errors
 /// Why there was no answer; [`NetFault::TimedOut`] when the request's own timeout passed.
-pub async fn request(request: &HttpRequest, roots: &Roots) -> Result<HttpAnswer, NetFault> {
-    io_engine::request::<Tokio>(request, roots).await
+pub async fn request(request: &HttpRequest, network: &Network) -> Result<HttpAnswer, NetFault> {
+    io_engine::request::<Tokio>(request, network).await
 }
 
 /// [`io_engine::connect`] on tokio.
 ///
 /// # Errors
 /// Why it did not open; [`NetFault::TimedOut`] when `connect`'s own timeout passed.
-pub async fn connect(connect: &Connect, roots: &Roots) -> Result<(ClientSocket<TcpStream>, Entropy), Closed> {
-    io_engine::connect::<Tokio>(connect, roots).await
+pub async fn connect(connect: &Connect, network: &Network) -> Result<(ClientSocket<TcpStream>, Entropy), Closed> {
+    io_engine::connect::<Tokio>(connect, network).await
 }
 
 /// [`connect`] over a stream that is connected already. The URL's scheme has to be `ws`; its host goes into `MachineIo`.

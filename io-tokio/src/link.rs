@@ -1,7 +1,7 @@
 //! The task behind one WebSocket of an adapter.
 
 use bytes::Bytes;
-use io_engine::Roots;
+use io_engine::Network;
 use proto_core::effect::{Close, Closed, Connect, IoEvent};
 use tokio::{net::TcpStream, sync::mpsc};
 
@@ -19,7 +19,7 @@ pub(crate) enum Order {
 /// What a task needs to know about its WebSocket.
 pub(crate) struct Link {
     pub(crate) connect: Connect,
-    pub(crate) roots: Roots,
+    pub(crate) network: Network,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Link {
 /// dropped at once.
 pub(crate) async fn serve<I: Clone>(id: I, mut link: Link, reports: Reports<I>) {
     let outcome = tokio::select! {
-        opened = client::connect(&link.connect, &link.roots) => opened,
+        opened = client::connect(&link.connect, &link.network) => opened,
         () = given_up(&mut link.orders) => Err(Closed::ByUs),
     };
     match outcome {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use io_engine::Home;
-use io_tokio::{Adapter, Roots};
+use io_tokio::{Adapter, Network};
 use proto_core::{
     Reason,
     effect::{Close, Closed, Effect, IoEvent, NetFault, StateFile},
@@ -19,7 +19,7 @@ use servers::{Accepted, echo, http, serve, to_the_end, websocket};
 type Id = &'static str;
 
 fn adapter() -> Adapter<Id> {
-    Adapter::new(None, Roots::default())
+    Adapter::new(None, Network::default())
 }
 
 async fn connected(adapter: &mut Adapter<Id>, id: Id) -> (Accepted, mpsc::UnboundedReceiver<Accepted>) {
@@ -129,7 +129,7 @@ async fn a_machine_that_does_not_keep_up_stops_the_reading() {
 async fn files_are_stored_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("home"));
-    let mut adapter = Adapter::new(Some(home.clone()), Roots::default());
+    let mut adapter = Adapter::new(Some(home.clone()), Network::default());
     adapter.perform(Effect::Store("first", StateFile::Config, SecretBytes::new(*b"one")));
     adapter.perform(Effect::Remove("second", StateFile::Config));
     adapter.perform(Effect::Store("third", StateFile::Config, SecretBytes::new(*b"three")));
@@ -162,7 +162,7 @@ async fn dropping_the_adapter_closes_its_sockets() {
 async fn a_shutdown_stores_the_rest_and_closes_normally() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("home"));
-    let mut adapter = Adapter::new(Some(home.clone()), Roots::default());
+    let mut adapter = Adapter::new(Some(home.clone()), Network::default());
     let (server, _sockets) = connected(&mut adapter, "relay").await;
     let server = tokio::spawn(echo(server));
     for at in 0..20_u8 {

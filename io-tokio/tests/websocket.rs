@@ -5,7 +5,7 @@ mod servers;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use io_tokio::{ClientSocket, Roots, Socket, accept, connect, connect_over};
+use io_tokio::{ClientSocket, Network, Socket, accept, connect, connect_over};
 use proto_core::{
     Reason,
     effect::{Close, Closed, Connect, IoEvent, NetFault},
@@ -38,7 +38,7 @@ where
 #[tokio::test]
 async fn many_small_and_some_large_messages_come_back_in_order() {
     let (address, mut sockets) = serve().await;
-    let (mut client, _) = connect(&websocket(format!("ws://{address}/ws")), &Roots::default()).await.unwrap();
+    let (mut client, _) = connect(&websocket(format!("ws://{address}/ws")), &Network::default()).await.unwrap();
     let server = tokio::spawn(echo(sockets.recv().await.unwrap()));
     let small: Vec<Bytes> = (0..5000_u32).map(|at| Bytes::from(at.to_le_bytes().repeat(4))).collect();
     assert_eq!(exchange(&mut client, &small).await, (small.clone(), small.len()));
@@ -52,7 +52,7 @@ async fn many_small_and_some_large_messages_come_back_in_order() {
 #[tokio::test]
 async fn the_servers_reason_reaches_the_client() {
     let (address, mut sockets) = serve().await;
-    let (mut client, _) = connect(&websocket(format!("ws://{address}/ws")), &Roots::default()).await.unwrap();
+    let (mut client, _) = connect(&websocket(format!("ws://{address}/ws")), &Network::default()).await.unwrap();
     let mut server = sockets.recv().await.unwrap();
     assert!(matches!(server.next().await, IoEvent::Connected((), _)));
     server.send("before".into());
@@ -70,12 +70,12 @@ async fn the_servers_reason_reaches_the_client() {
 async fn an_upgrade_that_is_refused_says_by_which_status() {
     let (address, _sockets) = serve().await;
     for (path, expected) in [("forbidden", 403), ("nowhere", 404), ("hello", 200)] {
-        let refused = connect(&websocket(format!("ws://{address}/{path}")), &Roots::default()).await.unwrap_err();
+        let refused = connect(&websocket(format!("ws://{address}/{path}")), &Network::default()).await.unwrap_err();
         let Closed::Refused(refusal) = refused else { panic!("{path}: {refused:?}") };
         assert_eq!(refusal.status, expected, "{path}");
     }
     let closed_port = websocket("ws://127.0.0.1:1/ws".to_owned());
-    assert_eq!(connect(&closed_port, &Roots::default()).await.unwrap_err(), Closed::Fault(NetFault::Refused));
+    assert_eq!(connect(&closed_port, &Network::default()).await.unwrap_err(), Closed::Fault(NetFault::Refused));
 }
 
 #[tokio::test(start_paused = true)]

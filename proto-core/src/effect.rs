@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Reason,
     id::{OrgId, SessionId},
-    machine::entropy::Entropy,
+    machine::{entropy::Entropy, time::UnixTime},
     secret::{SecretBytes, SecretText},
 };
 
@@ -146,6 +146,8 @@ pub struct HttpAnswer {
     pub status: u16,
     /// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date form is left out.
     pub retry_after: Option<u32>,
+    /// `Date`: the time by the server's clock (RFC 9110 section 6.6.1).
+    pub date: Option<UnixTime>,
     /// The whole body.
     pub body: SecretBytes,
 }
@@ -187,6 +189,39 @@ pub enum NetFault {
     /// The answer or message is larger than allowed.
     #[error("the answer was too large")]
     TooLarge,
+    /// The proxy that is set for it is no `http` or `https` URL.
+    #[error("the proxy that is set is no http:// or https:// URL")]
+    ProxyInvalid,
+    /// The proxy's name did not resolve.
+    #[error("the name of the proxy does not resolve")]
+    ProxyDns,
+    /// No connection to the proxy came about.
+    #[error("the proxy refused the connection")]
+    ProxyUnreachable,
+    /// TLS with an `https` proxy failed, or nobody vouches for that proxy.
+    #[error("the TLS handshake with the proxy failed")]
+    ProxyTls,
+    /// The proxy hung up before it answered, or its answer was not HTTP.
+    #[error("the proxy gave no answer that makes sense")]
+    ProxyBroken,
+    /// The proxy did not open a tunnel; the status that it answered.
+    #[error("the proxy answered HTTP {0}")]
+    ProxyStatus(u16),
+}
+
+impl NetFault {
+    /// Whether it is about a proxy that is set on this machine, and not about the server behind it.
+    pub const fn is_of_proxy(self) -> bool {
+        matches!(
+            self,
+            Self::ProxyInvalid
+                | Self::ProxyDns
+                | Self::ProxyUnreachable
+                | Self::ProxyTls
+                | Self::ProxyBroken
+                | Self::ProxyStatus(_)
+        )
+    }
 }
 
 /// How to open a WebSocket.

@@ -29,7 +29,13 @@ impl Obstacle {
             Self::Fault(NetFault::CertificateExpired) => {
                 Some("check this machine's clock (timedatectl), then the server's certificate")
             }
-            Self::Status(407) => Some("a proxy on the way wants a user and a password: ask who runs it"),
+            Self::Fault(NetFault::ProxyStatus(407)) | Self::Status(407) => {
+                Some("https_proxy=http://USER:PASSWORD@PROXY:PORT vpd restart   (the proxy wants a user and a password)")
+            }
+            Self::Fault(NetFault::ProxyStatus(_)) => Some("ask who runs the proxy to let this machine through"),
+            Self::Fault(fault) if fault.is_of_proxy() => {
+                Some("https_proxy=http://PROXY:PORT vpd restart   (the right proxy; an empty one goes without)")
+            }
             Self::Status(_) => Some("ask who runs the server, or the proxy in front of it"),
             Self::Fault(_) => None,
         }
@@ -57,7 +63,12 @@ mod tests {
         assert!(untrusted.to_string().contains("certificate"));
         assert!(untrusted.remedy().unwrap().contains("SSL_CERT_FILE"));
         assert_eq!(Obstacle::Status(403).to_string(), "the answer was HTTP 403");
-        assert!(Obstacle::Status(407).remedy().unwrap().contains("proxy"));
+        for proxy in [Obstacle::Status(407), Obstacle::Fault(NetFault::ProxyStatus(407)), Obstacle::Fault(NetFault::ProxyDns)] {
+            assert!(proxy.remedy().unwrap().contains("_proxy=http://"), "{proxy}");
+        }
+        let refused = Obstacle::Fault(NetFault::ProxyStatus(403));
+        assert_eq!(refused.to_string(), "the proxy answered HTTP 403");
+        assert!(refused.remedy().unwrap().contains("who runs the proxy"));
         assert_eq!(Obstacle::Fault(NetFault::Refused).remedy(), None);
     }
 }

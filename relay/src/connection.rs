@@ -161,9 +161,9 @@ impl ConnectionIo {
             Effect::Send(_, message) => self.socket.send(message),
             Effect::Close(_, close) => self.socket.close(close),
             Effect::Http(effect_id, request) => {
-                let roots = self.shared.roots.clone();
+                let network = self.shared.network.clone();
                 self.asked = Some(Box::pin(async move {
-                    Input::Io(match io_tokio::request(&request, &roots).await {
+                    Input::Io(match io_tokio::request(&request, &network).await {
                         Ok(answer) => IoEvent::Answered(effect_id, answer),
                         Err(fault) => IoEvent::Unanswered(effect_id, fault),
                     })

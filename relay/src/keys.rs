@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, Roots, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Network, Next, Perform, drive};
 use proto_core::{
     JitterRng, Misuse, Reason,
     effect::{Effect, IoEvent},
@@ -32,11 +32,17 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Starts the task, which fetches `url` at once.
-    pub(crate) fn start(url: String, roots: Roots, event_log: Arc<EventLog>, jitter: JitterRng, tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) fn start(
+        url: String,
+        network: Network,
+        event_log: Arc<EventLog>,
+        jitter: JitterRng,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
         let (questions, asked) = mpsc::channel(WAITING);
         let held = Arc::new(AtomicBool::new(false));
         let fetches = JoinSet::new();
-        let mut host = KeysHost { asked, fetches, roots, event_log, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
+        let mut host = KeysHost { asked, fetches, network, event_log, held: Arc::clone(&held), waiting: Vec::new(), next: 0 };
         let mut clock = Clock::start();
         let wall = clock.wall();
         let mut keys = KeySet::new(wall.at(), url, jitter);
@@ -61,7 +67,7 @@ impl Keys {
 struct KeysHost {
     asked: mpsc::Receiver<(Thumbprint, oneshot::Sender<KeyAnswer>)>,
     fetches: JoinSet<IoEvent<EffectId>>,
-    roots: Roots,
+    network: Network,
     event_log: Arc<EventLog>,
     held: Arc<AtomicBool>,
     waiting: Vec<(LookupId, oneshot::Sender<KeyAnswer>)>,
@@ -92,9 +98,9 @@ impl Perform<KeySet> for KeysHost {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(Effect::Http(id, request)) => {
-                let roots = self.roots.clone();
+                let network = self.network.clone();
                 self.fetches.spawn(async move {
-                    match io_tokio::request(&request, &roots).await {
+                    match io_tokio::request(&request, &network).await {
                         Ok(answer) => IoEvent::Answered(id, answer),
                         Err(fault) => IoEvent::Unanswered(id, fault),
                     }

@@ -4,8 +4,9 @@ use std::{fmt::Write as _, io::IsTerminal as _};
 
 use anyhow::Context as _;
 use clap::Command;
+use io_tokio::Network;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
-use viewport_relay::{Config, Relay, config::SETTINGS};
+use viewport_relay::{Config, Options, Relay, config::SETTINGS};
 use viewport_server::stop_requested;
 
 fn main() -> anyhow::Result<()> {
@@ -26,7 +27,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let relay = Relay::bind(config).await?;
+    let options = Options { network: Network::of_environment(), ..Options::default() };
+    let relay = Relay::bind_with(config, options).await?;
     tracing::info!("listening on {}, static key {}", relay.local_addr(), relay.static_key().to_base64url());
     relay.serve(stop_requested().context("cannot wait for SIGTERM and Ctrl-C")?).await;
     Ok(())

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use io_engine::{fresh_entropy, write_private};
-use io_tokio::Roots;
+use io_tokio::Network;
 use proto_core::{
     Entropy, JitterRng,
     crypto::StaticKeys,
@@ -102,11 +102,11 @@ impl Relay {
         let (store_works, store_reads) = (store.working(), store.readable());
         let (hub_task, hub) = HubTask::new(store, first_number, from_store);
         let (stop, shutdown) = watch::channel(false);
-        let (mut tasks, event_log, roots) = (JoinSet::new(), Arc::new(EventLog::default()), options.roots);
+        let (mut tasks, event_log, network) = (JoinSet::new(), Arc::new(EventLog::default()), options.network);
         let shared = Arc::new(Shared {
             settings: Arc::new(settings(&config, keys)),
-            keys: Keys::start(config.jwks_url.clone(), roots.clone(), Arc::clone(&event_log), jitter(), &mut tasks),
-            roots,
+            keys: Keys::start(config.jwks_url.clone(), network.clone(), Arc::clone(&event_log), jitter(), &mut tasks),
+            network,
             event_log,
             hub,
             store_works,
@@ -155,8 +155,8 @@ impl Relay {
 pub struct Options {
     /// Is shown all that devices send.
     pub tap: Option<Tap>,
-    /// Whom to trust when the platform is reached by TLS; by default those whom the system trusts.
-    pub roots: Roots,
+    /// How the platform is reached; by default without a proxy, and trusting those whom the system trusts.
+    pub network: Network,
 }
 
 fn settings(config: &Config, keys: StaticKeys) -> Settings {
@@ -172,7 +172,7 @@ fn watch_for(shared: &Shared) -> RevocationTask {
     RevocationTask {
         url: shared.config.revocations_url.clone(),
         internal_key: shared.config.internal_key.clone(),
-        roots: shared.roots.clone(),
+        network: shared.network.clone(),
         hub: shared.hub.clone(),
         event_log: Arc::clone(&shared.event_log),
         jitter: jitter(),

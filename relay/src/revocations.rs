@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use io_tokio::{Clock, DriverLoop, MachineIo, Next, Perform, Roots, drive};
+use io_tokio::{Clock, DriverLoop, MachineIo, Network, Next, Perform, drive};
 use proto_core::{
     JitterRng, Misuse,
     effect::{Effect, IoEvent},
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct RevocationTask {
     pub(crate) url: String,
     pub(crate) internal_key: SecretText,
-    pub(crate) roots: Roots,
+    pub(crate) network: Network,
     pub(crate) hub: HubHandle,
     pub(crate) event_log: Arc<EventLog>,
     pub(crate) jitter: JitterRng,
@@ -32,17 +32,17 @@ pub(crate) struct RevocationTask {
 impl RevocationTask {
     /// Follows the feed for ever.
     pub(crate) async fn run(self) {
-        let Self { url, internal_key, roots, hub, event_log, jitter } = self;
+        let Self { url, internal_key, network, hub, event_log, jitter } = self;
         let mut clock = Clock::start();
         let mut feed = RevocationFeed::new(clock.now(), url, internal_key, jitter);
-        let mut host = FeedHost { roots, hub, event_log, requests: JoinSet::new(), for_hub: Vec::new() };
+        let mut host = FeedHost { network, hub, event_log, requests: JoinSet::new(), for_hub: Vec::new() };
         let mut turns = DriverLoop::new(clock.wall());
         drive(&mut feed, &mut turns, &mut clock, &mut host).await;
     }
 }
 
 struct FeedHost {
-    roots: Roots,
+    network: Network,
     hub: HubHandle,
     event_log: Arc<EventLog>,
     requests: JoinSet<IoEvent<EffectId>>,
@@ -71,9 +71,9 @@ impl Perform<RevocationFeed> for FeedHost {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Effect(Effect::Http(id, request)) => {
-                let roots = self.roots.clone();
+                let network = self.network.clone();
                 self.requests.spawn(async move {
-                    match io_tokio::request(&request, &roots).await {
+                    match io_tokio::request(&request, &network).await {
                         Ok(answer) => IoEvent::Answered(id, answer),
                         Err(fault) => IoEvent::Unanswered(id, fault),
                     }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use io_tokio::Roots;
+use io_tokio::Network;
 use proto_core::{
     Instant,
     relay::{
@@ -42,7 +42,7 @@ const RATE_WINDOW: Duration = Duration::from_mins(1);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) roots: Roots,
+    pub(crate) network: Network,
     pub(crate) event_log: Arc<EventLog>,
     pub(crate) keys: Keys,
     pub(crate) hub: HubHandle,

@@ -73,14 +73,15 @@ class Reader:
         return self.note(field, names[number])
 
 
-HEADS = ["Ping", "Pong", "Open", "Data", "Acknowledge", "End", "Resume", "Peer", "Rotate", "Rotated", "Revoke", "Rekey", "Error"]
+HEADS = ["Ping", "Pong", "Open", "Data", "Acknowledge", "End", "Resume", "Peer", "Rotate", "Rotated", "Revoke", "Rekey", "Error",
+         "Envelope", "Enveloped", "Decline", "Storing"]
 SUITES = [None, "Noise_IK_25519_AESGCM_SHA256", "Noise_IK_25519_ChaChaPoly_BLAKE2s", "Noise_IKpsk2_25519_AESGCM_SHA256",
           "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"]
 
 
 def head(r):
     name = r.one_of("head", HEADS)
-    if name in ("Open", "Data", "Acknowledge", "End", "Resume", "Peer"):
+    if name in ("Open", "Data", "Acknowledge", "End", "Resume", "Peer", "Envelope", "Enveloped", "Decline"):
         r.bytes("session", 16)
     if name in ("Ping", "Pong"):
         r.varint("nonce")
@@ -100,13 +101,17 @@ def head(r):
         r.varint("generation")
     elif name == "Revoke":
         r.reason()
+    elif name == "Decline":
+        r.reason(), r.varint("retry_after", 32)
     elif name == "Error":
         r.reason(), r.varint("retry_after", 32), r.text("detail")
+    elif name in ("Enveloped", "Storing"):
+        r.one_of("is_durable" if name == "Enveloped" else "works", ["false", "true"], r.take(1)[0])
     return name
 
 
 def frame(r):
-    if head(r) in ("Open", "Data", "Peer"):
+    if head(r) in ("Open", "Data", "Peer", "Envelope"):
         r.rest("body")
 
 

@@ -189,7 +189,7 @@ fn answer(link: &mut Link<Real>, relay: &mut Connection<Real>, output: connectio
         }
         connection::Output::Effect(Effect::Http(effect_id, _)) => {
             let body = SecretBytes::new(r#"{"active":true,"policy_mode":"standard"}"#);
-            connection::Input::Io(IoEvent::Answered(effect_id, HttpAnswer { status: 200, retry_after: None, body }))
+            connection::Input::Io(IoEvent::Answered(effect_id, HttpAnswer { status: 200, retry_after: None, date: None, body }))
         }
         connection::Output::Effect(Effect::Send(_, message)) => {
             return link.handle_input(START, link::Input::Io(IoEvent::Received((), message))).unwrap();

@@ -68,6 +68,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
             "Decline, `session_limit`, retry after 60",
             Head::Decline { session, reason: Reason::SessionLimit, retry_after: 60 }.into(),
         ),
+        ("Storing, not", Head::Storing { works: false }.into()),
     ];
     rows.into_iter().map(|(name, frame)| (name, frame.encode())).collect()
 }

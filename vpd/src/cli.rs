@@ -31,6 +31,11 @@ First steps:
 Environment:
   VIEWPORT_HOME            where vpd keeps its files (default ~/.viewport)
   VIEWPORT_API_URL         the platform to pair with (default: daemon.api.endpoint of config.json)
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                           the way to platform and relay, as for curl (http:// and https:// proxies)
+  SSL_CERT_FILE, SSL_CERT_DIR
+                           certificate authorities instead of the system's
+                           The daemon keeps these when it starts; an empty one forgets it: HTTPS_PROXY= vpd restart
   NO_COLOR                 no colours, whatever the terminal can do
 
 Exit codes:

@@ -1,12 +1,12 @@
 //! How a command ends when it does not reach its goal: what happened, the reason code, the likely cause and what to type
 //! next, all from the catalogue; and the exit code that goes with it.
 
-use std::{fmt, io, io::Write as _, process::ExitCode};
+use std::{borrow::Cow, fmt, io, io::Write as _, process::ExitCode};
 
 use owo_colors::OwoColorize as _;
-use proto_core::{Obstacle, Reason, api::Problem};
+use proto_core::{Obstacle, Reason, api::Problem, device::control::ProxyRow};
 
-use crate::plain::Lines;
+use crate::{obstacle, plain::Lines};
 
 /// The exit code of something the catalogue does not foresee.
 const UNFORESEEN: u8 = 1;
@@ -23,7 +23,7 @@ pub(crate) struct Failure {
     /// What is likely behind it, where more is known than what the catalogue says of the reason.
     pub cause: Option<&'static str>,
     /// What to do next, where more is known than what the catalogue says of the reason.
-    pub remedy: Option<&'static str>,
+    pub remedy: Option<Cow<'static, str>>,
 }
 
 impl Failure {
@@ -32,12 +32,10 @@ impl Failure {
         Self { detail: Some(detail.to_string()), ..Self::from(reason) }
     }
 
-    /// `reason` at `url`, and what was met there.
-    pub(crate) fn at(reason: Reason, url: &str, obstacle: Option<Obstacle>) -> Self {
-        match obstacle {
-            Some(met) => Self { remedy: met.remedy(), ..Self::about(reason, format_args!("{url}: {met}")) },
-            None => Self::about(reason, url),
-        }
+    /// `reason` at `url`, and what was met there or at the proxy on the way.
+    pub(crate) fn at(reason: Reason, url: &str, obstacle: Option<Obstacle>, proxy: Option<&ProxyRow>) -> Self {
+        let remedy = obstacle.and_then(|met| obstacle::remedy(met, proxy));
+        Self { remedy, ..Self::about(reason, format_args!("{url}{}", obstacle::met(obstacle, proxy))) }
     }
 
     /// The same with lines to decide by.
@@ -108,7 +106,7 @@ fn write_failure(out: &mut Vec<u8>, failure: &Failure) -> io::Result<()> {
     }
     writeln!(out, "  {} {}", "reason:".bold(), reason.code())?;
     writeln!(out, "  {}  {}", "cause:".bold(), failure.cause.unwrap_or(reason.cause()))?;
-    writeln!(out, "  {}   {}", "next:".bold(), failure.remedy.unwrap_or(reason.next()).cyan())
+    writeln!(out, "  {}   {}", "next:".bold(), failure.remedy.as_deref().unwrap_or(reason.next()).cyan())
 }
 
 /// `vpd logs | head` is no failure: the reader has seen enough.

@@ -108,7 +108,7 @@ pub(crate) fn reachable<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>
 fn no_home() -> Failure {
     Failure {
         cause: Some("A service or a container often has no HOME."),
-        remedy: Some("set VIEWPORT_HOME to a directory of this user's"),
+        remedy: Some("set VIEWPORT_HOME to a directory of this user's".into()),
         ..not_written("neither VIEWPORT_HOME nor HOME is set")
     }
 }

@@ -13,6 +13,7 @@ mod failure;
 mod home;
 mod log;
 mod machine;
+mod obstacle;
 mod plain;
 mod run;
 mod serve;

@@ -131,7 +131,7 @@ fn the_files_of_the_key_are_private_and_go_with_the_pairing() {
         assert_eq!(holds, home.ends_with("viewer"), "a laptop holds nothing that opens");
     }
     scene.laptop.vpd(&["unpair"]);
-    assert!(files(scene.laptop.home.path()).is_empty());
+    wait_until("the key's file is gone", || files(scene.laptop.home.path()).is_empty());
 }
 
 /// A viewer is revoked: what starts afterwards is sealed to the next generation, which it does not get, and opens for those who are left.

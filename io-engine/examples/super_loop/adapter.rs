@@ -8,7 +8,7 @@ use std::{
 };
 
 use io_engine::{
-    Connection, FileJob, Home, HttpCall, LINGER, MessageSocket, Roots, SystemClock, Target, Transducer, WebSocketClient,
+    ClientConnection, FileJob, Home, Hop, HttpCall, LINGER, MessageSocket, Network, SystemClock, Transducer, WebSocketClient,
     connect_fault, fresh_entropy,
 };
 use proto_core::{
@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Performs effects named by an `I`. Everything goes on inside of [`SuperLoop::next`].
 pub(crate) struct SuperLoop<I> {
     home: Option<Home>,
-    roots: Roots,
+    network: Network,
     clock: SystemClock,
     requests: Vec<(I, Wire<HttpCall>)>,
     links: Vec<(I, Wire<WebSocketClient>)>,
@@ -30,17 +30,17 @@ pub(crate) struct SuperLoop<I> {
 /// A transducer over a socket, and until when something has to have happened.
 struct Wire<T> {
     stream: TcpStream,
-    connection: Connection<T>,
+    connection: ClientConnection<T>,
     limit: Option<Instant>,
     reads: bool,
     blocked: bool,
 }
 
 impl<I: Clone + PartialEq> SuperLoop<I> {
-    /// One whose files live in `home` and whose TLS clients trust `roots`.
-    pub(crate) fn new(home: Option<Home>, roots: Roots) -> Self {
+    /// One whose files live in `home` and whose clients go by `network`.
+    pub(crate) fn new(home: Option<Home>, network: Network) -> Self {
         let clock = SystemClock::start();
-        Self { home, roots, clock, requests: Vec::new(), links: Vec::new(), io_events: VecDeque::new() }
+        Self { home, network, clock, requests: Vec::new(), links: Vec::new(), io_events: VecDeque::new() }
     }
 
     /// The time since the start.
@@ -148,23 +148,22 @@ impl<I: Clone + PartialEq> SuperLoop<I> {
     }
 
     fn request(&self, request: &HttpRequest) -> Result<Wire<HttpCall>, NetFault> {
-        let (target, call) = HttpCall::new(request)?;
-        self.wire(&target, call, request.timeout)
+        let (hop, connection) = self.network.http(request)?;
+        self.wire(&hop, connection, request.timeout)
     }
 
     fn connect(&self, connect: &Connect) -> Result<Wire<WebSocketClient>, NetFault> {
-        let (target, client) = WebSocketClient::new(connect, &fresh_entropy())?;
-        self.wire(&target, client, connect.timeout)
+        let (hop, connection) = self.network.websocket(connect, &fresh_entropy())?;
+        self.wire(&hop, connection, connect.timeout)
     }
 
-    fn wire<T: Transducer>(&self, target: &Target, protocol: T, timeout: Duration) -> Result<Wire<T>, NetFault> {
+    fn wire<T>(&self, hop: &Hop, connection: ClientConnection<T>, timeout: Duration) -> Result<Wire<T>, NetFault> {
         let limit = Some(self.now().after(timeout));
-        let connection = Connection::to(target, protocol, &self.roots)?;
-        let stream = dial(target, std::time::Instant::now() + timeout)?;
+        let stream = dial(hop, std::time::Instant::now() + timeout).map_err(|fault| hop.fault(fault))?;
         Ok(Wire { stream, connection, limit, reads: true, blocked: false })
     }
 
-    fn with_link(&mut self, id: &I, order: impl FnOnce(&mut Connection<WebSocketClient>)) {
+    fn with_link(&mut self, id: &I, order: impl FnOnce(&mut ClientConnection<WebSocketClient>)) {
         if let Some((_, wire)) = self.links.iter_mut().find(|(name, _)| name == id) {
             order(&mut wire.connection);
         }
@@ -249,8 +248,8 @@ fn waits(error: &io::Error) -> bool {
 }
 
 /// One address after the other, all of them until `end`. Blocks.
-fn dial(target: &Target, end: std::time::Instant) -> Result<TcpStream, NetFault> {
-    let addresses = (target.host.as_str(), target.port).to_socket_addrs().map_err(|_| NetFault::Dns)?;
+fn dial(hop: &Hop, end: std::time::Instant) -> Result<TcpStream, NetFault> {
+    let addresses = (hop.host.as_str(), hop.port).to_socket_addrs().map_err(|_| NetFault::Dns)?;
     let mut fault = NetFault::Dns;
     for address in addresses {
         let left = end.saturating_duration_since(std::time::Instant::now());

@@ -4,7 +4,7 @@
 mod adapter;
 mod driver;
 
-use io_engine::{DriverLoop, Next, Perform, Roots, fresh_jitter, wall_clock};
+use io_engine::{DriverLoop, Network, Next, Perform, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Misuse,
     effect::Effect,
@@ -16,7 +16,7 @@ use driver::MachineIo;
 
 fn main() {
     let Some(url) = std::env::args().nth(1) else { return eprintln!("usage: super_loop URL") };
-    let mut adapter = SuperLoop::new(None, Roots::default());
+    let mut adapter = SuperLoop::new(None, Network::default());
     let wall = wall_clock(adapter.now());
     let mut keys = KeySet::new(wall.at(), url, fresh_jitter());
     let mut host = Fetch { wanted: Vec::new(), next: Next::GoOn };

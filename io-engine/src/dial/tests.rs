@@ -47,6 +47,11 @@ fn last_byte(address: SocketAddr) -> u8 {
     address.ip().to_string().bytes().last().unwrap() - b'0'
 }
 
+fn hop(host: &str) -> Hop {
+    let target = crate::Target::http(&format!("http://{host}/")).unwrap();
+    Hop::server(&target)
+}
+
 impl Runtime for Network {
     type Tcp = To;
     type Sleep = Ready<()>;
@@ -106,8 +111,8 @@ fn with_no_address_left_to_try_nothing_wakes_up() {
 #[test]
 fn a_name_without_addresses_is_a_dns_fault() {
     let mut cx = Context::from_waker(Waker::noop());
-    let target = Target::http("http://missing.example/").unwrap();
+    let target = hop("missing.example");
     assert_eq!(pin!(dial::<Network>(&target)).poll(&mut cx), Poll::Ready(Err(NetFault::Dns)));
-    let target = Target::http("http://found.example/").unwrap();
+    let target = hop("found.example");
     assert!(matches!(pin!(dial::<Network>(&target)).poll(&mut cx), Poll::Ready(Ok(_))));
 }

@@ -44,7 +44,7 @@ fn answer_to(request: &HttpRequest, answer: &[u8]) -> Result<HttpAnswer, NetFaul
 }
 
 fn answer(status: u16, body: &str) -> HttpAnswer {
-    HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }
+    HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body) }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Which roots a client trusts, and how a server proves its identity.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -31,20 +34,28 @@ pub enum TlsSetupError {
 }
 
 impl Trust {
-    /// What the operating system trusts (or the file that `SSL_CERT_FILE` or the folder that `SSL_CERT_DIR` names), and
-    /// Mozilla's list where the system has none; and beside those the certificates in each PEM text of `extra`.
+    /// What `file` holds and the files in `dirs`; where neither is given, what the operating system trusts (or the file that
+    /// `SSL_CERT_FILE` or the folder that `SSL_CERT_DIR` names). Mozilla's list where there is none of these; and beside those the
+    /// certificates in each PEM text of `extra`.
     ///
     /// Reads files: some milliseconds.
     ///
     /// # Errors
     /// When a text of `extra` holds no certificate.
-    pub fn system<P: AsRef<[u8]>>(extra: &[P]) -> Result<Self, TlsSetupError> {
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "some of the system's certificates cannot be read");
-        }
+    pub fn system<P: AsRef<[u8]>>(file: Option<&Path>, dirs: &[PathBuf], extra: &[P]) -> Result<Self, TlsSetupError> {
+        let found = if file.is_none() && dirs.is_empty() {
+            vec![rustls_native_certs::load_native_certs()]
+        } else {
+            let places = file.map(|file| (Some(file), None)).into_iter().chain(dirs.iter().map(|dir| (None, Some(&**dir))));
+            places.map(|(file, dir)| rustls_native_certs::load_certs_from_paths(file, dir)).collect()
+        };
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
+        for found in found {
+            for error in &found.errors {
+                tracing::warn!(%error, "some certificates of authorities cannot be read");
+            }
+            roots.add_parsable_certificates(found.certs);
+        }
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }

@@ -14,8 +14,8 @@ use axum::{
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use io_engine::{Trust, answer_upgrade};
-use io_tokio::{Roots, Socket, accept};
+use io_engine::{Roots, Trust, answer_upgrade};
+use io_tokio::{Network, Socket, accept};
 use proto_core::{
     effect::{Connect, HttpRequest, IoEvent, Method},
     secret::SecretBytes,
@@ -111,7 +111,7 @@ pub async fn canned(answer: &'static [u8]) -> SocketAddr {
 }
 
 /// An HTTPS server for `localhost` that echoes one request body, and the roots that trust it.
-pub fn tls_echo() -> (SocketAddr, Roots) {
+pub fn tls_echo() -> (SocketAddr, Network) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
@@ -124,7 +124,7 @@ pub fn tls_echo() -> (SocketAddr, Roots) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || echo_over_tls(&listener, &Arc::new(config)));
-    (address, Roots::only(Trust::only(&[made.cert.pem()]).unwrap()))
+    (address, Roots::only(Trust::only(&[made.cert.pem()]).unwrap()).into())
 }
 
 fn echo_over_tls(listener: &std::net::TcpListener, config: &Arc<rustls::ServerConfig>) {

@@ -5,6 +5,7 @@
 
 pub mod binding;
 pub mod bridge;
+pub mod clock;
 pub mod consent;
 pub mod control;
 pub mod credential;

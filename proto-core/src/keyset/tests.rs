@@ -15,7 +15,7 @@ fn document(seeds: &[u8]) -> HttpAnswer {
 }
 
 fn answer(status: u16, body: &str) -> HttpAnswer {
-    HttpAnswer { status, retry_after: None, body: crate::secret::SecretBytes::new(body) }
+    HttpAnswer { status, retry_after: None, date: None, body: crate::secret::SecretBytes::new(body) }
 }
 
 /// A key set on a virtual clock, with an endpoint that the test plays.

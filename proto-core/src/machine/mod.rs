@@ -98,7 +98,7 @@
 //! # Ok::<(), mpsc::SendError<pairing::Input>>(())
 //! ```
 //!
-//! What every machine needs for its side of this is in [`port`]: room for outputs, a time that never goes back, the count of what
+//! What every machine needs for its side of this is in [`base`]: room for outputs, a time that never goes back, the count of what
 //! was ignored, and the one way to hand an input to a child.
 //!
 //! The laws L1 to L10 of this contract are those of the crate `machine-laws`; `tests/` checks them for every machine.

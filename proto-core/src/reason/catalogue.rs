@@ -61,7 +61,8 @@ catalogue! {
     TokenMalformed, "token_malformed", Credential, "JWT validation failed: not a well-formed token",
         "The credential was damaged or made by something else.", "vpd unpair && vpd pair";
     TokenNotYetValid, "token_not_yet_valid", Credential, "JWT validation failed: token not valid yet",
-        "The clocks of the platform and the relay disagree.", "check the clocks (timedatectl), then: vpd restart";
+        "The clocks of this machine, the platform and the relay disagree by more than a minute.",
+        "check this machine's clock (timedatectl), then: vpd restart";
     TokenWrongAudience, "token_wrong_audience", Credential, "JWT validation failed: the token was issued for another recipient",
         "Its issuer, audience or role is not the expected one.", "vpd unpair && vpd pair";
     TokenKeyMismatch, "token_key_mismatch", Credential, "JWT validation failed: the token names another key",
@@ -211,4 +212,7 @@ catalogue! {
         "nothing: the daemon keeps the session and asks again by itself; or end sessions that are not needed";
     SessionAmbiguous, "session_ambiguous", Request, "several sessions fit",
         "Nothing that was said tells them apart.", "vpd watch SESSION   (the beginning of its id is enough), or: vpd watch --latest";
+    RelayCannotStore, "relay_cannot_store", Limit, "the relay cannot store what it is sent",
+        "Its disk is full or broken. What streams waits on this machine until the relay can store it.",
+        "ask the relay's operator to make room below RELAY_DATA_DIR (its log says what failed)";
 }

@@ -28,6 +28,7 @@ fn heads() -> Vec<(Head, bool, bool)> {
         (Head::Envelope { session: S }, true, true),
         (Head::Enveloped { session: S, is_durable: true }, true, false),
         (Head::Decline { session: S, reason: Reason::SessionLimit, retry_after: 10 }, true, false),
+        (Head::Storing { works: false }, false, false),
     ]
 }
 

@@ -20,7 +20,8 @@
 //! | `root`, `redb_import` | the directory; the store of versions up to 0.1.0, which is taken over |
 //!
 //! An organization is loaded when a member connects, so that starting does not depend on what is stored. A write that fails is
-//! tried again until it works: nothing of that organization is acknowledged meanwhile, the hub holds its daemons back, and `/ready`
+//! tried again until it works: nothing of that organization is acknowledged meanwhile, the hub tells its daemons and holds them back,
+//! and `/ready`
 //! says no. What cannot be read costs that range. What is written are sealed records, session ids, and credentials that are worth
 //! nothing without their keys.
 
@@ -43,7 +44,7 @@ mod window;
 mod writer;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicBool, mpsc},
@@ -202,6 +203,7 @@ impl Store {
             answers: Arc::clone(&answers),
             orgs: HashMap::new(),
             failed: Vec::new(),
+            failing: HashSet::new(),
         };
         let reader = Reader {
             reads: wanted_records,

@@ -9,7 +9,7 @@
 //! ```
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{
         Arc,
@@ -20,7 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto_core::{OrgId, relay::hub::Write};
+use proto_core::{
+    OrgId,
+    relay::hub::{Input, Write},
+};
 
 use super::{
     Answer, Answers, OpenLogs,
@@ -61,6 +64,8 @@ pub(super) struct Writer {
     pub(super) answers: Answers,
     pub(super) orgs: HashMap<OrgId, Arc<OrgLog>>,
     pub(super) failed: Vec<OrgWrites>,
+    /// Organizations of which the hub knows that nothing becomes durable.
+    pub(super) failing: HashSet<OrgId>,
 }
 
 /// What waits for one organization.
@@ -194,6 +199,9 @@ impl Writer {
             match synced {
                 Ok(synced) => {
                     share.log.publish(written, synced).into_iter().for_each(|answer| (self.answers)(Answer::Hub(answer)));
+                    if self.failing.remove(&share.log.org) {
+                        (self.answers)(Answer::Hub(Input::Storing(share.log.org.clone(), true)));
+                    }
                     self.forget(&share.writes);
                 }
                 Err(error) => failed.push((share, error)),
@@ -201,6 +209,9 @@ impl Writer {
         }
         for (share, error) in failed {
             tracing::error!(%error, org = %share.log.org, "records were not written, trying again");
+            if self.failing.insert(share.log.org.clone()) {
+                (self.answers)(Answer::Hub(Input::Storing(share.log.org.clone(), false)));
+            }
             self.failed.push(share);
         }
         self.working.store(self.failed.is_empty(), Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use io_tokio::{ClientSocket, Roots};
+use io_tokio::{ClientSocket, Network};
 use proto_core::{
     Entropy, Instant, Machine as _, Reason, UnixTime,
     crypto::Identity,
@@ -89,7 +89,7 @@ impl Device {
     /// Begins a handshake with the relay.
     pub(crate) async fn connect(&self, relay: SocketAddr, key: StaticKey) -> Result<Online, Outcome> {
         let connect = Connect { url: format!("ws://{relay}/ws"), timeout: PATIENCE, max_message: 1 << 20 };
-        let (mut socket, entropy) = io_tokio::connect(&connect, &Roots::default()).await.map_err(Outcome::NotOpened)?;
+        let (mut socket, entropy) = io_tokio::connect(&connect, &Network::default()).await.map_err(Outcome::NotOpened)?;
         let mut initiator = self.initiator(key, entropy);
         let Some(initiator::Output::Send(message)) = initiator.poll_output() else { panic!("no message 1") };
         socket.send(message);

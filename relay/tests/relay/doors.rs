@@ -80,11 +80,11 @@ async fn silent_upgrades_take_no_place_of_devices() {
     let connect = Connect { url: format!("ws://{}/ws", site.address), timeout: SOON, max_message: 1 << 20 };
     let mut silent = Vec::new();
     for _ in 0..20 {
-        silent.push(io_tokio::connect(&connect, &io_tokio::Roots::default()).await.unwrap());
+        silent.push(io_tokio::connect(&connect, &io_tokio::Network::default()).await.unwrap());
     }
     let first = site.daemon("org", "first").connect(site.address, site.key).await.unwrap();
     let second = site.daemon("org", "second").connect(site.address, site.key).await.unwrap();
-    assert!(io_tokio::connect(&connect, &io_tokio::Roots::default()).await.is_err(), "as many as there may be");
+    assert!(io_tokio::connect(&connect, &io_tokio::Network::default()).await.is_err(), "as many as there may be");
     second.leave().await;
     first.leave().await;
 }

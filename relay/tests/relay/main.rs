@@ -102,7 +102,7 @@ impl Site {
             timeout: Duration::from_secs(20),
             max_answer: 1 << 20,
         };
-        io_tokio::request(&request, &io_tokio::Roots::default()).await.unwrap()
+        io_tokio::request(&request, &io_tokio::Network::default()).await.unwrap()
     }
 
     pub(crate) async fn admin(&self, path: &str) -> String {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
-use io_engine::{Home, Roots};
+use io_engine::{Home, Network};
 use proto_core::{
     Deadline, Instant,
     effect::{Close, Closed, Connect, Effect, IoEvent, StateFile},
@@ -46,7 +46,7 @@ fn glimpse<S: Subject>(subject: &mut S) -> Option<IoEvent<Id>> {
 /// While one WebSocket floods, another one, a request, a file and a timer make progress.
 pub fn a_flood_starves_no_other_effect<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
-    let mut subject = S::start(Some(Home::at(folder.path().join("home"))), Roots::default());
+    let mut subject = S::start(Some(Home::at(folder.path().join("home"))), Network::default());
     let (opener, gate) = gate();
     let calm = Peer::plain(move |far| {
         let mut socket = far.upgrade(LIMIT);
@@ -139,8 +139,8 @@ pub fn cancelled_waits_lose_nothing<S: Subject>() {
     const MESSAGES: u32 = 300;
     const LEN: usize = 70 * 1024;
     let folder = tempfile::tempdir().unwrap();
-    let (key, roots) = identity();
-    let mut subject = S::start(Some(Home::at(folder.path().join("home"))), roots);
+    let (key, network) = identity();
+    let mut subject = S::start(Some(Home::at(folder.path().join("home"))), network);
     let relay = Peer::piecemeal(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::ByPeer(None))));
     let server = Peer::secure_piecemeal(key, echo);
     let mut cut = cut_short(&mut subject);

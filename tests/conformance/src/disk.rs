@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use io_engine::{Home, Roots};
+use io_engine::{Home, Network};
 use proto_core::{
     effect::{Effect, IoEvent, StateFile},
     secret::SecretBytes,
@@ -47,7 +47,7 @@ fn contents(home: &Home, file: &StateFile) -> Vec<u8> {
 pub fn full<S: Subject>() {
     let disk = disk();
     let home = Home::at(disk.join("home"));
-    let mut subject = S::start(Some(home.clone()), Roots::default());
+    let mut subject = S::start(Some(home.clone()), Network::default());
     assert!(store(&mut subject, "config", StateFile::Config, b"old"));
     assert!(store(&mut subject, "grants", StateFile::Grants, b"granted"));
     assert!(!store(&mut subject, "too much", StateFile::Grants, &vec![1; TOO_MUCH]));

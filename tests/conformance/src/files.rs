@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use io_engine::{Home, Roots};
+use io_engine::{Home, Network};
 use proto_core::{
     effect::{Effect, IoEvent, StateFile},
     secret::SecretBytes,
@@ -18,7 +18,7 @@ fn store(id: crate::Id, file: StateFile, contents: &[u8]) -> Effect<crate::Id> {
 pub fn stored_in_order_with_modes<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("home"));
-    let mut subject = S::start(Some(home.clone()), Roots::default());
+    let mut subject = S::start(Some(home.clone()), Network::default());
     subject.perform(store("first", StateFile::Config, b"one"));
     subject.perform(Effect::Remove("second", StateFile::Config));
     subject.perform(store("third", StateFile::Config, b"three"));
@@ -37,7 +37,7 @@ pub fn stored_in_order_with_modes<S: Subject>() {
 pub fn old_contents_survive_a_failure<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("home"));
-    let mut subject = S::start(Some(home.clone()), Roots::default());
+    let mut subject = S::start(Some(home.clone()), Network::default());
     subject.perform(store("config", StateFile::Config, b"old"));
     assert_eq!(next(&mut subject), IoEvent::Stored("config"));
     fs::create_dir(home.path_of(&StateFile::Grants)).unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto_core::{
+    UnixTime,
     effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method, NetFault},
     secret::{SecretBytes, SecretText},
 };
@@ -59,26 +60,29 @@ pub(crate) fn echo(mut far: Far) {
     far.write(&body);
 }
 
-/// What is asked reaches the server, and status, `Retry-After` and body come back.
+/// What is asked reaches the server, and status, `Retry-After`, `Date` and body come back.
 pub fn plain<S: Subject>() {
     let peer = Peer::plain(|mut far| {
         let (head, body) = far.request();
         assert!(head.starts_with("post /path http/1.1\r\n") && head.contains("authorization: bearer x"), "{head}");
         assert_eq!(body, pattern(10));
-        far.write(b"HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno");
+        far.write(
+            b"HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nno",
+        );
     });
     let mut request = post(peer.url("http"), 10);
     request.headers.push(("Authorization", SecretText::new("Bearer x")));
     let answer = outcome(&mut subject::<S>(), request).unwrap();
     assert_eq!((answer.status, answer.retry_after, answer.body.expose()), (429, Some(7), &b"no"[..]));
+    assert_eq!(answer.date, Some(UnixTime(784_111_777)));
     peer.finish();
 }
 
 /// More than rustls takes before its handshake has ended, in both directions.
 pub fn body_of_70_kib<S: Subject>() {
-    let (key, roots) = identity();
+    let (key, network) = identity();
     let peer = Peer::secure(key, echo);
-    let answer = outcome(&mut S::start(None, roots), post(peer.url("https"), 70 * 1024)).unwrap();
+    let answer = outcome(&mut S::start(None, network), post(peer.url("https"), 70 * 1024)).unwrap();
     assert_eq!(answer.body.expose(), pattern(70 * 1024));
     peer.finish();
 }
@@ -140,11 +144,11 @@ pub fn no_listener<S: Subject>() {
     assert_eq!(outcome(&mut subject, get(format!("http://{}.example/", "x".repeat(64)))), Err(NetFault::Dns));
 }
 
-/// A server that the roots vouch for.
+/// A server that the network vouch for.
 pub fn tls_good<S: Subject>() {
-    let (key, roots) = identity();
+    let (key, network) = identity();
     let peer = Peer::secure(key, echo);
-    assert_eq!(outcome(&mut S::start(None, roots), post(peer.url("https"), 3)).unwrap().body.expose(), pattern(3));
+    assert_eq!(outcome(&mut S::start(None, network), post(peer.url("https"), 3)).unwrap().body.expose(), pattern(3));
     peer.finish();
 }
 
@@ -159,8 +163,8 @@ pub fn tls_unknown_root<S: Subject>() {
 
 /// A server with a certificate for another name gets nothing.
 pub fn tls_wrong_name<S: Subject>() {
-    let (key, roots) = identity();
+    let (key, network) = identity();
     let peer = Peer::secure(key, |mut far| far.read_to_end());
-    assert_eq!(outcome(&mut S::start(None, roots), post(peer.url_by_address("https"), 3)), Err(NetFault::CertificateName));
+    assert_eq!(outcome(&mut S::start(None, network), post(peer.url_by_address("https"), 3)), Err(NetFault::CertificateName));
     peer.finish();
 }

@@ -11,11 +11,13 @@ pub mod alone;
 pub mod discipline;
 pub mod disk;
 pub mod files;
+pub mod forward;
 pub mod http;
 pub mod http_faults;
 pub mod journeys;
 pub mod peer;
 pub mod process;
+pub mod proxies;
 pub mod timers;
 pub mod tls;
 pub mod trace;
@@ -25,7 +27,7 @@ pub mod websocket_faults;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
 
-use io_engine::{DriverLoop, Home, Roots};
+use io_engine::{DriverLoop, Home, Network};
 use proto_core::{
     Deadline, Instant, WallClock,
     effect::{Effect, IoEvent},
@@ -44,8 +46,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An adapter under test that names effects by an `I`, with its clock.
 pub trait Subject<I = Id> {
-    /// One whose files live in `home` and whose TLS clients trust `roots`.
-    fn start(home: Option<Home>, roots: Roots) -> Self;
+    /// One whose files live in `home` and whose clients go by `network`.
+    fn start(home: Option<Home>, network: Network) -> Self;
 
     /// Begins to carry out `effect`.
     fn perform(&mut self, effect: Effect<I>);
@@ -69,9 +71,9 @@ pub trait Subject<I = Id> {
     fn abandon(self) -> usize;
 }
 
-/// A subject without files and without trusted roots of its own.
+/// A subject without files that knows nothing particular of the network.
 fn subject<S: Subject>() -> S {
-    S::start(None, Roots::default())
+    S::start(None, Network::default())
 }
 
 /// What has to happen next.
@@ -97,6 +99,9 @@ macro_rules! suite {
         });
         $crate::suite!($subject: tls {
             unknown_root, wrong_name, expired, not_tls, handshake_stops, cut_without_goodbye, long_body_before_the_handshake, lots_at_once
+        });
+        $crate::suite!($subject: proxies {
+            request_through_a_tunnel, websockets_through_a_tunnel, plain_request, secure_proxy, refusals, away, past_the_proxy, nonsense
         });
         $crate::suite!($subject: websocket_faults {
             slow_upgrade, truncated_upgrade, endless_upgrade, frames_in_pieces, truncated_anywhere, deaf_peer, no_answer_to_a_goodbye,

@@ -9,7 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use io_engine::{Connection, MessageSocket, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade, fresh_entropy};
+use io_engine::{
+    Connection, MessageSocket, Network, Roots, ServerKey, Tls, Transducer, Trust, WebSocket, answer_upgrade, fresh_entropy,
+};
 use proto_core::effect::{IoEvent, NetFault};
 
 /// What a server does with a client that connected.
@@ -67,6 +69,11 @@ impl Peer {
         Self { address, last, script }
     }
 
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A URL of this server under the name `localhost`, for the scheme `scheme`.
     pub fn url(&self, scheme: &str) -> String {
         format!("{scheme}://localhost:{}/path", self.address.port())
@@ -89,23 +96,28 @@ impl Peer {
     }
 }
 
-/// A key for `localhost`, and roots that vouch for it alone.
-pub fn identity() -> (ServerKey, Roots) {
-    identity_until(4096)
+/// A key for `localhost`, and a network whose roots vouch for it alone.
+pub fn identity() -> (ServerKey, Network) {
+    identity_until("localhost", 4096)
 }
 
-/// The same, whose time is over.
-pub fn expired_identity() -> (ServerKey, Roots) {
-    identity_until(2001)
+/// The same for another name.
+pub fn identity_of(name: &str) -> (ServerKey, Network) {
+    identity_until(name, 4096)
 }
 
-fn identity_until(year: i32) -> (ServerKey, Roots) {
-    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+/// [`identity`], whose time is over.
+pub fn expired_identity() -> (ServerKey, Network) {
+    identity_until("localhost", 2001)
+}
+
+fn identity_until(name: &str, year: i32) -> (ServerKey, Network) {
+    let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
     params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let private = rcgen::KeyPair::generate().unwrap();
     let pem = params.self_signed(&private).unwrap().pem();
     let key = ServerKey::from_pem(pem.as_bytes(), private.serialize_pem().as_bytes()).unwrap();
-    (key, Roots::only(Trust::only(&[pem]).unwrap()))
+    (key, Roots::only(Trust::only(&[pem]).unwrap()).into())
 }
 
 /// A way to hold a script back.

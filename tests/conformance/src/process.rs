@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fs, io::Write, sync::mpsc, time::Duration};
 
-use io_engine::{Home, Roots};
+use io_engine::{Home, Network};
 use proto_core::{
     Deadline,
     effect::{Closed, Connect, Effect, HttpRequest, IoEvent, NetFault, StateFile},
@@ -92,7 +92,7 @@ pub fn idle<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Peer::plain(|far| drop(far.upgrade(LIMIT).echo()));
     let [server, secure] = [(), ()].map(|()| Peer::plain(|mut far| far.read_to_end()));
-    let mut subject = S::start(Some(Home::at(folder.path().join("home"))), Roots::default());
+    let mut subject = S::start(Some(Home::at(folder.path().join("home"))), Network::default());
     open(&mut subject, &relay);
     subject.perform(Effect::Http("request", get(server.url("http"))));
     let connect = Connect { url: secure.url("wss"), timeout: PATIENCE, max_message: LIMIT };
@@ -159,7 +159,7 @@ pub fn nothing_stays_behind<S: Subject>() {
 fn dropped_in_the_middle<S: Subject>() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("home"));
-    let mut subject = S::start(Some(home.clone()), Roots::default());
+    let mut subject = S::start(Some(home.clone()), Network::default());
     let relay = Peer::plain(|far| assert_eq!(far.upgrade(LIMIT).echo(), IoEvent::Closed((), Closed::Fault(NetFault::Broken))));
     open(&mut subject, &relay);
     let half_way: [fn(&mut Far); 3] =

@@ -70,7 +70,8 @@ impl Play for Pairs {
         let event = match word {
             "answer" => {
                 let (status, body) = rest.split_once(' ')?;
-                let answer = HttpAnswer { status: status.parse().ok()?, retry_after: None, body: SecretBytes::new(body) };
+                let answer =
+                    HttpAnswer { status: status.parse().ok()?, retry_after: None, date: None, body: SecretBytes::new(body) };
                 IoEvent::Answered(self.asked?, answer)
             }
             "stored" => IoEvent::Stored(self.asked?),

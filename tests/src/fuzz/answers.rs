@@ -68,7 +68,7 @@ fn minted(body: &[u8]) {
         Output::Effect(Effect::Http(effect_id @ EffectId::Mint(_), _)) => Some(effect_id),
         _ => None,
     });
-    let answer = HttpAnswer { status: 201, retry_after: None, body: SecretBytes::new(body) };
+    let answer = HttpAnswer { status: 201, retry_after: None, date: None, body: SecretBytes::new(body) };
     let outputs = pairing.input(Input::Io(IoEvent::Answered(asked.expect("a request for a code"), answer)));
     let keep = outputs.into_iter().flatten().find_map(|output| match output {
         Output::Effect(Effect::Store(effect_id, ..)) => Some(effect_id),

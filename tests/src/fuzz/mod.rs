@@ -35,7 +35,7 @@ pub use machines::{
 pub use network::network;
 pub use noise::{initiator, responder};
 pub use pairing::pairing;
-pub use transducers::{http, websocket_client, websocket_server};
+pub use transducers::{http, tunnel, websocket_client, websocket_server};
 pub use wire::{first_message, frame, hello, key_objects, record, segments};
 
 /// A target: its name, which is also that of its corpus and of its libFuzzer program, and what it runs.
@@ -84,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     ("responder", responder),
     ("segments", segments),
     ("state_files", state_files),
+    ("tunnel", tunnel),
     ("websocket_client", websocket_client),
     ("websocket_server", websocket_server),
     ("yaml", yaml),

@@ -126,7 +126,8 @@ impl Harness {
                 let (usual, bytes) = self.body(&body);
                 let is_genuine = matches!(body, Body::Approved { is_forged: false, is_for_another: false });
                 self.is_approved |= is_genuine && status.is_none_or(|status| status == 200);
-                let answer = HttpAnswer { status: status.unwrap_or(usual), retry_after, body: SecretBytes::new(bytes) };
+                let answer =
+                    HttpAnswer { status: status.unwrap_or(usual), retry_after, date: None, body: SecretBytes::new(bytes) };
                 self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
             }
             Step::Fault(which) => {
@@ -169,7 +170,7 @@ impl Harness {
             .filter(|effect_id| self.asked != Some(*effect_id));
         for effect_id in stale.collect::<Vec<_>>() {
             let (status, bytes) = self.body(body);
-            let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(bytes) };
+            let answer = HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(bytes) };
             let ignored = self.pairing.machine.ignored();
             let before = self.pairing.machine.poll_timeout();
             let outputs = self.pairing.input(Input::Io(IoEvent::Answered(effect_id, answer))).expect("room");

@@ -1,4 +1,4 @@
-//! What `io-engine` makes of bytes from the network: HTTP answers, WebSocket upgrades and frames.
+//! What `io-engine` makes of bytes from the network: HTTP answers, WebSocket upgrades and frames, proxies' tunnels.
 //!
 //! A stream has no borders, so the oracle for each is that the cuts do not matter: the same bytes all at once, one by one, and
 //! cut as the fuzzer likes lead to the same events. What the events say is compared with what was put on the wire.
@@ -7,11 +7,12 @@ use std::io::IoSlice;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use io_engine::{HttpCall, MessageSocket, Transducer, WebSocket, WebSocketClient, answer_upgrade};
+use io_engine::{HttpCall, MessageSocket, Network, Transducer, WebSocket, WebSocketClient, answer_upgrade};
 use proto_core::{
     Entropy,
+    device::files::ProxySettings,
     effect::{Closed, Connect, HttpRequest, IoEvent, Method, NetFault},
-    secret::SecretBytes,
+    secret::{SecretBytes, SecretText},
 };
 
 /// The longest message of a WebSocket in here.
@@ -295,6 +296,30 @@ pub fn websocket_client(data: &[u8]) {
         (Upgrade::AnotherKey | Upgrade::Raw(_), [Seen::Connected, ..]) => panic!("connected by an answer to another key"),
         (_, [Seen::Closed(_)]) => {}
         (_, events) => check_events(events, None),
+    }
+}
+
+/// What a device reads from the first byte of a proxy's answer on. An answer that is none that opens a tunnel ends it at once; through
+/// an open one it is as if there were no proxy.
+pub fn tunnel(data: &[u8]) {
+    let Ok((opens, end, cuts, stream)) = <(bool, End, Vec<u8>, &[u8])>::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
+    let stream = &stream[..stream.len().min(MAX_STREAM)];
+    let connect =
+        Connect { url: "ws://relay.example/ws".into(), timeout: core::time::Duration::from_secs(1), max_message: MAX_MESSAGE };
+    let (entropy, proxy) = (Entropy::new([1; 32]), SecretText::new("http://proxy.example:3128"));
+    let network = Network::default().with_proxies(&ProxySettings { all: Some(proxy), ..ProxySettings::default() });
+    let direct = || Comparable(WebSocketClient::new(&connect, &entropy).expect("a good URL").1);
+    let by_proxy = || Comparable(network.websocket(&connect, &entropy).expect("a good URL").1);
+    if opens {
+        let server = [good_answer(&request_of(&mut direct().0)), stream.to_vec()].concat();
+        let through = [&b"HTTP/1.1 200 Connection established\r\n\r\n"[..], &server].concat();
+        let events = whatever_the_cuts(by_proxy, |_| through.clone(), &cuts, end);
+        assert_eq!(events, whatever_the_cuts(direct, |_| server.clone(), &cuts, end), "by a tunnel, and without one");
+    } else {
+        let events = whatever_the_cuts(by_proxy, |_| stream.to_vec(), &cuts, end);
+        assert!(matches!(events[..], [Seen::Closed(_)]), "{events:?}");
     }
 }
 

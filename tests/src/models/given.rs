@@ -115,7 +115,7 @@ pub fn record(device: &Identity, org: &str, target: &str) -> BindingRecord {
 
 /// An HTTP answer.
 pub fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<String>) -> IoEvent<I> {
-    IoEvent::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
+    IoEvent::Answered(id, HttpAnswer { status, retry_after, date: None, body: SecretBytes::new(body.into()) })
 }
 
 /// Whose an effect is.

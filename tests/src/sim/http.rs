@@ -178,5 +178,5 @@ fn believes_everything() -> HttpAnswer {
 }
 
 fn answer(status: u16, retry_after: Option<u32>, body: &[u8]) -> HttpAnswer {
-    HttpAnswer { status, retry_after, body: SecretBytes::new(body.to_vec()) }
+    HttpAnswer { status, retry_after, date: None, body: SecretBytes::new(body.to_vec()) }
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use proto_core::{
-    Machine, WallClock,
+    Machine, UnixTime, WallClock,
     device::session,
     effect::{Closed, IoEvent, NetFault},
-    relay::{connection, hub::ConnectionId},
+    relay::{
+        connection,
+        hub::{self, ConnectionId},
+    },
     wire::Frame,
 };
 
@@ -51,9 +54,19 @@ impl World {
         }
     }
 
+    /// The wall clocks of the machine and the viewers are set, so many seconds ahead of the right time.
+    pub fn set_clocks(&mut self, ahead: i64) {
+        self.told = WallClock::new(self.now, UnixTime(self.unix().0.saturating_add_signed(ahead)));
+        self.notice();
+    }
+
     /// The drivers of daemon and viewers notice that they slept.
     pub fn wake(&mut self) {
         self.told = self.wall;
+        self.notice();
+    }
+
+    fn notice(&mut self) {
         self.turn_laptop(None);
         for watcher in 0..self.watchers.len() {
             self.turn_watcher(watcher, None);
@@ -73,8 +86,10 @@ impl World {
 
     /// A relay's store stops making anything durable, or goes on.
     pub fn set_commits(&mut self, slug: &str, commits: bool) {
+        let (org, now) = (self.org(slug), self.now);
         self.relay(slug).commits = commits;
-        self.relay_wants(&relay_url(slug), Vec::new());
+        let wants = self.relay(slug).tell_hub(now, hub::Input::Storing(org, commits));
+        self.relay_wants(&relay_url(slug), wants);
     }
 
     /// The network at the machine is gone, or back.

@@ -266,8 +266,12 @@ impl Platform {
         self.issuer.sign(terms.credential(holder, *latest, id, now))
     }
 
-    /// Answers a request.
+    /// Answers a request, and says what time it is.
     pub fn answer(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
+        HttpAnswer { date: Some(now), ..self.undated_answer(request, now) }
+    }
+
+    fn undated_answer(&mut self, request: &HttpRequest, now: UnixTime) -> HttpAnswer {
         self.tend_keys(now);
         let path = request.url.strip_prefix(API).unwrap_or_else(|| panic!("a request to {}", request.url));
         match path {
@@ -310,6 +314,7 @@ impl Platform {
         if let Err(wait) = self.polls.act(&text.to_owned(), now) {
             return HttpAnswer {
                 retry_after: u32::try_from(wait).ok(),
+                date: None,
                 ..json(429, &Problem::because(429, Reason::RateLimited))
             };
         }
@@ -447,5 +452,5 @@ pub(super) fn json(status: u16, body: &impl Serialize) -> HttpAnswer {
 }
 
 fn raw(status: u16, body: Vec<u8>) -> HttpAnswer {
-    HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }
+    HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body) }
 }

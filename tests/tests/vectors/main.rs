@@ -28,7 +28,7 @@ const COUNTS: &[(&str, usize)] = &[
     ("Wycheproof X25519", 518),
     ("Wycheproof Ed25519", 151),
     ("RFC 8032, 8037, 7638, 7748", 10),
-    ("wire.json", 458),
+    ("wire.json", 466),
     ("noise.json", 400),
     ("credentials.json", 230),
     ("sealing.json", 56),
@@ -61,7 +61,7 @@ fn the_page_counts_them() {
     let page = fs::read_to_string(workspace().join("docs/VERIFICATION.md")).expect("the page");
     let total: usize = COUNTS.iter().chain(ELSEWHERE).map(|(_, count)| count).sum();
     let total = format!("| {},{:03} distinct vectors |", total / 1_000, total % 1_000);
-    let files = COUNTS.iter().filter(|(family, _)| family.ends_with(".json"));
+    let files = COUNTS.iter().filter(|(family, _)| family.contains(".json"));
     for counted in files.map(|(file, count)| format!("`{file}` ({count})")).chain([total]) {
         assert!(page.contains(&counted), "docs/VERIFICATION.md lacks \"{counted}\"");
     }

@@ -1,6 +1,7 @@
 //! Everything together, in memory: the real machines of the daemon, the relay and the viewers, on virtual time.
 
 mod bindings;
+mod clocks;
 mod credentials;
 mod directories;
 mod forgeries;

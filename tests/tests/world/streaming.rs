@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use proto_core::wire::{Content, Outcome};
+use proto_core::{
+    Reason,
+    wire::{Content, Outcome},
+};
 
 use crate::{World, bound, stored};
 
@@ -73,6 +76,32 @@ fn what_was_received_and_not_durable_comes_again() {
     assert!(world.is_connected("acme"));
     world.restart_relay("acme");
     world.set_commits("acme", true);
+    world.exit(run);
+    world.pass(Duration::from_secs(30));
+    assert!(world.laptop.runs[run].is_delivered());
+    assert_eq!(stored(&world, run), shown(&world, run));
+}
+
+/// A relay that cannot store says so on every link, also a later one, until it can again.
+#[test]
+fn a_relay_that_cannot_store_says_so() {
+    let mut world = bound(&["acme"]);
+    let run = world.run("/work/acme");
+    let reason = |world: &World| {
+        assert!(world.is_connected("acme"));
+        world.laptop.daemon().report().bindings[0].reason
+    };
+    world.set_commits("acme", false);
+    world.show(run, "waits");
+    world.settle();
+    assert_eq!(reason(&world), Some(Reason::RelayCannotStore));
+    world.set_online(false);
+    world.set_online(true);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(reason(&world), Some(Reason::RelayCannotStore));
+    world.set_commits("acme", true);
+    world.settle();
+    assert_eq!(reason(&world), None);
     world.exit(run);
     world.pass(Duration::from_secs(30));
     assert!(world.laptop.runs[run].is_delivered());

@@ -151,7 +151,7 @@ fn a_revoked_viewer_is_disconnected() {
 }
 
 /// JWT-3, S145: after a suspend of two hours daemon and viewer are back within seconds, though their credentials ended meanwhile.
-/// Drivers that say nothing of the clock leave both outside for good: what they sign is from before the suspend.
+/// Where drivers say nothing of the clock, it takes refusals: the platform says what time it is (D19).
 #[test]
 fn daemon_and_viewer_reconnect_after_a_suspend() {
     for told in [true, false] {
@@ -170,9 +170,8 @@ fn daemon_and_viewer_reconnect_after_a_suspend() {
         world.pass(if told { Duration::from_secs(2) } else { Duration::from_hours(1) });
         let daemon_is_up = world.laptop.daemon().report().bindings[0].link == LinkState::Connected;
         let viewer_is_up = world.watchers[watcher].watcher.status() == Status::Running { waiting_for: "frames" };
-        assert_eq!((daemon_is_up, viewer_is_up), (told, told), "{:?}", world.watchers[watcher].downs);
-        let is_shown = contents(&world, watcher, run) == world.laptop.runs[run].shown;
-        assert_eq!(is_shown, told);
+        assert!(daemon_is_up && viewer_is_up, "{:?}", world.watchers[watcher].downs);
+        assert_eq!(contents(&world, watcher, run), world.laptop.runs[run].shown);
         let refused = world.watchers[watcher].downs.contains(&Reason::TokenExpired);
         assert_eq!(refused, !told, "{:?}", world.watchers[watcher].downs);
     }

@@ -13,6 +13,8 @@ pub(super) fn binding(name: &str) -> BindingRow {
         link: LinkState::Connected,
         reason: None,
         obstacle: None,
+        proxy: None,
+        clock_ahead: None,
         draining: false,
         renewable_until: 0,
         key: None,

@@ -19,7 +19,13 @@ use tokio::{
     time,
 };
 
-use crate::{client::Client, control::Report, failure::Failure, home::Home, settings::Settings};
+use crate::{
+    client::Client,
+    control::Report,
+    failure::Failure,
+    home::Home,
+    settings::{self, PATHS, Settings},
+};
 
 /// How often a socket is tried.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -91,7 +97,12 @@ async fn launch(home: &Home) -> Result<Report, Failure> {
 
 fn spawn(home: &Home) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(stderr_log(home))?;
-    Command::new(env::current_exe()?)
+    let mut command = Command::new(env::current_exe()?);
+    for (name, paths) in PATHS.into_iter().filter_map(|name| Some((name, env::var_os(name)?))) {
+        // It gets another working directory.
+        command.env(name, settings::absolute(&paths));
+    }
+    command
         .args(["daemon", "--detached"])
         .env("VIEWPORT_HOME", home.path())
         .current_dir(home.path())

@@ -29,6 +29,11 @@ pub(crate) async fn pair(home: &Home, args: &PairArgs) -> anyhow::Result<()> {
     }
     lifecycle::ensure_running(home).await?;
     note_other_platform(&client).await?;
+    if settings::network_differs(home)? {
+        anstream::eprintln!(
+            "note: the daemon was started with other proxies or certificates than this shell has; to use these: vpd restart"
+        );
+    }
     if args.add || args.replace {
         // Which one it refreshes shows when the person has chosen.
         let condition = (args.add && args.org.is_none()).then_some("If you choose an organization again:");
@@ -123,7 +128,7 @@ async fn explained(failure: Failure, obstacle: Option<Obstacle>, client: &Client
     match failure.reason {
         Reason::AlreadyPaired | Reason::OrgAlreadyBound => failure.with_notes(status::binding_rows(&report.bindings)),
         Reason::PlatformUnreachable | Reason::PlatformAnswerInvalid => {
-            Failure::at(failure.reason, &report.api_endpoint, obstacle)
+            Failure::at(failure.reason, &report.api_endpoint, obstacle, report.api_proxy.as_ref())
         }
         _ => failure,
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Write, path::Path};
 
 use owo_colors::{OwoColorize as _, Style};
-use proto_core::Obstacle;
+use proto_core::Reason;
 
 use super::{
     directories::{self, Standing},
@@ -14,6 +14,7 @@ use crate::{
     client::Client,
     control::{BindingRow, LinkState, Report, SessionRow, SpoolRow},
     home::{self, Home},
+    obstacle,
     plain::Line,
 };
 
@@ -121,13 +122,17 @@ fn state(binding: &BindingRow) -> String {
 fn remarks(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for binding in &report.bindings {
-        if let (Some(reason), false) = (binding.reason, binding.link == LinkState::Connected) {
-            let met = binding.obstacle.map_or_else(String::new, |met| format!(": {met}"));
-            let next = binding.obstacle.and_then(Obstacle::remedy).unwrap_or(reason.next());
+        // What was in the way of a link that is up is over, but for what the relay itself says on it.
+        let is_over = |reason| binding.link == LinkState::Connected && reason != Reason::RelayCannotStore;
+        if let Some(reason) = binding.reason.filter(|reason| !is_over(*reason)) {
+            let met = obstacle::met(binding.obstacle, binding.proxy.as_ref());
+            let remedy = binding.obstacle.and_then(|met| obstacle::remedy(met, binding.proxy.as_ref()));
+            let next = remedy.unwrap_or(reason.next().into());
             lines.push(format!("{}: {reason}{met} ({})", Line(&binding.org.name), reason.code()));
             lines.push(format!("  {} {}", "next:".bold(), next.cyan()));
         }
     }
+    lines.extend(clock_remark(&report.bindings));
     if let Some(pairing) = &report.pairing {
         lines.push(format!("A pairing waits for its approval, for {} more:", minutes(pairing.expires_in)));
         lines.push(format!("  {}", pairing.url.cyan()));
@@ -135,6 +140,28 @@ fn remarks(report: &Report) -> Vec<String> {
         lines.push(format!("Not paired. {} {}", "next:".bold(), "vpd pair".cyan()));
     }
     lines
+}
+
+/// That this machine's clock is wrong: nothing fails because of it, but for certificates and what else goes by that clock.
+fn clock_remark(bindings: &[BindingRow]) -> Vec<String> {
+    let wrong = bindings.iter().filter_map(|binding| Some((binding, binding.clock_ahead?)));
+    let Some((binding, ahead)) = wrong.max_by_key(|(_, ahead)| ahead.unsigned_abs()) else { return Vec::new() };
+    let (amount, side) = (span(ahead.unsigned_abs()), if ahead > 0 { "ahead of" } else { "behind" });
+    vec![
+        format!("This machine's clock is {amount} {side} the platform of {}, whose time is gone by.", Line(&binding.org.name)),
+        format!("  {} {}", "next:".bold(), "timedatectl set-ntp true".cyan()),
+    ]
+}
+
+/// A span of time in its largest unit, rounded down.
+fn span(seconds: u64) -> String {
+    let (amount, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    if amount == 1 { format!("1 {unit}") } else { format!("{amount} {unit}s") }
 }
 
 /// A span of time as people say it.
@@ -158,8 +185,6 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use proto_core::Reason;
-
     use super::*;
     use crate::{
         command::fixtures,
@@ -182,6 +207,7 @@ mod tests {
             version: "0.2.1".into(),
             pid: 7,
             api_endpoint: String::new(),
+            api_proxy: None,
             bindings: vec![
                 binding("Acme Engineering", "ws://relay.acme.example/ws", LinkState::Connected),
                 binding("Personal", "ws://relay.getviewport.com/ws", LinkState::Connected),
@@ -267,6 +293,32 @@ Bound directories (4):
         let text = plain(&Report { spool, ..report() });
         let page = "Kept here until the relay takes it:\n  Acme Engineering  1 kB of 1 session\n  Personal          5 MB of 2 sessions\n";
         assert!(text.ends_with(page), "{text}");
+    }
+
+    /// A relay that is reached and stores nothing is not shown as if all were well.
+    #[test]
+    fn a_relay_that_cannot_store_is_named() {
+        let mut report = report();
+        report.bindings[0].reason = Some(Reason::RelayCannotStore);
+        let text = plain(&report);
+        assert!(
+            text.contains("Acme Engineering: the relay cannot store what it is sent (relay_cannot_store)\n  next: ask the relay"),
+            "{text}"
+        );
+    }
+
+    /// D19: how far off this machine's clock is, by the worst of what is known.
+    #[test]
+    fn a_clock_that_is_wrong_is_named() {
+        let mut report = report();
+        assert!(!plain(&report).contains("clock"));
+        report.bindings[0].clock_ahead = Some(90);
+        report.bindings[1].clock_ahead = Some(-7_300);
+        let said = "This machine's clock is 2 hours behind the platform of Personal, whose time is gone by.\n  next: timedatectl set-ntp true\n";
+        assert!(plain(&report).ends_with(said), "{}", plain(&report));
+        report.bindings[1].clock_ahead = None;
+        assert!(plain(&report).contains("90 seconds ahead of the platform of Acme Engineering"), "{}", plain(&report));
+        assert_eq!([span(1), span(119), span(3_660), span(172_800)], ["1 second", "119 seconds", "61 minutes", "2 days"]);
     }
 
     #[test]

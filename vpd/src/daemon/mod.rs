@@ -18,7 +18,7 @@ use std::{
 };
 
 use io_engine::{FileError, HomeLock, aes_in_hardware, fresh_jitter};
-use io_tokio::{Adapter, Clock, Roots};
+use io_tokio::Clock;
 use proto_core::{
     Reason,
     device::daemon::{Daemon, Settings},
@@ -77,6 +77,7 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
     if detached { log::to_files(home) } else { log::to_stderr() }.map_err(|error| not_started(&error))?;
     let files = io_engine::Home::at(home.path());
     let lock = own(&files, &home.socket())?;
+    let network = settings::kept_network(home)?;
     let found = files.found().map_err(|error| Failure::about(error.reason(), error))?;
     let clock = Clock::start();
     let wall = clock.wall();
@@ -87,7 +88,7 @@ fn start(home: &Home, detached: bool) -> Result<Running, Failure> {
     let control = ControlSocket::bind(socket.clone())
         .map_err(|error| Failure::about(Reason::StateNotWritten, format_args!("{}: {error}", socket.display())))?;
     let serving = tokio::spawn(control.serve(control::router(questions)));
-    let process = Process::new(machine, clock, wall, Adapter::new(Some(files), Roots::default()), asked);
+    let process = Process::new(machine, clock, wall, network, files, asked);
     Ok(Running { process, serving, socket, _lock: lock })
 }
 

@@ -23,7 +23,7 @@ pub(super) fn event(event: &Event) {
             warn!(org = %binding.org, reason = reason.code(), "credential: not renewed: {why}; it is tried again");
         }
         Event::RenewalExpired(binding) => {
-            warn!(org = %binding.org, "credential: cannot be renewed any more; vpd unpair && vpd pair")
+            warn!(org = %binding.org, "credential: cannot be renewed any more; vpd unpair && vpd pair");
         }
         Event::Draining(binding) => info!(org = %binding.org, "binding: replaced; its running sessions go on"),
         Event::Cut(binding, Some(reason)) => warn!(org = %binding.org, reason = reason.code(), "binding: cut: {reason}"),

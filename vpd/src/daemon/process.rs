@@ -3,13 +3,13 @@
 use std::{collections::HashMap, future::pending, path::PathBuf, pin::Pin};
 
 use io_engine::{AwsLc, fresh_entropy};
-use io_tokio::{Adapter, Clock, DriverLoop, MachineIo, Next, Perform, drive};
+use io_tokio::{Adapter, Clock, DriverLoop, MachineIo, Network, Next, Perform, drive};
 use proto_core::{
     Misuse, Reason,
     device::{
         bridge::SourceId,
         consent::Directory,
-        control::{BindRequest, PairEvent},
+        control::{BindRequest, PairEvent, ProxyRow, Report},
         daemon::{Answer, Bind, Daemon, EffectId, Input, Output, Request, RequestId},
     },
     noise::Snow,
@@ -32,6 +32,7 @@ pub(super) struct Process {
 /// What surrounds the daemon.
 struct DaemonHost {
     adapter: Adapter<EffectId>,
+    network: Network,
     questions: mpsc::Receiver<Question>,
     /// As many as the daemon has tasks at most.
     tasks: mpsc::UnboundedReceiver<Input>,
@@ -64,17 +65,19 @@ enum Asked {
 }
 
 impl Process {
-    /// A daemon that was made with the reading `wall` of `clock`.
+    /// A daemon that was made with the reading `wall` of `clock` from what `files` hold, and reaches servers as `network` says.
     pub(super) fn new(
         daemon: Daemon<Snow<AwsLc>>,
         clock: Clock,
         wall: proto_core::WallClock,
-        adapter: Adapter<EffectId>,
+        network: Network,
+        files: io_engine::Home,
         questions: mpsc::Receiver<Question>,
     ) -> Self {
         let (task_done, tasks) = mpsc::unbounded_channel();
         let host = DaemonHost {
-            adapter,
+            adapter: Adapter::new(Some(files), network.clone()),
+            network,
             questions,
             tasks,
             task_done,
@@ -153,7 +156,7 @@ impl DaemonHost {
         match question {
             Question::Status(reply) => {
                 // The caller may have gone.
-                let _ = reply.send(daemon.report());
+                let _ = reply.send(self.with_proxies(daemon.report()));
                 Asked::Answered
             }
             Question::Pair(request, events, reply) => {
@@ -189,6 +192,18 @@ impl DaemonHost {
             }
             Question::Stop => Asked::Stop,
         }
+    }
+
+    fn with_proxies(&self, mut report: Report) -> Report {
+        let proxy_for = |url: &str| {
+            let (address, variable) = self.network.proxy_for(url)?;
+            Some(ProxyRow { address, variable: variable.to_owned() })
+        };
+        report.api_proxy = proxy_for(&report.api_endpoint);
+        for binding in &mut report.bindings {
+            binding.proxy = proxy_for(&binding.relay);
+        }
+        report
     }
 
     fn request(&mut self, request: Request, waiting: Waiting) -> Asked {

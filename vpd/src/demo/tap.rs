@@ -171,7 +171,7 @@ mod tests {
 
     use axum::{Router, body::Body, extract::Request, routing::get};
     use hyper_util::rt::TokioIo;
-    use io_tokio::{Roots, accept};
+    use io_tokio::{Network, accept};
     use proto_core::effect::Connect;
 
     use super::*;
@@ -207,7 +207,7 @@ mod tests {
         tap.lead_to(Some(echo_server().await));
         let url = format!("ws://{}/ws", tap.address());
         let connect = Connect { url, timeout: Duration::from_secs(20), max_message: MAX_MESSAGE };
-        let (mut socket, _) = io_tokio::connect(&connect, &Roots::default()).await.unwrap();
+        let (mut socket, _) = io_tokio::connect(&connect, &Network::default()).await.unwrap();
         socket.send(Bytes::from_static(b"a canary sings"));
         while !matches!(socket.next().await, IoEvent::Received(..)) {}
         let seen = tap.seen();

@@ -81,7 +81,7 @@ type Search = Pin<Box<dyn Future<Output = Result<Attachment, Reason>> + Send>>;
 enum Along {
     Frame(proto_core::wire::Frame),
     Lost,
-    StoredState(Attachment),
+    StoredState(Box<Attachment>),
     Over(Reason),
 }
 
@@ -140,7 +140,7 @@ impl MachineIo<Session> for Ends {
                 Along::Frame(frame) => Input::Frame(frame),
                 Along::Lost => self.look_again(),
                 Along::StoredState(attachment) => {
-                    self.way = OutputPipe::Open(attachment.into());
+                    self.way = OutputPipe::Open(attachment);
                     Input::Attached
                 }
                 Along::Over(reason) => {
@@ -222,7 +222,7 @@ impl OutputPipe {
         match self {
             Self::Open(attachment) => attachment.next().await.map_or(Along::Lost, Along::Frame),
             Self::Lost(search) => match search.await {
-                Ok(attachment) => Along::StoredState(attachment),
+                Ok(attachment) => Along::StoredState(Box::new(attachment)),
                 Err(reason) => Along::Over(reason),
             },
         }

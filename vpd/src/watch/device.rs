@@ -9,7 +9,7 @@ use proto_core::{
 };
 
 use super::Aim;
-use crate::{failure::Failure, home::Home, machine, run::surrounding_session, settings};
+use crate::{failure::Failure, home::Home, machine, run::surrounding_session};
 
 /// What decides in `vpd watch`.
 pub(super) type Viewer = Watcher<Snow<AwsLc>>;
@@ -31,12 +31,12 @@ impl Device {
         Ok(Self { files, _lock: lock })
     }
 
-    /// The viewer as its last run left it, to see this.
-    pub(super) fn boot(&self, home: &Home, clock: WallClock, org: Option<&str>, aim: &Aim) -> Result<Viewer, Failure> {
+    /// The viewer as its last run left it, to see this. A first pairing is with the platform at `api_endpoint`.
+    pub(super) fn boot(&self, api_endpoint: String, clock: WallClock, org: Option<&str>, aim: &Aim) -> Result<Viewer, Failure> {
         let settings = Settings {
             host: machine::host(),
             software: machine::SOFTWARE.to_owned(),
-            api_endpoint: Some(settings::Settings::load(home)?.api_endpoint),
+            api_endpoint: Some(api_endpoint),
             aes_in_hardware: aes_in_hardware(),
             primitives: &AwsLc,
             org: org.map(str::to_owned),

@@ -28,6 +28,7 @@ use crate::{
     cli::{SessionsArgs, WatchArgs},
     failure::Failure,
     home::Home,
+    settings::Settings,
 };
 use chooser::Answer;
 use device::Device;
@@ -125,8 +126,9 @@ async fn run(home: &Home, device: &Device, org: Option<&str>, aim: &Aim, screen:
     let mut clock = Clock::start();
     let wall = clock.wall();
     let mut turns = DriverLoop::new(wall);
-    let mut viewer = device.boot(home, wall, org, aim)?;
-    let mut terminal = Terminal::new(device, viewer.platform(), screen, aim.goal == Goal::List)?;
+    let settings = Settings::load(home)?;
+    let mut viewer = device.boot(settings.api_endpoint, wall, org, aim)?;
+    let mut terminal = Terminal::new(device, viewer.platform(), settings.network, screen, aim.goal == Goal::List)?;
     drive(&mut viewer, &mut turns, &mut clock, &mut terminal).await;
     let mut seen = terminal.shutdown().await;
     if let Some(error) = seen.unwritten.take() {
@@ -172,5 +174,5 @@ fn unknown(reason: Reason, args: &WatchArgs) -> Failure {
     } else {
         ("there is none yet", "Nothing has streamed to this organization, or it is no longer kept.", FIRST)
     };
-    Failure { cause: Some(cause), remedy: Some(remedy), ..Failure::about(reason, format!("{detail}{of}")) }
+    Failure { cause: Some(cause), remedy: Some(remedy.into()), ..Failure::about(reason, format!("{detail}{of}")) }
 }

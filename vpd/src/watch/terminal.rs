@@ -2,7 +2,7 @@
 
 use std::time::Instant as Started;
 
-use io_engine::{MachineIo, Next, Perform, Roots};
+use io_engine::{MachineIo, Network, Next, Perform};
 use io_tokio::Adapter;
 use owo_colors::OwoColorize as _;
 use proto_core::{
@@ -51,9 +51,15 @@ pub(super) struct Seen {
 
 impl Terminal {
     /// For a viewer whose clock starts now. From now on Ctrl-C means what this makes of it.
-    pub(super) fn new(device: &Device, platform: &str, screen: Screen, only_lists: bool) -> std::io::Result<Self> {
+    pub(super) fn new(
+        device: &Device,
+        platform: &str,
+        network: Network,
+        screen: Screen,
+        only_lists: bool,
+    ) -> std::io::Result<Self> {
         Ok(Self {
-            adapter: Adapter::new(Some(device.files.clone()), Roots::default()),
+            adapter: Adapter::new(Some(device.files.clone()), network),
             interrupted: signal(SignalKind::interrupt())?,
             terminated: signal(SignalKind::terminate())?,
             screen,

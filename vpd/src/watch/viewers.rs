@@ -133,9 +133,9 @@ fn not_this(reason: Reason, args: &DropArgs) -> Failure {
     let cause = match reason {
         Reason::NotPaired => "No vpd watch of this user was ever approved, or its pairing was dropped.",
         Reason::OrgAmbiguous => "This user watches several organizations.",
-        _ => return Failure { remedy: Some("vpd viewers   (it names them)"), ..about(reason, args) },
+        _ => return Failure { remedy: Some("vpd viewers   (it names them)".into()), ..about(reason, args) },
     };
-    Failure { cause: Some(cause), remedy: Some("vpd viewers   (it names them)"), ..about(reason, args) }
+    Failure { cause: Some(cause), remedy: Some("vpd viewers   (it names them)".into()), ..about(reason, args) }
 }
 
 fn about(reason: Reason, args: &DropArgs) -> Failure {

@@ -72,7 +72,19 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(VPD);
         command.args(arguments).env("VIEWPORT_HOME", self.path()).env("RUST_BACKTRACE", "0");
-        for name in ["VIEWPORT_API_URL", "VPD_LOG", "VPD_SESSION", "VPD_ORG", "CLICOLOR_FORCE", "NO_COLOR"] {
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(proxy).env_remove(proxy.to_uppercase());
+        }
+        for name in [
+            "VIEWPORT_API_URL",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "VPD_LOG",
+            "VPD_SESSION",
+            "VPD_ORG",
+            "CLICOLOR_FORCE",
+            "NO_COLOR",
+        ] {
             command.env_remove(name);
         }
         command

@@ -61,6 +61,8 @@ pub struct Bridge<N> {
     uplink: Uplink<N>,
     streams: BTreeMap<SessionId, Stream>,
     declined: Declined,
+    /// The relay has not said that it cannot.
+    relay_stores: bool,
     key_requests: KeyRequests<N>,
     stats: Unhashed<Stats>,
     port: MachineBase<Output>,
@@ -104,6 +106,7 @@ impl<N: Noise> Bridge<N> {
             identity,
             streams: BTreeMap::new(),
             declined: Declined::default(),
+            relay_stores: true,
             key_requests: KeyRequests::new(),
             stats: Unhashed(Stats::default()),
             port: MachineBase::new(now),
@@ -117,9 +120,9 @@ impl<N: Noise> Bridge<N> {
         self.uplink.link_state()
     }
 
-    /// Why the link is not up, or else what hinders the renewal of the credential.
+    /// Why the link is not up, or else what hinders the renewal of the credential, or that the relay stores nothing.
     pub fn trouble(&self) -> Option<Reason> {
-        self.uplink.trouble()
+        self.uplink.trouble().or((!self.relay_stores).then_some(Reason::RelayCannotStore))
     }
 
     /// What the latest attempt met.
@@ -130,6 +133,11 @@ impl<N: Noise> Bridge<N> {
     /// Why the relay does not take a session at the moment.
     pub fn declined(&self, session: SessionId) -> Option<Reason> {
         self.declined.reason(session)
+    }
+
+    /// By how many seconds this machine's clock is ahead of the platform's; none where they agree, as far as is known.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.uplink.clock_ahead()
     }
 
     /// After that the credential cannot be renewed any more.
@@ -206,6 +214,7 @@ impl<N: Noise> Bridge<N> {
         match frame.head {
             Head::Peer { session, viewer } => self.visit((session, viewer), &frame.body),
             Head::Enveloped { session, is_durable } => self.enveloped(session, is_durable),
+            Head::Storing { works } => self.relay_stores = works,
             Head::Resume { session, next } => {
                 self.declined.remove(session);
                 if let Some(stream) = self.streams.get_mut(&session) {
@@ -279,6 +288,8 @@ impl<N: Noise> Bridge<N> {
     fn came_up(&mut self) {
         self.port.push(Output::Up);
         self.declined.ask_again();
+        // One that cannot says so anew.
+        self.relay_stores = true;
         let opens = self.streams.iter_mut().filter_map(|(session, stream)| stream.open(*session));
         for open in opens.collect::<alloc::vec::Vec<_>>() {
             self.send(open);

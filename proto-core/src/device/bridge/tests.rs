@@ -200,6 +200,17 @@ fn so_many_sessions_are_known() {
     assert_eq!(bench.stats(), [0, 2, 0]);
 }
 
+/// What the relay says of its store is known as long as that link lasts, and no longer.
+#[test]
+fn a_relay_that_cannot_store_says_so() {
+    let mut bench = Bench::up();
+    assert_eq!(bench.bridge.trouble(), None);
+    bench.tell(Head::Storing { works: false });
+    assert_eq!((bench.bridge.trouble(), bench.stats()), (Some(Reason::RelayCannotStore), [0, 0, 0]));
+    bench.tell(Head::Storing { works: true });
+    assert_eq!(bench.bridge.trouble(), None);
+}
+
 /// L4: after the relay's last word nothing is known, attached or counted any more.
 #[test]
 fn an_ended_bridge_absorbs_everything() {

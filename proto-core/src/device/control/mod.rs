@@ -3,7 +3,7 @@
 mod report;
 mod request;
 
-pub use report::{BindingRow, DirectoryRow, KeyRow, PendingPairing, Report, SessionRow, SpoolRow};
+pub use report::{BindingRow, DirectoryRow, KeyRow, PendingPairing, ProxyRow, Report, SessionRow, SpoolRow};
 pub use request::{
     Attach, Attached, BindRequest, Bound, PairEvent, PairRequest, UnbindRequest, Unbound, UnpairRequest, Unpaired,
 };

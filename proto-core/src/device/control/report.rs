@@ -17,6 +17,9 @@ pub struct Report {
     pub pid: u32,
     /// Where it pairs: `daemon.api.endpoint`.
     pub api_endpoint: String,
+    /// By which proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_proxy: Option<ProxyRow>,
     /// One row per binding, in the order of their names.
     pub bindings: Vec<BindingRow>,
     /// One row per bound directory, in the order of their paths.
@@ -37,6 +40,9 @@ pub struct BindingRow {
     pub org: Workspace,
     /// Its relay, as the daemon dials it.
     pub relay: String,
+    /// By which proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyRow>,
     /// How the link stands.
     pub link: LinkState,
     /// Why it is not connected, or why it was refused last.
@@ -44,6 +50,9 @@ pub struct BindingRow {
     /// What the latest attempt met, where the network is why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,
+    /// By how many seconds this machine's clock is ahead of the platform's, negative when it is behind; none where they agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead: Option<i64>,
     /// It takes no new session and goes when its last one ends.
     pub draining: bool,
     /// Unix seconds after which the credential cannot be renewed any more.
@@ -55,6 +64,15 @@ pub struct BindingRow {
     pub key_reason: Option<Reason>,
     /// How many of its sessions can be opened only while this machine is there: they are not sealed to the organization's key.
     pub without_envelope: usize,
+}
+
+/// The proxy by which a server is reached. The process around the daemon knows it; the machine does not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProxyRow {
+    /// `host:port`; never with its user and password.
+    pub address: String,
+    /// The environment variable that changes it.
+    pub variable: String,
 }
 
 /// An organization's key.

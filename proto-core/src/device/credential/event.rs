@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Reason,
+    Reason, UnixTime,
     api::Renewed,
     effect::{Effect, IoEvent},
     machine::TimerKind,
@@ -23,6 +23,8 @@ pub enum Input {
     Stored,
     /// Renew as soon as the limit of attempts allows: `vpd restart`, or a relay that takes the credential for expired.
     RenewNow,
+    /// The platform's time, as another answer of the platform states it.
+    Stated(UnixTime),
 }
 
 /// What a rotation wants, and what happened.

@@ -17,7 +17,8 @@
 //!
 //! Expiries are stamps of the platform's clock. They are used as ages: what counts is how long ago this device got the
 //! credential by its own clocks, so a device whose clock is wrong by a constant renews as it should, and one whose clock jumps
-//! renews once too often at worst (JWT-3).
+//! renews once too often at worst (JWT-3). Proofs are dated by the platform's time as its answers state it
+//! ([`clock`](crate::device::clock)): a request that is refused because of its date is sent again at once, dated as the refusal was (D19).
 //!
 //! The driver's loop is the one of [`Machine`].
 
@@ -38,6 +39,7 @@ use crate::{
     Deadline, Entropy, Instant, JitterRng, Machine, MachineBase, Misuse, Obstacle, Reason, Status, Unhashed, UnixTime, WallClock,
     api::{ROTATE_PATH, Renewed, RotateRequest, json, refusal, unanswered},
     crypto::Identity,
+    device::clock::PlatformClock,
     effect::{Effect, HttpAnswer, HttpRequest, IoEvent, Method},
     jose::{ProofTarget, prove},
     machine::backoff::Backoff,
@@ -68,7 +70,7 @@ pub struct Rotation {
     url: String,
     identity: Identity,
     held: Held,
-    clock: WallClock,
+    clock: PlatformClock,
     jitter: JitterRng,
     asked: Unhashed<u32>,
     failures: u32,
@@ -99,7 +101,7 @@ impl Rotation {
             url: format!("{}{ROTATE_PATH}", api_endpoint.trim_end_matches('/')),
             identity,
             held,
-            clock,
+            clock: PlatformClock::new(clock),
             jitter,
             asked: Unhashed(0),
             failures: 0,
@@ -126,7 +128,7 @@ impl Rotation {
 
     /// Whether connecting with it makes sense at `now`; when not, wait for [`Output::Announce`].
     pub fn is_fresh(&self, now: Instant) -> bool {
-        now < self.held.expires_at(self.clock)
+        now < self.held.expires_at(self.clock.best())
     }
 
     /// Whether only pairing again helps.
@@ -144,6 +146,15 @@ impl Rotation {
         self.trouble
     }
 
+    /// The time that credentials and proofs go by: this device's, and the platform's where it has stated another.
+    pub const fn clock(&self) -> PlatformClock {
+        self.clock
+    }
+
+    const fn unix(&self) -> UnixTime {
+        self.clock.best().unix_at(self.port.now())
+    }
+
     /// What the latest attempt met.
     pub const fn obstacle(&self) -> Option<Obstacle> {
         self.obstacle.0
@@ -152,12 +163,18 @@ impl Rotation {
     /// Does what is due.
     fn advance(&mut self) {
         let State::Resting { until } = self.state else { return };
-        if self.port.now() >= self.held.lapses_at(self.clock) {
+        if self.port.now() >= self.lapses_at() {
             self.state = State::RenewalExpired;
             self.port.push(Output::RenewalExpired);
         } else if self.port.now() >= until {
             self.ask();
         }
+    }
+
+    /// When no attempt makes sense any more: by this device's clock, and by the platform's time as well where that is another. Neither
+    /// alone may stop a device that the other would let go on.
+    fn lapses_at(&self) -> Instant {
+        self.held.lapses_at(self.clock.own()).max(self.held.lapses_at(self.clock.best()))
     }
 
     fn ask(&mut self) {
@@ -178,7 +195,7 @@ impl Rotation {
     fn request(&mut self) -> Result<HttpRequest, Reason> {
         let token = &self.held.token;
         let target = ProofTarget { method: "POST", url: &self.url, token };
-        let proof = prove(&self.identity, target, self.clock.unix_at(self.port.now()), &unique(&mut self.jitter));
+        let proof = prove(&self.identity, target, self.unix(), &unique(&mut self.jitter));
         let authorization = SecretText::new(format!("DPoP {}", token.expose()));
         let body = json(&RotateRequest { generation: self.generation() })?;
         Ok(HttpRequest {
@@ -210,10 +227,15 @@ impl Rotation {
     }
 
     fn answered(&mut self, answer: &HttpAnswer) {
+        let is_corrected = answer.date.is_some_and(|date| self.clock.learn(self.port.now(), date));
         match self.successor(answer) {
             Ok((renewal, held)) => {
                 self.port.push(Output::Renewed(renewal.clone()));
                 self.state = State::Storing { renewal, held };
+            }
+            Err(Reason::TokenNotYetValid) if is_corrected => {
+                // It was this device's clock, which is gone by no more.
+                self.state = State::Resting { until: self.port.now().max(self.allowed_from()) };
             }
             Err(reason) => self.failed(reason, Duration::from_secs(answer.retry_after.unwrap_or(0).into())),
         }
@@ -224,7 +246,7 @@ impl Rotation {
             return Err(refusal(answer));
         }
         let renewed: Renewed = serde_json::from_slice(answer.body.expose()).map_err(|_| Reason::PlatformAnswerInvalid)?;
-        let held = Held::fresh(renewed.issue_token.clone(), self.clock.unix_at(self.port.now()), &mut self.jitter)?;
+        let held = Held::fresh(renewed.issue_token.clone(), self.unix(), &mut self.jitter)?;
         if !self.held.is_renewed_by(&held.claims) || !renewed.relay.is_sound() {
             return Err(Reason::PlatformAnswerInvalid);
         }
@@ -260,7 +282,7 @@ impl Rotation {
                 self.attempts.clear();
                 self.renewed_at = Some(self.port.now());
                 self.trouble = None;
-                self.state = State::Resting { until: self.held.renew_at(self.port.now(), self.clock) };
+                self.state = State::Resting { until: self.held.renew_at(self.port.now(), self.clock.best()) };
                 self.port.push(Output::Announce(self.held.token.clone()));
             }
             other => {
@@ -279,10 +301,17 @@ impl Rotation {
         }
     }
 
-    fn set_clock(&mut self, clock: WallClock) {
-        self.clock = clock;
+    /// The platform states its time elsewhere.
+    fn stated(&mut self, time: UnixTime) {
+        if self.clock.learn(self.port.now(), time) {
+            self.go_by_clock();
+        }
+    }
+
+    fn go_by_clock(&mut self) {
+        let clock = self.clock.best();
         match self.state {
-            State::RenewalExpired if self.port.now() < self.held.lapses_at(clock) => {
+            State::RenewalExpired if self.port.now() < self.lapses_at() => {
                 self.state = State::Resting { until: self.port.now().max(self.allowed_from()) };
             }
             State::Resting { .. } if self.failures == 0 => {
@@ -318,6 +347,7 @@ impl Machine for Rotation {
             Input::Io(event) => self.io_event(event),
             Input::Stored => self.stored(),
             Input::RenewNow => self.renew_now(),
+            Input::Stated(time) => self.stated(time),
         }
         self.advance();
         Ok(())
@@ -331,7 +361,8 @@ impl Machine for Rotation {
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
         self.port.advance(now);
         if !self.clock.agrees_with(wall) {
-            self.set_clock(wall);
+            self.clock.set(wall);
+            self.go_by_clock();
             self.advance();
         }
     }
@@ -343,7 +374,7 @@ impl Machine for Rotation {
     fn poll_timeout(&self) -> Option<Deadline<Timer>> {
         let State::Resting { until } = self.state else { return None };
         let renewal = Deadline::new(until, Timer::Renewal);
-        Some(renewal.min(Deadline::new(self.held.lapses_at(self.clock), Timer::Lapse)))
+        Some(renewal.min(Deadline::new(self.lapses_at(), Timer::Lapse)))
     }
 
     fn status(&self) -> Status<'_, Infallible> {

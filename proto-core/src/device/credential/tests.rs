@@ -63,7 +63,20 @@ impl Harness {
 
     fn answer_later(&mut self, status: u16, body: &str, retry_after: Option<u32>) {
         let (effect_id, _) = self.http.remove(0);
-        let answer = HttpAnswer { status, retry_after, body: SecretBytes::new(body) };
+        let answer = HttpAnswer { status, retry_after, date: None, body: SecretBytes::new(body) };
+        self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
+    }
+
+    /// The platform looks at the proof by its own clock, which shows `date`, and says so.
+    fn judge(&mut self, date: UnixTime, token: &SecretText) {
+        let (effect_id, request) = self.http.remove(0);
+        let target = ProofTarget { method: "POST", url: &request.url, token };
+        let owner = Thumbprint::of_identity_key(identity().identity_key());
+        let (status, body) = match verify_proof(&request.headers[1].1, target, owner, date) {
+            Ok(_) => (200, renewed(&self::token(self.machine.generation() + 1, date))),
+            Err(reason) => (401, json!({"status": 401, "title": "no", "reason": reason.code()}).to_string()),
+        };
+        let answer = HttpAnswer { status, retry_after: None, date: Some(date), body: SecretBytes::new(body) };
         self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
     }
 
@@ -83,7 +96,7 @@ impl Harness {
     }
 
     fn unix(&self) -> UnixTime {
-        self.machine.clock.unix_at(self.now)
+        self.machine.clock.best().unix_at(self.now)
     }
 }
 
@@ -181,7 +194,7 @@ fn a_lost_answer_is_asked_for_again() {
     let (_, second) = &desk.http[0];
     assert_eq!(first.body, second.body);
     assert_ne!(first.headers[1], second.headers[1]);
-    let late = HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(renewed(&token(2, UNIX))) };
+    let late = HttpAnswer { status: 200, retry_after: None, date: None, body: SecretBytes::new(renewed(&token(2, UNIX))) };
     desk.input(Input::Io(IoEvent::Answered(lost, late)));
     assert_eq!((desk.machine.ignored(), desk.machine.generation()), (1, 1));
     desk.input(Input::Stored);
@@ -368,4 +381,70 @@ fn a_damaged_credential_is_refused() {
     let clock = WallClock::new(START, UNIX);
     let rotation = Rotation::new(START, clock, "https://a", identity(), SecretText::new("a.b.c"), JitterRng::new(1));
     assert_eq!(rotation.unwrap_err(), TokenMalformed);
+}
+
+/// D19: a device whose clock is wrong by hours or weeks renews with its second request, and says by how much it is wrong.
+#[test]
+fn a_proof_is_dated_by_the_platforms_time() {
+    const WEEKS: u64 = 14 * 86_400;
+    for (right, ahead) in [(UNIX.plus(WEEKS), -i64::try_from(WEEKS).unwrap()), (UnixTime(UNIX.0 - 7_200), 7_200)] {
+        let mut desk = Harness::started(0);
+        desk.input(Input::RenewNow);
+        let old = desk.machine.credential().clone();
+        assert_eq!(desk.machine.clock().ahead(desk.now), None);
+        desk.judge(right, &old);
+        assert_eq!((desk.http.len(), desk.said.len()), (1, 0), "at once, and without a word");
+        desk.judge(right, &old);
+        assert!(matches!(&desk.said[..], [Output::Renewed(_)]), "{:?}", desk.said);
+        desk.input(Input::Stored);
+        assert_eq!((desk.machine.clock().ahead(desk.now), desk.unix()), (Some(ahead), right));
+        assert!(desk.machine.is_fresh(desk.now) && desk.machine.trouble().is_none());
+        assert!(desk.wait() >= Duration::from_mins(30), "it rests as ever");
+        // Set right: it goes by itself, and by nothing that was said before.
+        desk.http.clear();
+        let now = UnixTime(desk.unix().0 + 5);
+        desk.clock(WallClock::new(desk.now, now));
+        assert_eq!((desk.machine.clock().ahead(desk.now), desk.unix()), (None, now));
+    }
+}
+
+/// Dates that make no sense cost attempts, and those are limited (ROT-3).
+#[test]
+fn dates_that_jump_do_not_make_it_hurry() {
+    let mut desk = Harness::started(0);
+    desk.input(Input::RenewNow);
+    for jump in 1..=20_u64 {
+        let Some((effect_id, _)) = desk.http.pop() else { break };
+        let body = SecretBytes::new(r#"{"status":401,"title":"no","reason":"token_not_yet_valid"}"#);
+        let answer = HttpAnswer { status: 401, retry_after: None, date: Some(UNIX.plus(jump % 2 * 3_600)), body };
+        desk.input(Input::Io(IoEvent::Answered(effect_id, answer)));
+        assert!(jump <= 12, "more than twelve attempts in an hour");
+    }
+    assert!(desk.http.is_empty());
+}
+
+/// What the platform states elsewhere counts as well.
+#[test]
+fn the_time_may_come_with_another_answer() {
+    let mut desk = Harness::started(0);
+    desk.input(Input::Stated(UNIX.plus(20)));
+    assert_eq!(desk.machine.clock().ahead(desk.now), None);
+    desk.input(Input::Stated(UNIX.plus(7_200)));
+    assert_eq!(desk.machine.clock().ahead(desk.now), Some(-7_200));
+    assert_eq!(desk.http.len(), 1, "by that it is time to renew");
+}
+
+/// A date of the far future, which anything on the way can write into a plain answer, is not the end; nor is an own clock that is there.
+#[test]
+fn no_single_clock_makes_it_lapse() {
+    let later = UNIX.plus(2 * testing::RENEWABLE);
+    let mut forged = Harness::started(0);
+    forged.input(Input::Stated(later));
+    assert!(!forged.machine.has_lapsed() && forged.http.len() == 1, "it only renews too early");
+    forged.judge(UNIX, &token(1, UNIX));
+    assert_eq!((forged.machine.clock().ahead(forged.now), forged.machine.has_lapsed()), (None, false));
+    let mut ahead = Harness::started(2 * testing::RENEWABLE);
+    assert!(ahead.machine.has_lapsed(), "as far as is known");
+    ahead.input(Input::Stated(UNIX.plus(60)));
+    assert!(!ahead.machine.has_lapsed());
 }

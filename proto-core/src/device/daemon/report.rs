@@ -29,6 +29,7 @@ impl<N: Noise> Daemon<N> {
             version: self.settings.version.clone(),
             pid: self.settings.pid,
             api_endpoint: self.pairing_endpoint().into(),
+            api_proxy: None,
             bindings,
             directories: self
                 .ledger
@@ -66,9 +67,11 @@ impl<N: Noise> Daemon<N> {
         Some(BindingRow {
             org: binding.workspace(),
             relay: self.uplinks.relay_endpoint.clone().unwrap_or_else(|| binding.record().relay.url.clone()),
+            proxy: None,
             link: bridge.map_or(LinkState::Disconnected, Bridge::link_state),
             reason,
             obstacle: reason.and_then(|reason| self.obstacle(id, reason)),
+            clock_ahead: bridge.and_then(Bridge::clock_ahead),
             draining,
             renewable_until: bridge.map_or(0, |bridge| bridge.renewable_until().0),
             key: bridge.and_then(|bridge| key_row(bridge.organization_key().lineage())),

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Unknown, VERSION, first_version};
+use super::{Document, ProxySettings, TlsSettings, Unknown, VERSION, first_version};
 use crate::{
     Reason,
     api::{Approval, PolicyMode, RelayEndpoint},
@@ -56,6 +56,12 @@ pub struct Daemon {
     /// `daemon.relay.endpoint`: the relay to use instead of the one that came with the pairing (S166).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<Api>,
+    /// `daemon.proxy`: the proxies by which servers are reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxySettings>,
+    /// `daemon.tls`: whose certificates are trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
     /// Members of other versions.
     #[serde(flatten)]
     pub unknown: Unknown,

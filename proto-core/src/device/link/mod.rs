@@ -225,6 +225,7 @@ impl<N: Noise> Link<N> {
                         | Head::Peer { .. }
                         | Head::Enveloped { .. }
                         | Head::Decline { .. }
+                        | Head::Storing { .. }
                 )
             }
             _ => matches!(

@@ -389,7 +389,7 @@ fn stopping_ends_it_from_every_state() {
 fn what_does_not_belong_is_counted() {
     let mut bench = Bench::new();
     bench.input(Input::Send(Head::Rekey.into()));
-    let answer = HttpAnswer { status: 200, retry_after: None, body: crate::secret::SecretBytes::default() };
+    let answer = HttpAnswer { status: 200, retry_after: None, date: None, body: crate::secret::SecretBytes::default() };
     bench.io_event(IoEvent::Answered((), answer));
     bench.io_event(IoEvent::Closed((), Closed::ByUs));
     assert_eq!(bench.link.stats(), &Stats { not_up: 1, stale: 2 });

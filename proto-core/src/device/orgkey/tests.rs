@@ -183,7 +183,7 @@ fn the_next_generation_is_made_after_a_revocation() {
 fn answered(desk: &mut Harness, status: u16, body: &impl serde::Serialize) {
     let (effect_id, _) = desk.calls.remove(0);
     let body = SecretBytes::new(serde_json::to_vec(body).unwrap());
-    desk.input(Input::Io(IoEvent::Answered(effect_id, HttpAnswer { status, retry_after: None, body })));
+    desk.input(Input::Io(IoEvent::Answered(effect_id, HttpAnswer { status, retry_after: None, date: None, body })));
 }
 
 fn view(statements: &[&Statement], device: Option<OwnDevice>) -> KeyView {
@@ -315,7 +315,7 @@ fn a_platform_that_forgets_keeps_nobody_busy() {
             }
             _ => (204, vec![]),
         };
-        let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) };
+        let answer = HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body) };
         desk.input(Input::Io(IoEvent::Answered(effect_id, answer)));
         desk.store();
         assert!(calls <= MAX_STEPS);

@@ -37,8 +37,10 @@ use core::time::Duration;
 
 use self::state::{State, Turn};
 use crate::{
-    Deadline, Entropy, Instant, Machine, MachineBase, Misuse, Obstacle, Reason, Status, Unhashed, WallClock, api::PairingMode,
-    device::files::PendingPairing, id::DeviceKind,
+    Deadline, Entropy, Instant, Machine, MachineBase, Misuse, Obstacle, Reason, Status, Unhashed, WallClock,
+    api::PairingMode,
+    device::{clock::PlatformClock, files::PendingPairing},
+    id::DeviceKind,
 };
 
 /// How long the platform may take for any answer.
@@ -90,7 +92,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pairing {
     settings: Settings,
-    clock: WallClock,
+    clock: PlatformClock,
     asked: Unhashed<u32>,
     trouble: Option<Reason>,
     obstacle: Unhashed<Option<Obstacle>>,
@@ -131,6 +133,7 @@ impl Pairing {
 
     fn new(now: Instant, clock: WallClock, settings: Settings, state: State) -> Self {
         let settings = Settings { api_endpoint: settings.api_endpoint.trim_end_matches('/').into(), ..settings };
+        let clock = PlatformClock::new(clock);
         Self { settings, clock, asked: Unhashed(0), trouble: None, obstacle: Unhashed(None), state, port: MachineBase::new(now) }
     }
 
@@ -191,7 +194,7 @@ impl Machine for Pairing {
     fn handle_clock(&mut self, now: Instant, wall: WallClock) {
         self.port.advance(now);
         if !self.has_ended() && !self.clock.agrees_with(wall) {
-            self.clock = wall;
+            self.clock.set(wall);
         }
     }
 

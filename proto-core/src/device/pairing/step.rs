@@ -45,6 +45,9 @@ impl Pairing {
 
     fn answered(&mut self, effect_id: EffectId, answer: &HttpAnswer) {
         self.obstacle = Unhashed(Some(Obstacle::Status(answer.status)));
+        if let (EffectId::Mint(_) | EffectId::Poll(_), Some(date)) = (effect_id, answer.date) {
+            self.clock.learn(self.port.now(), date);
+        }
         match effect_id {
             EffectId::Mint(_) => self.mint_answered(answer),
             EffectId::Poll(_) => self.poll_answered(answer),
@@ -156,7 +159,7 @@ impl Pairing {
             status_token: minted.status_token,
             url: minted.url,
             interval: minted.interval.unwrap_or(INTERVAL).clamp(1, MAX_INTERVAL),
-            expires_at: self.clock.unix_at(self.port.now()).plus(lifetime),
+            expires_at: self.clock.own().unix_at(self.port.now()).plus(lifetime),
             unknown: crate::device::files::Unknown::new(),
         };
         self.trouble = None;
@@ -264,10 +267,11 @@ impl Pairing {
         }
     }
 
+    /// By the platform's time as it came with the approval (D19): this machine's clock may be wrong by weeks.
     fn verify(&mut self, keys: &JwkSet) {
         let State::Verifying { pending, approval, .. } = &self.state else { return };
         let expected = Expectation { issuer: None, expiry: Expiry::Renew };
-        let now = self.clock.unix_at(self.port.now());
+        let now = self.clock.best().unix_at(self.port.now());
         match verify(&approval.issue_token, keys, now, &expected) {
             Ok(claims) if is_about(&claims, approval, pending) => {
                 let paired = Paired {

@@ -411,7 +411,7 @@ fn stale_answers_are_ignored() {
     let (effect_id, _) = desk.http[0].clone();
     desk.fault(NetFault::TimedOut);
     let before = desk.machine.clone();
-    let answer = || HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(pending().to_string()) };
+    let answer = || HttpAnswer { status: 200, retry_after: None, date: None, body: SecretBytes::new(pending().to_string()) };
     for late in [effect_id, EffectId::Mint(1), EffectId::KeySet(2), EffectId::Save, EffectId::Poll(77)] {
         desk.input(Input::Io(IoEvent::Answered(late, answer())));
     }
@@ -454,5 +454,28 @@ fn a_paired_daemon_pairs_again_only_when_told_how() {
         (Replace, None, Ok(Replace)),
     ] {
         assert_eq!(decide_mode(asked, org, [&acme]), decided, "{asked:?} {org:?}");
+    }
+}
+
+/// D19: a machine whose clock is wrong by weeks pairs where the platform says what time it is, by the answer that brings the approval.
+#[test]
+fn an_approval_is_judged_by_the_platforms_time() {
+    const WEEKS: u64 = 21 * 86_400;
+    for own in [UnixTime(UNIX.0 - WEEKS), UnixTime(UNIX.0 - 90), UNIX.plus(WEEKS)] {
+        for (date, good) in [(Some(UNIX), true), (None, own > UNIX)] {
+            let mut desk = Harness::shown();
+            desk.machine.handle_clock(desk.now, WallClock::new(desk.now, own));
+            desk.date = date;
+            desk.wait();
+            desk.answer(200, approval(&desk.identity(), |_| {}));
+            // A cache may keep the key set: its date says nothing.
+            desk.date = Some(UnixTime(0));
+            desk.answer(200, key_set());
+            let is_approved = matches!(desk.said.last(), Some(Output::Approved(_)));
+            assert_eq!(is_approved, good, "{own:?} {date:?}");
+            if !good {
+                assert_eq!(desk.end(), Status::Failed(&Reason::TokenNotYetValid));
+            }
+        }
     }
 }

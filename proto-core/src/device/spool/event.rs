@@ -43,7 +43,7 @@ pub enum Input {
 pub enum Output {
     /// Hand this to the process that makes the records, if it is there.
     ToSource(Frame),
-    /// Hand this to the relay in place of the process, after [`TakesOver`](Self::Takes).
+    /// Hand this to the relay in place of the process, after [`TakesOver`](Self::TakesOver).
     ToRelay(Frame),
     /// From now on the spool hands records to the relay, and the process does not.
     TakesOver,

@@ -39,7 +39,7 @@ use crate::{
         link::{self, Link, LinkState},
         orgkey::{self, OrganizationKey},
     },
-    effect::{Effect, IoEvent},
+    effect::{Effect, HttpAnswer, IoEvent},
     id::DeviceKind,
     jose::JwkSet,
     keyset::{self, KeySet},
@@ -173,9 +173,14 @@ impl<N: Noise> Uplink<N> {
         &self.organization_key
     }
 
-    /// The wall clock now.
+    /// The time now, by which credentials are judged: the platform's, as far as that is known.
     pub const fn unix(&self) -> UnixTime {
-        self.clock.unix_at(self.port.now())
+        self.rotation.clock().best().unix_at(self.port.now())
+    }
+
+    /// By how many seconds this device's clock is ahead of the platform's; none where they agree, as far as is known.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.rotation.clock().ahead(self.port.now())
     }
 
     /// A fresh block of entropy, grown from the one that came with the connection; `None` before the first.
@@ -185,6 +190,9 @@ impl<N: Noise> Uplink<N> {
 
     fn io_event(&mut self, event: IoEvent<EffectId>) {
         let (effect_id, event) = event.take_id();
+        if let (EffectId::OrganizationKey(_), IoEvent::Answered((), HttpAnswer { date: Some(date), .. })) = (&effect_id, &event) {
+            self.drive_rotation(credential::Input::Stated(*date));
+        }
         match (effect_id, event) {
             (EffectId::Link, IoEvent::Connected((), entropy)) => {
                 let mut chain = EntropyChain::new(&entropy);
@@ -300,7 +308,7 @@ impl<N: Noise> Uplink<N> {
     fn key_said(&mut self, output: orgkey::Output) {
         let output = match output {
             orgkey::Output::Call(effect_id, call) => {
-                let (token, now) = (self.rotation.credential(), self.clock.unix_at(self.port.now()));
+                let (token, now) = (self.rotation.credential(), self.unix());
                 let request = authorized::request(&call, &self.api, &self.identity, token, now, &mut self.jitter);
                 Output::Effect(Effect::Http(EffectId::OrganizationKey(effect_id), request))
             }

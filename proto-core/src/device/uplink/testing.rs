@@ -87,5 +87,5 @@ pub(crate) fn welcome(message_1: &[u8]) -> (Channel<Symbolic>, Bytes) {
 /// The platform's answer to a request for its keys.
 pub(crate) fn key_set() -> HttpAnswer {
     let keys: JwkSet = [signer().public_key()].into_iter().collect();
-    HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(keys.to_json()) }
+    HttpAnswer { status: 200, retry_after: None, date: None, body: SecretBytes::new(keys.to_json()) }
 }

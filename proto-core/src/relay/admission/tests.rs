@@ -80,7 +80,7 @@ fn validating(applicant: Applicant) -> Admission {
 }
 
 fn answered(mut machine: Admission, status: u16, body: &str) -> Admission {
-    let answer = HttpAnswer { status, retry_after: Some(30), body: SecretBytes::new(body) };
+    let answer = HttpAnswer { status, retry_after: Some(30), date: None, body: SecretBytes::new(body) };
     machine.handle_input(START, Input::Io(IoEvent::Answered((), answer))).unwrap();
     machine
 }
@@ -271,7 +271,7 @@ fn an_issuer_that_was_told_is_checked() {
 #[test]
 fn stale_answers_are_ignored_and_counted() {
     let mut machine = begin(applicant(&claims()));
-    let answer = || HttpAnswer { status: 200, retry_after: None, body: SecretBytes::new(active("standard", None)) };
+    let answer = || HttpAnswer { status: 200, retry_after: None, date: None, body: SecretBytes::new(active("standard", None)) };
     machine.handle_input(START, Input::Io(IoEvent::Answered((), answer()))).unwrap();
     let mut machine = answered(with_key(machine), 401, "");
     drain(&mut machine);

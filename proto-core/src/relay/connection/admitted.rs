@@ -181,7 +181,8 @@ impl<N: Noise> Admitted<N> {
             | Head::Rotated { .. }
             | Head::Revoke { .. }
             | Head::Enveloped { .. }
-            | Head::Decline { .. } => false,
+            | Head::Decline { .. }
+            | Head::Storing { .. } => false,
         }
     }
 

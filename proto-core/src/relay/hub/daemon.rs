@@ -174,6 +174,17 @@ impl Hub {
     }
 
     /// A small answer of the relay's own.
+    /// The store can, or cannot, make records of an org durable: its daemons are told, once each time.
+    pub(super) fn storing(&mut self, org: OrgId, works: bool) {
+        let links = self.orgs.get(&org).map(|org| org.links.values().copied().collect::<Vec<_>>());
+        let is_new = if works { self.failing.remove(&org) } else { self.failing.insert(org) };
+        for link in links.into_iter().flatten().filter(|_| is_new) {
+            if matches!(self.links.get(&link), Some(Link { role: LinkRole::Daemon(_), .. })) {
+                self.reply(link, Head::Storing { works });
+            }
+        }
+    }
+
     pub(super) fn reply(&mut self, to: ConnectionId, head: Head) {
         let Some(link) = self.links.get_mut(&to) else { return };
         let frame = Frame::from(head);

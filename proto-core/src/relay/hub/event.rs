@@ -42,6 +42,8 @@ pub enum Input {
     Ended(SessionNumber),
     /// The envelope of a session is durable.
     Enveloped(SessionNumber),
+    /// Whether the store can make records of this org durable, when that changes. It can at first.
+    Storing(OrgId, bool),
     /// Retention wants to evict this session. It leaves when it has ended and is not watched; the store may ask again.
     Leaving(SessionNumber),
     /// The answer to [`Output::Read`].

@@ -12,6 +12,7 @@ use crate::{
     id::{OrgId, PlatformId},
     machine::time::Instant,
     secret::SecretText,
+    wire::Head,
 };
 
 impl Hub {
@@ -37,11 +38,16 @@ impl Hub {
             }
             Kind::Viewer => LinkRole::Viewer(self.new_viewer(connection, &org)),
         };
+        let is_daemon = matches!(role, LinkRole::Daemon(_));
+        let must_know = is_daemon && self.failing.contains(&org);
         self.orgs.entry(org.clone()).or_default().links.insert(target.clone(), connection);
         self.linked.entry(target.clone()).or_default().insert(org.clone());
         self.links.insert(connection, Link { org, target, outstanding: 0, role });
         if self.may_be_stale() {
             self.port.push(Output::Revalidate(connection));
+        }
+        if must_know {
+            self.reply(connection, Head::Storing { works: false });
         }
         self.pump(connection);
     }

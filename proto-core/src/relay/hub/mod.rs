@@ -20,7 +20,8 @@
 //! Before the first connection of an org the driver feeds [`Input::Stored`] for every session that the store has of it. It performs
 //! outputs in order, and writes become durable in order. No connection is closed for being slow, and nothing is dropped silently: a
 //! slow viewer is caught up from the store, a slow store holds the daemons back. A session for which there is no room is declined by
-//! itself: its daemon's link and other sessions go on.
+//! itself: its daemon's link and other sessions go on. While the store cannot write, the org's daemons are told so
+//! ([`Input::Storing`]).
 
 mod daemon;
 mod envelope;
@@ -105,6 +106,8 @@ pub struct Hub {
     held: BTreeSet<ConnectionId>,
     /// Bytes of records that are not durable.
     unstored: usize,
+    /// Orgs whose records the store cannot make durable at the moment.
+    failing: BTreeSet<OrgId>,
     /// The latest revocations, oldest first.
     revoked: VecDeque<(Instant, Revoked)>,
     next_number: u64,
@@ -273,6 +276,7 @@ impl Machine for Hub {
             Input::Taken(connection, weight) => self.taken(connection, weight),
             Input::Appended(session, next) => self.appended(session, next),
             Input::Ended(session) => self.ended(session),
+            Input::Storing(org, works) => self.storing(org, works),
             Input::Leaving(session) => self.leaving(session),
             Input::Enveloped(session) => self.enveloped(session),
             Input::Records(records) => self.records(records),

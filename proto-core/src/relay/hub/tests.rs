@@ -408,3 +408,23 @@ fn what_is_gone_leaves_nothing() {
     world.input(Input::Gone(viewer));
     assert_eq!(world.hub, Hub::new());
 }
+
+/// Daemons of an org are told that its records cannot be made durable, and that they can again: each once, and those that come meanwhile.
+/// Viewers, and other orgs, are not.
+#[test]
+fn daemons_are_told_of_a_store_that_fails() {
+    let mut world = World::default();
+    let (daemon, viewer, other) = (world.daemon("a", "d1"), world.viewer("a", "v1"), world.daemon("b", "d2"));
+    let told = |world: &World, of| {
+        let heads = world.heads(of).into_iter();
+        heads.filter_map(|head| if let Head::Storing { works } = head { Some(works) } else { None }).collect::<Vec<_>>()
+    };
+    for works in [true, false, false, true, true] {
+        world.input(Input::Storing(org("a"), works));
+    }
+    assert_eq!(told(&world, daemon), [false, true]);
+    world.input(Input::Storing(org("a"), false));
+    let late = world.daemon("a", "d3");
+    assert_eq!([told(&world, daemon), told(&world, late)], [vec![false, true, false], vec![false]]);
+    assert!([viewer, other].iter().all(|of| told(&world, *of).is_empty()));
+}

@@ -46,7 +46,7 @@ impl Harness {
     }
 
     fn answer(&mut self, status: u16, body: &str) -> Vec<Output> {
-        self.io_event(IoEvent::Answered((), HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }))
+        self.io_event(IoEvent::Answered((), HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body) }))
     }
 
     /// The good answer with this `last` and these targets.
@@ -165,7 +165,7 @@ fn answers_to_earlier_requests_are_ignored() {
     desk.io_event(IoEvent::Unanswered((), NetFault::TimedOut));
     let input = || {
         let body = SecretBytes::new(r#"{"last":9,"runtime_targets":["r1"]}"#);
-        Input::Io(IoEvent::Answered(first, HttpAnswer { status: 200, retry_after: None, body }))
+        Input::Io(IoEvent::Answered(first, HttpAnswer { status: 200, retry_after: None, date: None, body }))
     };
     desk.machine.handle_input(desk.now, input()).unwrap();
     desk.pass(BACKOFF.cap);

@@ -117,6 +117,8 @@ fn runs_out_of_room() {
     while one.store.working().load(std::sync::atomic::Ordering::SeqCst) {
         thread::yield_now();
     }
+    let a = || "a".parse().unwrap();
+    assert_eq!(one.input(), Input::Storing(a(), false));
     // The other organization is written all the time, and what is durable can be read.
     one.write_until([begin(OTHER, "b"), vec![record(OTHER, 0, b"of b")]].concat(), OTHER, 1);
     assert_eq!(one.read(N, 0, 10).unwrap(), [Bytes::from_static(b"zero")]);
@@ -124,7 +126,7 @@ fn runs_out_of_room() {
     one.write_until(vec![record(OTHER, 1, b"of b")], OTHER, 2);
     let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
     setrlimit(Resource::Fsize, Rlimit { current: maximum, maximum }).unwrap();
-    assert_eq!(one.input(), Input::Appended(N, 3));
+    assert_eq!([one.input(), one.input()], [Input::Appended(N, 3), Input::Storing(a(), true)]);
     assert_eq!(one.read_all(N, 3), [&b"zero"[..], &large, b"two"]);
     drop(one);
     let two = opened(Path::new(&dir));
@@ -132,7 +134,8 @@ fn runs_out_of_room() {
     say(N.0, 3);
 }
 
-/// A disk without room loses nothing: no answer until the write works, then the answer; other organizations go on meanwhile.
+/// A disk without room loses nothing: no answer but that it is so until the write works, then the answer; other organizations go on
+/// meanwhile.
 #[test]
 fn a_full_disk_stops_one_organization_until_there_is_room() {
     let dir = tempfile::tempdir().unwrap();

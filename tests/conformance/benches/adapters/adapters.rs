@@ -1,7 +1,7 @@
 //! The adapters, each on the runtime that it is for.
 
 use futures_util::FutureExt;
-use io_engine::Roots;
+use io_engine::Network;
 use proto_core::effect::{Effect, IoEvent};
 use tokio::runtime::Builder;
 
@@ -55,11 +55,11 @@ impl Name {
             Self::Tokio => on_tokio(&mut Builder::new_multi_thread(), work, address),
             Self::TokioAlone => on_tokio(&mut Builder::new_current_thread(), work, address),
             Self::AsyncStd => async_std::task::block_on(async {
-                work.run(io_async_std::Adapter::new(None, Roots::default()), address).await;
+                work.run(io_async_std::Adapter::new(None, Network::default()), address).await;
             }),
             // Its `next` blocks, so that nothing is ever pending.
             Self::SuperLoop => {
-                let done = work.run(SuperLoop::new(None, Roots::default()), address).now_or_never();
+                let done = work.run(SuperLoop::new(None, Network::default()), address).now_or_never();
                 done.expect("an adapter that does not wait for a runtime");
             }
         }
@@ -68,7 +68,7 @@ impl Name {
 
 fn on_tokio(builder: &mut Builder, work: Work, address: &str) {
     let runtime = builder.enable_all().build().expect("a runtime");
-    runtime.block_on(async { work.run(io_tokio::Adapter::new(None, Roots::default()), address).await });
+    runtime.block_on(async { work.run(io_tokio::Adapter::new(None, Network::default()), address).await });
 }
 
 impl Adapter for io_tokio::Adapter<u32> {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_clock};
+use io_engine::{AwsLc, Home, HomeLock, Network, fresh_entropy, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Machine as _, Reason, SessionId, UnixTime, WallClock,
     api::{PairingMode, Workspace},
@@ -61,7 +61,7 @@ impl<S: Subject<EffectId>> Laptop<S> {
         let home = Home::at(home);
         let lock = home.lock().expect("no other process owns the home");
         let found = home.found().expect("the state files are good");
-        let subject = S::start(Some(home.clone()), Roots::default());
+        let subject = S::start(Some(home.clone()), Network::default());
         let now = subject.now();
         let unix = wall_clock(now).unix_at(now).0 - behind.as_secs();
         let settings = Settings {

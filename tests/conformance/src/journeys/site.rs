@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use browser::Browser;
-use io_engine::Roots;
+use io_engine::Network;
 use proto_core::{
     api::RelayEndpoint,
     effect::{HttpRequest, Method},
@@ -140,7 +140,7 @@ impl Site {
             timeout: PATIENCE,
             max_answer: 1 << 20,
         };
-        let answer = self.runtime.block_on(io_tokio::request(&request, &Roots::default())).unwrap();
+        let answer = self.runtime.block_on(io_tokio::request(&request, &Network::default())).unwrap();
         assert_eq!(answer.status, 200);
         str::from_utf8(answer.body.expose()).unwrap().matches(what).count()
     }

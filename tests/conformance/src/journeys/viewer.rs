@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
-use io_engine::{AwsLc, Home, HomeLock, Roots, fresh_entropy, fresh_jitter, wall_clock};
+use io_engine::{AwsLc, Home, HomeLock, Network, fresh_entropy, fresh_jitter, wall_clock};
 use proto_core::{
     Deadline, Machine, Reason, SessionId,
     device::watcher::{Goal, Input, Output, Settings, StoredState, Watcher, choice::Wanted},
@@ -66,7 +66,7 @@ impl<S: Subject<EffectId>> Viewer<S> {
     pub(super) fn pair(home: &Path, site: &mut Site, org: &str) -> Self {
         let home = Home::at(home);
         let lock = home.lock().expect("nobody else owns the home");
-        let subject = S::start(Some(home), Roots::default());
+        let subject = S::start(Some(home), Network::default());
         let now = subject.now();
         let settings = Settings {
             host: "viewer".into(),

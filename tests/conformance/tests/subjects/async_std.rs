@@ -9,7 +9,7 @@ use conformance::{
 };
 use futures_util::future::{Either, select};
 use io_async_std::{Adapter, Clock};
-use io_engine::{DriverLoop, Home, Roots, drive};
+use io_engine::{DriverLoop, Home, Network, drive};
 use proto_core::{
     Deadline, Instant, WallClock,
     effect::{Effect, IoEvent},
@@ -21,8 +21,8 @@ pub(crate) struct OnAsyncStd<I> {
 }
 
 impl<I: Name> Subject<I> for OnAsyncStd<I> {
-    fn start(home: Option<Home>, roots: Roots) -> Self {
-        Self { adapter: Adapter::new(home, roots), clock: Clock::start() }
+    fn start(home: Option<Home>, network: Network) -> Self {
+        Self { adapter: Adapter::new(home, network), clock: Clock::start() }
     }
 
     fn perform(&mut self, effect: Effect<I>) {

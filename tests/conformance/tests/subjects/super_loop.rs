@@ -9,7 +9,7 @@ use conformance::{
     Name, Subject,
     turns::{Diary, Script},
 };
-use io_engine::{DriverLoop, Home, Next, Roots, wall_clock};
+use io_engine::{DriverLoop, Home, Network, Next, wall_clock};
 use proto_core::{
     Deadline, Instant, WallClock,
     effect::{Effect, IoEvent},
@@ -35,8 +35,8 @@ impl<I: Name> driver::MachineIo<Diary, I> for Script {
 }
 
 impl<I: Name> Subject<I> for OnNothing<I> {
-    fn start(home: Option<Home>, roots: Roots) -> Self {
-        Self(SuperLoop::new(home, roots))
+    fn start(home: Option<Home>, network: Network) -> Self {
+        Self(SuperLoop::new(home, network))
     }
 
     fn perform(&mut self, effect: Effect<I>) {

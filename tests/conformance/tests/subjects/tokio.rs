@@ -6,7 +6,7 @@ use conformance::{
     Name, Subject,
     turns::{Diary, Script},
 };
-use io_engine::{DriverLoop, Home, Roots, drive};
+use io_engine::{DriverLoop, Home, Network, drive};
 use io_tokio::{Adapter, Clock};
 use proto_core::{
     Deadline, Instant, WallClock,
@@ -21,9 +21,9 @@ pub(crate) struct OnTokio<I> {
 }
 
 impl<I: Name> Subject<I> for OnTokio<I> {
-    fn start(home: Option<Home>, roots: Roots) -> Self {
+    fn start(home: Option<Home>, network: Network) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (adapter, clock) = runtime.block_on(async { (Adapter::new(home, roots), Clock::start()) });
+        let (adapter, clock) = runtime.block_on(async { (Adapter::new(home, network), Clock::start()) });
         Self { runtime, adapter, clock }
     }
 

@@ -77,5 +77,5 @@ fn unnumbered(named: &impl Debug) -> String {
 
 /// An HTTP answer under the name `id`.
 pub(super) fn answered<I>(id: I, status: u16, retry_after: Option<u32>, body: impl Into<Vec<u8>>) -> IoEvent<I> {
-    IoEvent::Answered(id, HttpAnswer { status, retry_after, body: SecretBytes::new(body.into()) })
+    IoEvent::Answered(id, HttpAnswer { status, retry_after, date: None, body: SecretBytes::new(body.into()) })
 }

@@ -118,7 +118,7 @@ fn fitting(said: &[Output]) -> Input {
             let psk = Some(secret(3));
             let answer = ValidateAnswer { active: true, reason: None, policy_mode: Some(PolicyMode::CryptoPairing), psk };
             let body = SecretBytes::new(serde_json::to_string(&answer).unwrap());
-            Input::Io(IoEvent::Answered(*effect_id, HttpAnswer { status: 200, retry_after: None, body }))
+            Input::Io(IoEvent::Answered(*effect_id, HttpAnswer { status: 200, retry_after: None, date: None, body }))
         }
         Some(Output::Effect(Effect::Send(effect_id, second))) if said.len() == 3 => {
             Input::Io(IoEvent::Received(*effect_id, third_message(SUITE, second.clone())))

@@ -98,6 +98,7 @@ fn told() -> BoxedStrategy<Input> {
         1 => (numbers(), 0_u64..6).prop_map(|(session, next)| Input::Appended(session, next)),
         1 => numbers().prop_map(Input::Ended),
         1 => numbers().prop_map(Input::Leaving),
+        1 => (orgs(), any::<bool>()).prop_map(|(org, works)| Input::Storing(parsed(org), works)),
         1 => (connections(), numbers()).prop_map(|(viewer, session)| Input::Unreadable(viewer, session)),
         1 => Just(Input::Revalidate),
         1 => (targets(), orgs()).prop_map(|(target, org)| Input::Revoked { targets: vec![parsed(target)], orgs: vec![parsed(org)] }),

@@ -104,7 +104,7 @@ impl Subject for Whole {
                     _ => body(&url),
                 };
                 let status = if matches!(of, pairing::EffectId::Mint(_)) { 201 } else { 200 };
-                let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) };
+                let answer = HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body) };
                 Input::Io(IoEvent::Answered(effect_id, answer))
             }
             Fact::Watch(number) => Input::Watch(SessionId(number.to_be_bytes())),

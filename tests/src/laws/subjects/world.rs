@@ -9,7 +9,7 @@ pub(super) use crate::fixtures::{
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::BoxedStrategy};
 use proto_core::{
-    Entropy, Reason,
+    Entropy, Reason, UnixTime,
     effect::{Closed, HttpAnswer, IoEvent, NetFault},
     secret::SecretBytes,
 };
@@ -40,7 +40,9 @@ impl<B> Fate<B> {
         match self {
             Self::Answered { status, retry_after, body } => {
                 let body = SecretBytes::new(bake(body));
-                IoEvent::Answered(id, HttpAnswer { status: *status, retry_after: *retry_after, body })
+                // Some say what time it is, years apart.
+                let date = retry_after.map(|seconds| UnixTime(1_800_000_000).plus(seconds.into()));
+                IoEvent::Answered(id, HttpAnswer { status: *status, retry_after: *retry_after, date, body })
             }
             Self::Unanswered(fault) => IoEvent::Unanswered(id, *fault),
             Self::Connected(seed) => IoEvent::Connected(id, Entropy::new([*seed; 32])),

@@ -140,6 +140,7 @@ impl Annotate for Head {
                 let new = new.number("head", 15, "Decline").bytes("session", &session.0);
                 new.text("reason", reason.code()).varint("retry_after", *retry_after)
             }
+            Self::Storing { works } => new.number("head", 16, "Storing").part("works", [u8::from(*works)], works),
         }
         .0
     }

@@ -130,6 +130,8 @@ pub(super) fn heads() -> Vec<(String, Frame)> {
         ("Envelope".into(), body(Head::Envelope { session }, b"sealed")),
         ("Enveloped, kept".into(), Head::Enveloped { session, is_durable: true }.into()),
         ("Enveloped, of no session".into(), Head::Enveloped { session, is_durable: false }.into()),
+        ("Storing, not".into(), Head::Storing { works: false }.into()),
+        ("Storing, again".into(), Head::Storing { works: true }.into()),
         (
             "Error with a detail".into(),
             Head::Error { reason: Reason::FrameMalformed, retry_after: 300, detail: "a frame of a relay".into() }.into(),

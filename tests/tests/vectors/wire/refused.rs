@@ -51,7 +51,7 @@ fn frames() -> Vec<Vector> {
     let about = |number: u8, rest: &[u8]| [&[number], &SESSION.0[..], rest].concat();
     let mut all = vec![
         refused("no bytes", Kind::Frame, []),
-        refused("a head of a later version", Kind::Frame, [15]),
+        refused("a head of a later version", Kind::Frame, [17]),
         refused("a head with the number 128", Kind::Frame, [0x80, 0x01]),
         refused("Ping, a nonce of eleven groups", Kind::Frame, [&[0][..], &[0x80; 10], &[0]].concat()),
         refused("Ping, a nonce beyond 64 bits", Kind::Frame, [&[0][..], &[0xff; 9], &[2]].concat()),

@@ -22,7 +22,7 @@ fn tell_key(bench: &mut Bench, ask: u32, statements: &[Statement]) {
     let statements = statements.iter().map(|statement| Base64url(statement.encode())).collect();
     let view = KeyView { statements, device: None, waiting: vec![], renew: false, machines: vec![] };
     let body = SecretBytes::new(serde_json::to_vec(&view).unwrap());
-    let answer = HttpAnswer { status: 200, retry_after: None, body };
+    let answer = HttpAnswer { status: 200, retry_after: None, date: None, body };
     bench.input(Input::Io(IoEvent::Answered(EffectId::OrganizationKey(orgkey::EffectId(ask)), answer)));
     if bench.said.iter().any(|said| matches!(said, Output::Keep(_))) {
         bench.input(Input::Kept(true));

@@ -29,6 +29,8 @@ fn the_report_shows_machine_and_bindings() {
         link,
         reason: None,
         obstacle: None,
+        proxy: None,
+        clock_ahead: None,
         draining: false,
         renewable_until: UNIX.plus(RENEWABLE).0,
         key: None,

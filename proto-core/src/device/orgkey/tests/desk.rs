@@ -182,7 +182,7 @@ impl Platform {
                 (204, vec![])
             }
         };
-        HttpAnswer { status, retry_after: None, body: SecretBytes::new(body) }
+        HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body) }
     }
 
     fn view(&self, who: &Settings, after: u32) -> KeyView {

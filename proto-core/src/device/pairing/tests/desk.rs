@@ -29,11 +29,13 @@ pub(super) struct Harness {
     pub(super) http: Vec<(EffectId, HttpRequest)>,
     pub(super) files: Vec<(EffectId, Option<SecretBytes>)>,
     pub(super) said: Vec<Output>,
+    /// The platform's clock, where its answers say what it shows.
+    pub(super) date: Option<UnixTime>,
 }
 
 impl Harness {
     pub(super) fn new(machine: Pairing, now: Instant) -> Self {
-        let mut desk = Self { machine, now, http: Vec::new(), files: Vec::new(), said: Vec::new() };
+        let mut desk = Self { machine, now, http: Vec::new(), files: Vec::new(), said: Vec::new(), date: None };
         desk.drain();
         desk
     }
@@ -88,7 +90,7 @@ impl Harness {
 
     pub(super) fn answer_later(&mut self, status: u16, body: &str, retry_after: Option<u32>) {
         let (effect_id, _) = self.http.remove(0);
-        let answer = HttpAnswer { status, retry_after, body: SecretBytes::new(body) };
+        let answer = HttpAnswer { status, retry_after, date: self.date, body: SecretBytes::new(body) };
         self.input(Input::Io(IoEvent::Answered(effect_id, answer)));
     }
 

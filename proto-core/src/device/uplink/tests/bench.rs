@@ -95,7 +95,7 @@ impl Bench {
     /// The platform answers what it was asked first.
     pub(super) fn answer(&mut self, status: u16, body: &str) {
         let (effect_id, _) = self.http.remove(0);
-        let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body.to_owned()) };
+        let answer = HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body.to_owned()) };
         self.io_event(IoEvent::Answered(effect_id, answer));
     }
 

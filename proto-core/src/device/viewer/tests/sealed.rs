@@ -127,7 +127,7 @@ fn a_session_opens_once_the_generation_is_held() {
         machines: vec![],
     };
     let body = crate::secret::SecretBytes::new(serde_json::to_vec(&view).unwrap());
-    let answer = crate::effect::HttpAnswer { status: 200, retry_after: None, body };
+    let answer = crate::effect::HttpAnswer { status: 200, retry_after: None, date: None, body };
     bench.input(Input::Io(IoEvent::Answered(EffectId::OrganizationKey(orgkey::EffectId(1)), answer)));
     assert!(matches!(bench.said[..], [Output::Keep(_)]));
     assert_eq!(bench.heard(), [], "not before it is durable");

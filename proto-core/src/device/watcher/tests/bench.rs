@@ -124,7 +124,7 @@ impl Bench {
     pub(super) fn answer(&mut self, is_meant: impl Fn(&EffectId) -> bool, status: u16, body: &impl ToString) -> HttpRequest {
         let at = self.net.iter().position(|effect| matches!(effect, Effect::Http(effect_id, _) if is_meant(effect_id))).unwrap();
         let Effect::Http(effect_id, request) = self.net.remove(at) else { panic!() };
-        let answer = HttpAnswer { status, retry_after: None, body: SecretBytes::new(body.to_string()) };
+        let answer = HttpAnswer { status, retry_after: None, date: None, body: SecretBytes::new(body.to_string()) };
         self.happens(IoEvent::Answered(effect_id, answer));
         request
     }

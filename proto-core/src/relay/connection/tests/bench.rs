@@ -162,7 +162,7 @@ impl<N: Noise> Bench<N> {
                 }
                 Output::Effect(Effect::Http(effect_id, _)) => {
                     let body = SecretBytes::new(self.platform.body.to_string());
-                    let answer = HttpAnswer { status: self.platform.status, retry_after: None, body };
+                    let answer = HttpAnswer { status: self.platform.status, retry_after: None, date: None, body };
                     let answered = Input::Io(IoEvent::Answered(effect_id, answer));
                     self.connection.handle_input(self.now, answered).unwrap();
                 }
