@@ -1,12 +1,14 @@
 //! The session that is shown: `vpd run` on a terminal that keeps what it shows.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, io, path::Path, time::Duration};
 
 use anyhow::{bail, ensure};
-use pty_process::Size;
+use pty_process::{Pty, Size};
+use rustix::termios::{LocalModes, tcgetattr};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::Child,
+    time::{Interval, interval, timeout},
 };
 
 use super::program::Program;
@@ -22,6 +24,12 @@ pub(super) const GO_ON: &str = "go-on";
 
 /// The end of input, as it is typed (termios `VEOF`): a command that reads finds nothing to read, and a shell leaves.
 const END_OF_INPUT: &[u8] = b"\x04";
+
+/// Between two of them: a shell that was not ready for the last one takes it for another key.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// How long `vpd run` may take to begin.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The exit codes of `vpd run` for a command that cannot be run or is not found, as shells have them.
 const NOT_RUN: [i32; 2] = [126, 127];
@@ -65,14 +73,16 @@ impl Act {
 /// A command that runs under `vpd run`.
 pub(super) struct Session {
     child: Child,
-    terminal: pty_process::Pty,
+    terminal: Pty,
+    /// When it is typed, the first time at once.
+    end_of_input: Interval,
     shown: Vec<u8>,
 }
 
 impl Session {
     /// Starts it in the bound directory. Its input is at its end: there is no keyboard at this terminal.
     pub(super) async fn start(program: &Program, act: &Act, directory: &Path) -> anyhow::Result<Self> {
-        let (mut terminal, pts) = pty_process::open()?;
+        let (terminal, pts) = pty_process::open()?;
         terminal.resize(Size::new(ROWS, COLUMNS))?;
         let command = pty_process::Command::new(program.executable())
             .args(["run", "--quiet", "--"])
@@ -80,9 +90,11 @@ impl Session {
             .envs(program.environment())
             .current_dir(directory)
             .kill_on_drop(true);
-        let child = command.spawn(pts)?;
-        terminal.write_all(END_OF_INPUT).await?;
-        Ok(Self { child, terminal, shown: Vec::new() })
+        let mut child = command.spawn(pts)?;
+        if let Ok(taken) = timeout(BEGINS_WITHIN, taken_over(&terminal, &mut child)).await {
+            taken?;
+        }
+        Ok(Self { child, terminal, end_of_input: interval(AGAIN), shown: Vec::new() })
     }
 
     /// Plays up to the middle of the act, or its end.
@@ -107,6 +119,26 @@ impl Session {
 
     /// A terminal ends with an error when no process holds its other side any more.
     async fn read(&mut self) -> usize {
-        self.terminal.read_buf(&mut self.shown).await.unwrap_or(0)
+        loop {
+            tokio::select! {
+                biased;
+                read = self.terminal.read_buf(&mut self.shown) => return read.unwrap_or(0),
+                _ = self.end_of_input.tick() => {
+                    if self.terminal.write_all(END_OF_INPUT).await.is_err() {
+                        return 0;
+                    }
+                }
+            }
+        }
     }
+}
+
+/// Waits until `vpd run` has switched the terminal to raw input, or has ended. An end of input that is typed earlier would reach the
+/// command as a NUL byte: Linux keeps it as one in the terminal's queue.
+async fn taken_over(terminal: &Pty, child: &mut Child) -> io::Result<()> {
+    let mut again = interval(Duration::from_millis(5));
+    while child.try_wait()?.is_none() && tcgetattr(terminal)?.local_modes.contains(LocalModes::ICANON) {
+        again.tick().await;
+    }
+    Ok(())
 }
