@@ -293,7 +293,7 @@ pub(crate) struct WatchArgs {
     /// The same as `vpd sessions`
     #[arg(long, hide = true, conflicts_with_all = ["session", "live", "latest", "machine"])]
     pub list: bool,
-    /// The same as `vpd sessions --json`
+    /// One JSON object per line
     #[arg(long, hide = true, requires = "list")]
     pub json: bool,
     /// Nothing but the bytes that the command showed

@@ -112,6 +112,10 @@ fn sessions_are_listed_with_what_tells_them_apart() {
         scene.vpd(arguments).stdout.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     };
     assert_eq!(ids(&["watch", "--list"]), ids(&["sessions"]), "an alias");
+    let lines = scene.vpd(&["watch", "--list", "--json"]).stdout;
+    let named = |row: &Value| row["session"].as_str().unwrap().to_owned();
+    let lines = lines.lines().map(|line| named(&serde_json::from_str(line).unwrap()));
+    assert!(lines.eq(rows.iter().map(named)), "one object per line");
     // Its machine goes away in the middle.
     scene.laptop.vpd(&["stop"]);
     wait_until("it is listed as away", || {

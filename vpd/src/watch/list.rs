@@ -86,6 +86,19 @@ pub(super) fn json(entries: &[Entry], now: UnixTime) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Prints one object for each session, each on a line of its own.
+///
+/// # Errors
+/// The standard output cannot be written.
+pub(super) fn json_lines(entries: &[Entry], now: UnixTime) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for entry in entries {
+        serde_json::to_writer(&mut out, &Row::of(entry, now))?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
 /// Prints the table; it fits on the terminal, where there is one.
 ///
 /// # Errors

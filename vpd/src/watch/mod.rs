@@ -76,18 +76,26 @@ struct Run {
     now: UnixTime,
 }
 
+/// Prints sessions as of a moment.
+type Print = fn(&[Entry], UnixTime) -> std::io::Result<()>;
+
 /// Lists the sessions.
 pub(crate) async fn sessions(home: &Home, args: &SessionsArgs) -> anyhow::Result<ExitCode> {
+    list_sessions(home, args.org.as_deref(), args.json.then_some(list::json)).await
+}
+
+/// Prints all sessions; as a table where no other form is named.
+async fn list_sessions(home: &Home, org: Option<&str>, form: Option<Print>) -> anyhow::Result<ExitCode> {
     home.create()?;
     let device = Device::open(home)?;
     let screen = Screen::new(false, false);
-    let Run { seen, failed, now } = run(home, &device, args.org.as_deref(), &Aim::at(Goal::List), screen).await?;
+    let Run { seen, failed, now } = run(home, &device, org, &Aim::at(Goal::List), screen).await?;
     if let Some(reason) = failed {
         return Err(seen.failure(reason).into());
     }
     let Some(entries) = seen.sessions else { return Ok(ExitCode::from(INTERRUPTED)) };
-    if args.json {
-        list::json(&entries, now)?;
+    if let Some(print) = form {
+        print(&entries, now)?;
     } else if entries.is_empty() {
         anstream::eprintln!("No sessions yet. next: {}", FIRST.cyan());
     } else {
@@ -99,7 +107,7 @@ pub(crate) async fn sessions(home: &Home, args: &SessionsArgs) -> anyhow::Result
 /// Follows one session.
 pub(crate) async fn watch(home: &Home, args: &WatchArgs) -> anyhow::Result<ExitCode> {
     if args.list {
-        return sessions(home, &SessionsArgs { org: args.org.clone(), json: args.json }).await;
+        return list_sessions(home, args.org.as_deref(), args.json.then_some(list::json_lines)).await;
     }
     home.create()?;
     let device = Device::open(home)?;
