@@ -1,19 +1,19 @@
 //! The command line as clap sees it: names, arguments, help. What the commands do stands in [`crate::command`] and the other
 //! folders.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+mod serving;
+mod watching;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::styling, error::ErrorKind};
-use proto_core::{
-    OrgId,
-    api::is_name,
-    device::{pairing::MAX_LABEL_LEN, watcher::choice::Prefix},
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::{
-    command::explain::{self, Subject},
-    settings,
-};
+use clap::{Args, Parser, Subcommand, builder::styling};
+use proto_core::{OrgId, api::is_name, device::pairing::MAX_LABEL_LEN};
+
+use crate::command::explain::{self, Subject};
+use serving::{DEMO_HELP, SERVE_HELP};
+pub(crate) use serving::{DemoArgs, Fault, ServeArgs};
+pub(crate) use watching::{DropArgs, SessionsArgs, ViewersArgs, ViewersCommand, WatchArgs};
+use watching::{SESSIONS_HELP, VIEWERS_HELP, WATCH_HELP};
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())
@@ -35,7 +35,8 @@ Environment:
                            the way to platform and relay, as for curl (http:// and https:// proxies)
   SSL_CERT_FILE, SSL_CERT_DIR
                            certificate authorities instead of the system's
-                           The daemon keeps these when it starts; an empty one forgets it: HTTPS_PROXY= vpd restart
+                           The daemon keeps these when it starts; one that is set and empty
+                           is forgotten: HTTPS_PROXY= vpd restart
   NO_COLOR                 no colours, whatever the terminal can do
 
 Exit codes:
@@ -173,7 +174,7 @@ fn machine_name(name: &str) -> Result<String, String> {
 }
 
 const UNPAIR_HELP: &str = "\
-Works offline. Records that already reached the organization stay there, and members can read those that are sealed to the
+Works offline. Records that already reached the organization stay there, and members can read those that are sealed to the \
 organization's key; vpd says how many are not, and asks on a terminal.
 
 Examples:
@@ -227,9 +228,9 @@ pub(crate) struct UnbindArgs {
 }
 
 const RUN_HELP: &str = "\
-The terminal stays exactly as it would be without vpd. What the command shows is streamed, what is typed is
-not. The exit status is the command's; where a signal ended it, the same signal ends vpd run. Nothing that
-happens to the daemon or the network ends the command. Where nothing streams, vpd run becomes the command.
+The terminal stays exactly as it would be without vpd. What the command shows is streamed, what is typed is \
+not. The exit status is the command's; where a signal ended it, the same signal ends vpd run. Nothing that \
+happens to the daemon or the network ends the command. Where nothing streams, vpd run becomes the command. \
 A command that streams finds VPD_SESSION and VPD_ORG in its environment; vpd run below it only runs.
 
 Examples:
@@ -257,111 +258,6 @@ pub(crate) struct KeepArgs {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
-}
-
-const WATCH_HELP: &str = "\
-Without a session: the only one that is live, or the only one there is, or the next one that starts. Where several
-are live, a terminal asks which; without a terminal they are listed, with exit code 3. The viewer is a device of
-its own and pairs on its first use.
-
-Examples:
-  vpd watch
-  vpd watch 2nyr6c         the beginning of an id is enough; vpd sessions lists them
-  vpd watch --latest       the one that started last
-  vpd watch --machine mbp
-  vpd watch --raw --live > session.bytes";
-
-/// `vpd watch`.
-#[derive(Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one flag on the command line")]
-pub(crate) struct WatchArgs {
-    /// Which session: its id, or as much of its beginning as no other one has
-    #[arg(conflicts_with_all = ["live", "latest", "machine"])]
-    pub session: Option<Prefix>,
-    /// The only session that is live
-    #[arg(long, conflicts_with = "latest")]
-    pub live: bool,
-    /// The session that started last, live or not
-    #[arg(long)]
-    pub latest: bool,
-    /// Only sessions of the machine of this name
-    #[arg(long, value_name = "NAME")]
-    pub machine: Option<String>,
-    /// Of which organization, by id or slug; may be left out while this viewer is paired with one only
-    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
-    pub org: Option<String>,
-    /// The same as `vpd sessions`
-    #[arg(long, hide = true, conflicts_with_all = ["session", "live", "latest", "machine"])]
-    pub list: bool,
-    /// One JSON object per line
-    #[arg(long, hide = true, requires = "list")]
-    pub json: bool,
-    /// Nothing but the bytes that the command showed
-    #[arg(long, conflicts_with = "list")]
-    pub raw: bool,
-    /// Say on the standard error how it goes, with --raw too
-    #[arg(long, short)]
-    pub verbose: bool,
-}
-
-const SESSIONS_HELP: &str = "\
-Live sessions come first, then the newest. live: its machine is connected and goes on; away: it has not ended, and
-its machine is not connected; ended: its command ended; cut: its streaming ended before its command.
-
-With --json: {\"schema\": 1, \"sessions\": [{\"session\", \"state\", \"started\", \"active\", \"ended\", \"seconds\", \"bytes\",
-\"records\", \"machine\", \"owner\", \"command\", \"directory\", \"readable\", \"reason\"}]}. Times are RFC 3339 in UTC; what is
-not known is null; members may be added.
-
-Examples:
-  vpd sessions
-  vpd sessions --json | jq -r '.sessions[] | select(.state == \"live\") | .session'";
-
-/// `vpd sessions`.
-#[derive(Args, Debug)]
-pub(crate) struct SessionsArgs {
-    /// Of which organization, by id or slug; may be left out while this viewer is paired with one only
-    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
-    pub org: Option<String>,
-    /// As one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-const VIEWERS_HELP: &str = "\
-A viewer is a device of its own, paired by the first `vpd watch` of an organization. It is dropped on this machine alone;
-revoke it on the workspace's machines page when the machine is lost.
-
-Examples:
-  vpd viewers
-  vpd viewers drop --org acme";
-
-/// `vpd viewers`.
-#[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct ViewersArgs {
-    #[command(subcommand)]
-    pub command: Option<ViewersCommand>,
-    /// As one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What there is to do with them.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ViewersCommand {
-    /// Stop watching an organization: the pairing and its keys are erased here; asks where the organization's key goes with it
-    Drop(DropArgs),
-}
-
-/// `vpd viewers drop`.
-#[derive(Args, Debug)]
-pub(crate) struct DropArgs {
-    /// Which organization, by id or slug; may be left out while there is one only
-    #[arg(long, value_name = "ID_OR_SLUG", value_parser = organization)]
-    pub org: Option<String>,
-    /// Do not ask
-    #[arg(long, short)]
-    pub yes: bool,
 }
 
 /// `vpd status`.
@@ -400,94 +296,4 @@ pub(crate) struct ExplainArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-}
-
-const SERVE_HELP: &str = "\
-Keys are made at the first start and kept in the data directory. TLS is a reverse proxy's business: give the
-addresses that it has outside with --public-url and --relay-url.
-
-Examples:
-  vpd serve
-  vpd serve --listen 0.0.0.0:8787 --relay-listen 0.0.0.0:8788 \\
-      --public-url https://viewport.example --relay-url wss://relay.viewport.example/ws";
-
-/// `vpd serve`.
-#[derive(Args, Debug)]
-pub(crate) struct ServeArgs {
-    /// Where the platform listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
-    pub listen: SocketAddr,
-    /// Where the relay listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8788")]
-    pub relay_listen: SocketAddr,
-    /// The directory that holds everything [default: ~/.viewport/serve]
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// How browsers and machines reach the platform [default: the address it listens on]
-    #[arg(long, value_name = "URL", value_parser = web_url)]
-    pub public_url: Option<String>,
-    /// How machines reach the relay [default: the address it listens on]
-    #[arg(long, value_name = "URL", value_parser = relay_url)]
-    pub relay_url: Option<String>,
-    /// Print one JSON object with all addresses once it serves
-    #[arg(long)]
-    pub json: bool,
-}
-
-fn web_url(url: &str) -> Result<String, String> {
-    let url = settings::normalised(url).map_err(|_| "an http:// or https:// URL, such as https://viewport.example".to_owned())?;
-    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'));
-    if has_path { Err("the platform needs a host name of its own: a URL without a path".to_owned()) } else { Ok(url) }
-}
-
-fn relay_url(url: &str) -> Result<String, String> {
-    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"));
-    let is_one = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    if is_one { Ok(url.to_owned()) } else { Err("a ws:// or wss:// URL, such as wss://relay.viewport.example/ws".to_owned()) }
-}
-
-impl ServeArgs {
-    /// What clap cannot say: a listening address that clients cannot connect to needs one that they can.
-    pub(crate) fn check(&self) -> Result<(), clap::Error> {
-        let pairs = [(self.listen, &self.public_url, "--public-url"), (self.relay_listen, &self.relay_url, "--relay-url")];
-        for (listen, url, option) in pairs {
-            if listen.ip().is_unspecified() && url.is_none() {
-                let message = format!("clients cannot connect to {listen}: say with {option} how it is reached");
-                return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
-            }
-        }
-        Ok(())
-    }
-}
-
-const DEMO_HELP: &str = "\
-Starts a platform, a relay and a daemon on this machine, pairs them for real, runs a command under `vpd run` and
-watches it with `vpd watch`. Succeeds only when both sides are equal byte for byte and no plaintext was found at
-the servers.
-
-Examples:
-  vpd demo
-  vpd demo -- make test
-  vpd demo --fault relay-restart
-  vpd demo --keep";
-
-/// `vpd demo`.
-#[derive(Args, Debug)]
-pub(crate) struct DemoArgs {
-    /// Stay up afterwards, and say which pages to open and what to type
-    #[arg(long)]
-    pub keep: bool,
-    /// Break something in the middle of the stream
-    #[arg(long, value_name = "FAULT")]
-    pub fault: Option<Fault>,
-    /// The command to run [default: a short shell session]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
-}
-
-/// What can be broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Fault {
-    /// Kill the relay, without a warning, and start it again
-    RelayRestart,
 }
