@@ -89,9 +89,9 @@ impl DriverLoop {
         self.steps.notices(wall.at(), wall)
     }
 
-    /// One turn at the moment of `wall`: says what became of the clocks, fires what is due, hands over the inputs, and drains the
-    /// machine completely after each of these. What was due comes before what arrived, so that the outcome does not depend on how
-    /// late the driver wakes up (L10).
+    /// One turn at the moment of `wall`: tells the machine how the clocks moved, fires what is due, hands over the inputs, and
+    /// drains the machine completely after each of these. What was due comes before what arrived, so that the outcome does not
+    /// depend on how late the driver wakes up (L10).
     pub fn turn<M: Machine>(
         &mut self,
         machine: &mut M,

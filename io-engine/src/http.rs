@@ -70,7 +70,8 @@ impl HttpCall {
         Ok((target, call))
     }
 
-    /// Asks a proxy for it instead of the server at `authority`: by the whole URL (RFC 9112 section 3.2.2). Only before anything was sent.
+    /// Asks a proxy for it instead of the server at `authority`: by the whole URL (RFC 9112 section 3.2.2). Only before anything
+    /// was sent.
     pub(crate) fn ask_proxy(&mut self, authority: &str, authorization: Option<&SecretText>) {
         let target = self.request.iter().position(|byte| *byte == b' ').map_or(0, |at| at + 1);
         let headers = self.request.windows(2).position(|pair| pair == b"\r\n").map_or(target, |at| at + 2);

@@ -48,7 +48,8 @@ enum Unusable {
 }
 
 impl Network {
-    /// What the settings of a device say. Reads the files of `daemon.tls.roots`; the system's certificates are read when they are needed.
+    /// What the settings of a device say. Reads the files of `daemon.tls.roots`; the system's certificates are read when they are
+    /// needed.
     ///
     /// # Errors
     /// When one of those files cannot be read, or holds no certificate.
@@ -81,7 +82,8 @@ impl Network {
         Self { proxies: Arc::new(Proxies::of(proxy)), ..self }
     }
 
-    /// Where to connect to, and what sends `request` there. An `http` URL is asked for at its proxy, an `https` one through a tunnel.
+    /// Where to connect to, and what sends `request` there. An `http` URL is asked for at its proxy, an `https` one through a
+    /// tunnel.
     ///
     /// # Errors
     /// [`NetFault::BadUrl`] when the URL or a header is none, [`NetFault::ProxyInvalid`] when its proxy's is none,
@@ -97,8 +99,8 @@ impl Network {
         }
     }
 
-    /// Where to connect to, and what opens a WebSocket there: see [`WebSocketClient::new`]. By a proxy it is always through a tunnel
-    /// (RFC 6455 section 4.1).
+    /// Where to connect to, and what opens a WebSocket there: see [`WebSocketClient::new`]. By a proxy it is always through a
+    /// tunnel (RFC 6455 section 4.1).
     ///
     /// # Errors
     /// As for [`Network::http`].

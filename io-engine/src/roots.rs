@@ -31,7 +31,8 @@ impl Roots {
         Ok(Self::of_system(None, Vec::new(), extra))
     }
 
-    /// The certificates of `file` and of those in `dirs`, and the system's where neither is given; and those of `extra`, which hold some.
+    /// The certificates of `file` and of those in `dirs`, and the system's where neither is given; and those of `extra`, which hold
+    /// some.
     pub(crate) fn of_system(file: Option<PathBuf>, dirs: Vec<PathBuf>, extra: Vec<Vec<u8>>) -> Self {
         Self(Arc::new(Lazy { file, dirs, extra, trust: OnceLock::new() }))
     }

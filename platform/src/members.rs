@@ -69,7 +69,8 @@ impl<'a> MemberAdmin<'a> {
         Ok(tx.commit().await?)
     }
 
-    /// Removes a member, who may be the one who asks for it, and revokes all machines that the member paired in this workspace, in no other (S132, S133).
+    /// Removes a member, who may be the one who asks for it, and revokes all machines that the member paired in this workspace, in
+    /// no other (S132, S133).
     pub(crate) async fn remove(&self, account: &AccountId) -> Result<(), Error> {
         let mut tx = self.app.store.write().await?;
         let name = self.changeable(&mut tx, account, None).await?;

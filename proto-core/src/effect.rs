@@ -198,7 +198,7 @@ pub enum NetFault {
     /// No connection to the proxy came about.
     #[error("the proxy refused the connection")]
     ProxyUnreachable,
-    /// TLS with an `https` proxy failed, or nobody vouches for that proxy.
+    /// TLS with an `https` proxy failed, or no trusted authority vouches for that proxy.
     #[error("the TLS handshake with the proxy failed")]
     ProxyTls,
     /// The proxy hung up before it answered, or its answer was not HTTP.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::NetFault;
 
-/// What the latest attempt met. Not authenticated: anything between this machine and the server can answer or break a connection, so it
-/// is shown to people and decides nothing.
+/// What the latest attempt met. Not authenticated: anything between this machine and the server can answer or break a connection,
+/// so it is shown to people and decides nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {

@@ -5,7 +5,7 @@
 //! listener ── upgrade ──► connection ──► hub ──► store       one task per connection: Noise in parallel
 //!     │                      ▲  │         │                  one task for the hub: all routing, see proto_core::relay::hub
 //!     └ /health /logs …      └──┼─mailbox─┘                  threads for the store: group commit
-//!                               └──► keys, platform          the key set is shared, each connection makes its own validate call's own
+//!                               └──► keys, platform          the key set is shared, the validate call is not
 //! ```
 //!
 //! [`Relay::bind`] opens everything, [`Relay::serve`] answers until it is told to stop. After that another relay can be bound

@@ -10,8 +10,8 @@
 //! | `link::Link`, opening a message with a tail | the plaintext of the head | the body is a view of the message |
 //! | `viewer::Viewer` | the record's plaintext | the content that is shown is a view of it |
 //!
-//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::buffers`) and costs no memory; only a message with a tail
-//! is always made anew. A shorter one costs a block of memory, and in the session another one: its reference count.
+//! A buffer of 4 KiB and more is one that came back (`proto_core::machine::buffer_pool`) and costs no memory; only a message with a
+//! tail is always made anew. A shorter one costs a block of memory, and in the session another one: its reference count.
 //!
 //! Every call of the allocator counts, a growing buffer's too. Not counted are what arrives, which is the adapter's, and what
 //! AWS-LC does behind Rust's back, which is why the primitives here are those in Rust.

@@ -1,4 +1,5 @@
-//! Every machine of the core has its law, table, walk, model, fuzz target and planted bug; what one lacks is named here, with the reason.
+//! Every machine of the core has its law, table, walk, model, fuzz target and planted bug; what one lacks is named here, with the
+//! reason.
 
 use std::{
     collections::BTreeSet,

@@ -1,6 +1,7 @@
 //! Every state and every input of every machine, as committed tables and graphs, against what the machines do.
 //!
-//! `VIEWPORT_RENEW=1 cargo test -p verification --test tables` writes them anew; the difference then is what changed in the machine.
+//! `VIEWPORT_RENEW=1 cargo test -p verification --test tables` writes them anew; the difference then is what changed in the
+//! machine.
 
 use std::{fmt::Write, fs};
 

@@ -1,6 +1,6 @@
-//! Where the platform is: `VIEWPORT_API_URL` before `daemon.api.endpoint` of `config.json` before the hosted one (S162, S163). And how
-//! servers are reached: what the environment sets of proxies and certificate authorities, before what `config.json` keeps of it from
-//! when the daemon was started.
+//! Where the platform is: `VIEWPORT_API_URL` before `daemon.api.endpoint` of `config.json` before the hosted one (S162, S163). And
+//! how servers are reached: what the environment sets of proxies and certificate authorities, before what `config.json` keeps of it
+//! from when the daemon was started.
 
 use std::{
     env,
@@ -35,8 +35,8 @@ impl Settings {
     }
 }
 
-/// How the daemon of `home`, which this process is, reaches servers. What the environment says is kept: later starts, which may have
-/// another environment, go by it.
+/// How the daemon of `home`, which this process is, reaches servers. What the environment says is kept: later starts, which may
+/// have another environment, go by it.
 pub(crate) fn kept_network(home: &Home) -> Result<Network, Failure> {
     let mut config = read_config(home)?;
     let before = config.daemon.clone();

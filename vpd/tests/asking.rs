@@ -206,7 +206,8 @@ fn binding_and_unpairing_say_what_was_done() {
     assert_eq!((unpaired.code, unpaired.stdout.as_str()), (0, "✓ No longer paired with Acme Engineering.\n"));
 }
 
-/// F40: without a terminal to ask on, a bind that would replace another one is refused with both names of what to do; `--yes` answers.
+/// F40: without a terminal to ask on, a bind that would replace another one is refused with both names of what to do; `--yes`
+/// answers.
 #[test]
 fn a_bind_that_replaces_another_says_so() {
     let home = Home::new();

@@ -47,8 +47,8 @@ impl Scene {
         Self { servers, laptop, first, earlier, endless: endless.unwrap() }
     }
 
-    /// A viewer is added, handed the key by the first one, and revoked, which makes the first one make the next generation. The one that
-    /// was revoked.
+    /// A viewer is added, handed the key by the first one, and revoked, which makes the first one make the next generation. The one
+    /// that was revoked.
     fn renew(&mut self) -> Viewer {
         let mut open = self.first.start(&[&self.endless]);
         let removed = Viewer::new(&self.servers);
@@ -80,7 +80,7 @@ impl Scene {
         watch.is_approved(&mut self.servers);
         assert!(watch.ends().contains("earlier"));
         open.stop();
-        assert!(added.reads(&self.earlier).contains("earlier"), "it holds the key now, whoever is there");
+        assert!(added.reads(&self.earlier).contains("earlier"), "it holds the key now, whichever device is online");
     }
 }
 
@@ -114,7 +114,7 @@ fn records_stay_readable_after_their_machine_was_revoked() {
     scene.is_readable();
 }
 
-/// What is on disk of the organization's key, besides what is public: nobody else can read it.
+/// What is on disk of the organization's key, besides what is public: only its owner can read it.
 #[test]
 fn the_files_of_the_key_are_private_and_go_with_the_pairing() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -134,7 +134,8 @@ fn the_files_of_the_key_are_private_and_go_with_the_pairing() {
     wait_until("the key's file is gone", || files(scene.laptop.home.path()).is_empty());
 }
 
-/// A viewer is revoked: what starts afterwards is sealed to the next generation, which it does not get, and opens for those who are left.
+/// A viewer is revoked: what starts afterwards is sealed to the next generation, which it does not get, and opens for those who are
+/// left.
 #[test]
 fn what_comes_after_a_revocation_is_sealed_to_the_next_generation() {
     let mut scene = Scene::set();
@@ -146,7 +147,7 @@ fn what_comes_after_a_revocation_is_sealed_to_the_next_generation() {
     assert!(scene.first.reads(&later).contains("later"));
     let mut refused = removed.start(&[&later]);
     refused.says("/pair?code=");
-    assert!(refused.stop().is_empty(), "it is nobody's any more");
+    assert!(refused.stop().is_empty(), "it belongs to no binding any more");
     scene.is_readable();
 }
 
@@ -184,7 +185,7 @@ fn a_fingerprint_is_shown_on_every_device() {
     assert!(shown.contains("The daemon is not running.") && shown.contains(&fingerprint), "{shown}");
 }
 
-/// F1: what nobody can open afterwards is counted before it goes.
+/// F1: what cannot be opened afterwards is counted before it goes.
 #[test]
 fn unpairing_says_what_becomes_unreadable() {
     let mut servers = Servers::start();
@@ -193,5 +194,5 @@ fn unpairing_says_what_becomes_unreadable() {
     let unpaired = laptop.command(&["unpair"]).output().unwrap();
     let said = String::from_utf8(unpaired.stderr).unwrap();
     assert!(said.contains("Acme: 1 session is not sealed to the organization's key."), "{said}");
-    assert!(unpaired.status.success(), "nobody is there to be asked");
+    assert!(unpaired.status.success(), "without a terminal there is no question");
 }

@@ -8,18 +8,15 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     process::{Child, ChildStdout, Stdio},
-    time::{Duration, Instant},
 };
 
 use browser::Browser;
 use conformance::forward::ForwardProxy;
-use program::{End, Home};
+use program::{End, Home, wait_until};
 use proto_core::device::{control::Report, link::LinkState};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-/// Long enough for the slowest machine; only a failing test takes that long.
-const PATIENCE: Duration = Duration::from_mins(1);
 const SECRET: &str = "s3cret";
 
 /// `vpd serve`, which tells machines that its relay is at `relay.test`.
@@ -97,19 +94,11 @@ impl Laptop {
     /// The page of `vpd status`, once it says `word`.
     fn status_with(&self, word: &str) -> String {
         let mut page = String::new();
-        wait_until(|| {
+        wait_until(&format!("status says {word}"), || {
             page = self.0.vpd(&["status"]).stdout;
             page.contains(word)
         });
         page
-    }
-}
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "it does not come");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -131,13 +120,13 @@ fn a_daemon_goes_by_the_proxy_that_it_was_started_with() {
     let (mut servers, proxy, laptop) = (Servers::start(), ForwardProxy::open(), Laptop(Home::new()));
     let (url, way) = (format!("http://platform.test:{}", servers.port), format!("http://ada:{SECRET}@{}", proxy.address()));
     pair(&laptop, &mut servers, &[("VIEWPORT_API_URL", &url), ("HTTP_PROXY", &way)]);
-    wait_until(|| laptop.is_connected());
+    wait_until("the laptop is connected", || laptop.is_connected());
     let seen = proxy.seen();
     assert!(seen.iter().any(|head| head.starts_with(&format!("POST {url}/api/pairing-codes "))), "{seen:?}");
     assert!(seen.iter().any(|head| head.starts_with("CONNECT relay.test:")), "{seen:?}");
 
     laptop.restart(&[]);
-    wait_until(|| laptop.is_connected());
+    wait_until("the laptop is connected", || laptop.is_connected());
     let tunnels = || proxy.seen().iter().filter(|head| head.starts_with("CONNECT ")).count();
     assert!(tunnels() >= 2, "another shell, and the same way");
 

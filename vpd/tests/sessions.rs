@@ -212,7 +212,8 @@ fn an_empty_list_says_what_to_do() {
     assert!(end.code == 3 && end.stderr.contains("there is none yet"), "{}", end.stderr);
 }
 
-/// F9: the viewer's pairings are listed, beside an open watch too, and dropped: nothing of one stays, and the next watch pairs anew.
+/// F9: the viewer's pairings are listed, beside an open watch too, and dropped: nothing of one stays, and the next watch pairs
+/// anew.
 #[test]
 fn viewers_are_listed_and_dropped() {
     let mut servers = Servers::start();

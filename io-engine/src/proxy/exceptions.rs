@@ -24,7 +24,7 @@ enum Hosts {
 }
 
 impl Exceptions {
-    /// Items that make no sense are names that no host has.
+    /// An invalid item becomes a name that no host has.
     pub(super) fn parse(list: &str) -> Self {
         let items = list.split(|c: char| c == ',' || c.is_whitespace());
         Self(items.filter(|item| !item.is_empty()).map(Exception::parse).collect())

@@ -107,7 +107,7 @@ fn authorization(url: &Url) -> Option<SecretText> {
     Some(SecretText::new(format!("Basic {}", BASE64.encode(&pair))))
 }
 
-/// Whether a name or address is of this machine: nobody means a proxy for that.
+/// Whether a name or address is of this machine, which no proxy reaches.
 fn is_local(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost") || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())

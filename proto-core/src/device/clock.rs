@@ -1,12 +1,13 @@
 //! The time that credentials and proofs go by, on a device whose own clock may be wrong (D19).
 //!
-//! Stamps in credentials are the platform's, and a proof has to be dated within five minutes of the platform's time. A device learns that
-//! time from the `Date` of the platform's answers that no cache may keep, refusals too: no other source is asked. It is trusted as far as the answer itself,
-//! which by `https` is the platform's own, and by `http` whatever is between; so it decides when to renew and how to date a proof, which
-//! the platform judges in the end, and by which time the platform's own fresh credential is looked at. It ends nothing that is durable.
+//! Stamps in credentials are the platform's, and a proof has to be dated within five minutes of the platform's time. A device
+//! learns that time from the `Date` of the platform's answers that no cache may keep, refusals too: no other source is asked. It is
+//! trusted as far as the answer itself, which by `https` is the platform's own, and by `http` whatever is between; so it decides
+//! when to renew and how to date a proof, which the platform judges in the end, and by which time the platform's own fresh
+//! credential is looked at. It ends nothing that is durable.
 //!
-//! What was learnt holds until the device's wall clock is set or the computer slept: then the two cannot be told apart, the device's own
-//! clock counts again, and the next answer corrects it.
+//! What was learnt holds until the device's wall clock is set or the computer slept: then the two cannot be told apart, the
+//! device's own clock counts again, and the next answer corrects it.
 
 use crate::{Instant, UnixTime, WallClock};
 

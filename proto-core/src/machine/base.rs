@@ -1,7 +1,7 @@
 //! What every machine has at its edge: the time as it knows it, its outputs that wait, and what it ignored.
 //!
-//! A machine's `handle_input` begins with [`MachineBase::enter`] and its `handle_timeout` with [`MachineBase::advance`]; so the rules about
-//! room (L6, L8) and about a clock that goes back are kept in one place. A parent hands an input to a child with
+//! A machine's `handle_input` begins with [`MachineBase::enter`] and its `handle_timeout` with [`MachineBase::advance`]; so the
+//! rules about room (L6, L8) and about a clock that goes back are kept in one place. A parent hands an input to a child with
 //! [`MachineBase::feed`], and no refusal of a child is lost.
 
 use super::{Machine, Misuse, outbox::Outbox, time::Instant, unhashed::Unhashed};

@@ -75,7 +75,7 @@ fn an_envelope_opens_for_its_session_and_generation_only() {
     assert!(!envelope.is_by_its_maker(&org(), another));
 }
 
-/// Everybody can seal to a public key: any changed byte of an envelope is refused, by the seal or by the signature.
+/// Anyone can seal to a public key: any changed byte of an envelope is refused, by the seal or by the signature.
 #[test]
 fn a_changed_envelope_is_not_its_makers() {
     let secret = EpochSecret::new(Secret::new([0x22; 32]));

@@ -126,8 +126,8 @@ pub enum Head {
         /// Seconds after which it may be opened again; 0 leaves it to the daemon.
         retry_after: u32,
     },
-    /// 16: whether this org's records can be made durable here. Relay to daemon, when that changes, and to one that comes while they
-    /// cannot.
+    /// 16: whether this org's records can be made durable here. Relay to daemon, when that changes, and to one that comes while
+    /// they cannot.
     Storing {
         /// They can.
         works: bool,

@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(Listing::split(&body), (Bytes::from_static(b"ab"), Some(LISTING)));
     }
 
-    /// A relay that lists nothing is understood, and so is one of which the listing makes no sense.
+    /// A relay that lists nothing is understood, and so is one whose listing is invalid.
     #[test]
     fn a_listing_may_be_missing() {
         let short = LISTING.body(b"ab").slice(..8);

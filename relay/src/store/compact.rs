@@ -1,5 +1,5 @@
-//! Frees the space of sessions that are gone: a sealed segment of which half or more is not needed is written anew without that, and
-//! takes the place of the old one by a rename. Readers that have the old one open go on with it.
+//! Frees the space of sessions that are gone: a sealed segment of which half or more is not needed is written anew without that,
+//! and takes the place of the old one by a rename. Readers that have the old one open go on with it.
 
 use std::{
     collections::BTreeSet,

@@ -66,7 +66,7 @@ pub(super) struct Appended {
     contents: SegmentIndex,
 }
 
-/// Proof that a sync returned: nothing counts without.
+/// Proof that a sync returned: nothing is published without it.
 #[derive(Debug)]
 pub(super) struct Synced(());
 

@@ -20,10 +20,9 @@
 //! | `root`, `redb_import` | the directory; the store of versions up to 0.1.0, which is taken over |
 //!
 //! An organization is loaded when a member connects, so that starting does not depend on what is stored. A write that fails is
-//! tried again until it works: nothing of that organization is acknowledged meanwhile, the hub tells its daemons and holds them back,
-//! and `/ready`
-//! says no. What cannot be read costs that range. What is written are sealed records, session ids, and credentials that are worth
-//! nothing without their keys.
+//! tried again until it works: nothing of that organization is acknowledged meanwhile, the hub tells its daemons and holds them
+//! back, and `/ready` says no. What cannot be read costs that range. What is written are sealed records, session ids, and
+//! credentials that are worth nothing without their keys.
 
 mod batch;
 mod catalog;

@@ -1,4 +1,4 @@
-//! Retention: which ended sessions are evicted, the oldest end first: which sessions leave, the one that ended first before the others. One that has not ended never does.
+//! Retention: which sessions leave, the one that ended first before the others. One that has not ended never does.
 
 use std::time::Duration;
 

@@ -121,7 +121,7 @@ impl Writer {
         }
     }
 
-    /// The next task, or that it is time to try again what is failed.
+    /// The next task, or that it is time to try again what failed.
     fn wait(&self, failed_at: Instant) -> Result<Task, RecvTimeoutError> {
         if self.failed.is_empty() {
             return self.tasks.recv().map_err(|_| RecvTimeoutError::Disconnected);
@@ -146,7 +146,7 @@ impl Writer {
         (batch, bytes, None)
     }
 
-    /// The same by organization. What belongs to one that is failed waits with it.
+    /// The same by organization. Writes of one that failed before wait with those.
     fn sort(&mut self, batch: Vec<Write>) -> Vec<OrgWrites> {
         let mut shares: Vec<OrgWrites> = Vec::new();
         let mut latest = 0;
@@ -184,7 +184,7 @@ impl Writer {
         }
     }
 
-    /// Makes these durable and says so; what fails is failed.
+    /// Makes these durable and says so; what fails is tried again.
     fn commit(&mut self, shares: Vec<OrgWrites>) {
         let now = root::now();
         let (mut appended, mut failed) = (Vec::with_capacity(shares.len()), Vec::new());

@@ -1,8 +1,8 @@
 //! How fast the core is, as ratios: each thing next to what it could be at best, by turns in one process.
 //!
-//! `cargo bench -p verification --bench core` measures all of it and prints a table; a word behind `--`, such as `seal` or `daemon`,
-//! measures what has that word in its name. Ratios hold on a busy machine; the times beside them are those of that machine.
-//! What allocates, and how much, is not measured but counted: `tests/tests/allocations.rs`.
+//! `cargo bench -p verification --bench core` measures all of it and prints a table; a word behind `--`, such as `seal` or
+//! `daemon`, measures what has that word in its name. Ratios hold on a busy machine; the times beside them are those of that
+//! machine. What allocates, and how much, is not measured but counted: `tests/tests/allocations.rs`.
 
 mod daemon;
 mod handshake;

@@ -1,9 +1,9 @@
-//! One suite that every adapter passes, of effects one by one, of what a process costs, and of whole journeys: implement [`Subject`],
-//! write `conformance::suite!(YourAdapter);` into a test.
+//! One suite that every adapter passes, of effects one by one, of what a process costs, and of whole journeys: implement
+//! [`Subject`], write `conformance::suite!(YourAdapter);` into a test.
 //!
 //! The other ends are threads with blocking sockets, so that no runtime is tested against itself. Nothing sleeps, and but for
-//! [`process`], which counts what a process uses, no outcome depends on how fast the machine is: a scenario only ever waits for what
-//! has to come.
+//! [`process`], which counts what a process uses, no outcome depends on how fast the machine is: a scenario only ever waits for
+//! what has to come.
 
 #![allow(clippy::missing_panics_doc, reason = "scenarios panic when an adapter does not conform")]
 

@@ -1,5 +1,5 @@
-//! Explores machines and systems to their end: `cargo run --release -p verification --bin explore -- [SUBJECT]… [--states N]`. The exit
-//! status is 1 when a property does not hold, or when so many states were not all.
+//! Explores machines and systems to their end: `cargo run --release -p verification --bin explore -- [SUBJECT]… [--states N]`. The
+//! exit status is 1 when a property does not hold, or when so many states were not all.
 
 use std::{process::ExitCode, time::Instant};
 

@@ -1,8 +1,8 @@
 //! Walks through everything that the real machines can do: breadth first, from every start, over every fact of a small alphabet,
 //! until no new state is found or a stated number of states is reached.
 //!
-//! A [`System`] is one machine or several with what lies between them. Machines are `Clone + Hash`, so a state is a value: it
-//! is copied once per action, moved on, and counts when its [`fingerprint`] is new; of those there were only the fingerprint and the
+//! A [`System`] is one machine or several with what lies between them. Machines are `Clone + Hash`, so a state is a value: it is
+//! copied once per action, moved on, and counts when its [`fingerprint`] is new; of those there were only the fingerprint and the
 //! way there are kept, and the way is gone again. Nothing is a model here; what is explored is the code that ships, with
 //! [`Symbolic`](proto_core::noise::Symbolic) for the key exchange.
 //!

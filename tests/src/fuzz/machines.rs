@@ -1,9 +1,9 @@
 //! Every machine of the core as a sequence of inputs: the subjects of the laws in the fuzzer's hands.
 //!
-//! One byte chooses the law whose second run is compared (L3, L5, L6, L10, the clamp or the clock), so that a machine whose outputs, deadline,
-//! status or complaints depend on more than its trace is found; L1, L2, L4, L7 and L9 are checked after every call of both runs.
-//! Each step has its own piece of the input, and four bytes of it choose one of the subject's own recipes: a changed byte changes
-//! one step and no other.
+//! One byte chooses the law whose second run is compared (L3, L5, L6, L10, the clamp or the clock), so that a machine whose
+//! outputs, deadline, status or complaints depend on more than its trace is found; L1, L2, L4, L7 and L9 are checked after every
+//! call of both runs. Each step has its own piece of the input, and four bytes of it choose one of the subject's own recipes: a
+//! changed byte changes one step and no other.
 
 use std::time::Duration;
 

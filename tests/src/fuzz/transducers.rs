@@ -299,8 +299,8 @@ pub fn websocket_client(data: &[u8]) {
     }
 }
 
-/// What a device reads from the first byte of a proxy's answer on. An answer that is none that opens a tunnel ends it at once; through
-/// an open one it is as if there were no proxy.
+/// What a device reads from the first byte of a proxy's answer on. An answer that is none that opens a tunnel ends it at once;
+/// through an open one it is as if there were no proxy.
 pub fn tunnel(data: &[u8]) {
     let Ok((opens, end, cuts, stream)) = <(bool, End, Vec<u8>, &[u8])>::arbitrary_take_rest(Unstructured::new(data)) else {
         return;

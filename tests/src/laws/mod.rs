@@ -1,4 +1,5 @@
-//! The laws of the machine contract (`proto_core::machine`) for the machines of the core: what [`machine_laws`] needs to know of each.
+//! The laws of the machine contract (`proto_core::machine`) for the machines of the core: what [`machine_laws`] needs to know of
+//! each.
 
 mod of_core;
 #[allow(missing_docs, reason = "the facts of a subject are named after the inputs that they become")]

@@ -102,7 +102,7 @@ struct Socket {
     url: String,
 }
 
-/// CoreSubject end of a WebSocket or a request.
+/// Whose end of a WebSocket or a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
     Laptop(u32, EffectId),

@@ -65,8 +65,8 @@ fn answer(bench: &mut Bench<RevocationFeed>, ledger: &mut Ledger) {
 proptest! {
     #![proptest_config(config(512))]
 
-    /// D3, JWT-5: whatever fails in between, after an answer no device is in whose access had ended before it; and a request is made
-    /// within a second of whatever ended the one before.
+    /// D3, JWT-5: whatever fails in between, after an answer no device is in whose access had ended before it; and a request is
+    /// made within a second of whatever ended the one before.
     #[test]
     fn a_feed_misses_nothing_that_its_model_knows(events in vec(events(), 0..80), seed: u64) {
         let mut bench = Bench::new(RevocationFeed::new(START, "https://api.example/f".into(), SecretText::new("key"), JitterRng::new(seed)));

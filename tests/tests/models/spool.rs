@@ -344,8 +344,8 @@ fn body(number: u64, len: usize) -> Bytes {
 proptest! {
     #![proptest_config(config(256))]
 
-    /// SPOOL-1, SPOOL-2, D17: whatever the link, the relay, the disk and the daemon do, nothing is said to be durable that is not, and
-    /// in the end the relay has all that was made, once and in order.
+    /// SPOOL-1, SPOOL-2, D17: whatever the link, the relay, the disk and the daemon do, nothing is said to be durable that is not,
+    /// and in the end the relay has all that was made, once and in order.
     #[test]
     fn what_was_made_arrives(events in vec(events(), 0..80)) {
         let mut both = Both::new();

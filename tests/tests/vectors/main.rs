@@ -1,7 +1,7 @@
 //! Vectors: other people's through our own wrappers, and our own for everybody (`tests/vectors/README.md` says how to read them).
 //!
-//! Ours are made here and committed; `VIEWPORT_RENEW=1 cargo test -p verification --test vectors` writes them anew. Without that, each
-//! committed file is compared with what is made, byte for byte, and each vector is run as it stands in the file.
+//! Ours are made here and committed; `VIEWPORT_RENEW=1 cargo test -p verification --test vectors` writes them anew. Without that,
+//! each committed file is compared with what is made, byte for byte, and each vector is run as it stands in the file.
 
 mod credentials;
 mod file;

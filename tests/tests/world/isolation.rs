@@ -113,8 +113,8 @@ fn the_search_finds_what_is_there() {
     assert!(finds(&world.laptop.runs[run].id().unwrap().0));
 }
 
-/// ISO-2, ISO-5: what happens to one org, up to its end, changes nothing of what the other's relay is sent, nor when; also not after
-/// a restart of the daemon.
+/// ISO-2, ISO-5: what happens to one org, up to its end, changes nothing of what the other's relay is sent, nor when; also not
+/// after a restart of the daemon.
 #[test]
 fn one_org_does_not_affect_the_other() {
     for (own, other) in [("acme", "oss"), ("oss", "acme")] {

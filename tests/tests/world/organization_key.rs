@@ -125,8 +125,8 @@ fn a_session_from_before_there_was_a_key_is_sealed_later() {
     Scene { world, first, earlier }.check_readable();
 }
 
-/// A viewing device is revoked: the next holder makes the next generation, and what is sealed from then on does not open with anything
-/// that relay, platform and the revoked device have. What was sealed before opens for those who are left.
+/// A viewing device is revoked: the next holder makes the next generation, and what is sealed from then on does not open with
+/// anything that relay, platform and the revoked device have. What was sealed before opens for those who are left.
 #[test]
 fn a_removed_viewer_opens_nothing_that_comes_after() {
     let mut scene = Scene::set();
@@ -159,8 +159,8 @@ fn a_removed_viewer_opens_nothing_that_comes_after() {
     scene.check_readable();
 }
 
-/// The platform was restored from an old copy, and somebody founds a key there anew: whoever knows the lineage refuses that one, and a
-/// daemon does not seal to it.
+/// The platform was restored from an old copy, and somebody founds a key there anew: whoever knows the lineage refuses that one,
+/// and a daemon does not seal to it.
 #[test]
 fn a_forked_lineage_is_refused() {
     let mut scene = Scene::set();

@@ -164,8 +164,8 @@ fn a_session_is_pinned_once() {
     assert_eq!(world.laptop.runs[new].org(), Some(&world.org("oss")));
 }
 
-/// F11: a session whose maker stays away for two minutes is cut with what there is of it, so that no viewer waits for ever. It does not
-/// come back, and no binding waits for it longer (S46).
+/// F11: a session whose maker stays away for two minutes is cut with what there is of it, so that no viewer waits for ever. It does
+/// not come back, and no binding waits for it longer (S46).
 #[test]
 fn a_session_whose_maker_stays_away_is_cut() {
     let mut world = bound(&["acme"]);

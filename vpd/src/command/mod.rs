@@ -10,7 +10,7 @@ mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;
 pub(crate) mod pair;
-mod question;
+pub(crate) mod question;
 pub(crate) mod reasons_page;
 pub(crate) mod status;
 mod unreadable;

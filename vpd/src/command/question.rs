@@ -11,7 +11,7 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// `refused`, where there is no terminal to ask on; and what comes of `again`.
-pub(super) async fn confirm<T>(
+pub(crate) async fn confirm<T>(
     refused: Failure,
     question: &str,
     again: impl Future<Output = Result<T, Failure>>,
@@ -27,7 +27,7 @@ pub(super) async fn confirm<T>(
 }
 
 /// What the person says; no is the default. `None` without a terminal on both sides.
-pub(super) fn ask(question: &str) -> io::Result<Option<bool>> {
+pub(crate) fn ask(question: &str) -> io::Result<Option<bool>> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(None);
     }

@@ -52,8 +52,8 @@ async fn serve(mut socket: Wire, questions: &Questions) {
     let _ = questions.send(Question::Detach(source)).await;
 }
 
-/// Carries frames both ways until one side ends. Nothing is read while the daemon is behind, and nothing is taken for a process that
-/// does not read.
+/// Carries frames both ways until one side ends. Nothing is read while the daemon is behind, and nothing is taken for a process
+/// that does not read.
 async fn carry(socket: &mut Wire, source: u64, mut told: mpsc::Receiver<ToSource>, questions: &Questions) {
     let mut unsent: u32 = 0;
     loop {

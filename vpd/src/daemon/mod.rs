@@ -1,4 +1,5 @@
-//! `vpd daemon`: the process that owns a home. It listens on the control socket and runs `proto_core::device::daemon::Daemon` on tokio.
+//! `vpd daemon`: the process that owns a home. It listens on the control socket and runs `proto_core::device::daemon::Daemon` on
+//! tokio.
 
 mod attach;
 mod control;

@@ -133,8 +133,8 @@ impl Session {
     }
 }
 
-/// Waits until `vpd run` has switched the terminal to raw input, or has ended. An end of input that is typed earlier would reach the
-/// command as a NUL byte: Linux keeps it as one in the terminal's queue.
+/// Waits until `vpd run` has switched the terminal to raw input, or has ended. An end of input that is typed earlier would reach
+/// the command as a NUL byte: Linux keeps it as one in the terminal's queue.
 async fn taken_over(terminal: &Pty, child: &mut Child) -> io::Result<()> {
     let mut again = interval(Duration::from_millis(5));
     while child.try_wait()?.is_none() && tcgetattr(terminal)?.local_modes.contains(LocalModes::ICANON) {

@@ -63,8 +63,8 @@ async fn revive(client: &Client, home: &Home) -> Infallible {
     std::future::pending().await
 }
 
-/// Waits for the end of the stream and says what is lost of it; unless it `is_quiet`, also that it waits. TERM, HUP and Ctrl-C end the
-/// wait at once.
+/// Waits for the end of the stream and says what is lost of it; unless it `is_quiet`, also that it waits. TERM, HUP and Ctrl-C end
+/// the wait at once.
 async fn wait(
     mut ending: oneshot::Receiver<Ending>,
     mut pending_bytes: watch::Receiver<usize>,

@@ -23,12 +23,13 @@ pub(super) enum Answer {
     Interrupted,
 }
 
-/// Whether somebody is there to be asked.
+/// Whether a person can be asked.
 pub(super) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Shows the sessions with numbers on the standard error, says that there are more where there are, and reads one line; again as long as the line names none of them.
+/// Shows the sessions with numbers on the standard error, says that there are more where there are, and reads one line; again as
+/// long as the line names none of them.
 ///
 /// # Errors
 /// The terminal cannot be written or read.
@@ -58,13 +59,14 @@ pub(super) async fn ask(entries: &[Entry], more: Option<String>, now: UnixTime) 
     }
 }
 
-/// One line of the standard input. A thread of its own reads it, and nothing waits for that thread: Ctrl-C ends the program at once.
+/// One line of the standard input. A thread of its own reads it, and nothing waits for that thread: Ctrl-C ends the program at
+/// once.
 async fn read_line() -> io::Result<String> {
     let (sender, receiver) = oneshot::channel();
     thread::spawn(move || {
         let mut line = String::new();
         let read = io::stdin().read_line(&mut line).map(|_| line);
-        // Nobody waits for it after Ctrl-C.
+        // It is not awaited after Ctrl-C.
         let _ = sender.send(read);
     });
     receiver.await.unwrap_or_else(|_| Ok(String::new()))

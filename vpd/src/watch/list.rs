@@ -122,7 +122,7 @@ pub(super) fn numbered(entries: &[Entry], now: UnixTime) -> Vec<String> {
     lines.into_iter().enumerate().map(number).collect()
 }
 
-/// The same without numbers, for a message: whole, because whoever reads it may be a program.
+/// The same without numbers, for a message: whole, because a program may read it.
 pub(super) fn candidates(entries: &[Entry], now: UnixTime) -> Vec<String> {
     Table::of(entries, now, &TimeZone::system()).lines(None)
 }

@@ -2,7 +2,7 @@
 //!
 //! The viewer is a device of its own: it pairs for itself, connects to the relay for itself and gets each session's key from the
 //! daemon that runs it. All of that is decided by [`Watcher`](proto_core::device::watcher::Watcher); this process owns the home's
-//! lock, and prints; and it asks, where several sessions fit and a person is there to answer.
+//! lock, and prints; and it asks, where several sessions fit and a person can answer.
 
 mod chooser;
 mod device;
@@ -147,7 +147,7 @@ async fn run(home: &Home, device: &Device, org: Option<&str>, aim: &Aim, screen:
     Ok(Run { seen, failed, now: now.unix_at(now.at()) })
 }
 
-/// Asks which of them is meant, where somebody is there and did not say it already; else says what they are.
+/// Asks which of them is meant, where a person can be asked and has not said it; else says what they are.
 async fn choose(entries: &[Entry], now: UnixTime, args: &WatchArgs) -> anyhow::Result<Answer> {
     let shown = entries.get(..AT_ONCE).unwrap_or(entries);
     let more = (entries.len() > AT_ONCE).then(|| format!("and {} more: vpd sessions", entries.len() - AT_ONCE));

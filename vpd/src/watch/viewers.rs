@@ -1,7 +1,7 @@
 //! `vpd viewers`: the pairings by which this user watches, and dropping one of them.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
 };
 
@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::{Aim, INTERRUPTED, Run, device::Device, run, screen::Screen};
 use crate::{
     cli::{DropArgs, ViewersArgs, ViewersCommand},
+    command::question,
     failure::Failure,
     home::Home,
     plain::Line,
@@ -142,19 +143,15 @@ fn about(reason: Reason, args: &DropArgs) -> Failure {
     args.org.as_ref().map_or_else(|| reason.into(), |org| Failure::about(reason, org))
 }
 
-/// Says what goes with the pairing, and asks. Where nobody can be asked it is not wanted: `--yes` says so.
+/// Says what goes with the pairing, and asks. Without a terminal the answer is no: `--yes` says otherwise.
 fn is_wanted(org: &Workspace) -> io::Result<bool> {
     anstream::eprintln!(
-        "This viewer holds the key of {}. Where no other viewing device holds it, nobody can open what was sealed to it any more.",
+        "This viewer holds the key of {}. Where no other viewing device holds it, what was sealed to it cannot be opened any more.",
         Line(&org.name).bold()
     );
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    let answer = question::ask("Drop it?")?;
+    if answer.is_none() {
         anstream::eprintln!("To drop it all the same: {}", "vpd viewers drop --yes".cyan());
-        return Ok(false);
     }
-    anstream::eprint!("Drop it? [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(answer.unwrap_or(false))
 }

@@ -17,8 +17,8 @@ const MAX_ENVELOPES: usize = 8;
 impl<N: Noise> Bridge<N> {
     /// The link is new: what was under way over the one before may not have arrived.
     pub(super) fn seal_again(&mut self) {
-        for stream in self.streams.values_mut().filter(|stream| stream.letter() != EnvelopeState::Kept) {
-            stream.set_letter(EnvelopeState::Missing);
+        for stream in self.streams.values_mut().filter(|stream| stream.envelope() != EnvelopeState::Kept) {
+            stream.set_envelope(EnvelopeState::Missing);
         }
         self.seal_next();
     }
@@ -28,9 +28,10 @@ impl<N: Noise> Bridge<N> {
         if !self.uplink.is_up() {
             return;
         }
-        let with = |bridge: &Self, letter| bridge.streams.iter().filter(move |(_, stream)| stream.letter() == letter).count();
+        let with =
+            |bridge: &Self, envelope| bridge.streams.iter().filter(move |(_, stream)| stream.envelope() == envelope).count();
         let room = MAX_ENVELOPES.saturating_sub(with(self, EnvelopeState::Sent));
-        let missing = self.streams.iter().filter(|(_, stream)| stream.letter() == EnvelopeState::Missing);
+        let missing = self.streams.iter().filter(|(_, stream)| stream.envelope() == EnvelopeState::Missing);
         let next: Vec<_> = missing.map(|(session, _)| *session).take(room).collect();
         if !next.is_empty() && self.organization_key().lineage().newest().is_none() {
             return self.drive(uplink::Input::PollOrganizationKey);
@@ -44,14 +45,14 @@ impl<N: Noise> Bridge<N> {
         let (Some(entropy), Some(stream)) = (self.uplink.draw(), self.streams.get_mut(&session)) else { return };
         let Some(statement) = self.uplink.organization_key().lineage().newest() else { return };
         let Ok(envelope) = Envelope::seal(statement, session, stream.secret(), &self.identity, &entropy) else { return };
-        stream.set_letter(EnvelopeState::Sent);
+        stream.set_envelope(EnvelopeState::Sent);
         self.send(Frame { head: Head::Envelope { session }, body: envelope.encode().into() });
     }
 
     /// The relay has an envelope of this session, durably, or it does not have the session.
     pub(super) fn enveloped(&mut self, session: SessionId, is_durable: bool) {
         match self.streams.get_mut(&session) {
-            Some(stream) => stream.set_letter(if is_durable { EnvelopeState::Kept } else { EnvelopeState::TooEarly }),
+            Some(stream) => stream.set_envelope(if is_durable { EnvelopeState::Kept } else { EnvelopeState::TooEarly }),
             None => self.stats.0.unknown_session += 1,
         }
         self.seal_next();

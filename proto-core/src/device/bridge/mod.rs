@@ -10,11 +10,11 @@
 //!   Running ── Cut ──► Finished         Running ── the relay ended it ──► Failed(reason)
 //! ```
 //!
-//! A session that the relay declines (`Decline`) is opened again after the pause that the relay names, or on the next link, whichever is
-//! first; the others go on meanwhile (F4).
+//! A session that the relay declines (`Decline`) is opened again after the pause that the relay names, or on the next link,
+//! whichever is first; the others go on meanwhile (F4).
 //!
-//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earliest one of the uplink's, the key_requests' and the
-//! declined sessions'.
+//! The bridge drains its uplink inside its own `handle_*`; its deadline is the earliest one of the uplink's, the key requests' and
+//! the declined sessions'.
 
 mod declined;
 mod envelopes;
@@ -152,7 +152,7 @@ impl<N: Noise> Bridge<N> {
 
     /// How many sessions cannot be opened without this machine: the relay is not known to have an envelope of them.
     pub fn without_envelope(&self) -> usize {
-        self.streams.values().filter(|stream| stream.letter() != EnvelopeState::Kept).count()
+        self.streams.values().filter(|stream| stream.envelope() != EnvelopeState::Kept).count()
     }
 
     /// What was dropped or ignored here so far; [`Machine::ignored`] counts what the uplink ignored too.

@@ -13,7 +13,7 @@ pub(super) struct Stream {
     cipher: Cipher,
     secret: EpochSecret,
     flow: Flow,
-    letter: EnvelopeState,
+    envelope: EnvelopeState,
 }
 
 /// Whether who holds the organization's key can open the session without this machine.
@@ -44,7 +44,7 @@ enum Flow {
 
 impl Stream {
     pub(super) const fn new(cipher: Cipher, secret: EpochSecret) -> Self {
-        Self { cipher, secret, flow: Flow::Idle, letter: EnvelopeState::Missing }
+        Self { cipher, secret, flow: Flow::Idle, envelope: EnvelopeState::Missing }
     }
 
     /// For viewers: the secret of epoch 0.
@@ -52,12 +52,12 @@ impl Stream {
         &self.secret
     }
 
-    pub(super) const fn letter(&self) -> EnvelopeState {
-        self.letter
+    pub(super) const fn envelope(&self) -> EnvelopeState {
+        self.envelope
     }
 
-    pub(super) const fn set_letter(&mut self, letter: EnvelopeState) {
-        self.letter = letter;
+    pub(super) const fn set_envelope(&mut self, envelope: EnvelopeState) {
+        self.envelope = envelope;
     }
 
     pub(super) const fn source(&self) -> Option<SourceId> {
@@ -85,8 +85,8 @@ impl Stream {
     pub(super) fn open(&mut self, session: SessionId) -> Option<Frame> {
         let source = self.source()?;
         self.flow = Flow::Waiting(source);
-        if self.letter == EnvelopeState::TooEarly {
-            self.letter = EnvelopeState::Missing;
+        if self.envelope == EnvelopeState::TooEarly {
+            self.envelope = EnvelopeState::Missing;
         }
         Some(Head::Open { session, cipher: self.cipher as u8 }.into())
     }

@@ -77,7 +77,7 @@ impl Resolver {
         Self { directory, grants, state: State::Walking(walk), port }
     }
 
-    /// TakesOver what is in `walk.at`, then goes one up, or ends.
+    /// Takes what is in `walk.at`, then goes one up, or ends.
     fn step(&mut self, mut walk: Walk, looked: Looked) {
         if walk.decision.is_none() {
             walk.decision = self.judge(looked.local, &walk);

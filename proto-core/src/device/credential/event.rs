@@ -32,7 +32,8 @@ pub enum Input {
 pub enum Output {
     /// For the adapter.
     Effect(Effect<EffectId>),
-    /// Make this durable, with [`BindingRecord::renew`](crate::device::files::BindingRecord::renew), then answer with [`Input::Stored`].
+    /// Make this durable, with [`BindingRecord::renew`](crate::device::files::BindingRecord::renew), then answer with
+    /// [`Input::Stored`].
     Renewed(Box<Renewal>),
     /// The new credential is durable: tell the relay in band, and use it for every connection from now on.
     Announce(SecretText),

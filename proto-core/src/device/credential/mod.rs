@@ -15,10 +15,10 @@
 //! Asking again for the successor of the same generation gives the same one, so lost answers and kills are harmless (ROT-2).
 //! Nothing that the platform answers here ends a binding, and this machine never ends by itself: who drops the binding drops it.
 //!
-//! Expiries are stamps of the platform's clock. They are used as ages: what counts is how long ago this device got the
-//! credential by its own clocks, so a device whose clock is wrong by a constant renews as it should, and one whose clock jumps
-//! renews once too often at worst (JWT-3). Proofs are dated by the platform's time as its answers state it
-//! ([`clock`](crate::device::clock)): a request that is refused because of its date is sent again at once, dated as the refusal was (D19).
+//! Expiries are stamps of the platform's clock. They are used as ages: what counts is how long ago this device got the credential
+//! by its own clocks, so a device whose clock is wrong by a constant renews as it should, and one whose clock jumps renews once too
+//! often at worst (JWT-3). Proofs are dated by the platform's time as its answers state it ([`clock`](crate::device::clock)): a
+//! request that is refused because of its date is sent again at once, dated as the refusal was (D19).
 //!
 //! The driver's loop is the one of [`Machine`].
 
@@ -171,8 +171,8 @@ impl Rotation {
         }
     }
 
-    /// When no attempt makes sense any more: by this device's clock, and by the platform's time as well where that is another. Neither
-    /// alone may stop a device that the other would let go on.
+    /// When no attempt makes sense any more: by this device's clock, and by the platform's time as well where that is another.
+    /// Neither alone may stop a device that the other would let go on.
     fn lapses_at(&self) -> Instant {
         self.held.lapses_at(self.clock.own()).max(self.held.lapses_at(self.clock.best()))
     }

@@ -408,7 +408,7 @@ fn a_proof_is_dated_by_the_platforms_time() {
     }
 }
 
-/// Dates that make no sense cost attempts, and those are limited (ROT-3).
+/// Invalid dates cost attempts, and those are limited (ROT-3).
 #[test]
 fn dates_that_jump_do_not_make_it_hurry() {
     let mut desk = Harness::started(0);
@@ -434,7 +434,8 @@ fn the_time_may_come_with_another_answer() {
     assert_eq!(desk.http.len(), 1, "by that it is time to renew");
 }
 
-/// A date of the far future, which anything on the way can write into a plain answer, is not the end; nor is an own clock that is there.
+/// A date of the far future, which anything on the way can write into a plain answer, is not the end; nor is an own clock that is
+/// there.
 #[test]
 fn no_single_clock_makes_it_lapse() {
     let later = UNIX.plus(2 * testing::RENEWABLE);

@@ -119,7 +119,7 @@ pub enum Output {
     Effect(Effect<EffectId>),
     /// The answer to a request.
     Answer(RequestId, Result<Answer, Reason>),
-    /// For everybody who waits for the pairing.
+    /// For all clients that wait for the pairing.
     Pairing(PairEvent),
     /// The answer to a process that makes records.
     Attached(SourceId, Attached),

@@ -1,5 +1,5 @@
-//! Between sessions and their bridges: what a relay does not keep up with is kept, and delivered over the binding that the session is
-//! pinned to, or not at all (D17).
+//! Between sessions and their bridges: what a relay does not keep up with is kept, and delivered over the binding that the session
+//! is pinned to, or not at all (D17).
 
 use alloc::collections::BTreeMap;
 

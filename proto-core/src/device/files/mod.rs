@@ -68,7 +68,7 @@ pub trait Document: Serialize + DeserializeOwned {
     /// Reads the file. Any byte string gives a valid document or an error, never a part of one.
     ///
     /// # Errors
-    /// [`Reason::ConfigNewer`] when a newer version wrote it, [`Self::INVALID`] when it makes no sense.
+    /// [`Reason::ConfigNewer`] when a newer version wrote it, [`Self::INVALID`] when it is invalid.
     fn parse(bytes: &[u8]) -> Result<Self, Reason> {
         let invalid = |_| Self::INVALID;
         let Versioned { version } = serde_json::from_slice(bytes).map_err(invalid)?;

@@ -36,7 +36,8 @@ fn a_device_looks_once_the_link_is_up() {
     assert_eq!(desk.calls, [(EffectId(2), Call::View { after: 0, machines: false })]);
 }
 
-/// A viewing device asks for the names of the machines each time the link comes up, and hands on what it is told; a daemon is told none.
+/// A viewing device asks for the names of the machines each time the link comes up, and hands on what it is told; a daemon is told
+/// none.
 #[test]
 fn a_viewing_device_learns_whose_machines_there_are() {
     let machine = crate::api::NamedMachine { runtime_target_id: "t9".parse().unwrap(), name: "mbp".into(), owner: "Ada".into() };
@@ -221,8 +222,8 @@ fn a_foreign_lineage_is_refused() {
     }
 }
 
-/// A platform that was restored from an old copy, or that shows others another key, has to show what a device knows already: it is found
-/// out at the next look, whether it has another statement in that place or none.
+/// A platform that was restored from an old copy, or that shows others another key, has to show what a device knows already: it is
+/// found out at the next look, whether it has another statement in that place or none.
 #[test]
 fn what_is_known_has_to_be_shown_again() {
     for lies in [&[][..], &[&foreign()]] {
@@ -242,7 +243,7 @@ fn what_is_known_has_to_be_shown_again() {
     }
 }
 
-/// Answers that make no sense, no answers, and refusals are trouble that is said once; it is tried again, ever more rarely.
+/// Invalid answers, no answers, and refusals are trouble that is said once; it is tried again, ever more rarely.
 #[test]
 fn what_fails_is_tried_again() {
     let mut desk = Harness::new(1, DeviceKind::Viewer);

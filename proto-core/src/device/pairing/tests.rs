@@ -457,7 +457,8 @@ fn a_paired_daemon_pairs_again_only_when_told_how() {
     }
 }
 
-/// D19: a machine whose clock is wrong by weeks pairs where the platform says what time it is, by the answer that brings the approval.
+/// D19: a machine whose clock is wrong by weeks pairs where the platform says what time it is, by the answer that brings the
+/// approval.
 #[test]
 fn an_approval_is_judged_by_the_platforms_time() {
     const WEEKS: u64 = 21 * 86_400;

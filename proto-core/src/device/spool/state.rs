@@ -13,7 +13,8 @@ pub(super) enum State {
     Passing(Passing),
     /// The spool is the relay for the process, and the process for the relay.
     Spooling(Box<Spooling>),
-    /// All records there are, are the relay's; the end is to be told. It is known unless the relay has to say first how many it has.
+    /// All records there are, are the relay's; the end is to be told. It is known unless the relay has to say first how many it
+    /// has.
     Closing(Option<End>),
     /// The relay has all of it.
     Finished,

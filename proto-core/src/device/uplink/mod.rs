@@ -236,7 +236,7 @@ impl<N: Noise> Uplink<N> {
         self.port.feed(&mut self.organization_key, input);
     }
 
-    /// TakesOver what the children want, until none of them wants anything: what one says may make another speak.
+    /// Takes what the children want, until none of them wants anything: what one says may make another speak.
     fn drain(&mut self) {
         loop {
             if let Some(output) = self.link.poll_output() {

@@ -167,7 +167,8 @@ fn a_clock_that_was_set_counts() {
     assert_eq!((bench.uplink.unix(), bench.take_said()), (later, vec![Output::RenewalExpired]));
 }
 
-/// S145: a machine that wakes from a suspend tries at once, whatever it waited for; a reading that says nothing new hurries nothing.
+/// S145: a machine that wakes from a suspend tries at once, whatever it waited for; a reading that says nothing new hurries
+/// nothing.
 #[test]
 fn a_suspend_makes_it_try_at_once() {
     for (seconds, tries) in [(5, true), (0, false)] {

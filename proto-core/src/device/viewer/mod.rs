@@ -201,7 +201,7 @@ impl<N: Noise> Viewer<N> {
     }
 
     /// The next step towards a session that the user watches: believe its daemon's credential; then open its envelope, or
-    /// send_first_message.
+    /// begin a handshake with it.
     fn approach(&mut self, session: SessionId) {
         match self.sessions.get(&session).map_or(NextStep::Nothing, Watched::need) {
             NextStep::Nothing => {}

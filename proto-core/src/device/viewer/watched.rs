@@ -48,7 +48,7 @@ pub(super) struct Watched<N> {
     cipher: Option<Cipher>,
     /// The credential of the daemon that runs it, as the relay gave it.
     daemon_token: SecretBytes,
-    /// That daemon's keys, once the platform's signature token_verified for them.
+    /// That daemon's keys, once the platform's signature vouches for them.
     daemon: Option<Confirmation>,
     /// What opens it for who holds the generation, as the relay gave it.
     envelope: Option<Box<Envelope>>,
@@ -132,7 +132,7 @@ impl<N: Noise> Watched<N> {
         }
     }
 
-    /// Nobody wants to see any more of it. The relay takes the place of the record that never comes for the one that is wanted next.
+    /// The user watches it no longer. The relay takes the place of the record that never comes for the one that is wanted next.
     pub(super) fn leave(&mut self, session: SessionId) -> Step {
         match mem::replace(&mut self.phase, Phase::Listed) {
             Phase::Reading { .. } => Step::Send(Head::Resume { session, next: u64::MAX }.into()),
@@ -140,7 +140,8 @@ impl<N: Noise> Watched<N> {
         }
     }
 
-    /// The relay says that there is such a session, what its daemon's latest credential is, and how it stands. Whether that is news.
+    /// The relay says that there is such a session, what its daemon's latest credential is, and how it stands. Whether that is
+    /// news.
     pub(super) fn opened(&mut self, cipher: Cipher, body: &Bytes) -> bool {
         let (daemon_token, listing) = Listing::split(body);
         if self.daemon_token.expose() != &daemon_token[..] {
@@ -188,7 +189,7 @@ impl<N: Noise> Watched<N> {
     }
 
     /// Opens the envelope, if the generation is held here and the secret is still wanted. It has to be of the daemon that runs the
-    /// session: everybody can seal to a public key.
+    /// session: anyone can seal to a public key.
     pub(super) fn unseal(&mut self, session: SessionId, me: &HandshakeContext<'_>) -> Step {
         let waits = !matches!(self.phase, Phase::Listed | Phase::Reading { .. } | Phase::Over);
         let (Some(envelope), Some(daemon)) = (self.envelope.as_ref().filter(|_| waits), self.daemon) else {

@@ -57,8 +57,8 @@ pub struct StoredState {
 impl<N: Noise> Watcher<N> {
     /// The device as its last run left it. Where a pairing fits it connects, else it pairs. The entropy is for new identities.
     ///
-    /// [`Reason::OrgAmbiguous`] is where it ends at once when several pairings fit, [`Reason::WatchesItself`] when it is to show the
-    /// session of which it is a part.
+    /// [`Reason::OrgAmbiguous`] is where it ends at once when several pairings fit, [`Reason::WatchesItself`] when it is to show
+    /// the session of which it is a part.
     ///
     /// # Errors
     /// [`Reason::ConfigInvalid`] or [`Reason::ConfigNewer`] for `config.json`, which is left as it is.

@@ -39,8 +39,7 @@ impl Entry {
 
     /// When it began: by its own record where that was read, else by the relay.
     pub fn started(&self) -> Option<UnixTime> {
-        let own = self.title.as_ref().map(|title| UnixTime(title.started));
-        own.or(Some(self.listing.began)).filter(|at| at.0 > 0)
+        started(self.title.as_deref(), &self.listing)
     }
 
     /// When it ended, if it has.
@@ -49,7 +48,7 @@ impl Entry {
         has_ended.then_some(self.listing.active).filter(|at| at.0 > 0)
     }
 
-    /// How long it took, or takes until now, in seconds. Of one whose machine is away nobody knows.
+    /// How long it took, or takes until now, in seconds. Of one whose machine is away that is not known.
     pub fn lasted(&self, now: UnixTime) -> Option<u64> {
         let until = if self.is_live() { Some(now) } else { self.ended() };
         Some(until?.since(self.started()?))
@@ -63,6 +62,12 @@ impl Entry {
             machine: self.machine.as_ref().map(|machine| &*machine.name),
         }
     }
+}
+
+/// When a session began, as far as it is known.
+pub(super) fn started(title: Option<&Title>, listing: &Listing) -> Option<UnixTime> {
+    let own = title.map(|title| UnixTime(title.started));
+    own.or(Some(listing.began)).filter(|at| at.0 > 0)
 }
 
 /// The order in which people are shown sessions: those that are live first, then the newest first.
@@ -175,7 +180,7 @@ impl Wanted {
     }
 
     pub(super) fn pick<'a>(&self, candidates: impl Iterator<Item = Candidate<'a>>) -> Choice {
-        let (mut all, mut live, mut latest) = (Tally::default(), Tally::default(), None);
+        let (mut all, mut live, mut latest) = (Matches::default(), Matches::default(), None);
         for candidate in candidates.filter(|candidate| self.fits(*candidate)) {
             all.add(candidate.session);
             if candidate.is_live {
@@ -208,12 +213,12 @@ impl Wanted {
 
 /// How many sessions there are, and one of them.
 #[derive(Default)]
-struct Tally {
+struct Matches {
     count: usize,
     one: Option<SessionId>,
 }
 
-impl Tally {
+impl Matches {
     fn add(&mut self, session: SessionId) {
         self.count = self.count.saturating_add(1);
         self.one = Some(session);

@@ -25,8 +25,8 @@ pub enum Goal {
     List,
     /// This session to its end.
     This(SessionId),
-    /// The one session that is [wanted](super::Settings::wanted), to its end; where nothing is said of it and there is none yet, the
-    /// next one. Where several fit, those are listed.
+    /// The one session that is [wanted](super::Settings::wanted), to its end; where nothing is said of it and there is none yet,
+    /// the next one. Where several fit, those are listed.
     TheOnly,
     /// Every session that [`Input::Watch`] names, until [`Input::Stop`].
     Chosen,

@@ -5,10 +5,10 @@ use core::{mem, time::Duration};
 
 use super::{
     Goal, Timer,
-    choice::{Candidate, Choice, Entry, Wanted, in_order},
+    choice::{Candidate, Choice, Entry, Wanted, in_order, started},
 };
 use crate::{
-    Deadline, Instant, Reason, SessionId, UnixTime,
+    Deadline, Instant, Reason, SessionId,
     api::NamedMachine,
     device::viewer::{About, MAX_SESSIONS},
     id::PlatformId,
@@ -204,8 +204,13 @@ impl SessionSelection {
                 self.stage = Stage::Showing(one);
                 Settled::Watch(one)
             }
-            _ => Settled::Sessions(in_order(self.shown().map(|(session, known)| self.entry(session, known)).collect())),
+            (Goal::TheOnly, Choice::Several { .. }) => Settled::Sessions(self.wanted.left(self.entries())),
+            _ => Settled::Sessions(in_order(self.entries())),
         })
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.sessions.iter().map(|(session, known)| self.entry(*session, known)).collect()
     }
 
     /// Which of the sessions is meant, as it stands.
@@ -227,11 +232,10 @@ impl SessionSelection {
     }
 
     fn candidate<'a>(&'a self, session: SessionId, known: &'a Known) -> Candidate<'a> {
-        let own = known.title.as_ref().map(|title| UnixTime(title.started));
         Candidate {
             session,
             is_live: known.about.listing.standing == Standing::Live,
-            started: own.or(Some(known.about.listing.began)).filter(|at| at.0 > 0),
+            started: started(known.title.as_deref(), &known.about.listing),
             machine: self.machine(known).map(|machine| &*machine.name),
         }
     }

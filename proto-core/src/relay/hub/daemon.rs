@@ -127,8 +127,8 @@ impl Hub {
         }
     }
 
-    /// `End`: no more records; everything before it must have arrived. A daemon that was restarted takes an end that is durable for one
-    /// more record, and puts its own behind it.
+    /// `End`: no more records; everything before it must have arrived. A daemon that was restarted takes an end that is durable for
+    /// one more record, and puts its own behind it.
     pub(super) fn end(&mut self, from: ConnectionId, id: SessionId, next: u64, outcome: Outcome) -> Result<(), Reason> {
         let now = self.unix();
         let (number, session) = self.opened(from, id).ok_or(Reason::FrameMalformed)?;

@@ -148,7 +148,8 @@ pub enum Output {
     SendTail(ConnectionId, Frame),
     /// Tell the connection why it ends, and close it. The hub has forgotten it already.
     Close(ConnectionId, Reason),
-    /// Read no more from this connection until [`Output::ResumeReading`]: the store is behind, or the peer does not read its answers.
+    /// Read no more from this connection until [`Output::ResumeReading`]: the store is behind, or the peer does not read its
+    /// answers.
     PauseReading(ConnectionId),
     /// Read from it again.
     ResumeReading(ConnectionId),

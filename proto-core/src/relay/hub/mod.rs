@@ -19,8 +19,8 @@
 //!
 //! Before the first connection of an org the driver feeds [`Input::Stored`] for every session that the store has of it. It performs
 //! outputs in order, and writes become durable in order. No connection is closed for being slow, and nothing is dropped silently: a
-//! slow viewer is caught up from the store, a slow store holds the daemons back. A session for which there is no room is declined by
-//! itself: its daemon's link and other sessions go on. While the store cannot write, the org's daemons are told so
+//! slow viewer is caught up from the store, a slow store holds the daemons back. A session for which there is no room is declined
+//! by itself: its daemon's link and other sessions go on. While the store cannot write, the org's daemons are told so
 //! ([`Input::Storing`]).
 
 mod daemon;
@@ -61,8 +61,8 @@ pub const MAX_CONFIRMED: usize = 65_536;
 pub const VIEWERS_PER_ORG: usize = 512;
 /// Sessions of one org at most; one more is declined with `session_limit`.
 pub const SESSIONS_PER_ORG: usize = 65_536;
-/// Sessions of one daemon that have not ended, at most, so that one daemon cannot use up what its org has; one more is declined with
-/// `session_limit`.
+/// Sessions of one daemon that have not ended, at most, so that one daemon cannot use up what its org has; one more is declined
+/// with `session_limit`.
 pub const RUNNING_PER_DAEMON: u32 = 8_192;
 /// Seconds after which a daemon may open a session again that was declined.
 pub const DECLINED_FOR: u32 = 60;

@@ -409,8 +409,8 @@ fn what_is_gone_leaves_nothing() {
     assert_eq!(world.hub, Hub::new());
 }
 
-/// Daemons of an org are told that its records cannot be made durable, and that they can again: each once, and those that come meanwhile.
-/// Viewers, and other orgs, are not.
+/// Daemons of an org are told that its records cannot be made durable, and that they can again: each once, and those that come
+/// meanwhile. Viewers, and other orgs, are not.
 #[test]
 fn daemons_are_told_of_a_store_that_fails() {
     let mut world = World::default();

@@ -144,7 +144,7 @@ fn what_was_answered_is_there_after_a_restart() {
     let (ended, running) = (of_a[0].tally, of_b[0].tally);
     assert_eq!((ended.bytes, running.bytes), (10, 0), "without heads");
     assert!(ended.began.0 > 1_700_000_000 && ended.active >= ended.began, "{ended:?}");
-    assert!(running.began >= ended.began && running.active.0 == 0, "nobody knows when it was active: {running:?}");
+    assert!(running.began >= ended.began && running.active.0 == 0, "when it was active is not known: {running:?}");
     assert_eq!(two.read(N, 1, 1000), Some(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]));
     assert_eq!(two.load("c"), [], "an organization that was never here");
 }

@@ -253,8 +253,8 @@ impl Counts {
         self.frames = self.frames.saturating_add(u8::from(net.is_frame()));
     }
 
-    /// The machine's start, or a deadline that came. A driver that wakes long after it is at the end of the walk: what follows is not
-    /// walked, but still comes to its goal.
+    /// The machine's start, or a deadline that came. A driver that wakes long after it is at the end of the walk: what follows is
+    /// not walked, but still comes to its goal.
     pub(super) fn turned<S: Subject>(&mut self, seen: &Seen<'_, S>) {
         let is_late = seen.before.poll_timeout().is_some_and(|deadline| deadline.at < seen.now);
         self.turns = if is_late { TURNS } else { self.turns.saturating_add(1) };

@@ -54,7 +54,8 @@ fn a_directory_is_bound_once_the_ledger_is_durable() {
     assert_eq!(directories(&laptop), expected.map(|(path, recursive, org)| (path.into(), recursive, org.into())));
 }
 
-/// F40: a directory that is bound to another organization is bound anew only when the user knows it; to its own, as often as one likes.
+/// F40: a directory that is bound to another organization is bound anew only when the user knows it; to its own, as often as one
+/// likes.
 #[test]
 fn a_bind_that_replaces_another_has_to_be_confirmed() {
     let mut laptop = Laptop::paired();

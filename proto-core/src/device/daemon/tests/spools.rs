@@ -67,8 +67,8 @@ fn read(laptop: &mut Laptop, segments: &BTreeMap<u64, SecretBytes>) {
     }
 }
 
-/// SPOOL-1, SPOOL-2, S113: what was kept is shown, survives a restart, and goes over the binding that the session is pinned to. Then
-/// nothing of it is left, and the session is over.
+/// SPOOL-1, SPOOL-2, S113: what was kept is shown, survives a restart, and goes over the binding that the session is pinned to.
+/// Then nothing of it is left, and the session is over.
 #[test]
 fn what_was_kept_is_delivered_after_a_restart() {
     let (mut laptop, session, segments) = keeping();

@@ -79,7 +79,8 @@ fn what_waits_for_the_disk_is_bounded() {
     assert!(bench.spool.stats().out_of_turn > 1_000);
 }
 
-/// A segment that the disk would not remove goes with the folder, when the session is over: the machine knows that there may be one.
+/// A segment that the disk would not remove goes with the folder, when the session is over: the machine knows that there may be
+/// one.
 #[test]
 fn what_was_kept_once_may_lie_there_still() {
     let mut bench = Bench::keeping();

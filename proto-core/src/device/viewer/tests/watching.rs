@@ -141,7 +141,7 @@ fn a_session_may_be_left_and_watched_again() {
     bench.input(Input::Watch(SESSION));
     assert!(matches!(bench.heard()[..], [Frame { head: Head::Peer { .. }, .. }]), "its key is asked for once more");
     bench.input(Input::Leave(numbered(7)));
-    assert_eq!(bench.viewer.ignored(), 1, "of that nobody has heard");
+    assert_eq!(bench.viewer.ignored(), 1, "that session is unknown");
 }
 
 /// After a reconnect the relay names the session again: it is read on from the first record that is missing.

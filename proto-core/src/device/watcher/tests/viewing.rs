@@ -47,7 +47,7 @@ fn a_revocation_ends_the_binding() {
     }
 }
 
-/// F9: a person drops the pairing: neither record nor key stays, and nobody is asked for it; where there is none, that is said.
+/// F9: a person drops the pairing: neither record nor key stays, and no approval is asked for; where there is none, that is said.
 #[test]
 fn a_pairing_may_be_dropped() {
     let mut bench = Bench::paired(Goal::Leave);

@@ -89,8 +89,8 @@ fn an_envelope_waits_for_room() {
     assert_eq!(got(&world, viewer).len(), 1);
 }
 
-/// One of a session that is not here, or is another daemon's, changes nothing, and its daemon hears that: a daemon that comes back to
-/// a relay without its records is not ended for it.
+/// One of a session that is not here, or is another daemon's, changes nothing, and its daemon hears that: a daemon that comes back
+/// to a relay without its records is not ended for it.
 #[test]
 fn an_envelope_of_no_session_is_told_so() {
     let mut world = World::default();
